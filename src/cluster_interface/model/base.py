@@ -1,0 +1,62 @@
+"""The base of every validated model: unknown fields are errors with a suggestion."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING, Any, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from cluster_interface.model.errors import Problem, Rejected
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class Model(BaseModel):
+    """A frozen value that refuses fields it does not know."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+    @classmethod
+    def parse(cls, data: Any, at: str = "") -> Self:
+        """Validate `data`; raise Rejected naming every bad field (prefixed with `at`) otherwise."""
+        try:
+            return cls.model_validate(data)
+        except ValidationError as error:
+            raise Rejected(problems=list(_problems(cls, error, at))) from None
+
+
+def _problems(model: type[BaseModel], error: ValidationError, at: str) -> Iterable[Problem]:
+    for item in error.errors(include_url=False, include_context=False):
+        location = [str(part) for part in item["loc"]]
+        field = ".".join([at, *location] if at else location) or "document"
+        if item["type"] == "extra_forbidden":
+            yield Problem(field, f"unknown field{_suggestion(model, location)}")
+        else:
+            yield Problem(field, item["msg"].removeprefix("Value error, "))
+
+
+def _suggestion(model: type[BaseModel], location: list[str]) -> str:
+    known = _fields_at(model, location[:-1])
+    close = difflib.get_close_matches(location[-1], known, n=1, cutoff=0.5)
+    if close:
+        return f"; did you mean `{close[0]}`?"
+    return f"; known here: {', '.join(sorted(known))}" if known else ""
+
+
+def _fields_at(model: type[BaseModel], path: list[str]) -> list[str]:
+    for name in path:
+        field = model.model_fields.get(name)
+        inner = _model_in(field.annotation) if field else None
+        model = inner or model  # no such field: the key of a mapping, whose values are `model`
+    return [f.alias or name for name, f in model.model_fields.items()]
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for argument in getattr(annotation, "__args__", ()):
+        if found := _model_in(argument):
+            return found
+    return None

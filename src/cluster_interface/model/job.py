@@ -1,0 +1,118 @@
+"""Jobs, tasks, attempts, events and outputs as the store hands them out: frozen values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from cluster_interface.model.state import FINAL
+
+if TYPE_CHECKING:
+    from cluster_interface.model.jobspec import JobSpec
+    from cluster_interface.model.plan import Plan
+    from cluster_interface.model.state import FailureCode, JobState, TaskState
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One submission. Times are seconds since 1970, UTC."""
+
+    id: str
+    owner: str
+    group: str
+    name: str
+    state: JobState
+    spec: JobSpec
+    plan: Plan | None = None
+    plan_sha256: str | None = None
+    reason: str = ""  #: why it is where it is, in words
+    code: FailureCode | None = None
+    attempt: int = 0  #: number of the present attempt; 0 before the first
+    tries: int = 0  #: steps that had to be looked at again, in a row
+    cancel_requested: bool = False
+    approved_by: str | None = None
+    rerun_of: str | None = None
+    created: float
+    changed: float
+    ended: float | None = None
+    lease_token: str | None = None
+
+    @property
+    def final(self) -> bool:
+        """Whether nothing more will happen to it."""
+        return self.state in FINAL
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """One of a job's 1..n tasks."""
+
+    job: str
+    index: int
+    state: TaskState
+    attempt: int = 0
+    exit_code: int | None = None
+    reason: str = ""
+    started: float | None = None
+    ended: float | None = None
+    cpu_seconds: float | None = None
+    peak_memory: int | None = None  #: bytes
+    measured_by: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attempt:
+    """One try at running a job's tasks through the scheduler."""
+
+    job: str
+    number: int
+    mark: str  #: the token in the native job's name: finds it after a lost answer
+    native_id: str | None = None
+    created: float
+    ended: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """One change of a job: the timeline."""
+
+    id: int
+    job: str
+    at: float
+    old: JobState | None
+    new: JobState
+    who: str
+    why: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutputFile:
+    """One file that a task left behind."""
+
+    path: str
+    size: int
+    sha256: str
+    task: int = 0
+    partial: bool = False  #: its job did not end well
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """How far a stage of long work has come."""
+
+    stage: str  #: image, inputs, outputs
+    done: int = 0
+    total: int | None = None
+    unit: str = "bytes"
+    note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Account:
+    """The Unix account that a job runs under."""
+
+    name: str
+    uid: int
+    gid: int
+    home: str = "/"
+    groups: tuple[int, ...] = field(default=())

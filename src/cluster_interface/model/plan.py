@@ -1,0 +1,82 @@
+"""A resolved spec: what exactly will run. Its hash is what a steward approves."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from enum import StrEnum
+from typing import Any
+
+from cluster_interface.model.base import Model
+from cluster_interface.model.jobspec import JobSpec
+
+
+class Bound(StrEnum):
+    """How well a runtime keeps a limit on this host."""
+
+    ENFORCED = "enforced"
+    BEST_EFFORT = "best effort"  #: sampled, and the job killed
+    NONE = "none"
+
+
+Bounds = dict[str, Bound]  #: memory, cpus, pids, disk, time, network, filesystem -> how well it is kept
+
+
+class Lock(Model):
+    """An environment resolved: exact versions and hashes, the base they stand on, and the image's key."""
+
+    base: str  #: key of the base
+    requirements: str = ""  #: requirements.txt with hashes (pip's format); empty: the base alone
+    python: str = ""  #: the interpreter's version the lock was made for, such as 3.11
+    packages: tuple[str, ...] = ()  #: name==version, for people
+    image: str  #: key of the image: base, lock and the way of installing
+
+
+class SourceInfo(Model):
+    """What is known of one input before it is fetched."""
+
+    path: str
+    source: str  #: upload:…, file:…, https:…; "content" for inline text
+    size: int | None = None
+    sha256: str | None = None
+
+    @property
+    def pinned(self) -> bool:
+        """Whether its bytes are fixed by a checksum."""
+        return self.sha256 is not None
+
+
+class Ask(Model):
+    """Resources with every default filled in: what the scheduler and the runtime are given."""
+
+    cpus: int
+    memory: int  #: bytes
+    time: int  #: seconds
+    gpus: int = 0
+    nodes: int = 1
+    queue: str
+    runtime: str
+    disk: int  #: bytes the task's directory may hold
+    pids: int = 512
+
+
+class Plan(Model):
+    """Everything that decides what runs; nothing else is read once it is approved."""
+
+    spec: JobSpec
+    command: str
+    lock: Lock
+    sources: tuple[SourceInfo, ...] = ()
+    ask: Ask
+    bounds: Bounds = {}
+
+    @property
+    def sha256(self) -> str:
+        """The hash of what a steward looks at: the plan without the host's own properties."""
+        return digest(self.model_dump(mode="json", exclude={"bounds"}))
+
+
+def digest(value: Any) -> str:
+    """SHA-256 of a JSON value in one canonical form (sorted keys, no spaces)."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()

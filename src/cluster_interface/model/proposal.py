@@ -1,0 +1,54 @@
+"""What inspection found out: a draft of the spec in which every guess says what it rests on."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from cluster_interface.model.base import Model
+from cluster_interface.model.jobspec import Environment
+
+
+class Sureness(StrEnum):
+    """How far a guess may be trusted."""
+
+    STATED = "stated"  #: somebody wrote it down: metadata, a requirements file, a shebang
+    KNOWN = "known"  #: a well-known mapping
+    LIKELY = "likely"  #: read from the code
+    ASK = "ask"  #: do not act on it before a person has said yes
+
+
+class Guess(Model):
+    """One line of a proposal."""
+
+    field: str  #: the spec's field it fills: environment.python.packages, files, command …
+    value: str
+    rests_on: str  #: "import yaml, line 3 (curated table)"
+    sure: Sureness = Sureness.KNOWN
+
+
+class Option(Model):
+    """One option or argument of a script, for a form or a help text."""
+
+    name: str  #: "--species" or, positional, "path"
+    positional: bool = False
+    required: bool = False
+    flag: bool = False  #: takes no value
+    default: str | None = None
+    choices: tuple[str, ...] = ()
+    help: str = ""
+    kind: str = "text"  #: text, int, float or path
+    many: bool = False
+
+
+class Proposal(Model):
+    """What a script or a directory needs, as far as reading tells."""
+
+    script: str | None = None
+    name: str
+    command: str  #: a ready command line, arguments included
+    environment: Environment = Environment()
+    inputs: tuple[str, ...] = ()  #: files that exist beside the script and that it reads
+    outputs: tuple[str, ...] = ()  #: what it seems to write; shown, not required
+    options: tuple[Option, ...] = ()
+    guesses: tuple[Guess, ...] = ()
+    warnings: tuple[str, ...] = ()

@@ -1,0 +1,207 @@
+"""The configuration: one typed TOML file, the environment over it, in one order.
+
+Default < `config.toml` < environment (`CLIF_SERVER__LISTEN=…` sets `[server] listen`). Where a value came
+from is kept, for `clif doctor`.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field
+
+from cluster_interface.model.base import Model
+from cluster_interface.model.errors import Rejected
+from cluster_interface.model.resources import GIB, Memory, Seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PREFIX = "CLIF_"
+
+
+def _as_root() -> bool:
+    return os.geteuid() == 0
+
+
+def _state_directory() -> Path:
+    if _as_root():
+        return Path("/var/lib/cluster-interface")
+    base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state"
+    return Path(base) / "cluster-interface"
+
+
+def _runtime_directory() -> Path:
+    if _as_root():
+        return Path("/run/cluster-interface")
+    if base := os.environ.get("XDG_RUNTIME_DIR"):
+        return Path(base) / "cluster-interface"
+    return Path(f"/tmp/cluster-interface-{os.geteuid()}")  # noqa: S108 - made 0700 and its owner checked
+
+
+class Server(Model):
+    """Where the server keeps its things and listens."""
+
+    state: Path = Field(default_factory=_state_directory, description="database, uploads, keys: a local disk")
+    runtime: Path = Field(default_factory=_runtime_directory, description="socket and locks: a local disk")
+    workspace: Path | None = Field(default=None, description="job directories; null: <state>/jobs")
+    database: str | None = Field(default=None, description="SQLAlchemy URL; null: SQLite in <state>")
+    listen: str = Field(
+        default="127.0.0.1:0", description="the pages' own loopback listener; 0: any free port"
+    )
+    threads: int = Field(default=48, ge=4, description="of the web server; each open stream holds one")
+
+
+class IdentitySettings(Model):
+    """Whose account jobs run under."""
+
+    job_account: str = Field(default="clif-job", description="alone as root: the account made for jobs")
+
+
+class Images(Model):
+    """How images are made, and from where."""
+
+    store: Path | None = Field(default=None, description="null: <state>/images")
+    suite: str = Field(default="bookworm", pattern=r"^[a-z]+$")
+    mirror: str | None = Field(default=None, description="Debian mirror; null: this machine's own sources")
+    packages: tuple[str, ...] = ("python3", "ca-certificates")
+    base: str | None = Field(default=None, description="an imported base to use by default")
+    index_url: str | None = Field(default=None, description="Python package index; null: uv's own")
+    ca_bundle: Path | None = Field(default=None, description="PEM file; null: the system's own")
+    proxy: str | None = None
+    timeout: Seconds = 3600
+
+
+class Staging(Model):
+    """What may be brought in, from where, and how much of it."""
+
+    max_bytes: Memory = Field(default=100 * GIB, description="largest single input")
+    timeout: Seconds = Field(default=60, description="without a byte from a source")
+    allowed_networks: tuple[str, ...] = Field(
+        default=(), description="private networks that sources may be in"
+    )
+    copy_below: Memory = Field(default=64 * 2**20, description="larger inputs are linked, not copied")
+    ca_bundle: Path | None = None
+
+
+class Local(Model):
+    """The scheduler of this one machine. Null: what the machine has."""
+
+    cpus: int | None = Field(default=None, ge=1)
+    memory: Memory | None = None
+    time: Seconds | None = Field(default=None, description="most a job may ask for; null: no limit")
+    grace: Seconds = Field(default=3, description="between the polite signal and the last one")
+
+
+class Defaults(Model):
+    """What a job gets that does not ask."""
+
+    cpus: int = Field(default=1, ge=1)
+    memory: Memory = 2 * GIB
+    time: Seconds = 3600
+    disk: Memory = Field(default=20 * GIB, description="most a task may write")
+    pids: int = Field(default=512, ge=16)
+
+
+class Settings(Model):
+    """All of it."""
+
+    server: Server = Field(default_factory=Server)
+    identity: IdentitySettings = Field(default_factory=IdentitySettings)
+    images: Images = Field(default_factory=Images)
+    staging: Staging = Field(default_factory=Staging)
+    local: Local = Field(default_factory=Local)
+    defaults: Defaults = Field(default_factory=Defaults)
+    runtime: str | None = Field(
+        default=None,
+        description="docker or bubblewrap; null: docker where its engine answers, else bubblewrap",
+    )
+
+    @property
+    def workspace(self) -> Path:
+        """Where job directories are made."""
+        return self.server.workspace or self.server.state / "jobs"
+
+    @property
+    def image_store(self) -> Path:
+        """Where images are kept."""
+        return self.images.store or self.server.state / "images"
+
+    @property
+    def database(self) -> str:
+        """The database's SQLAlchemy URL."""
+        return self.server.database or f"sqlite:///{self.server.state / 'cluster-interface.db'}"
+
+    @property
+    def socket(self) -> Path:
+        """The Unix socket that the command line talks to."""
+        return self.server.runtime / "api.sock"
+
+
+def config_file(environ: Mapping[str, str]) -> Path:
+    """Say which file the configuration is read from (it need not exist)."""
+    if named := environ.get("CLIF_CONFIG"):
+        return Path(named)
+    if _as_root():
+        return Path("/etc/cluster-interface/config.toml")
+    base = environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
+    return Path(base) / "cluster-interface/config.toml"
+
+
+def load(environ: Mapping[str, str] = os.environ) -> tuple[Settings, dict[str, str]]:
+    """Read the settings and, per dotted name, where its value came from; Rejected names what is wrong."""
+    path = config_file(environ)
+    values = _from_file(path)
+    origins = dict.fromkeys(_names(values), str(path))
+    for name, (dotted, text) in _from_environment(environ).items():
+        _put(values, dotted, text)
+        origins[dotted] = name
+    settings = Settings.parse(values)
+    return settings, {name: origins.get(name, "default") for name in _names(settings.model_dump())}
+
+
+def _from_file(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text())
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise Rejected.field(str(path), f"cannot be read: {error}") from None
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, tuple[str, Any]]:
+    """Take CLIF_<SECTION>__<NAME> and CLIF_RUNTIME; other CLIF_ variables belong to the client or to job.sh."""
+    known = set(_names(Settings().model_dump()))
+    found = {}
+    for name, text in environ.items():
+        dotted = name.removeprefix(PREFIX).lower().replace("__", ".")
+        if not name.startswith(PREFIX) or ("__" not in name and dotted not in known):
+            continue
+        if dotted not in known:
+            raise Rejected.field(name, f"no such setting; known: {', '.join(sorted(known))}")
+        is_list = isinstance(_get(Settings().model_dump(), dotted), tuple)
+        found[name] = (dotted, [part for part in text.split(",") if part] if is_list else text)
+    return found
+
+
+def _names(values: Mapping[str, Any], prefix: str = "") -> list[str]:
+    names: list[str] = []
+    for key, value in values.items():
+        names += _names(value, f"{prefix}{key}.") if isinstance(value, dict) else [f"{prefix}{key}"]
+    return names
+
+
+def _get(values: Mapping[str, Any], dotted: str) -> Any:
+    for part in dotted.split("."):
+        values = values[part]
+    return values
+
+
+def _put(values: dict[str, Any], dotted: str, value: Any) -> None:
+    *sections, name = dotted.split(".")
+    for section in sections:
+        values = values.setdefault(section, {})
+    values[name] = value
