@@ -232,9 +232,7 @@ class Stager(Protocol):
     def check(self, files: Mapping[str, FileEntry]) -> list[SourceInfo]:
         """Find size and checksum of every source without fetching; Permanent(input_unavailable) in words."""
 
-    def stage_in(
-        self, job: str, files: Sequence[tuple[SourceInfo, FileEntry]], tasks: int, report: Report
-    ) -> None:
+    def stage_in(self, job: str, files: Sequence[tuple[SourceInfo, FileEntry]], tasks: int, report: Report) -> None:
         """Make inputs/ and tasks/<n>/ with every file verified. Safe to repeat; nothing partial is ever visible."""
 
     def write_attempt(self, job: str, attempt: int, script: str, plan: str) -> Path:
@@ -257,9 +255,7 @@ class Stager(Protocol):
     def open_output(self, job: str, task: int, path: str) -> BinaryIO:
         """Open one output for reading; NotFound if it is not a regular file inside the task's directory."""
 
-    def archive(
-        self, job: str, files: Sequence[OutputFile], form: Literal["zip", "tar.gz"]
-    ) -> Iterator[bytes]:
+    def archive(self, job: str, files: Sequence[OutputFile], form: Literal["zip", "tar.gz"]) -> Iterator[bytes]:
         """Stream the outputs as one archive, without a temporary copy."""
 
     def remove(self, job: str) -> None:

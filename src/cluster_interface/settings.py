@@ -49,9 +49,7 @@ class Server(Model):
     runtime: Path = Field(default_factory=_runtime_directory, description="socket and locks: a local disk")
     workspace: Path | None = Field(default=None, description="job directories; null: <state>/jobs")
     database: str | None = Field(default=None, description="SQLAlchemy URL; null: SQLite in <state>")
-    listen: str = Field(
-        default="127.0.0.1:0", description="the pages' own loopback listener; 0: any free port"
-    )
+    listen: str = Field(default="127.0.0.1:0", description="the pages' own loopback listener; 0: any free port")
     threads: int = Field(default=48, ge=4, description="of the web server; each open stream holds one")
 
 
@@ -80,9 +78,7 @@ class Staging(Model):
 
     max_bytes: Memory = Field(default=100 * GIB, description="largest single input")
     timeout: Seconds = Field(default=60, description="without a byte from a source")
-    allowed_networks: tuple[str, ...] = Field(
-        default=(), description="private networks that sources may be in"
-    )
+    allowed_networks: tuple[str, ...] = Field(default=(), description="private networks that sources may be in")
     copy_below: Memory = Field(default=64 * 2**20, description="larger inputs are linked, not copied")
     ca_bundle: Path | None = None
 

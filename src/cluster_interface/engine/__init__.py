@@ -1,0 +1,1 @@
+"""Moves jobs from state to state: claim, step, apply."""

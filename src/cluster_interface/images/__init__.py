@@ -1,0 +1,1 @@
+"""Environment -> lock -> base + layer -> image: the content-addressed store and its faces."""

@@ -90,9 +90,7 @@ def check_names(names: Iterable[str]) -> None:
         check_name(name)
         alike = unicodedata.normalize("NFC", name.removesuffix("/")).casefold()
         if alike in seen:
-            raise ValueError(
-                f"{name!r} and {seen[alike]!r} are the same name on some filesystems; rename one"
-            )
+            raise ValueError(f"{name!r} and {seen[alike]!r} are the same name on some filesystems; rename one")
         seen[alike] = name
         if not name.endswith("/"):
             files.add(name)

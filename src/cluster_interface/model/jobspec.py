@@ -12,7 +12,6 @@ from cluster_interface.model.base import Model
 from cluster_interface.model.filetree import FileEntry, check_name, check_names
 from cluster_interface.model.resources import Resources
 
-API_VERSION = 1
 LONGEST_COMMAND = 64 * 1024  #: well below the kernel's limit of one argument (MAX_ARG_STRLEN, 128 KiB)
 
 _DISTRIBUTION = re.compile(r"[a-z0-9][a-z0-9+.-]+")  # Debian Policy 5.6.1
@@ -68,9 +67,7 @@ class Environment(Model):
 
     python: PythonEnvironment | None = None
     system: tuple[Annotated[str, AfterValidator(_distribution_package)], ...] = ()
-    base: str | None = Field(
-        default=None, description="the name of an imported base; null: the site's default"
-    )
+    base: str | None = Field(default=None, description="the name of an imported base; null: the site's default")
     variables: dict[str, str] = {}
 
     @field_validator("variables")
@@ -87,7 +84,7 @@ class Environment(Model):
 class JobSpec(Model):
     """What a person hands over, filled in by inspection; everything but `apiVersion` may be inferred."""
 
-    apiVersion: Literal[1] = API_VERSION  # noqa: N815 - the document's own name
+    apiVersion: Literal[1] = 1  # noqa: N815 - the document's own name
     name: str | None = Field(default=None, max_length=128)
     script: str | None = Field(default=None, description="a file of the file tree")
     command: str | None = Field(

@@ -1,0 +1,1 @@
+"""Runtimes: what starts an image on a node."""

@@ -1,0 +1,1 @@
+"""Schedulers: argv and parsing."""
