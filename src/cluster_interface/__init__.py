@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from cluster_interface.client import Cluster, Job, connect
     from cluster_interface.model.errors import ClusterError, Permanent, Rejected, Transient
 
+__version__ = "0.1.0"
+
 __all__ = ["Cluster", "ClusterError", "Job", "Permanent", "Rejected", "Transient", "connect"]
 
 _HOMES = {

@@ -10,6 +10,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Protocol
 
+from cluster_interface.model.errors import Problem, Rejected
+from cluster_interface.model.resources import show_bytes, show_time
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
     from pathlib import Path
@@ -73,6 +76,29 @@ class Queue:
     runtimes: tuple[str, ...]  #: the first is the default
     gpus: int = 0
     nodes: int = 1
+
+
+def check_fits(ask: Ask, queue: Queue) -> None:
+    """Raise Rejected naming every resource of which the queue's largest node has less than is asked."""
+    where = f"the largest node of queue {queue.name} has"
+    problems = []
+    if ask.cpus > queue.cpus:
+        problems.append(Problem("resources.cpus", f"asks {ask.cpus}; {where} {queue.cpus}"))
+    if ask.memory > queue.memory:
+        asked, most = show_bytes(ask.memory), show_bytes(queue.memory)
+        problems.append(Problem("resources.memory", f"asks {asked}; {where} {most}"))
+    if queue.time is not None and ask.time > queue.time:
+        asked, most = show_time(ask.time), show_time(queue.time)
+        problems.append(Problem("resources.time", f"asks {asked}; the longest job of queue {queue.name} is {most}"))
+    if ask.gpus > queue.gpus:
+        problems.append(Problem("resources.gpus", f"asks {ask.gpus}; {where} {queue.gpus or 'none'}"))
+    if ask.nodes > queue.nodes:
+        problems.append(Problem("resources.nodes", f"asks {ask.nodes}; queue {queue.name} has {queue.nodes}"))
+    if ask.runtime not in queue.runtimes:
+        known = ", ".join(queue.runtimes) or "none"
+        problems.append(Problem("resources.runtime", f"{ask.runtime!r} is not in queue {queue.name}; it has: {known}"))
+    if problems:
+        raise Rejected(problems=problems)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -229,11 +255,22 @@ class LogPart:
 class Stager(Protocol):
     """The job directory: made, filled, read and emptied as the job's user, following no link out of it."""
 
-    def check(self, files: Mapping[str, FileEntry]) -> list[SourceInfo]:
-        """Find size and checksum of every source without fetching; Permanent(input_unavailable) in words."""
+    def directory(self, job: str) -> Path:
+        """Say where a job's directory is (or would be)."""
 
-    def stage_in(self, job: str, files: Sequence[tuple[SourceInfo, FileEntry]], tasks: int, report: Report) -> None:
-        """Make inputs/ and tasks/<n>/ with every file verified. Safe to repeat; nothing partial is ever visible."""
+    def check(self, job: str, files: Mapping[str, FileEntry]) -> list[SourceInfo]:
+        """Find size and checksum of every source without fetching; Permanent(input_unavailable) in words.
+
+        Reads as the job's account, whether or not the job's directory is there already. May take long.
+        """
+
+    def stage_in(
+        self, job: str, files: Sequence[tuple[SourceInfo, FileEntry]], tasks: int, report: Report, attempt: int = 1
+    ) -> None:
+        """Make inputs/ and tasks/<n>/ with every file verified. Safe to repeat; nothing partial is ever visible.
+
+        A later attempt's number makes the tasks' directories anew; inputs that are there already are kept.
+        """
 
     def write_attempt(self, job: str, attempt: int, script: str, plan: str) -> Path:
         """Make attempts/<k>/ with its directories and job.sh; return job.sh. Safe to repeat."""
@@ -329,6 +366,12 @@ class Uploads(Protocol):
 
     def append(self, owner: str, upload: str, offset: int, stream: BinaryIO) -> Upload:
         """Add bytes at `offset`, which must be where it ends now (Conflict); keep what came if the stream breaks."""
+
+    def read(self, owner: str, upload: str, limit: int) -> bytes | None:
+        """Return the bytes of a complete upload; None if there are more than `limit`."""
+
+    def path(self, owner: str, upload: str) -> Path:
+        """Say where the bytes of a complete upload lie on the server."""
 
     def remove(self, owner: str, upload: str) -> None:
         """Forget an upload and its bytes."""

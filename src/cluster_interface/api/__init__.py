@@ -1,1 +1,5 @@
 """REST under /api/v1."""
+
+from cluster_interface.api.application import application
+
+__all__ = ["application"]

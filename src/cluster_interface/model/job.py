@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cluster_interface.model.state import FINAL
 
@@ -35,6 +35,7 @@ class Job:
     created: float
     changed: float
     ended: float | None = None
+    facts: dict[str, Any] = field(default_factory=dict)  #: the engine's own notes: progress, since when it is missing
     lease_token: str | None = None
 
     @property

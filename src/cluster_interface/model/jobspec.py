@@ -142,4 +142,7 @@ class JobSpec(Model):
             raise ValueError("neither script nor command: there is nothing to run")
         if self.script is not None and self.script not in self.files:
             raise ValueError(f"script: {self.script!r} is not among the files")
+        python = self.environment.python
+        if python and python.requirements is not None and python.requirements not in self.files:
+            raise ValueError(f"environment.python.requirements: {python.requirements!r} is not among the files")
         return self

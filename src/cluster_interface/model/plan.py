@@ -36,14 +36,14 @@ class SourceInfo(Model):
     """What is known of one input before it is fetched."""
 
     path: str
-    source: str  #: upload:…, file:…, https:…; "content" for inline text
+    source: str  #: upload:…, file:…, https:…; "content" for inline text, "directory" for one that is made
     size: int | None = None
     sha256: str | None = None
 
     @property
     def pinned(self) -> bool:
-        """Whether its bytes are fixed by a checksum."""
-        return self.sha256 is not None
+        """Whether its bytes are fixed by a checksum; a directory has none."""
+        return self.sha256 is not None or self.path.endswith("/")
 
 
 class Ask(Model):

@@ -1,0 +1,210 @@
+"""Jobs over REST: submit, list, look, cancel, rerun, events, logs, outputs."""
+
+from __future__ import annotations
+
+import mimetypes
+import time
+from typing import TYPE_CHECKING, Any, Literal
+
+from apiflask import APIBlueprint
+from flask import Response, g, request, send_file, stream_with_context
+
+from cluster_interface.api.requests import answer, body, key, number
+from cluster_interface.model.errors import NotFound, Rejected
+from cluster_interface.model.state import FINAL
+from cluster_interface.wire import (
+    EventList,
+    JobPage,
+    JobView,
+    OutputList,
+    SubmitRequest,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from cluster_interface.ports import LogPart
+    from cluster_interface.service import Service
+    from cluster_interface.wire import EventView
+
+PAUSE = 0.05  #: seconds between looks on behalf of somebody who waits
+LONGEST_WAIT = 30.0  #: seconds
+LONGEST_STREAM = 60.0  #: seconds; then the client resumes by Last-Event-ID
+HEARTBEAT = 10.0  #: seconds
+
+_INERT = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+_SHOWN = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})  # everything else is text or a download
+
+
+def blueprint(service: Service) -> APIBlueprint:
+    """Make the routes."""
+    bp = APIBlueprint("jobs", __name__, tag="Jobs")
+    _submission(bp, service)
+    _watching(bp, service)
+    _outputs(bp, service)
+    return bp
+
+
+def _submission(bp: APIBlueprint, service: Service) -> None:
+    @bp.post("/jobs")
+    @bp.input(SubmitRequest, validation=False)
+    @bp.output(JobView, status_code=201)
+    def submit(json_data: Any) -> Response:
+        """Submit a job. The same Idempotency-Key again is the same job, answered with 200."""
+        del json_data  # validated below, with messages of our own
+        view, new = service.submit(g.user, body(SubmitRequest).spec, key())
+        return _created(view, new=new)
+
+    @bp.post("/jobs/<job>/rerun")
+    @bp.output(JobView, status_code=201)
+    def rerun(job: str) -> Response:
+        """Submit the same spec again as a new job."""
+        view, new = service.rerun(g.user, job, key())
+        return _created(view, new=new)
+
+    @bp.post("/jobs/<job>/cancel")
+    @bp.output(JobView, status_code=202)
+    def cancel(job: str) -> Response:
+        """Ask for a job to be canceled."""
+        return answer(service.cancel(g.user, job), 202)
+
+    @bp.get("/jobs")
+    @bp.output(JobPage)
+    def listing() -> Response:
+        """List jobs, newest first; `next` is the cursor of the following page."""
+        limit = int(number("limit", 50, least=1, most=200))
+        return answer(service.jobs(g.user, request.args.get("cursor"), limit, request.args.get("state")))
+
+    @bp.get("/jobs/<job>")
+    @bp.output(JobView)
+    def look(job: str) -> Response:
+        """Show a job."""
+        return answer(service.job(g.user, job))
+
+
+def _watching(bp: APIBlueprint, service: Service) -> None:
+    @bp.get("/jobs/<job>/events")
+    @bp.output(EventList)
+    def events(job: str) -> Response:
+        """List events after an id, waiting up to `wait` seconds for one; as text/event-stream, follow them."""
+        after = int(number("after", 0, least=0, most=2**53))
+        if "text/event-stream" in request.headers.get("Accept", ""):
+            resumed = request.headers.get("Last-Event-ID", "")
+            return _stream(service, g.user, job, int(resumed) if resumed.isdigit() else after)
+        user = g.user
+        found = _waited(lambda: service.events(user, job, after), bool)
+        return answer(EventList(events=tuple(found)))
+
+    @bp.get("/jobs/<job>/logs/<stream>")
+    @bp.doc(responses={200: {"content": {"text/plain": {}}}})
+    def log(job: str, stream: Literal["out", "err"]) -> Response:
+        """Read at most 1 MiB of a log from `offset` (negative: from the end), waiting up to `wait` seconds."""
+        if stream not in ("out", "err"):
+            raise NotFound(f"there is no log {stream[:20]!r}; there are out and err")
+        task, offset = int(number("task", 0, least=0, most=2**31)), int(number("offset", 0, least=-(2**53), most=2**53))
+        user = g.user
+        part, end = _waited(lambda: service.log(user, job, stream, task, offset), _has_news)
+        return Response(
+            part.data,
+            content_type="text/plain; charset=utf-8",
+            headers={
+                "X-Log-Offset": str(part.offset),
+                "X-Log-Size": str(part.size),
+                "X-Log-End": "true" if end else "false",
+                "Content-Security-Policy": _INERT,
+            },
+        )
+
+
+def _has_news(seen: tuple[LogPart, bool]) -> bool:
+    part, end = seen
+    return bool(part.data) or end
+
+
+def _outputs(bp: APIBlueprint, service: Service) -> None:
+    @bp.get("/jobs/<job>/outputs")
+    @bp.output(OutputList)
+    def listing(job: str) -> Response:
+        """List a job's outputs."""
+        return answer(OutputList(outputs=tuple(service.outputs(g.user, job))))
+
+    @bp.get("/jobs/<job>/outputs/<path:path>")
+    @bp.doc(responses={200: {"content": {"application/octet-stream": {}}}})
+    def output(job: str, path: str) -> Response:
+        """Download one output; ranges are honoured. `?preview=1` shows text and pictures, inert."""
+        task = int(number("task", 0, least=0, most=2**31))
+        file = service.open_output(g.user, job, task, path)
+        preview = request.args.get("preview") == "1"
+        kind = mimetypes.guess_type(path)[0] or "application/octet-stream"
+        shown = kind if kind in _SHOWN else "text/plain; charset=utf-8"
+        response = send_file(
+            file,
+            mimetype=shown if preview else "application/octet-stream",
+            as_attachment=not preview,
+            download_name=path.rpartition("/")[2],
+            conditional=False,
+        )
+        size = file.seek(0, 2)
+        file.seek(0)
+        response.content_length = size
+        response.make_conditional(request.environ, accept_ranges=True, complete_length=size)
+        response.headers["Content-Security-Policy"] = _INERT
+        return response
+
+    @bp.get("/jobs/<job>/archive")
+    @bp.doc(responses={200: {"content": {"application/zip": {}}}})
+    def archive(job: str) -> Response:
+        """Stream all outputs as one archive (`format` zip or tar.gz)."""
+        match request.args.get("format", "zip"):
+            case "zip":
+                chunks, kind, ending = service.archive(g.user, job, "zip"), "application/zip", "zip"
+            case "tar.gz":
+                chunks, kind, ending = service.archive(g.user, job, "tar.gz"), "application/gzip", "tar.gz"
+            case other:
+                raise Rejected.field("format", f"{other[:20]!r} is not one of zip, tar.gz")
+        response = Response(stream_with_context(chunks), content_type=kind)
+        response.headers.set("Content-Disposition", "attachment", filename=f"{job}.{ending}")
+        return response
+
+
+def _created(view: JobView, *, new: bool) -> Response:
+    response = answer(view, 201 if new else 200)
+    response.headers["Location"] = f"/api/v1/jobs/{view.id}"
+    return response
+
+
+def _waited(look: Callable[[], Any], enough: Callable[[Any], bool]) -> Any:
+    """Look until there is something to say or the caller's `wait` is over."""
+    deadline = time.monotonic() + number("wait", 0, least=0, most=LONGEST_WAIT)
+    seen = look()
+    while not enough(seen) and time.monotonic() < deadline:
+        time.sleep(PAUSE)
+        seen = look()
+    return seen
+
+
+def _stream(service: Service, user: str, job: str, after: int) -> Response:
+    service.events(user, job, after)  # an unknown job is a 404, not an empty stream
+    return Response(
+        stream_with_context(_frames(service, user, job, after)),
+        content_type="text/event-stream",
+        headers={"X-Accel-Buffering": "no", "Cache-Control": "no-store"},
+    )
+
+
+def _frames(service: Service, user: str, job: str, after: int) -> Iterator[str]:
+    """Server-sent events (WHATWG HTML, 9.2): one a change, heartbeats between, an end when the job is final."""
+    end = time.monotonic() + LONGEST_STREAM
+    beat = time.monotonic()
+    yield "retry: 500\n\n"
+    while time.monotonic() < end:
+        new: list[EventView] = service.events(user, job, after)
+        for event in new:
+            after = event.id
+            yield f"id: {event.id}\ndata: {event.model_dump_json()}\n\n"
+            if event.new in FINAL:
+                return
+        if not new and time.monotonic() - beat > HEARTBEAT:
+            beat = time.monotonic()
+            yield ": still here\n\n"
+        time.sleep(PAUSE)

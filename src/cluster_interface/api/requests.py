@@ -1,0 +1,49 @@
+"""Reading requests: JSON into models, numbers out of the query."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+from flask import Response, request
+
+from cluster_interface.model.errors import Rejected
+
+if TYPE_CHECKING:
+    from cluster_interface.model.base import Model
+
+    M = TypeVar("M", bound=Model)
+
+LONGEST_JSON = 32 * 2**20  #: bytes
+
+
+def body(model: type[M]) -> M:
+    """Validate the request's JSON; Rejected names every bad field."""
+    if request.mimetype != "application/json":
+        raise Rejected.field("Content-Type", "must be application/json")
+    if (request.content_length or 0) > LONGEST_JSON:
+        raise Rejected.field("document", f"is longer than {LONGEST_JSON} bytes; upload large files instead")
+    return model.parse(request.get_json())
+
+
+def number(name: str, default: float, *, least: float, most: float) -> float:
+    """Read a number from the query; Rejected if it is none, cut to its bounds otherwise."""
+    text = request.args.get(name)
+    if text is None:
+        return default
+    try:
+        return max(least, min(most, float(text)))
+    except ValueError:
+        raise Rejected.field(name, f"{text[:40]!r} is not a number") from None
+
+
+def key() -> str:
+    """Read the Idempotency-Key that the client made; Rejected if there is none."""
+    sent = request.headers.get("Idempotency-Key", "")
+    if not 8 <= len(sent) <= 128 or not sent.isascii() or not sent.isprintable():
+        raise Rejected.field("Idempotency-Key", "send 8 to 128 printable characters, new for each job")
+    return sent
+
+
+def answer(model: Model, status: int = 200) -> Response:
+    """Answer with a model as JSON."""
+    return Response(model.model_dump_json(), status, content_type="application/json")

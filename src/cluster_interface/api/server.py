@@ -1,0 +1,97 @@
+"""The server over REST: inspect, images, queues, who I am, doctor, the one-time link, the schemas."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from apiflask import APIBlueprint
+from flask import Response, g, jsonify
+
+from cluster_interface.api.requests import answer, body
+from cluster_interface.model.jobspec import JobSpec
+from cluster_interface.store import sessions
+from cluster_interface.wire import (
+    DoctorReport,
+    ImageList,
+    ImageView,
+    ImportBaseRequest,
+    InspectRequest,
+    InspectResponse,
+    Me,
+    QueueList,
+    UiLink,
+)
+
+if TYPE_CHECKING:
+    from cluster_interface.service import Service
+
+
+def blueprint(service: Service, page_address: str) -> APIBlueprint:
+    """Make the routes."""
+    bp = APIBlueprint("server", __name__, tag="Server")
+    _images(bp, service)
+
+    @bp.post("/inspect")
+    @bp.input(InspectRequest, validation=False)
+    @bp.output(InspectResponse)
+    def inspect(json_data: Any) -> Response:
+        """Propose environment, command and files for a script; nothing is kept."""
+        del json_data
+        return answer(service.inspect(body(InspectRequest)))
+
+    @bp.get("/queues")
+    @bp.output(QueueList)
+    def queues() -> Response:
+        """List the queues."""
+        return answer(QueueList(queues=tuple(service.queues())))
+
+    @bp.get("/me")
+    @bp.output(Me)
+    def me() -> Response:
+        """Say who is calling."""
+        return answer(service.me(g.user))
+
+    @bp.get("/admin/doctor")
+    @bp.output(DoctorReport)
+    def doctor() -> Response:
+        """Examine the server and its settings."""
+        return answer(service.doctor())
+
+    @bp.post("/ui-links")
+    @bp.output(UiLink, status_code=201)
+    def link() -> Response:
+        """Make a link that opens the pages once, within a minute."""
+        with service.store.write() as db:
+            token = sessions.open_session(db, g.user, "link")
+        return answer(UiLink(url=f"http://{page_address}/enter?token={token}"), 201)
+
+    @bp.get("/schemas/job.json")
+    @bp.doc(responses={200: "JSON Schema of the job spec"})
+    def schema() -> Response:
+        """Publish the job spec's JSON Schema."""
+        return jsonify(JobSpec.model_json_schema())
+
+    return bp
+
+
+def _images(bp: APIBlueprint, service: Service) -> None:
+    @bp.get("/images")
+    @bp.output(ImageList)
+    def images() -> Response:
+        """List images and bases."""
+        return answer(ImageList(images=tuple(service.images())))
+
+    @bp.post("/images/bases")
+    @bp.input(ImportBaseRequest, validation=False)
+    @bp.output(ImageView, status_code=201)
+    def import_base(json_data: Any) -> Response:
+        """Take an uploaded root filesystem as a base."""
+        del json_data
+        wanted = body(ImportBaseRequest)
+        return answer(service.import_base(g.user, wanted.upload, wanted.name), 201)
+
+    @bp.get("/images/<key>/log")
+    @bp.doc(responses={200: {"content": {"text/plain": {}}}})
+    def build_log(key: str) -> Response:
+        """Show the log of an image's last build."""
+        return Response(service.build_log(key), content_type="text/plain; charset=utf-8")

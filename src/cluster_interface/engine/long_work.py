@@ -1,0 +1,64 @@
+"""How steps use long work: start it, look at it, and take its result."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+from cluster_interface.model.errors import ClusterError, Permanent
+from cluster_interface.model.marks import work_mark
+from cluster_interface.model.resources import show_bytes
+from cluster_interface.model.state import FailureCode
+from cluster_interface.model.step import Step
+from cluster_interface.ports import WorkState
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from cluster_interface.engine.tools import Case, Tools
+    from cluster_interface.model.job import Progress
+
+MOST_DEATHS = 5  #: of one piece of long work, after which it is not started again
+LOOK_AGAIN = 2.0  #: seconds; the end of long work wakes the engine before that
+
+_CODES = {
+    "resolve": FailureCode.IMAGE_FAILED,
+    "build": FailureCode.IMAGE_FAILED,
+    "inputs": FailureCode.INPUT_UNAVAILABLE,
+    "outputs": FailureCode.INTERNAL,
+}
+KINDS = tuple(_CODES)
+
+
+def look(
+    case: Case, tools: Tools, kind: str, request: Mapping[str, Any], mark: str | None = None
+) -> tuple[dict[str, Any] | None, Step]:
+    """Return the result, or None with the step that waits for it; raise what the work raised."""
+    mark = mark or work_mark(case.job.id, kind, case.job.attempt)
+    work = tools.works.look(mark)
+    if work.state is WorkState.ABSENT:
+        if work.deaths >= MOST_DEATHS:
+            tools.works.stop(mark)
+            raise Permanent(f"the work on {kind} died {work.deaths} times without saying why", code=_CODES[kind])
+        tools.works.start(mark, kind, request)
+        work = tools.works.look(mark)
+    if work.state is WorkState.FAILED:
+        tools.works.stop(mark)  # a later try starts afresh
+        raise work.error or Permanent(f"the work on {kind} failed", code=_CODES[kind])
+    state = case.job.state
+    if work.state is WorkState.DONE:
+        return work.result if work.result is not None else {}, Step(state=state)
+    return None, Step(state=state, after=LOOK_AGAIN, reason=_words(work.progress) if work.progress else "")
+
+
+def stop_all(case: Case, tools: Tools) -> None:
+    """End every piece of long work that is this job's alone."""
+    for kind in KINDS:
+        with contextlib.suppress(ClusterError):
+            tools.works.stop(work_mark(case.job.id, kind, case.job.attempt))
+
+
+def _words(progress: Progress) -> str:
+    if progress.unit == "bytes" and progress.total:
+        return f"{progress.stage}: {show_bytes(progress.done)} of {show_bytes(progress.total)} {progress.note}".strip()
+    return f"{progress.stage}: {progress.note}" if progress.note else progress.stage

@@ -1,0 +1,160 @@
+"""Entry point and composition root: configuration -> adapters -> engine and web.
+
+`clif serve` is a supervisor of three processes, each of which is this module again with `--part`: the engine,
+the web server, and the local scheduler's dispatcher, which owns the slots of this machine.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cluster_interface.cli import app
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from cluster_interface.settings import Settings
+
+WAKE = "engine.wake"  #: datagram socket in the runtime directory
+
+
+def main() -> None:
+    """Run the command line."""
+    app.add_command(serve)
+    app(prog_name="clif")
+
+
+@click.command()
+@click.option("--stop", is_flag=True, help="End the server that runs on this state directory.")
+@click.option("--part", type=click.Choice(["engine", "web", "dispatcher"]), hidden=True)
+def serve(stop: bool, part: str | None) -> None:  # noqa: FBT001 - click passes by name
+    """Run the server in the foreground. (`run` and the others start it by themselves where it is alone.)"""
+    from cluster_interface.model.errors import ClusterError  # noqa: PLC0415
+    from cluster_interface.settings import load  # noqa: PLC0415
+
+    try:
+        settings, _ = load()
+        if stop:
+            return _stop(settings)
+        return _PARTS[part](settings) if part else _supervise(settings)
+    except ClusterError as error:
+        click.echo(f"clif: {error}", err=True)
+        sys.exit(2)
+
+
+def _stop(settings: Settings) -> None:
+    from cluster_interface.supervisor import StateLock  # noqa: PLC0415
+
+    pid = StateLock.pid(settings.server.state)
+    if pid is None:
+        click.echo("no server runs here")
+        return
+    os.kill(pid, signal.SIGTERM)
+    click.echo(f"asked process {pid} to end; running jobs go on, and the next server finds them")
+
+
+def _supervise(settings: Settings) -> None:
+    from cluster_interface import supervisor  # noqa: PLC0415
+    from cluster_interface.store import Store  # noqa: PLC0415
+
+    _log_to_stderr()
+    state, runtime = settings.server.state, settings.server.runtime
+    for directory in (state, runtime):
+        supervisor.make_private(directory)
+        supervisor.refuse_network_filesystem(directory)
+    lock = supervisor.StateLock(state)
+    Store(settings.database).migrate()
+    _compose(settings).prepare()
+    unix = supervisor.unix_listener(settings.socket)
+    pages = supervisor.loopback_listener(settings.server.listen, state / "pages.port")
+    argv = [sys.executable, "-m", "cluster_interface.main", "serve", "--part"]
+    fds = (unix.fileno(), pages.fileno())
+    web = {"pass_fds": fds, "env": {**os.environ, "CLIF_LISTENERS": ",".join(map(str, fds))}}
+    supervisor.supervise(
+        [
+            supervisor.Child("dispatcher", [*argv, "dispatcher"]),
+            supervisor.Child("engine", [*argv, "engine"]),
+            supervisor.Child("web", [*argv, "web"], **web),
+        ]
+    )
+    del lock
+
+
+def _engine(settings: Settings) -> None:
+    from cluster_interface.engine import Engine  # noqa: PLC0415
+
+    _log_to_stderr()
+    parts = _compose(settings)
+    path = settings.server.runtime / WAKE
+    path.unlink(missing_ok=True)
+    wakes = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    wakes.bind(str(path))
+    Engine(parts.store, parts.tools(), wakes).run(_until_terminated())
+
+
+def _web(settings: Settings) -> None:
+    from cluster_interface.api import application  # noqa: PLC0415
+    from cluster_interface.api.gunicorn import serve_forever  # noqa: PLC0415
+    from cluster_interface.web import blueprint  # noqa: PLC0415
+
+    _log_to_stderr()
+    fds = [int(fd) for fd in os.environ.pop("CLIF_LISTENERS").split(",")]
+    host, port = socket.socket(fileno=os.dup(fds[1])).getsockname()
+
+    def make() -> Any:
+        parts = _compose(settings)
+        service = parts.service()
+        made = application(service, parts.uploads, owner=parts.owner, page_address=f"{host}:{port}")
+        made.register_blueprint(blueprint(service))
+        return made
+
+    serve_forever(make, fds, threads=settings.server.threads, scratch=settings.server.runtime)
+
+
+def _dispatcher(settings: Settings) -> None:
+    _log_to_stderr()
+    _compose(settings).dispatcher().run(_until_terminated())
+
+
+_PARTS: dict[str, Callable[[Settings], None]] = {"engine": _engine, "web": _web, "dispatcher": _dispatcher}
+
+
+def _compose(settings: Settings) -> Any:
+    from cluster_interface.composition import Parts  # noqa: PLC0415 - the outside world, only where it is served
+
+    return Parts(settings)
+
+
+def _until_terminated() -> Callable[[], bool]:
+    stopping: list[int] = []
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda received, _frame: stopping.append(received))
+    return lambda: bool(stopping)
+
+
+def _log_to_stderr() -> None:
+    import logging  # noqa: PLC0415
+
+    import structlog  # noqa: PLC0415
+
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"], bool_as_flag=False),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+
+
+if __name__ == "__main__":
+    main()

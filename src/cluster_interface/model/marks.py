@@ -1,0 +1,18 @@
+"""The names under which things outside are found again. They must not depend on chance or on when they are made."""
+
+from __future__ import annotations
+
+
+def attempt_mark(job: str, attempt: int) -> str:
+    """Name an attempt's native job: finds it after the scheduler's answer was lost."""
+    return f"ci-{job}-{attempt}"
+
+
+def work_mark(job: str, kind: str, attempt: int) -> str:
+    """Name a job's own piece of long work."""
+    return f"{job}.{kind}.{max(1, attempt)}"
+
+
+def image_mark(image: str, face: str) -> str:
+    """Name the building of an image in one face, which jobs share."""
+    return f"image.{image}.{face}"

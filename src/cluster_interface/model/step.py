@@ -1,0 +1,28 @@
+"""What a step of the engine wants written: the job's next state and the facts it observed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cluster_interface.model.job import Attempt, OutputFile, Task
+    from cluster_interface.model.plan import Plan
+    from cluster_interface.model.state import FailureCode, JobState
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One guarded write. What is None stays as it is."""
+
+    state: JobState
+    after: float = 0.0  #: seconds until the job is looked at again
+    reason: str = ""
+    code: FailureCode | None = None
+    again: bool = False  #: this step did not get on and counts as a try
+    plan: Plan | None = None
+    approved_by: str | None = None
+    attempt: Attempt | None = None  #: inserted, or its native id and end updated
+    tasks: tuple[Task, ...] | None = None
+    outputs: tuple[OutputFile, ...] | None = None
+    facts: dict[str, Any] | None = field(default=None)  #: the engine's own notes on the job, replaced whole

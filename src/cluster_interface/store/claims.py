@@ -1,0 +1,134 @@
+"""The engine's queries: claim a due job under a lease, apply a step only while that lease holds."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import and_, case, delete, func, insert, select, update
+
+from cluster_interface.model.job import Job
+from cluster_interface.model.state import FINAL, JobState, may_go
+from cluster_interface.store import tables as t
+from cluster_interface.store.database import now
+from cluster_interface.store.jobs import add_event
+from cluster_interface.store.rows import columns, value
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+    from sqlalchemy import ColumnElement, Connection
+
+    from cluster_interface.model.job import Task
+    from cluster_interface.model.step import Step
+
+LEASE_SECONDS = 60.0
+ENGINE = "engine"  #: who made an event
+
+_LIVE = t.job.c.state.not_in(FINAL)
+
+
+def claim(db: Connection) -> Job | None:
+    """Lease the most overdue job; None if nothing is due."""
+    clock = now(db)
+    due = and_(_LIVE, t.job.c.due <= clock, t.job.c.lease_until <= clock)
+    candidate = select(t.job.c.id).where(due).order_by(t.job.c.due).limit(1).with_for_update(skip_locked=True)
+    row = (
+        db.execute(
+            update(t.job)
+            .where(t.job.c.id == candidate.scalar_subquery(), t.job.c.lease_until <= clock)
+            .values(lease_token=uuid.uuid4().hex, lease_until=clock + LEASE_SECONDS)
+            .returning(t.job)
+        )
+        .mappings()
+        .first()
+    )
+    return value(Job, row) if row else None
+
+
+def apply(db: Connection, job: Job, step: Step) -> bool:
+    """Write a step if the lease is still ours: state, facts and event together. False: somebody else has it now."""
+    if not may_go(job.state, step.state):
+        raise AssertionError(f"a job may not go from {job.state} to {step.state}")
+    at = db.execute(select(now(db))).scalar_one()
+    held = and_(t.job.c.id == job.id, t.job.c.lease_token == job.lease_token)
+    if not db.execute(update(t.job).where(held).values(_job_changes(job, step, at))).rowcount:
+        return False
+    whose = {"owner": job.owner, "group": job.group}
+    if step.state != job.state:
+        add_event(db, job.id, whose, old=job.state, new=step.state, who=ENGINE, why=step.reason, at=at)
+    _write_parts(db, job, step, whose)
+    return True
+
+
+def nudge(db: Connection, where: ColumnElement[bool]) -> None:
+    """Make live jobs due at once."""
+    db.execute(update(t.job).where(_LIVE, where).values(due=now(db)))
+
+
+def nudge_jobs(db: Connection, jobs: Collection[str]) -> None:
+    """Make these jobs due at once."""
+    nudge(db, t.job.c.id.in_(jobs))
+
+
+def nudge_states(db: Connection, states: Collection[JobState]) -> None:
+    """Make all jobs in these states due at once."""
+    nudge(db, t.job.c.state.in_(states))
+
+
+def next_due(db: Connection) -> float | None:
+    """Return the seconds until a job is due (0: now); None if there is no live job."""
+    when = db.execute(
+        select(func.min(func.coalesce(_later(t.job.c.due, t.job.c.lease_until), 0)) - now(db)).where(_LIVE)
+    ).scalar()
+    return None if when is None else max(0.0, when)
+
+
+def watched(db: Connection) -> list[tuple[str, str]]:
+    """List (native id, job) of everything the scheduler has."""
+    rows = db.execute(
+        select(t.attempt.c.native_id, t.job.c.id)
+        .join(t.job, and_(t.job.c.id == t.attempt.c.job, t.job.c.attempt == t.attempt.c.number))
+        .where(t.job.c.state.in_([JobState.QUEUED, JobState.RUNNING]), t.attempt.c.native_id.is_not(None))
+    )
+    return [(native, job) for native, job in rows]
+
+
+def _later(one: ColumnElement[float], other: ColumnElement[float]) -> ColumnElement[float]:
+    return case((one > other, one), else_=other)
+
+
+def _job_changes(job: Job, step: Step, at: float) -> dict[str, Any]:
+    changes: dict[str, Any] = {
+        "state": step.state, "reason": step.reason, "due": at + step.after, "lease_until": 0, "lease_token": None,
+        "tries": job.tries + 1 if step.again else 0,
+    }  # fmt: skip
+    if step.state != job.state:
+        changes |= {"changed": at, "code": step.code, "ended": at if step.state in FINAL else None}
+    if step.plan is not None:
+        changes |= {"plan": step.plan.model_dump(mode="json"), "plan_sha256": step.plan.sha256}
+    if step.attempt is not None:
+        changes["attempt"] = step.attempt.number
+    if step.approved_by is not None:
+        changes["approved_by"] = step.approved_by
+    if step.facts is not None:
+        changes["facts"] = step.facts
+    return changes
+
+
+def _write_parts(db: Connection, job: Job, step: Step, whose: dict[str, str]) -> None:
+    if step.attempt is not None:
+        same = and_(t.attempt.c.job == job.id, t.attempt.c.number == step.attempt.number)
+        values = columns(step.attempt, **whose)
+        if not db.execute(update(t.attempt).where(same).values(values)).rowcount:
+            db.execute(insert(t.attempt).values(values))
+    _write_tasks(db, step.tasks or ())
+    if step.outputs is not None:
+        db.execute(delete(t.output).where(t.output.c.job == job.id))
+        if step.outputs:
+            db.execute(insert(t.output), [columns(output, job=job.id, **whose) for output in step.outputs])
+
+
+def _write_tasks(db: Connection, tasks: Iterable[Task]) -> None:
+    for task in tasks:
+        db.execute(update(t.task).where(t.task.c.job == task.job, t.task.c.index == task.index).values(vars(task)))

@@ -1,0 +1,110 @@
+"""The named queries on jobs for the use cases: what a user may see and ask for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import and_, func, insert, or_, select, update
+
+from cluster_interface.model.job import Attempt, Event, Job, OutputFile, Task
+from cluster_interface.model.state import FINAL, JobState, TaskState
+from cluster_interface.store import tables as t
+from cluster_interface.store.database import now
+from cluster_interface.store.rows import value
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import Connection
+
+    from cluster_interface.model.jobspec import JobSpec
+
+
+def find(db: Connection, owner: str, job: str) -> Job | None:
+    """Return a job if it is this owner's; None for others' and unknown ones alike."""
+    row = db.execute(select(t.job).where(t.job.c.id == job, t.job.c.owner == owner)).mappings().first()
+    return value(Job, row) if row else None
+
+
+def find_by_key(db: Connection, owner: str, key: str) -> Job | None:
+    """Return the job that this submission key made; None if it is new."""
+    row = db.execute(select(t.job).where(t.job.c.owner == owner, t.job.c.submission_key == key)).mappings().first()
+    return value(Job, row) if row else None
+
+
+def add(db: Connection, *, job: str, owner: str, group: str, key: str, spec: JobSpec, rerun_of: str | None) -> None:
+    """Insert a submitted job with its task 0 and its first event."""
+    at = db.execute(select(now(db))).scalar_one()
+    whose = {"owner": owner, "group": group}
+    db.execute(
+        insert(t.job).values(
+            id=job, submission_key=key, name=spec.name or "job", state=JobState.SUBMITTED, reason="",
+            spec=spec.model_dump(mode="json"), rerun_of=rerun_of, created=at, changed=at, due=at, **whose,
+        )
+    )  # fmt: skip
+    db.execute(insert(t.task).values(job=job, index=0, state=TaskState.WAITING, **whose))
+    add_event(db, job, whose, old=None, new=JobState.SUBMITTED, who=owner, why="", at=at)
+
+
+def add_event(
+    db: Connection,
+    job: str,
+    whose: dict[str, str],
+    *,
+    old: JobState | None,
+    new: JobState,
+    who: str,
+    why: str,
+    at: float,
+) -> None:
+    """Insert one line of the timeline."""
+    db.execute(insert(t.event).values(job=job, at=at, old=old, new=new, who=who, why=why, **whose))
+
+
+def page(
+    db: Connection, owner: str, *, before: tuple[float, str] | None, limit: int, state: str | None
+) -> Sequence[Job]:
+    """List an owner's jobs, newest first, from just below a (created, id) key."""
+    query = select(t.job).where(t.job.c.owner == owner).order_by(t.job.c.created.desc(), t.job.c.id.desc())
+    if state:
+        query = query.where(t.job.c.state == state)
+    if before:
+        at, job = before
+        query = query.where(or_(t.job.c.created < at, and_(t.job.c.created == at, t.job.c.id < job)))
+    return [value(Job, row) for row in db.execute(query.limit(limit)).mappings()]
+
+
+def request_cancel(db: Connection, job: str) -> None:
+    """Write the wish to cancel, and make the job due."""
+    db.execute(
+        update(t.job).where(t.job.c.id == job, t.job.c.state.not_in(FINAL)).values(cancel_requested=True, due=now(db))
+    )
+
+
+def tasks(db: Connection, job: str) -> list[Task]:
+    """List a job's tasks in order."""
+    rows = db.execute(select(t.task).where(t.task.c.job == job).order_by(t.task.c.index)).mappings()
+    return [value(Task, row) for row in rows]
+
+
+def attempts(db: Connection, job: str) -> list[Attempt]:
+    """List a job's attempts in order."""
+    rows = db.execute(select(t.attempt).where(t.attempt.c.job == job).order_by(t.attempt.c.number)).mappings()
+    return [value(Attempt, row) for row in rows]
+
+
+def events(db: Connection, job: str, after: int = 0) -> list[Event]:
+    """List a job's events with an id above `after`, in order."""
+    query = select(t.event).where(t.event.c.job == job, t.event.c.id > after).order_by(t.event.c.id)
+    return [value(Event, row) for row in db.execute(query).mappings()]
+
+
+def last_event(db: Connection, job: str) -> int:
+    """Return the id of a job's newest event."""
+    return db.execute(select(func.max(t.event.c.id)).where(t.event.c.job == job)).scalar() or 0
+
+
+def outputs(db: Connection, job: str) -> list[OutputFile]:
+    """List a job's outputs by task and path."""
+    query = select(t.output).where(t.output.c.job == job).order_by(t.output.c.task, t.output.c.path)
+    return [value(OutputFile, row) for row in db.execute(query).mappings()]

@@ -1,0 +1,134 @@
+"""The tables. Every row has an owner and a group; times are seconds since 1970, UTC."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy.types import BigInteger
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def _belongs() -> tuple[Column[str], Column[str]]:
+    return Column("owner", String(128), nullable=False), Column("group", String(128), nullable=False)
+
+
+def _of_job() -> Column[str]:
+    return Column("job", String(32), ForeignKey("job.id"), nullable=False, primary_key=True)
+
+
+job = Table(
+    "job",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    *_belongs(),
+    Column("submission_key", String(128), nullable=False),
+    Column("name", String(128), nullable=False),
+    Column("state", String(32), nullable=False),
+    Column("reason", Text, nullable=False, default=""),
+    Column("code", String(32)),
+    Column("spec", JSON, nullable=False),
+    Column("plan", JSON),
+    Column("plan_sha256", String(64)),
+    Column("attempt", Integer, nullable=False, default=0),
+    Column("tries", Integer, nullable=False, default=0),
+    Column("facts", JSON, nullable=False, default=dict),
+    Column("cancel_requested", Boolean, nullable=False, default=False),
+    Column("approved_by", String(128)),
+    Column("rerun_of", String(32)),
+    Column("created", Float, nullable=False),
+    Column("changed", Float, nullable=False),
+    Column("ended", Float),
+    Column("due", Float, nullable=False),
+    Column("lease_token", String(32)),
+    Column("lease_until", Float, nullable=False, default=0),
+    UniqueConstraint("owner", "submission_key"),
+    Index(None, "owner", "created", "id"),
+    Index(None, "state", "due"),
+)
+
+task = Table(
+    "task",
+    metadata,
+    _of_job(),
+    Column("index", Integer, primary_key=True),
+    *_belongs(),
+    Column("attempt", Integer, nullable=False, default=0),
+    Column("state", String(32), nullable=False),
+    Column("exit_code", Integer),
+    Column("reason", Text, nullable=False, default=""),
+    Column("started", Float),
+    Column("ended", Float),
+    Column("cpu_seconds", Float),
+    Column("peak_memory", BigInteger),
+    Column("measured_by", String(32)),
+)
+
+attempt = Table(
+    "attempt",
+    metadata,
+    _of_job(),
+    Column("number", Integer, primary_key=True),
+    *_belongs(),
+    Column("mark", String(64), nullable=False, unique=True),
+    Column("native_id", String(64)),
+    Column("created", Float, nullable=False),
+    Column("ended", Float),
+)
+
+event = Table(
+    "event",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("job", String(32), ForeignKey("job.id"), nullable=False, index=True),
+    *_belongs(),
+    Column("at", Float, nullable=False),
+    Column("old", String(32)),
+    Column("new", String(32), nullable=False),
+    Column("who", String(128), nullable=False),
+    Column("why", Text, nullable=False, default=""),
+    sqlite_autoincrement=True,
+)
+
+output = Table(
+    "output",
+    metadata,
+    _of_job(),
+    Column("task", Integer, primary_key=True),
+    Column("path", String(1024), primary_key=True),
+    *_belongs(),
+    Column("size", BigInteger, nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("partial", Boolean, nullable=False, default=False),
+)
+
+session = Table(
+    "session",
+    metadata,
+    Column("token_sha256", String(64), primary_key=True),
+    *_belongs(),
+    Column("kind", String(16), nullable=False),  # link: opens the pages once; cookie: a browser's session
+    Column("csrf", String(64), nullable=False),
+    Column("created", Float, nullable=False),
+    Column("expires", Float, nullable=False),
+)
