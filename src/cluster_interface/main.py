@@ -34,7 +34,7 @@ def main() -> None:
 @click.option("--stop", is_flag=True, help="End the server that runs on this state directory.")
 @click.option("--part", type=click.Choice(["engine", "web", "dispatcher"]), hidden=True)
 def serve(stop: bool, part: str | None) -> None:  # noqa: FBT001 - click passes by name
-    """Run the server in the foreground. (`run` and the others start it by themselves where it is alone.)"""
+    """Run the server in the foreground; alone, `run` and the others start it by themselves."""
     from cluster_interface.model.errors import ClusterError  # noqa: PLC0415
     from cluster_interface.settings import load  # noqa: PLC0415
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Protocol
+from typing import IO, TYPE_CHECKING, Any, BinaryIO, Literal, Protocol
 
 from cluster_interface.model.errors import Problem, Rejected
 from cluster_interface.model.resources import show_bytes, show_time
@@ -364,7 +364,7 @@ class Uploads(Protocol):
     def find(self, owner: str, upload: str) -> Upload:
         """Return an upload; NotFound if there is none or it is somebody else's."""
 
-    def append(self, owner: str, upload: str, offset: int, stream: BinaryIO) -> Upload:
+    def append(self, owner: str, upload: str, offset: int, stream: IO[bytes]) -> Upload:
         """Add bytes at `offset`, which must be where it ends now (Conflict); keep what came if the stream breaks."""
 
     def read(self, owner: str, upload: str, limit: int) -> bytes | None:

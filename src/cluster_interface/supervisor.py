@@ -120,7 +120,7 @@ def unix_listener(path: Path) -> socket.socket:
 
 
 def loopback_listener(address: str, remembered: Path) -> socket.socket:
-    """Listen on `host:port`; for port 0, on the port of the last time if it is free, so that pages keep their address."""
+    """Listen on `host:port`; port 0: the port of the last time if it is free, so that pages keep their address."""
     host, _, port = address.rpartition(":")
     if not port.isdigit() or host not in ("127.0.0.1", "localhost"):
         raise Rejected.field("server.listen", f"{address!r} must be 127.0.0.1:<port>; the pages are for this machine")

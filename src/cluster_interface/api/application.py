@@ -21,7 +21,7 @@ def application(service: Service, upload_store: Uploads, *, owner: str, page_add
     """Make the application. `owner` is whom the Unix socket and the one-time links speak for."""
     app = APIFlask(
         "cluster_interface.web", title="cluster-interface", version=__version__, docs_path=None,
-        spec_path=f"{PREFIX}/openapi.json", static_folder=None,
+        spec_path=f"{PREFIX}/openapi.json", static_folder=None,  # type: ignore[arg-type]  # Flask takes None: the pages have their own
     )  # fmt: skip
     app.config.update(
         SECRET_KEY=secrets.token_bytes(32),

@@ -26,7 +26,7 @@ def serve_forever(make: Callable[[], Any], listeners: Sequence[int], *, threads:
     _Server(make, threads, scratch).run()
 
 
-class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
+class _Server(BaseApplication):  # type: ignore[misc]  # without types
     def __init__(self, make: Callable[[], Any], threads: int, scratch: Path) -> None:
         self._make, self._threads, self._scratch = make, threads, scratch
         super().__init__()

@@ -96,7 +96,7 @@ def _watching(bp: APIBlueprint, service: Service) -> None:
         return answer(EventList(events=tuple(found)))
 
     @bp.get("/jobs/<job>/logs/<stream>")
-    @bp.doc(responses={200: {"content": {"text/plain": {}}}})
+    @bp.doc(responses={200: "The bytes; X-Log-Offset, X-Log-Size and X-Log-End say where they stand"})
     def log(job: str, stream: Literal["out", "err"]) -> Response:
         """Read at most 1 MiB of a log from `offset` (negative: from the end), waiting up to `wait` seconds."""
         if stream not in ("out", "err"):
@@ -129,7 +129,7 @@ def _outputs(bp: APIBlueprint, service: Service) -> None:
         return answer(OutputList(outputs=tuple(service.outputs(g.user, job))))
 
     @bp.get("/jobs/<job>/outputs/<path:path>")
-    @bp.doc(responses={200: {"content": {"application/octet-stream": {}}}})
+    @bp.doc(responses={200: "The bytes"})
     def output(job: str, path: str) -> Response:
         """Download one output; ranges are honoured. `?preview=1` shows text and pictures, inert."""
         task = int(number("task", 0, least=0, most=2**31))
@@ -152,7 +152,7 @@ def _outputs(bp: APIBlueprint, service: Service) -> None:
         return response
 
     @bp.get("/jobs/<job>/archive")
-    @bp.doc(responses={200: {"content": {"application/zip": {}}}})
+    @bp.doc(responses={200: "The archive"})
     def archive(job: str) -> Response:
         """Stream all outputs as one archive (`format` zip or tar.gz)."""
         match request.args.get("format", "zip"):

@@ -91,7 +91,7 @@ def _images(bp: APIBlueprint, service: Service) -> None:
         return answer(service.import_base(g.user, wanted.upload, wanted.name), 201)
 
     @bp.get("/images/<key>/log")
-    @bp.doc(responses={200: {"content": {"text/plain": {}}}})
+    @bp.doc(responses={200: "The text"})
     def build_log(key: str) -> Response:
         """Show the log of an image's last build."""
         return Response(service.build_log(key), content_type="text/plain; charset=utf-8")

@@ -24,6 +24,12 @@ def blueprint(uploads: Uploads) -> APIBlueprint:
     """Make the routes."""
     bp = APIBlueprint("uploads", __name__, tag="Uploads")
 
+    _speak_tus(bp)
+    _routes(bp, uploads)
+    return bp
+
+
+def _speak_tus(bp: APIBlueprint) -> None:
     @bp.before_request
     def same_version() -> Response | None:
         if request.method != "OPTIONS" and request.headers.get("Tus-Resumable") != VERSION:
@@ -43,6 +49,8 @@ def blueprint(uploads: Uploads) -> APIBlueprint:
         """Say what is supported."""
         return Response(status=204, headers={"Tus-Version": VERSION, "Tus-Extension": EXTENSIONS})
 
+
+def _routes(bp: APIBlueprint, uploads: Uploads) -> None:
     @bp.post("/uploads")
     @bp.doc(responses={201: "Created; Location names it, and `upload:<id>` is its source"})
     def create() -> Response:
@@ -74,8 +82,6 @@ def blueprint(uploads: Uploads) -> APIBlueprint:
         """Forget an upload."""
         uploads.remove(g.user, upload)
         return Response(status=204)
-
-    return bp
 
 
 def _state(upload: Upload, status: int) -> Response:

@@ -110,17 +110,16 @@ def _without_status(task: Task, seen: Observation | None, now: float, ask: Ask) 
 
 def _failure(verdict: str | None, exit_code: int | None, status: dict[str, Any], ask: Ask) -> str:
     """Word a failure as `code: sentence`, which `_why` takes apart for the job."""
-    match verdict:
-        case "time_limit":
-            return f"time_limit: it ran longer than the {show_time(ask.time)} it asked for; ask for more with --time"
-        case "out_of_memory":
-            return f"out_of_memory: it needed more than the {show_bytes(ask.memory)} it asked for; ask with --memory"
-        case "disk_full":
-            return f"exit_code: it wrote more than the {show_bytes(ask.disk)} a task may write"
-        case "node_failed":
-            return "node_failed: the machine it ran on went down"
-        case "canceled":
-            return "exit_code: it was canceled at the scheduler"
+    words = {
+        "time_limit": f"time_limit: it ran longer than the {show_time(ask.time)} it asked for; ask for more with --time",
+        "out_of_memory": f"out_of_memory: it needed more than the {show_bytes(ask.memory)} it asked for; "
+        "ask for more with --memory",
+        "disk_full": f"exit_code: it wrote more than the {show_bytes(ask.disk)} a task may write",
+        "node_failed": "node_failed: the machine it ran on went down",
+        "canceled": "exit_code: it was canceled at the scheduler",
+    }
+    if verdict in words:
+        return words[verdict]
     if status.get("reason"):
         return f"exit_code: {status['reason']}"
     if status.get("signal"):

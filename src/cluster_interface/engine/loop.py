@@ -40,7 +40,7 @@ class Engine:
                 watching = self.look()
                 while not stop() and turn(self.store, self.tools):
                     self._take_wakes()
-                self._sleep(watching)
+                self._sleep(watching=watching)
             except Transient as error:
                 log.warning("waiting", reason=str(error))
                 self._wait(1.0)
@@ -71,7 +71,7 @@ class Engine:
                 claims.nudge_jobs(db, changed)
         return True
 
-    def _sleep(self, watching: bool) -> None:
+    def _sleep(self, *, watching: bool) -> None:
         with self.store.read() as db:
             due = claims.next_due(db)
         longest = self._patience if watching else IDLE

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Engine, create_engine, event, func, inspect, text
+from sqlalchemy import DateTime, Engine, Float, create_engine, event, extract, func, inspect, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from cluster_interface.model.errors import Transient
@@ -60,7 +60,7 @@ def now(db: Connection) -> ColumnElement[float]:
     """Give the database's own clock as an expression, in seconds since 1970: leases rest on it alone."""
     if db.dialect.name == "sqlite":
         return (func.julianday("now") - 2440587.5) * 86400.0
-    return func.extract("epoch", func.clock_timestamp())
+    return extract("epoch", func.clock_timestamp(type_=DateTime)).cast(Float)
 
 
 def _engine(url: str) -> Engine:
