@@ -1,0 +1,193 @@
+"""Open, make and remove things below an open directory, following no symbolic link in any component.
+
+Whoever owns the tree may swap a directory for a link at any moment, so no path is ever handed to the kernel
+whole: each component is opened from the descriptor of the one above it with O_NOFOLLOW.
+"""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import os
+import secrets
+import stat
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+_NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class NotBeneath(ValueError):
+    """A path that cannot be one below a directory: absolute, empty, with `..`, `.` or a NUL in it."""
+
+
+def parts_of(path: str) -> list[str]:
+    """Split a relative path (a trailing `/` is allowed); raise NotBeneath if it might lead out or is odd."""
+    parts = path.removesuffix("/").split("/")
+    if any(part in ("", ".", "..") or "\0" in part for part in parts):
+        raise NotBeneath(f"{path!r} is not a path below a directory")
+    return parts
+
+
+def open_directory(at: int, path: str = "", *, make: bool = False) -> int:
+    """Return a descriptor of the directory `path` below `at` ("": `at` itself), made (0755) if asked.
+
+    Raises NotBeneath, or OSError: ELOOP or ENOTDIR where a component is a link.
+    """
+    here = os.open(".", _DIRECTORY, dir_fd=at)
+    try:
+        for part in parts_of(path) if path else ():
+            if make:
+                with suppress(FileExistsError):
+                    os.mkdir(part, 0o755, dir_fd=here)
+            below = os.open(part, _DIRECTORY, dir_fd=here)
+            os.close(here)
+            here = below
+    except BaseException:
+        os.close(here)
+        raise
+    return here
+
+
+@contextmanager
+def directory(at: int, path: str = "", *, make: bool = False) -> Iterator[int]:
+    """Like `open_directory`, closed at the end."""
+    fd = open_directory(at, path, make=make)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+@contextmanager
+def parent(at: int, path: str, *, make: bool = False) -> Iterator[tuple[int, str]]:
+    """Open the directory that `path` lies in; give its descriptor and the last component."""
+    *above, name = parts_of(path)
+    with directory(at, "/".join(above), make=make) as fd:
+        yield fd, name
+
+
+def open_file(at: int, path: str) -> int:
+    """Return a descriptor for reading the regular file `path` below `at`.
+
+    Raises NotBeneath, or OSError: ELOOP for a link, EISDIR for a directory, EINVAL for any other kind. Fifos and
+    devices are looked at before they are opened, since opening alone may block or act.
+    """
+    with parent(at, path) as (above, name):
+        _must_be_file(os.stat(name, dir_fd=above, follow_symlinks=False), path)
+        fd = os.open(name, _FILE, dir_fd=above)
+    try:
+        _must_be_file(os.fstat(fd), path)
+    except OSError:
+        os.close(fd)
+        raise
+    return fd
+
+
+def _must_be_file(seen: os.stat_result, path: str) -> None:
+    if stat.S_ISLNK(seen.st_mode):
+        raise OSError(errno.ELOOP, "is a symbolic link", path)
+    if stat.S_ISDIR(seen.st_mode):
+        raise IsADirectoryError(errno.EISDIR, "is a directory", path)
+    if not stat.S_ISREG(seen.st_mode):
+        raise OSError(errno.EINVAL, "is not a regular file", path)
+
+
+def look(at: int, path: str) -> os.stat_result | None:
+    """Return what `path` below `at` is, links not followed; None if there is nothing."""
+    try:
+        with parent(at, path) as (above, name):
+            return os.stat(name, dir_fd=above, follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+
+
+def create_file(at: int, path: str, mode: int) -> int:
+    """Make a file that must not be there yet, with its directories; return a descriptor to read and write it."""
+    with parent(at, path, make=True) as (above, name):
+        fd = os.open(name, _NEW, 0o600, dir_fd=above)
+    os.fchmod(fd, mode)
+    return fd
+
+
+def replace_file(at: int, path: str, data: bytes, mode: int) -> None:
+    """Write a small file whole or not at all: temporary name, fsync, rename. The same bytes change nothing."""
+    with suppress(OSError):
+        if read_small(at, path, len(data) + 1) == data:
+            return
+    temporary = f"{path}.{secrets.token_hex(4)}.new"
+    fd = create_file(at, temporary, mode)
+    try:
+        with os.fdopen(fd, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        rename(at, temporary, path)
+    except BaseException:
+        with suppress(OSError):
+            remove(at, temporary)
+        raise
+
+
+def read_small(at: int, path: str, limit: int) -> bytes:
+    """Read at most `limit` bytes of a regular file; OSError or NotBeneath as `open_file` does."""
+    with os.fdopen(open_file(at, path), "rb") as file:
+        return file.read(limit)
+
+
+def rename(at: int, old: str, new: str) -> None:
+    """Move `old` to `new`, both below `at`; the directories of `new` are made."""
+    with parent(at, old) as (source, old_name), parent(at, new, make=True) as (target, new_name):
+        os.rename(old_name, new_name, src_dir_fd=source, dst_dir_fd=target)
+
+
+def remove(at: int, path: str) -> None:
+    """Remove a file, a link or a whole directory; what is not there is no error. No link is followed.
+
+    Directories are moved up to the topmost before they are emptied, so that a tree of any depth needs neither
+    recursion nor long paths, and what is left by a kill is found by the next try.
+    """
+    with suppress(FileNotFoundError), parent(at, path) as (above, name):
+        seen = os.stat(name, dir_fd=above, follow_symlinks=False)
+        if stat.S_ISDIR(seen.st_mode):
+            _unlock(name, seen.st_mode, above)
+            with directory(above, name) as top:
+                _empty_all(top)
+            os.rmdir(name, dir_fd=above)
+        else:
+            os.unlink(name, dir_fd=above)
+
+
+def _empty_all(top: int) -> None:
+    token = secrets.token_hex(8)
+    numbers = itertools.count()
+    waiting = _empty(top)
+    while waiting:
+        name = waiting.pop()
+        with directory(top, name) as fd:
+            for below in _empty(fd):
+                waiting.append(f"{token}.{next(numbers)}")
+                os.rename(below, waiting[-1], src_dir_fd=fd, dst_dir_fd=top)
+        os.rmdir(name, dir_fd=top)
+
+
+def _empty(fd: int) -> list[str]:
+    """Unlink what is not a directory; return the directories' names, which may now be gone into and moved."""
+    with os.scandir(fd) as entries:
+        found = [(entry.name, entry.stat(follow_symlinks=False).st_mode) for entry in entries]
+    for name, mode in found:
+        if stat.S_ISDIR(mode):
+            _unlock(name, mode, fd)
+        else:
+            os.unlink(name, dir_fd=fd)
+    return [name for name, mode in found if stat.S_ISDIR(mode)]
+
+
+def _unlock(name: str, mode: int, at: int) -> None:
+    if mode & 0o700 != 0o700:  # its owner locked it
+        os.chmod(name, 0o700, dir_fd=at)

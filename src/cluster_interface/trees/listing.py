@@ -1,0 +1,114 @@
+"""What lies in a person's directory, for inspection: every name, and the text of what is text."""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import TYPE_CHECKING
+
+from pathspec import GitIgnoreSpec
+
+from cluster_interface.trees.beneath import read_small
+from cluster_interface.trees.walking import Kind, walk
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MAX_FILES = 2000
+MAX_TEXT = 512 * 1024  #: bytes of one file's text
+MAX_TEXTS = 8 * 1024 * 1024  #: bytes of all texts together: they go to the server in one request
+
+IGNORED = frozenset({".git", ".hg", ".svn", "node_modules", ".venv", "__pycache__", ".ipynb_checkpoints"})
+IGNORE_FILES = (".gitignore", ".clusterignore")
+
+
+def listing(directory: Path, max_files: int = MAX_FILES, max_text: int = MAX_TEXT) -> dict[str, str | None]:
+    """Return the files below `directory`: relative path -> text, or None where it is not text or too large.
+
+    Leaves out what `.gitignore` and `.clusterignore` (in any directory, the syntax of gitignore(5)) and IGNORED
+    name. A link to a file is listed without its text, one to a directory not at all. Stops after `max_files`.
+    Raises OSError if the directory itself cannot be read.
+    """
+    root = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        return _listing(root, max_files, max_text)
+    finally:
+        os.close(root)
+
+
+def _listing(root: int, max_files: int, max_text: int) -> dict[str, str | None]:
+    found: dict[str, str | None] = {}
+    room = MAX_TEXTS
+    for entry in walk(root, _Ignored(root)):
+        if len(found) >= max_files:
+            break
+        if not _is_text_name(entry.path) or not (
+            entry.kind is Kind.FILE or _links_to_file(root, entry.path, entry.kind)
+        ):
+            continue
+        text = _text(root, entry.path) if entry.kind is Kind.FILE and entry.size <= min(max_text, room) else None
+        room -= len(text.encode()) if text else 0
+        found[entry.path] = text
+    return found
+
+
+class _Ignored:
+    """Whether a path is ignored; the ignore files of a directory are read when it is first met."""
+
+    def __init__(self, root: int) -> None:
+        self._root = root
+        self._specs: dict[str, GitIgnoreSpec | None] = {}
+
+    def __call__(self, path: str, kind: Kind) -> bool:
+        *above, name = path.split("/")
+        if name in IGNORED:
+            return True
+        verdict = False
+        for depth in range(len(above) + 1):
+            spec = self._spec("/".join(above[:depth]))
+            if spec is not None:
+                below = "/".join([*above[depth:], name]) + ("/" if kind is Kind.DIRECTORY else "")
+                said = spec.check_file(below).include
+                verdict = verdict if said is None else said
+        return verdict
+
+    def _spec(self, path: str) -> GitIgnoreSpec | None:
+        if path not in self._specs:
+            lines: list[str] = []
+            for name in IGNORE_FILES:
+                text = _text(self._root, f"{path}/{name}" if path else name)
+                lines += text.splitlines() if text else []
+            self._specs[path] = GitIgnoreSpec.from_lines(lines) if lines else None
+        return self._specs[path]
+
+
+def _is_text_name(path: str) -> bool:
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _links_to_file(root: int, path: str, kind: Kind) -> bool:
+    """Follow a link on the person's own machine, where it is theirs to follow."""
+    if kind is not Kind.LINK:
+        return False
+    try:
+        seen = os.stat(path, dir_fd=root)
+    except OSError:
+        return False
+    return stat.S_ISREG(seen.st_mode)
+
+
+def _text(root: int, path: str) -> str | None:
+    try:
+        data = read_small(root, path, MAX_TEXT + 1)
+    except (OSError, ValueError):
+        return None
+    if len(data) > MAX_TEXT or b"\0" in data:
+        return None
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return None

@@ -1,0 +1,85 @@
+"""Walk a tree below an open directory, following no link, however it is changed meanwhile."""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from cluster_interface.trees.beneath import directory
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+DEEPEST = 128  #: directories deeper than this are named, but not gone into
+
+
+class Kind(StrEnum):
+    """What an entry of a tree is."""
+
+    FILE = "file"
+    DIRECTORY = "directory"
+    LINK = "link"
+    OTHER = "other"  #: a fifo, a socket or a device
+    UNREADABLE = "unreadable"  #: a directory that could not be gone into, or is too deep
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Entry:
+    """One entry: its path below the root, and what lstat says of it."""
+
+    path: str
+    kind: Kind
+    size: int
+    mtime_ns: int
+    mode: int
+
+
+def walk(root: int, skip: Callable[[str, Kind], bool] | None = None) -> Iterator[Entry]:
+    """Yield every entry below the directory `root`, a directory before what is in it, each in order of names.
+
+    `skip(path, kind)` leaves an entry out, and with a directory all that is in it. What vanishes is left out.
+    """
+    waiting = [""]
+    while waiting:
+        path = waiting.pop()
+        try:
+            found = _entries(root, path)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError:
+            yield Entry(path=path, kind=Kind.UNREADABLE, size=0, mtime_ns=0, mode=0)
+            continue
+        kept = [entry for entry in found if skip is None or not skip(entry.path, entry.kind)]
+        yield from kept
+        waiting += [entry.path for entry in reversed(kept) if entry.kind is Kind.DIRECTORY]
+
+
+def _entries(root: int, path: str) -> list[Entry]:
+    if path.count("/") >= DEEPEST:
+        raise OSError(f"{path}: too deep")
+    found = []
+    with directory(root, path) as fd, os.scandir(fd) as entries:
+        for entry in entries:
+            try:
+                seen = entry.stat(follow_symlinks=False)
+            except FileNotFoundError:
+                continue
+            name = f"{path}/{entry.name}" if path else entry.name
+            kind = _kind(seen.st_mode)
+            found.append(
+                Entry(
+                    path=name, kind=kind, size=seen.st_size, mtime_ns=seen.st_mtime_ns, mode=stat.S_IMODE(seen.st_mode)
+                )
+            )
+    return sorted(found, key=lambda entry: entry.path)
+
+
+def _kind(mode: int) -> Kind:
+    if stat.S_ISREG(mode):
+        return Kind.FILE
+    if stat.S_ISDIR(mode):
+        return Kind.DIRECTORY
+    return Kind.LINK if stat.S_ISLNK(mode) else Kind.OTHER
