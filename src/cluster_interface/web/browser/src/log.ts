@@ -1,0 +1,145 @@
+// The live log: two streams, one task at a time, the newest lines, followed until the task has ended.
+import { API, ask, Refused } from "./api.ts";
+import { byId, bytes, make, say } from "./dom.ts";
+import { Terminal, type Line } from "./terminal.ts";
+
+const TAIL = 256 * 1024; // bytes read of a long log
+const MOST_LINES = 5000; // kept on the page
+const BEAT = 1500; // milliseconds between looks
+
+type Stream = "out" | "err";
+
+export function showLog(job: string): void {
+  const view = new LogView(job);
+  const tabs = [...document.querySelectorAll<HTMLButtonElement>("[data-stream]")];
+  for (const tab of tabs) {
+    tab.addEventListener("click", () => choose(tab));
+    tab.addEventListener("keydown", (event) => {
+      if (event.key !== "ArrowLeft" && event.key !== "ArrowRight") return;
+      const other = tabs.find((item) => item !== tab);
+      other?.focus();
+      if (other) choose(other);
+    });
+  }
+  function choose(tab: HTMLButtonElement): void {
+    for (const item of tabs) {
+      item.setAttribute("aria-selected", String(item === tab));
+      item.tabIndex = item === tab ? 0 : -1;
+    }
+    byId("log-text").setAttribute("aria-labelledby", tab.id);
+    view.show(tab.dataset.stream as Stream, view.task);
+  }
+  const task = document.querySelector<HTMLSelectElement>("#log-task");
+  task?.addEventListener("change", () => view.show(view.stream, Number(task.value)));
+  view.show("out", 0);
+}
+
+class LogView {
+  stream: Stream = "out";
+  task = 0;
+  private shown = 0; // which call of show() is the present one
+  private readonly box = byId("log-text");
+  private readonly lines = byId("log-lines");
+  private readonly note = byId("log-note");
+  private readonly follow = byId<HTMLInputElement>("log-follow");
+
+  constructor(private readonly job: string) {
+    this.follow.addEventListener("change", () => this.scroll());
+    // Scrolling back stops following, scrolling to the end takes it up again.
+    this.box.addEventListener("wheel", () => this.notice(), { passive: true });
+    this.box.addEventListener("keyup", () => this.notice());
+    this.box.addEventListener("touchmove", () => this.notice(), { passive: true });
+  }
+
+  show(stream: Stream, task: number): void {
+    [this.stream, this.task] = [stream, task];
+    this.lines.replaceChildren();
+    this.note.textContent = "Reading…";
+    const whole = byId<HTMLAnchorElement>("log-whole");
+    whole.href = `${API}/jobs/${this.job}/logs/${stream}?task=${task}&offset=0&whole=true`;
+    whole.download = `${this.job}.${task}.${stream}.txt`;
+    void this.run(++this.shown);
+  }
+
+  private async run(turn: number): Promise<void> {
+    const terminal = new Terminal();
+    const decoder = new TextDecoder();
+    let offset = -TAIL;
+    let cut = false;
+    while (turn === this.shown) {
+      if (document.hidden) {
+        await pause(BEAT);
+        continue;
+      }
+      try {
+        const part = await read(this.job, this.stream, this.task, offset);
+        if (turn !== this.shown) return;
+        cut ||= offset < 0 && part.offset > 0;
+        offset = part.offset + part.data.byteLength;
+        this.append(terminal, decoder.decode(part.data, { stream: true }));
+        this.explain(part.size, cut, part.end);
+        if (part.end) return;
+        await pause(offset < part.size ? 0 : BEAT);
+      } catch (error) {
+        if (turn !== this.shown) return;
+        this.note.textContent = error instanceof Refused && error.status === 404 ? "Nothing written yet." : "The log cannot be read just now; it is tried again.";
+        await pause(2 * BEAT);
+      }
+    }
+  }
+
+  private append(terminal: Terminal, text: string): void {
+    if (!text) return;
+    const begun = this.lines.querySelector("[data-open]");
+    const finished = terminal.feed(text).map((line) => draw(line));
+    const open = draw(terminal.open());
+    open.dataset.open = "";
+    begun?.remove();
+    this.lines.append(...finished.slice(-MOST_LINES), ...(open.childNodes.length ? [open] : []));
+    while (this.lines.childElementCount > MOST_LINES) this.lines.firstElementChild?.remove();
+    this.scroll();
+  }
+
+  private explain(size: number, cut: boolean, end: boolean): void {
+    const trimmed = cut || this.lines.childElementCount >= MOST_LINES;
+    const what = size === 0 ? (end ? "It wrote nothing here." : "Nothing written yet.") : `${trimmed ? "The end of " : ""}${bytes(size)}${end ? "." : ", still growing."}`;
+    if (this.note.textContent !== what) say(this.note, what);
+  }
+
+  private notice(): void {
+    this.follow.checked = this.box.scrollHeight - this.box.scrollTop - this.box.clientHeight < 24;
+    this.lines.setAttribute("aria-live", this.follow.checked ? "polite" : "off");
+  }
+
+  private scroll(): void {
+    if (this.follow.checked) this.box.scrollTop = this.box.scrollHeight;
+  }
+}
+
+function draw(line: Line): HTMLDivElement {
+  const element = make("div", { class: "line" });
+  for (const piece of line) element.append(piece.style ? make("span", { class: piece.style }, piece.text) : piece.text);
+  return element;
+}
+
+interface Part {
+  data: ArrayBuffer;
+  offset: number;
+  size: number;
+  end: boolean;
+}
+
+async function read(job: string, stream: Stream, task: number, offset: number): Promise<Part> {
+  const response = await ask(`/jobs/${job}/logs/${stream}?task=${task}&offset=${offset}`);
+  const data = await response.arrayBuffer();
+  return {
+    data,
+    offset: Number(response.headers.get("X-Log-Offset") ?? 0),
+    size: Number(response.headers.get("X-Log-Size") ?? data.byteLength),
+    end: response.headers.get("X-Log-End") === "true",
+  };
+}
+
+function pause(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds));
+}

@@ -1,0 +1,18 @@
+// The one entry point: what every page has, and what this page has besides.
+import { listenForActions } from "./actions.ts";
+import { keepLive } from "./live.ts";
+import { showLog } from "./log.ts";
+import { listenForPreviews } from "./outputs.ts";
+import { prepareForm } from "./submit.ts";
+import { keepTimes } from "./times.ts";
+
+keepTimes();
+keepLive();
+
+const job = document.querySelector<HTMLElement>("#live")?.dataset.job;
+if (job) {
+  listenForActions(job);
+  listenForPreviews(job);
+  showLog(job);
+}
+if (document.querySelector("#submit")) prepareForm();

@@ -1,0 +1,95 @@
+"""States, failures, sizes and times in words for people; and names made safe to look at."""
+
+from __future__ import annotations
+
+import time
+import unicodedata
+from datetime import UTC, datetime
+
+from cluster_interface.model.resources import show_bytes, show_time
+from cluster_interface.model.state import FailureCode, JobState
+
+LONGEST_SHOWN = 300  #: characters of a name on a page
+
+MEANING = {
+    JobState.SUBMITTED: "Working out exactly what it needs: versions, sizes and checksums.",
+    JobState.AWAITING_APPROVAL: "A steward looks at it before it may run.",
+    JobState.PREPARING: "Putting its software together and bringing its files in place.",
+    JobState.QUEUED: "In the scheduler's queue: it starts when there is room.",
+    JobState.RUNNING: "Running on the cluster.",
+    JobState.STAGING_OUT: "It has ended; its outputs are being listed and checked.",
+    JobState.COMPLETED: "It ended well.",
+    JobState.FAILED: "It did not end well.",
+    JobState.CANCELED: "It was canceled.",
+    JobState.REJECTED: "A steward did not let it run.",
+}
+
+ADVICE = {
+    FailureCode.EXIT_CODE: "The program itself reported an error. The end of its log usually says why.",
+    FailureCode.OUT_OF_MEMORY: "It needed more memory than it asked for: change it to ask for more and run it again.",
+    FailureCode.TIME_LIMIT: "Its time was over before it was done: ask for more time, or give it less to do.",
+    FailureCode.NODE_FAILED: "The machine under it failed, which is not your job's fault: run it again.",
+    FailureCode.TASKS_FAILED: "Some of its tasks failed. What the others left behind is here.",
+    FailureCode.IMAGE_FAILED: "Its software could not be put together: check the names and versions of the packages.",
+    FailureCode.INPUT_UNAVAILABLE: "A file it needs could not be had: check the path or the address.",
+    FailureCode.OUTPUT_MISSING: "It ended without an error, but did not write what it promised.",
+    FailureCode.SCHEDULER_REJECTED: "The scheduler did not take it: ask for less, or choose another queue.",
+    FailureCode.LOST: "The cluster lost track of it: run it again.",
+    FailureCode.INTERNAL: "The trouble is on the server's side: its administrator sees more with “clif doctor”.",
+}
+
+
+def state_label(state: str) -> str:
+    """Write a state as words: `staging out`."""
+    return str(state).replace("_", " ")
+
+
+def visible(text: str) -> str:
+    """Make hostile names harmless to look at: controls and bidi marks as `⟨U+202E⟩`, what is too long cut."""
+    shown = "".join(f"⟨U+{ord(c):04X}⟩" if _is_hidden(c) else c for c in text[:LONGEST_SHOWN])
+    return shown if len(text) <= LONGEST_SHOWN else f"{shown}…"
+
+
+def _is_hidden(char: str) -> bool:
+    return unicodedata.category(char) in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")
+
+
+def ago(at: float, now: float | None = None) -> str:
+    """Say how long ago `at` (seconds since 1970) was: `3 min ago`; the same words as times.ts uses."""
+    seconds = max(0, int((time.time() if now is None else now) - at))
+    if seconds < 10:
+        return "just now"
+    if seconds < 60:
+        return f"{seconds // 10 * 10} s ago"
+    if seconds < 3600:
+        return f"{seconds // 60} min ago"
+    if seconds < 86400:
+        return f"{seconds // 3600} h ago"
+    days = seconds // 86400
+    return f"{days} day ago" if days == 1 else f"{days} days ago"
+
+
+def lasted(seconds: float) -> str:
+    """Write a length of time; whole seconds, since tenths only flicker."""
+    return show_time(int(seconds))
+
+
+def moment(at: float) -> str:
+    """Write a time for people, in UTC."""
+    return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def iso(at: float) -> str:
+    """Write a time as HTML's `datetime` wants it."""
+    return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+FILTERS = {
+    "state_label": state_label,
+    "visible": visible,
+    "ago": ago,
+    "lasted": lasted,
+    "moment": moment,
+    "iso": iso,
+    "bytes": show_bytes,
+}
