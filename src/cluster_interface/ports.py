@@ -10,9 +10,6 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import IO, TYPE_CHECKING, Any, BinaryIO, Literal, Protocol
 
-from cluster_interface.model.errors import Problem, Rejected
-from cluster_interface.model.resources import show_bytes, show_time
-
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
     from pathlib import Path
@@ -21,6 +18,7 @@ if TYPE_CHECKING:
     from cluster_interface.model.job import Account, OutputFile, Progress
     from cluster_interface.model.jobspec import Environment
     from cluster_interface.model.plan import Ask, Bounds, Lock, SourceInfo
+    from cluster_interface.model.queue import Queue
 
 
 class Clock(Protocol):
@@ -60,45 +58,6 @@ class Observation:
 
 
 UNSEEN = Observation(state=NativeState.UNKNOWN)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Queue:
-    """Where jobs can go: limits, defaults and the runtimes that work on its nodes."""
-
-    name: str
-    cpus: int  #: most per task
-    memory: int  #: bytes, most per task
-    time: int | None  #: seconds, most; None: no limit
-    default_cpus: int
-    default_memory: int
-    default_time: int
-    runtimes: tuple[str, ...]  #: the first is the default
-    gpus: int = 0
-    nodes: int = 1
-
-
-def check_fits(ask: Ask, queue: Queue) -> None:
-    """Raise Rejected naming every resource of which the queue's largest node has less than is asked."""
-    where = f"the largest node of queue {queue.name} has"
-    problems = []
-    if ask.cpus > queue.cpus:
-        problems.append(Problem("resources.cpus", f"asks {ask.cpus}; {where} {queue.cpus}"))
-    if ask.memory > queue.memory:
-        asked, most = show_bytes(ask.memory), show_bytes(queue.memory)
-        problems.append(Problem("resources.memory", f"asks {asked}; {where} {most}"))
-    if queue.time is not None and ask.time > queue.time:
-        asked, most = show_time(ask.time), show_time(queue.time)
-        problems.append(Problem("resources.time", f"asks {asked}; the longest job of queue {queue.name} is {most}"))
-    if ask.gpus > queue.gpus:
-        problems.append(Problem("resources.gpus", f"asks {ask.gpus}; {where} {queue.gpus or 'none'}"))
-    if ask.nodes > queue.nodes:
-        problems.append(Problem("resources.nodes", f"asks {ask.nodes}; queue {queue.name} has {queue.nodes}"))
-    if ask.runtime not in queue.runtimes:
-        known = ", ".join(queue.runtimes) or "none"
-        problems.append(Problem("resources.runtime", f"{ask.runtime!r} is not in queue {queue.name}; it has: {known}"))
-    if problems:
-        raise Rejected(problems=problems)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,8 +10,8 @@ from cluster_interface import __version__
 from cluster_interface.inspection import inspect as read_script
 from cluster_interface.model.errors import Conflict, NotFound, Problem, Rejected
 from cluster_interface.model.marks import image_mark, work_mark
-from cluster_interface.model.plan import Ask
-from cluster_interface.model.resources import Resources, show_bytes, show_time
+from cluster_interface.model.queue import fill_in
+from cluster_interface.model.resources import Resources
 from cluster_interface.model.state import FINAL, TASK_FINAL, JobState
 from cluster_interface.ports import WorkState
 from cluster_interface.store import jobs
@@ -31,7 +31,7 @@ from cluster_interface.wire import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping
 
     from sqlalchemy import Connection
 
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
         Identity,
         ImageStore,
         LogPart,
-        Queue,
         Runtime,
         Scheduler,
         Stager,
@@ -56,63 +55,6 @@ LONGEST_SCRIPT = 2**20  #: bytes of a file that inspection reads
 MOST_LISTED = 200
 _ID_LETTERS = "abcdefghjkmnpqrstvwxyz23456789"  # none that is easily taken for another
 _ID_LENGTH = 10  #: 49 bits: not to be guessed, short enough to type the beginning of
-
-
-def fill_in(wanted: Resources, queues: Sequence[Queue], defaults: Defaults) -> Ask:
-    """Fill every default in and check that the queue can give it; Rejected says what would fit."""
-    queue = _queue(wanted, queues)
-    ask = Ask(
-        cpus=wanted.cpus or min(queue.default_cpus, queue.cpus),
-        memory=wanted.memory or min(queue.default_memory, queue.memory),
-        time=wanted.time or min(queue.default_time, queue.time or queue.default_time),
-        gpus=wanted.gpus,
-        nodes=wanted.nodes,
-        queue=queue.name,
-        runtime=_runtime(wanted, queue),
-        disk=defaults.disk,
-        pids=defaults.pids,
-    )
-    problems = list(_too_large(ask, queue))
-    if problems:
-        raise Rejected(problems=problems)
-    return ask
-
-
-def _queue(wanted: Resources, queues: Sequence[Queue]) -> Queue:
-    if not queues:
-        raise Rejected.field("resources.queue", "this server has no queue now; `clif doctor` says why")
-    if wanted.queue is None:
-        return queues[0]
-    for queue in queues:
-        if queue.name == wanted.queue:
-            return queue
-    names = ", ".join(queue.name for queue in queues)
-    raise Rejected.field("resources.queue", f"there is no queue {wanted.queue!r}; there are: {names}")
-
-
-def _runtime(wanted: Resources, queue: Queue) -> str:
-    if not queue.runtimes:
-        words = f"no container runtime works in queue {queue.name}; `clif doctor` says why and what to install"
-        raise Rejected.field("resources.runtime", words)
-    if wanted.runtime not in (None, *queue.runtimes):
-        names = ", ".join(queue.runtimes)
-        words = f"queue {queue.name} has no runtime {wanted.runtime!r}; it has: {names}"
-        raise Rejected.field("resources.runtime", words)
-    return wanted.runtime or queue.runtimes[0]
-
-
-def _too_large(ask: Ask, queue: Queue) -> Iterator[Problem]:
-    where = f"the most in queue {queue.name} is"
-    if ask.cpus > queue.cpus:
-        yield Problem("resources.cpus", f"asks for {ask.cpus} cores; {where} {queue.cpus}")
-    if ask.memory > queue.memory:
-        yield Problem("resources.memory", f"asks for {show_bytes(ask.memory)}; {where} {show_bytes(queue.memory)}")
-    if queue.time is not None and ask.time > queue.time:
-        yield Problem("resources.time", f"asks for {show_time(ask.time)}; {where} {show_time(queue.time)}")
-    if ask.gpus > queue.gpus:
-        yield Problem("resources.gpus", f"asks for {ask.gpus}; {where} {queue.gpus}")
-    if ask.nodes > queue.nodes:
-        yield Problem("resources.nodes", f"asks for {ask.nodes}; {where} {queue.nodes}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,7 +78,7 @@ class Service:
     def inspect(self, request: InspectRequest) -> InspectResponse:
         """Propose what a script needs; nothing is kept."""
         proposal = read_script(request.files, request.script, request.arguments)
-        ask = fill_in(Resources(), self.scheduler.queues(), self.defaults)
+        ask = fill_in(Resources(), self.scheduler.queues(), self.defaults.disk, self.defaults.pids)
         bounds = self.runtimes[ask.runtime].bounds()
         return InspectResponse(proposal=proposal, queue=ask.queue, runtime=ask.runtime, bounds=bounds)
 
@@ -147,7 +89,7 @@ class Service:
                 return self._view(db, known), False
         self._check_uploads(user, spec)
         spec = self._complete(user, spec)
-        fill_in(spec.resources, self.scheduler.queues(), self.defaults)
+        fill_in(spec.resources, self.scheduler.queues(), self.defaults.disk, self.defaults.pids)
         return self._add(user, spec, key, rerun_of=None)
 
     def rerun(self, user: str, job: str, key: str) -> tuple[JobView, bool]:

@@ -111,7 +111,8 @@ def _without_status(task: Task, seen: Observation | None, now: float, ask: Ask) 
 def _failure(verdict: str | None, exit_code: int | None, status: dict[str, Any], ask: Ask) -> str:
     """Word a failure as `code: sentence`, which `_why` takes apart for the job."""
     words = {
-        "time_limit": f"time_limit: it ran longer than the {show_time(ask.time)} it asked for; ask for more with --time",
+        "time_limit": f"time_limit: it ran longer than the {show_time(ask.time)} it asked for; "
+        "ask for more with --time",
         "out_of_memory": f"out_of_memory: it needed more than the {show_bytes(ask.memory)} it asked for; "
         "ask for more with --memory",
         "disk_full": f"exit_code: it wrote more than the {show_bytes(ask.disk)} a task may write",

@@ -12,10 +12,10 @@ from cluster_interface.model.job import Attempt
 from cluster_interface.model.marks import attempt_mark, image_mark
 from cluster_interface.model.plan import Lock, Plan, SourceInfo
 from cluster_interface.model.policy import decide
+from cluster_interface.model.queue import fill_in
 from cluster_interface.model.state import TASK_FINAL, FailureCode, JobState, TaskState
 from cluster_interface.model.step import Step
 from cluster_interface.ports import NativeState, Order, Run
-from cluster_interface.service import fill_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,7 +43,7 @@ def submitted(case: Case, tools: Tools) -> Step:
 
 
 def _plan(job: Job, tools: Tools, resolved: dict[str, Any]) -> Plan:
-    ask = fill_in(job.spec.resources, tools.scheduler.queues(), tools.defaults)
+    ask = fill_in(job.spec.resources, tools.scheduler.queues(), tools.defaults.disk, tools.defaults.pids)
     return Plan(
         spec=job.spec,
         command=job.spec.command or "",
