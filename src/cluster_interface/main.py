@@ -6,10 +6,12 @@ the web server, and the local scheduler's dispatcher, which owns the slots of th
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
 import sys
+import threading
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -20,8 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from cluster_interface.settings import Settings
-
-WAKE = "engine.wake"  #: datagram socket in the runtime directory
 
 
 def main() -> None:
@@ -61,7 +61,6 @@ def _stop(settings: Settings) -> None:
 
 def _supervise(settings: Settings) -> None:
     from cluster_interface import supervisor  # noqa: PLC0415
-    from cluster_interface.store import Store  # noqa: PLC0415
 
     _log_to_stderr()
     state, runtime = settings.server.state, settings.server.runtime
@@ -69,7 +68,6 @@ def _supervise(settings: Settings) -> None:
         supervisor.make_private(directory)
         supervisor.refuse_network_filesystem(directory)
     lock = supervisor.StateLock(state)
-    Store(settings.database).migrate()
     _compose(settings).prepare()
     unix = supervisor.unix_listener(settings.socket)
     pages = supervisor.loopback_listener(settings.server.listen, state / "pages.port")
@@ -87,15 +85,22 @@ def _supervise(settings: Settings) -> None:
 
 
 def _engine(settings: Settings) -> None:
+    from cluster_interface.composition import WAKE  # noqa: PLC0415
     from cluster_interface.engine import Engine  # noqa: PLC0415
 
     _log_to_stderr()
     parts = _compose(settings)
     path = settings.server.runtime / WAKE
     path.unlink(missing_ok=True)
-    wakes = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-    wakes.bind(str(path))
-    Engine(parts.store, parts.tools(), wakes).run(_until_terminated())
+    from_others = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    from_others.bind(str(path))
+    from_works, to_us = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+
+    def wake(mark: str) -> None:  # called in the works' own processes
+        with contextlib.suppress(OSError):
+            to_us.send(mark.encode(), socket.MSG_DONTWAIT)
+
+    Engine(parts.store, parts.tools(wake), [from_others, from_works]).run(_until_terminated().is_set)
 
 
 def _web(settings: Settings) -> None:
@@ -131,11 +136,11 @@ def _compose(settings: Settings) -> Any:
     return Parts(settings)
 
 
-def _until_terminated() -> Callable[[], bool]:
-    stopping: list[int] = []
+def _until_terminated() -> threading.Event:
+    stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda received, _frame: stopping.append(received))
-    return lambda: bool(stopping)
+        signal.signal(number, lambda _received, _frame: stopping.set())
+    return stopping
 
 
 def _log_to_stderr() -> None:

@@ -226,9 +226,9 @@ class Stager(Protocol):
     def stage_in(
         self, job: str, files: Sequence[tuple[SourceInfo, FileEntry]], tasks: int, report: Report, attempt: int = 1
     ) -> None:
-        """Make inputs/ and tasks/<n>/ with every file verified. Safe to repeat; nothing partial is ever visible.
+        """Make inputs/ and tasks/<n>/ with every file verified; a new attempt finds its tasks fresh.
 
-        A later attempt's number makes the tasks' directories anew; inputs that are there already are kept.
+        Safe to repeat and to kill; nothing partial is ever visible under its name.
         """
 
     def write_attempt(self, job: str, attempt: int, script: str, plan: str) -> Path:

@@ -64,7 +64,7 @@ class Service:
     store: Store
     scheduler: Scheduler
     runtimes: Mapping[str, Runtime]
-    images_: ImageStore
+    shelf: ImageStore
     stager: Stager
     works: Works
     uploads: Uploads
@@ -226,20 +226,20 @@ class Service:
 
     def images(self) -> list[ImageView]:
         """List bases and images."""
-        return [ImageView(**vars(image)) for image in self.images_.images()]
+        return [ImageView(**vars(image)) for image in self.shelf.images()]
 
     def import_base(self, user: str, upload: str, name: str) -> ImageView:
         """Take an uploaded root filesystem as a base."""
         found = self.uploads.find(user, upload)
         if not found.complete:
             raise Rejected.field("upload", "is not complete; finish it first")
-        image = self.images_.import_base(self.uploads.path(user, upload), name)
+        image = self.shelf.import_base(self.uploads.path(user, upload), name)
         self.uploads.remove(user, upload)
         return ImageView(**vars(image))
 
     def build_log(self, key: str) -> str:
         """Return the log of an image's last build."""
-        return self.images_.log(key)
+        return self.shelf.log(key)
 
     def queues(self) -> list[QueueView]:
         """List the queues."""

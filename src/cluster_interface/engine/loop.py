@@ -14,13 +14,13 @@ from cluster_interface.store import claims
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from cluster_interface.engine.tools import Tools
     from cluster_interface.store import Store
 
 IDLE = 5.0  #: seconds between looks when nothing is going on
-POLL = 0.05  #: seconds between looks at a scheduler on this machine; a farther one says how often it may be asked
+POLL = 0.5  #: seconds between looks at the scheduler; one that can wakes us when something changed
 SLOW_POLL = 5.0  #: seconds, after it did not answer
 
 log = structlog.get_logger()
@@ -29,9 +29,9 @@ log = structlog.get_logger()
 class Engine:
     """Level-triggered reconciliation over the database, the one place of truth."""
 
-    def __init__(self, store: Store, tools: Tools, wakes: socket.socket) -> None:
+    def __init__(self, store: Store, tools: Tools, wakes: Sequence[socket.socket]) -> None:
         self.store, self.tools, self.wakes = store, tools, wakes
-        self._last_look, self._patience = 0.0, POLL
+        self._last_look, self._patience, self._scheduler_woke = 0.0, POLL, False
 
     def run(self, stop: Callable[[], bool]) -> None:
         """Work until `stop()`; trouble with the database is waited out."""
@@ -53,9 +53,9 @@ class Engine:
         if not watched:
             self.tools.seen.clear()
             return False
-        if abs(now - self._last_look) < self._patience:
+        if abs(now - self._last_look) < self._patience and not self._scheduler_woke:
             return True
-        self._last_look = now
+        self._last_look, self._scheduler_woke = now, False
         try:
             seen = self.tools.scheduler.observe([native for native, _ in watched])
         except ClusterError as error:
@@ -78,16 +78,18 @@ class Engine:
         self._wait(min(longest, IDLE if due is None else due + 0.001))
 
     def _wait(self, seconds: float) -> None:
-        if select.select([self.wakes], [], [], seconds)[0]:
+        if select.select(self.wakes, [], [], seconds)[0]:
             self._take_wakes()
 
     def _take_wakes(self) -> None:
         """Read what woke us: the mark of finished work, or nothing in particular."""
         jobs, images = set(), False
-        while select.select([self.wakes], [], [], 0)[0]:
-            mark = self.wakes.recv(512).decode(errors="replace")
-            images |= mark.startswith("image.")
-            jobs.add(mark.partition(".")[0])
+        while ready := select.select(self.wakes, [], [], 0)[0]:
+            for wake in ready:
+                mark = wake.recv(512).decode(errors="replace")
+                images |= mark.startswith("image.")
+                self._scheduler_woke |= mark == "scheduler"
+                jobs.add(mark.partition(".")[0])
         if jobs or images:
             with self.store.write() as db:
                 claims.nudge_jobs(db, jobs)

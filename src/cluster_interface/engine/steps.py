@@ -72,7 +72,13 @@ def preparing(case: Case, tools: Tools) -> Step:
         if built is not None:  # it ended just now: find it again, or build again if someone removed it since
             tools.works.stop(mark)
             image = tools.images.find(plan.lock, runtime.face)
-    staged, stage = look(case, tools, "inputs", {"job": case.job.id, "plan": plan.model_dump(mode="json")})
+    request = {
+        "job": case.job.id,
+        "plan": plan.model_dump(mode="json"),
+        "tasks": len(case.tasks),
+        "attempt": max(1, case.job.attempt),
+    }
+    staged, stage = look(case, tools, "inputs", request)
     if image is None or staged is None:
         parts = [step.reason for step in (build, stage) if step.reason]
         return Step(state=JobState.PREPARING, after=SOON, reason="; ".join(parts))

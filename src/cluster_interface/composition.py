@@ -1,0 +1,205 @@
+"""Builds the parts from the settings: the one place, beside `helper`, that knows the outside world's modules."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+import socket
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from cluster_interface.adapters.clock import SystemClock
+from cluster_interface.adapters.identity.single import SingleIdentity
+from cluster_interface.adapters.runtimes import available
+from cluster_interface.adapters.schedulers.dispatcher import Dispatcher
+from cluster_interface.adapters.schedulers.local import LocalScheduler
+from cluster_interface.adapters.works import DetachedWorks
+from cluster_interface.engine import Tools
+from cluster_interface.images import Store as ImageShelf
+from cluster_interface.model.errors import Rejected
+from cluster_interface.model.job import Account
+from cluster_interface.model.jobspec import JobSpec
+from cluster_interface.model.plan import Lock, Plan
+from cluster_interface.ports import Face
+from cluster_interface.service import Service
+from cluster_interface.staging import UploadStore, Workspace
+from cluster_interface.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from cluster_interface.ports import Report, Runtime
+    from cluster_interface.settings import Settings
+
+WAKE = "engine.wake"  #: the engine's datagram socket, in the runtime directory
+LONGEST_REQUIREMENTS = 2**20  #: bytes
+
+
+class Parts:
+    """Everything one process of the server may need, made when first asked for."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.state = settings.server.state
+        self.owner = pwd.getpwuid(os.geteuid()).pw_name  #: alone: the one user is who runs the server
+
+    def prepare(self) -> None:
+        """Make what must be there before the processes start: the job account, the directories, the database."""
+        self.identity.ensure()
+        if os.geteuid() == 0:
+            self.state.chmod(0o711)  # the job account passes through to its jobs and the images, and lists nothing
+        if self.settings.database.startswith("sqlite"):
+            path = self.settings.database.removeprefix("sqlite:///")
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        self.store.migrate()
+
+    @cached_property
+    def store(self) -> Store:
+        """The database."""
+        return Store(self.settings.database)
+
+    @cached_property
+    def identity(self) -> SingleIdentity:
+        """Whose account jobs run under."""
+        return SingleIdentity(self.settings.identity)
+
+    @cached_property
+    def runtimes(self) -> Mapping[str, Runtime]:
+        """The runtimes that work on this machine, the preferred one first."""
+        return available(self.settings.runtime, self.identity.account(self.owner))
+
+    @cached_property
+    def scheduler(self) -> LocalScheduler:
+        """The queue of this machine."""
+        return LocalScheduler(self.state / "local", self.settings.local, self.settings.defaults, tuple(self.runtimes))
+
+    @cached_property
+    def images(self) -> ImageShelf:
+        """The image store."""
+        return ImageShelf(self.settings.image_store, self.settings.images)
+
+    @cached_property
+    def uploads(self) -> UploadStore:
+        """Where uploaded bytes wait."""
+        return UploadStore(self.state / "uploads", self.settings.staging.max_bytes)
+
+    @cached_property
+    def stager(self) -> Workspace:
+        """The job directories. Alone, every job is under the one account."""
+        return Workspace(
+            self.settings.workspace,
+            self.uploads,
+            self.settings.staging,
+            lambda _job: self.identity.account(self.owner),
+        )
+
+    def works(self, wake: Callable[[str], None]) -> DetachedWorks:
+        """Long work; `wake` is called with the mark of what has ended."""
+        kinds = {"resolve": self._resolve, "build": self._build, "inputs": self._inputs, "outputs": self._outputs}
+        return DetachedWorks(self.state / "works", kinds, wake=wake)
+
+    def tools(self, wake: Callable[[str], None]) -> Tools:
+        """What the engine's steps are given."""
+        return Tools(
+            scheduler=self.scheduler,
+            runtimes=self.runtimes,
+            images=self.images,
+            stager=self.stager,
+            works=self.works(wake),
+            identity=self.identity,
+            clock=SystemClock(),
+            server=_own_account(),
+            defaults=self.settings.defaults,
+        )
+
+    def service(self) -> Service:
+        """The use cases."""
+        return Service(
+            store=self.store,
+            scheduler=self.scheduler,
+            runtimes=self.runtimes,
+            shelf=self.images,
+            stager=self.stager,
+            works=self.works(lambda _mark: None),
+            uploads=self.uploads,
+            identity=self.identity,
+            defaults=self.settings.defaults,
+            wake=self.wake,
+            examine=self._examine,
+        )
+
+    def dispatcher(self) -> Dispatcher:
+        """The process that owns this machine's slots."""
+        return Dispatcher(
+            self.state / "local", self.settings.local, reap=self._reap, changed=lambda: self.wake("scheduler")
+        )
+
+    def wake(self, mark: str) -> None:
+        """Wake the engine: a hint, never needed for being right; an engine that is away looks when it comes."""
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+            sender.setblocking(False)
+            sender.sendto(mark.encode(), str(self.settings.server.runtime / WAKE))
+
+    def _reap(self, container: str) -> None:
+        for runtime in self.runtimes.values():
+            runtime.reap(container)
+
+    def _examine(self) -> Any:
+        from cluster_interface.doctor import examine  # noqa: PLC0415 - rarely asked for
+
+        return examine(self)
+
+    # --- the kinds of long work
+
+    def _resolve(self, request: Mapping[str, Any], report: Report) -> dict[str, Any]:
+        """Find the sources' sizes and checksums, and the lock of the environment."""
+        del report
+        spec = JobSpec.model_validate(request["spec"])
+        sources = self.stager.check(request["job"], spec.files)
+        lock = self.images.resolve(spec.environment, self._requirements(spec))
+        return {
+            "lock": lock.model_dump(mode="json"),
+            "sources": [source.model_dump(mode="json") for source in sources],
+        }
+
+    def _requirements(self, spec: JobSpec) -> str:
+        name = spec.environment.python.requirements if spec.environment.python else None
+        if name is None:
+            return ""
+        entry = spec.files[name]
+        if entry.content is not None:
+            return entry.content
+        scheme, _, upload = (entry.source or "").partition(":")
+        field = "environment.python.requirements"
+        if scheme != "upload":
+            raise Rejected.field(field, f"{name} must be uploaded or written inline; it is read before staging")
+        data = self.uploads.read(self.owner, upload, LONGEST_REQUIREMENTS)
+        if data is None:
+            raise Rejected.field(field, f"{name} is longer than {LONGEST_REQUIREMENTS} bytes")
+        try:
+            return data.decode("utf-8-sig")
+        except UnicodeDecodeError:
+            raise Rejected.field(field, f"{name} is not UTF-8 text") from None
+
+    def _build(self, request: Mapping[str, Any], report: Report) -> dict[str, Any]:
+        """Build an image in one face."""
+        self.images.build(Lock.model_validate(request["lock"]), Face(request["face"]), report)
+        return {}
+
+    def _inputs(self, request: Mapping[str, Any], report: Report) -> dict[str, Any]:
+        """Bring every input to the job directory."""
+        plan = Plan.model_validate(request["plan"])
+        pairs = [(source, plan.spec.files[source.path]) for source in plan.sources]
+        self.stager.stage_in(request["job"], pairs, request["tasks"], report, request["attempt"])
+        return {}
+
+    def _outputs(self, request: Mapping[str, Any], report: Report) -> dict[str, Any]:
+        """List what the tasks left."""
+        outputs, unmatched = self.stager.collect(request["job"], request["tasks"], request["patterns"], report)
+        return {"outputs": [vars(output) for output in outputs], "unmatched": unmatched}
+
+
+def _own_account() -> Account:
+    entry = pwd.getpwuid(os.geteuid())
+    return Account(name=entry.pw_name, uid=entry.pw_uid, gid=entry.pw_gid, home=entry.pw_dir)
