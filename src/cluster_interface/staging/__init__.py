@@ -1,1 +1,8 @@
-"""Brings inputs into a job directory and outputs out of it: one module per kind of source, and the guard."""
+"""Bring inputs to the job's directory and outputs from it; one guard for every network source."""
+
+from __future__ import annotations
+
+from cluster_interface.staging.uploads import UploadStore
+from cluster_interface.staging.workspace import Workspace
+
+__all__ = ["UploadStore", "Workspace"]

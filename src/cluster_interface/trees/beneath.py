@@ -12,6 +12,7 @@ import os
 import secrets
 import stat
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -189,5 +190,10 @@ def _empty(fd: int) -> list[str]:
 
 
 def _unlock(name: str, mode: int, at: int) -> None:
-    if mode & 0o700 != 0o700:  # its owner locked it
-        os.chmod(name, 0o700, dir_fd=at)
+    """Let the owner into a directory that was locked; by descriptor, since chmod by name would follow a link."""
+    if mode & 0o700 != 0o700:
+        fd = os.open(name, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=at)
+        try:
+            Path(f"/proc/self/fd/{fd}").chmod(0o700)
+        finally:
+            os.close(fd)

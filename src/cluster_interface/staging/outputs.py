@@ -1,0 +1,107 @@
+"""What the tasks left behind: found without following a link, each with size and SHA-256."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+from cluster_interface.model.job import OutputFile, Progress
+from cluster_interface.staging.inputs import recorded
+from cluster_interface.staging.tasks import TASKS
+from cluster_interface.trees.beneath import directory, open_file
+from cluster_interface.trees.names import portable
+from cluster_interface.trees.patterns import matches
+from cluster_interface.trees.walking import Entry, Kind, walk
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from cluster_interface.ports import Report
+    from cluster_interface.staging.inputs import Staged
+
+#: What programs leave behind that nobody asked for; left out where no patterns are given.
+NOISE = ("__pycache__", ".cache", ".config", ".local", ".ipynb_checkpoints", ".nfs*")
+
+CHUNK = 1024 * 1024
+
+
+def collect(
+    home: int, tasks: int, patterns: Sequence[str] | None, report: Report
+) -> tuple[list[OutputFile], list[str]]:
+    """List the regular files that the patterns choose below each tasks/<n>/, and the patterns that choose none.
+
+    Patterns are those of `trees.patterns`; a pattern counts as matched if it chooses a file of any task. None
+    chooses every file that is new or not the one that was staged, NOISE left out. Links, fifos, sockets and
+    devices are never outputs. A name that is not UTF-8 is listed in the form of `trees.names`. What cannot be
+    read, or goes away meanwhile, is left out, and the report's note says how many there were.
+    """
+    search = _Search(home, patterns, recorded(home) if patterns is None else {}, report)
+    for task in range(tasks):
+        search.look_at(task)
+    return search.outputs, [pattern for pattern in patterns or () if pattern not in search.matched]
+
+
+@dataclass
+class _Search:
+    home: int
+    patterns: Sequence[str] | None
+    staged: Mapping[str, Staged]
+    report: Report
+    outputs: list[OutputFile] = field(default_factory=list)
+    matched: set[str] = field(default_factory=set)
+    skipped: int = 0
+
+    def look_at(self, task: int) -> None:
+        """Go through one task's directory; there is nothing in one that was never made."""
+        try:
+            with directory(self.home, f"{TASKS}/{task}") as root:
+                for entry in walk(root, self._skip):
+                    if entry.kind is Kind.UNREADABLE:
+                        self.skipped += 1
+                    elif entry.kind is Kind.FILE and self._chosen(entry):
+                        self._add(root, task, entry)
+        except FileNotFoundError:
+            return
+
+    def _skip(self, path: str, _kind: Kind) -> bool:
+        name = path.rpartition("/")[2]
+        return self.patterns is None and any(fnmatchcase(name, noise) for noise in NOISE)
+
+    def _chosen(self, entry: Entry) -> bool:
+        if self.patterns is None:
+            return not _untouched(self.staged.get(entry.path), entry)
+        name = portable(entry.path)
+        hits = {pattern for pattern in self.patterns if matches(pattern, name)}
+        self.matched |= hits
+        return bool(hits)
+
+    def _add(self, root: int, task: int, entry: Entry) -> None:
+        try:
+            size, checksum = _measure(root, entry.path)
+        except OSError:
+            self.skipped += 1
+            return
+        staged = self.staged.get(entry.path)
+        if staged is not None and staged.sha256 == checksum:
+            return  # written anew, with the same bytes
+        self.outputs.append(OutputFile(path=portable(entry.path), size=size, sha256=checksum, task=task))
+        note = f"{self.skipped} could not be read" if self.skipped else ""
+        self.report(Progress(stage="outputs", done=len(self.outputs), unit="files", note=note))
+
+
+def _untouched(staged: Staged | None, entry: Entry) -> bool:
+    return staged is not None and (entry.size, entry.mtime_ns) == (staged.size, staged.mtime_ns)
+
+
+def _measure(root: int, path: str) -> tuple[int, str]:
+    """Return how many bytes there are and their SHA-256, in one reading."""
+    checksum = hashlib.sha256()
+    size = 0
+    with os.fdopen(open_file(root, path), "rb", buffering=0) as file:
+        while data := file.read(CHUNK):
+            checksum.update(data)
+            size += len(data)
+    return size, checksum.hexdigest()

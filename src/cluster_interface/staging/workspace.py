@@ -1,0 +1,310 @@
+"""The job directories: made, filled, read and emptied as each job's account, following no link out of them.
+
+<workspace>/<job>/plan.json    a copy, for people
+                  inputs/      staged once; /inputs in the container
+                  tasks/<n>/   /job in the container
+                  attempts/<k>/job.sh  claim/<n>/owner  status/<n>.json  log/<n>.out  log/<n>.err
+                  inputs.jsonl, inputs.lock, incoming/    staging's own
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+import re
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
+
+from cluster_interface.model.errors import NotFound, Permanent, Transient
+from cluster_interface.model.job import Progress
+from cluster_interface.model.state import FailureCode
+from cluster_interface.ports import LogPart
+from cluster_interface.staging import archives, outputs
+from cluster_interface.staging.acting import acting_as, as_the_server
+from cluster_interface.staging.inputs import INCOMING, INPUTS, Inputs
+from cluster_interface.staging.sources import DIRECTORY, Sources
+from cluster_interface.staging.tasks import TASKS, make_tasks
+from cluster_interface.staging.web import Web
+from cluster_interface.trees.beneath import (
+    NotBeneath,
+    directory,
+    look,
+    open_directory,
+    open_file,
+    remove,
+    replace_file,
+)
+from cluster_interface.trees.names import native
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from cluster_interface.model.filetree import FileEntry
+    from cluster_interface.model.job import Account, OutputFile
+    from cluster_interface.model.plan import SourceInfo
+    from cluster_interface.ports import Report
+    from cluster_interface.settings import Staging
+    from cluster_interface.staging.uploads import UploadStore
+
+LONGEST_LOG_PART = 2**20
+LONGEST_STATUS = 64 * 1024
+
+_JOB = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+_NO_ANSWER = (errno.EIO, errno.ESTALE, errno.ENOTCONN, errno.ETIMEDOUT, errno.ENFILE, errno.EMFILE)
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+class Workspace:
+    """The directories of all jobs, below one root that the nodes share. `account_of` tells whose a job's is."""
+
+    def __init__(
+        self, root: Path, uploads: UploadStore, settings: Staging, account_of: Callable[[str], Account]
+    ) -> None:
+        self._root = root
+        self._settings = settings
+        self._account_of = account_of
+        self._sources = Sources(uploads, Web.of(settings), settings.copy_below)
+        root.mkdir(mode=0o711, parents=True, exist_ok=True)  # accounts pass through to what is theirs
+
+    def directory(self, job: str) -> Path:
+        """Say where a job's directory is (or would be)."""
+        return self._root / _checked(job)
+
+    def check(self, job: str, files: Mapping[str, FileEntry]) -> list[SourceInfo]:
+        """Find size and checksum of every source without fetching; Permanent(input_unavailable) in words.
+
+        A file of this machine that is larger than `copy_below` is not read, hence without a checksum.
+        """
+        with acting_as(self._account_of(job)):
+            return [self._sources.measure(path, entry) for path, entry in files.items()]
+
+    def stage_in(
+        self, job: str, files: Sequence[tuple[SourceInfo, FileEntry]], tasks: int, report: Report, attempt: int = 1
+    ) -> None:
+        """Make inputs/ and tasks/<n>/ with every file verified; repeatable, and safe to kill at any moment.
+
+        Files in place are not fetched again. Task directories that are there are left alone, unless they were
+        made for another attempt: then they are made anew. Transient while another process stages this job.
+        """
+        self._make(job)
+        with self._home(job) as home, self._words_for(job), _alone(home):
+            self._bring(home, files, report)
+            entries = {info.path: entry for info, entry in files}
+            made = _tasks_made(report, tasks)
+            make_tasks(home, entries, tasks=tasks, attempt=attempt, copy_below=self._settings.copy_below, made=made)
+            remove(home, INCOMING)
+
+    def write_attempt(self, job: str, attempt: int, script: str, plan: str) -> Path:
+        """Make attempts/<k>/ with its directories and job.sh, and plan.json; return job.sh. Safe to repeat."""
+        self._make(job)
+        with self._home(job) as home, self._words_for(job):
+            replace_file(home, "plan.json", plan.encode(), 0o600)
+            for name in ("claim", "status", "log"):
+                os.close(open_directory(home, f"attempts/{attempt}/{name}", make=True))
+            replace_file(home, f"attempts/{attempt}/job.sh", script.encode(), 0o500)
+        return self.directory(job) / "attempts" / str(attempt) / "job.sh"
+
+    def status(self, job: str, attempt: int, task: int) -> dict[str, Any] | None:
+        """Read this attempt's status file of a task; None while there is none, or none that is whole and sane."""
+        fd = self._open_record(job, f"attempts/{attempt}/status/{task}.json")
+        if fd is None:
+            return None
+        with os.fdopen(fd, "rb", buffering=0) as file:
+            data = file.read(LONGEST_STATUS)
+        try:
+            status = json.loads(data)
+        except (ValueError, RecursionError):
+            return None
+        return status if isinstance(status, dict) else None
+
+    def claimed(self, job: str, attempt: int, task: int) -> bool:
+        """Say whether a task of this attempt has passed its fence."""
+        try:
+            with self._home(job) as home:
+                return look(home, f"attempts/{attempt}/claim/{task}") is not None
+        except NotFound:
+            return False
+        except OSError as error:
+            _pass_over(error)
+            return False
+
+    def collect(
+        self, job: str, tasks: int, patterns: Sequence[str] | None, report: Report
+    ) -> tuple[list[OutputFile], list[str]]:
+        """List the outputs with size and checksum, and the patterns that matched nothing (see outputs.collect)."""
+        with self._home(job) as home, self._words_for(job):
+            return outputs.collect(home, tasks, patterns, _as_server(report))
+
+    def log(self, job: str, attempt: int, task: int, stream: Literal["out", "err"], offset: int) -> LogPart:
+        """Read at most 1 MiB of a log from `offset` (negative: from the end); empty while there is none."""
+        fd = self._open_record(job, f"attempts/{attempt}/log/{task}.{stream}")
+        if fd is None:
+            return LogPart(data=b"", offset=0, size=0)
+        with os.fdopen(fd, "rb", buffering=0):
+            size = os.fstat(fd).st_size
+            start = min(offset, size) if offset >= 0 else max(0, size + offset)
+            return LogPart(data=os.pread(fd, LONGEST_LOG_PART, start), offset=start, size=size)
+
+    def open_output(self, job: str, task: int, path: str) -> BinaryIO:
+        """Open one output for reading; NotFound if it is not a regular file inside the task's directory."""
+        try:
+            with self._home(job) as home, directory(home, f"{TASKS}/{task}") as root:
+                return os.fdopen(open_file(root, native(path)), "rb")
+        except (NotBeneath, UnicodeEncodeError):
+            raise NotFound(f"there is no output {path!r}") from None
+        except OSError as error:
+            _pass_over(error)
+            raise NotFound(f"there is no output {path!r}") from None
+
+    def archive(self, job: str, files: Sequence[OutputFile], form: Literal["zip", "tar.gz"]) -> Iterator[bytes]:
+        """Stream the outputs as one archive, without a temporary copy (see archives.archive)."""
+        return archives.archive(files, form, lambda file: self.open_output(job, file.task, file.path))
+
+    def remove(self, job: str) -> None:
+        """Remove the job directory. Removing what is not there is no error."""
+        with suppress(NotFound, OSError), self._home(job) as home, os.scandir(home) as entries:
+            for entry in entries:
+                remove(home, entry.name)
+        with self._parent() as root, self._words_for(job):
+            remove(root, _checked(job))  # as the server: what a runtime that runs as it left, and the directory itself
+
+    def _bring(self, home: int, files: Sequence[tuple[SourceInfo, FileEntry]], report: Report) -> None:
+        inputs = Inputs(home, self._sources, self._settings.max_bytes)
+        os.close(open_directory(home, INPUTS, make=True))
+        real = [(info, entry) for info, entry in files if info.source != DIRECTORY]
+        sizes = [info.size for info, _ in real]
+        total = None if None in sizes else sum(size or 0 for size in sizes)
+        done = 0
+        say = _as_server(report)
+        for info, entry in real:
+            if not inputs.has(info, entry):
+                inputs.bring(
+                    info,
+                    entry,
+                    lambda n, info=info, done=done: say(  # type: ignore[misc]  # defaults bind the loop's values
+                        Progress(stage="inputs", done=done + n, total=total, note=info.path)
+                    ),
+                )
+            seen = look(home, f"{INPUTS}/{info.path}")
+            done += seen.st_size if seen else 0
+        say(Progress(stage="inputs", done=done, total=total))
+
+    def _make(self, job: str) -> None:
+        """Make the job's directory, its account's alone; a kill between making and giving is put right here."""
+        account = self._account_of(job)
+        with self._parent() as root:
+            with self._words_for(job), suppress(FileExistsError):
+                os.mkdir(_checked(job), 0o700, dir_fd=root)
+            with directory(root, _checked(job)) as home:
+                if os.fstat(home).st_uid == os.geteuid() != account.uid:
+                    os.fchown(home, account.uid, account.gid)
+
+    @contextmanager
+    def _home(self, job: str) -> Iterator[int]:
+        """Open the job's directory as its account, and stay that account; NotFound if it is not there."""
+        if not _JOB.fullmatch(job):
+            raise NotFound(f"there is no directory of a job {job!r}")
+        with self._parent() as root, acting_as(self._account_of(job)):
+            try:
+                home = open_directory(root, job)
+            except FileNotFoundError:
+                raise NotFound(f"there is no directory of job {job}") from None
+            try:
+                yield home
+            finally:
+                os.close(home)
+
+    def _open_record(self, job: str, path: str) -> int | None:
+        """Open a file that job.sh writes; None while there is none. Where job.sh ran as the server, it may be its own.
+
+        Such a file is read only if the server owns it and it has no other name: a link to a file of the server's
+        elsewhere is not served.
+        """
+        try:
+            with self._home(job) as home:
+                try:
+                    return open_file(home, path)
+                except PermissionError:
+                    with as_the_server():
+                        fd = open_file(home, path)
+        except NotFound:
+            return None
+        except OSError as error:
+            _pass_over(error)
+            return None
+        seen = os.fstat(fd)
+        if seen.st_uid == os.geteuid() and seen.st_nlink == 1:
+            return fd
+        os.close(fd)
+        return None
+
+    @contextmanager
+    def _parent(self) -> Iterator[int]:
+        fd = os.open(self._root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            yield fd
+        finally:
+            os.close(fd)
+
+    @contextmanager
+    def _words_for(self, job: str) -> Iterator[None]:
+        """Turn the system's errors into words that name the directory."""
+        try:
+            yield
+        except OSError as error:
+            where = self.directory(job)
+            if error.errno not in _FULL:
+                raise Transient(f"{where} cannot be used now: {error.strerror or error}") from None
+            raise Permanent(
+                f"the filesystem that holds {where} is full ({error.strerror}); remove old jobs or make room",
+                code=FailureCode.INPUT_UNAVAILABLE,
+            ) from None
+
+
+def _checked(job: str) -> str:
+    if not _JOB.fullmatch(job):
+        raise NotFound(f"{job!r} is not the id of a job")
+    return job
+
+
+@contextmanager
+def _alone(home: int) -> Iterator[None]:
+    """Hold the lock on a job's staging."""
+    fd = os.open("inputs.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=home)
+    try:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Transient("another process stages this job's inputs") from None
+        yield
+    finally:
+        os.close(fd)
+
+
+def _as_server(report: Report) -> Report:
+    """Report with the server's identity: where the progress is written is none of the account's business."""
+
+    def say(progress: Progress) -> None:
+        with as_the_server():
+            report(progress)
+
+    return say
+
+
+def _tasks_made(report: Report, tasks: int) -> Callable[[int], None]:
+    say = _as_server(report)
+
+    def made(count: int) -> None:
+        if tasks > 1:
+            say(Progress(stage="inputs", done=count, total=tasks, unit="tasks"))
+
+    return made
+
+
+def _pass_over(error: OSError) -> None:
+    """Pass over what is absent or odd; Transient where the filesystem does not answer."""
+    if error.errno in _NO_ANSWER:
+        raise Transient(f"the job's directory cannot be read now: {error.strerror}") from None
