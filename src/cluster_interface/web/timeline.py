@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from cluster_interface.model.state import FINAL, JobState
 
@@ -22,7 +22,7 @@ class Stage:
     """One stop on the way of a job."""
 
     state: JobState
-    now: Literal["done", "here", "ahead", "skipped", "failed", "canceled", "completed", "rejected"]
+    now: str  #: done, here, ahead, skipped; for the end: ahead or the final state
     seconds: float | None = None  #: spent there, when it is over
     since: float | None = None  #: when it got there, while it is there
 

@@ -50,6 +50,11 @@ def visible(text: str) -> str:
     return shown if len(text) <= LONGEST_SHOWN else f"{shown}…"
 
 
+def visible_lines(text: str) -> str:
+    """Make a text of several lines harmless to look at, line breaks and tabs kept, nothing cut."""
+    return "".join(f"⟨U+{ord(c):04X}⟩" if c not in "\n\t" and _is_hidden(c) else c for c in text)
+
+
 def _is_hidden(char: str) -> bool:
     return unicodedata.category(char) in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")
 
@@ -87,6 +92,7 @@ def iso(at: float) -> str:
 FILTERS = {
     "state_label": state_label,
     "visible": visible,
+    "visible_lines": visible_lines,
     "ago": ago,
     "lasted": lasted,
     "moment": moment,

@@ -1,5 +1,5 @@
 // The live log: two streams, one task at a time, the newest lines, followed until the task has ended.
-import { API, ask, Refused } from "./api.ts";
+import { ask, Refused } from "./api.ts";
 import { byId, bytes, make, say } from "./dom.ts";
 import { Terminal, type Line } from "./terminal.ts";
 
@@ -45,6 +45,8 @@ class LogView {
 
   constructor(private readonly job: string) {
     this.follow.addEventListener("change", () => this.scroll());
+    const save = byId<HTMLButtonElement>("log-save");
+    save.addEventListener("click", () => void this.save(save));
     // Scrolling back stops following, scrolling to the end takes it up again.
     this.box.addEventListener("wheel", () => this.notice(), { passive: true });
     this.box.addEventListener("keyup", () => this.notice());
@@ -55,9 +57,6 @@ class LogView {
     [this.stream, this.task] = [stream, task];
     this.lines.replaceChildren();
     this.note.textContent = "Reading…";
-    const whole = byId<HTMLAnchorElement>("log-whole");
-    whole.href = `${API}/jobs/${this.job}/logs/${stream}?task=${task}&offset=0&whole=true`;
-    whole.download = `${this.job}.${task}.${stream}.txt`;
     void this.run(++this.shown);
   }
 
@@ -104,6 +103,29 @@ class LogView {
     const trimmed = cut || this.lines.childElementCount >= MOST_LINES;
     const what = size === 0 ? (end ? "It wrote nothing here." : "Nothing written yet.") : `${trimmed ? "The end of " : ""}${bytes(size)}${end ? "." : ", still growing."}`;
     if (this.note.textContent !== what) say(this.note, what);
+  }
+
+  /** Hand over everything written so far as a file: the API gives a log in pieces. */
+  private async save(button: HTMLButtonElement): Promise<void> {
+    if (button.disabled) return;
+    button.disabled = true;
+    const { stream, task } = this;
+    const pieces: ArrayBuffer[] = [];
+    try {
+      for (let offset = 0, size = 1; offset < size; ) {
+        const part = await read(this.job, stream, task, offset);
+        if (!part.data.byteLength) break;
+        pieces.push(part.data);
+        [offset, size] = [part.offset + part.data.byteLength, part.size];
+      }
+      const address = URL.createObjectURL(new Blob(pieces, { type: "text/plain" }));
+      make("a", { href: address, download: `${this.job}.${task}.${stream}.txt` }).click();
+      setTimeout(() => URL.revokeObjectURL(address), 60_000);
+    } catch {
+      this.note.textContent = "The log cannot be read just now. Try again.";
+    } finally {
+      button.disabled = false;
+    }
   }
 
   private notice(): void {

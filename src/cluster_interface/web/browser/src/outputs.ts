@@ -46,7 +46,7 @@ function kind(file: File): "image" | "table" | "text" | null {
 }
 
 async function preview(job: string, file: File): Promise<void> {
-  const path = `/jobs/${job}/outputs/${file.path.split("/").map(encodeURIComponent).join("/")}?task=${file.task}`;
+  const path = `/jobs/${job}/outputs/${file.path.split("/").map(encodeURIComponent).join("/")}?task=${file.task}&preview=1`;
   const body = byId("preview-body");
   byId("preview-title").textContent = visible(file.path);
   byId("preview-note").textContent = "";
@@ -72,7 +72,7 @@ async function readable(path: string, file: File): Promise<HTMLElement> {
   byId("preview-note").textContent = cut ? `The first ${bytes(MOST_TEXT)} of ${bytes(file.size)}.` : bytes(file.size);
   if (text.includes("\0")) return make("p", {}, "This is not text; download it instead.");
   if (kind(file) === "table") return table(text, file);
-  return make("pre", {}, text.replace(/[^\S\n\t ]|[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (char) => (char === "\n" || char === "\t" ? char : visible(char))));
+  return make("pre", {}, text.replaceAll("\r\n", "\n").split(/([\n\t])/).map((part) => (/[\n\t]/.test(part) ? part : visible(part))).join(""));
 }
 
 /** Read the first bytes and hang up: an output may be terabytes. */

@@ -1,0 +1,84 @@
+// The files a person picks or drops, by the name they will have in the job.
+
+export interface Entry {
+  name: string;
+  file?: File; // to be uploaded
+  source?: string; // or where it already is
+  more?: Record<string, unknown>; // what an earlier spec says of it
+  size?: number;
+}
+
+const MOST_FILES = 5000;
+const LONGEST_TEXT = 1024 * 1024; // bytes of one file that inspection reads
+const MOST_TEXT = 8 * 1024 * 1024; // bytes in all
+const LEFT_OUT = new Set([".git", ".hg", ".svn", "__pycache__", ".venv", "venv", "node_modules", ".ipynb_checkpoints", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".DS_Store"]);
+
+/** What was picked, and a sentence about what was left out ("" for nothing). */
+export interface Picked {
+  entries: Entry[];
+  note: string;
+}
+
+export function fromInput(files: FileList): Picked {
+  return gather([...files].map((file) => ({ name: file.webkitRelativePath || file.name, file })));
+}
+
+/** Read what was dropped, folders included. Must be called within the drop event. */
+export async function fromDrop(transfer: DataTransfer): Promise<Picked> {
+  const roots = [...transfer.items].map((item) => item.webkitGetAsEntry()).filter((entry) => entry !== null);
+  const found: { name: string; file: File }[] = [];
+  for (const root of roots) await walk(root, root.name, found);
+  return gather(found);
+}
+
+async function walk(entry: FileSystemEntry, name: string, found: { name: string; file: File }[]): Promise<void> {
+  if (found.length > MOST_FILES || LEFT_OUT.has(entry.name)) return;
+  if (entry.isFile) {
+    const file = await new Promise<File>((resolve, reject) => (entry as FileSystemFileEntry).file(resolve, reject));
+    found.push({ name, file });
+    return;
+  }
+  const reader = (entry as FileSystemDirectoryEntry).createReader();
+  for (;;) {
+    const some = await new Promise<FileSystemEntry[]>((resolve, reject) => reader.readEntries(resolve, reject));
+    if (!some.length) return;
+    for (const inner of some) await walk(inner, `${name}/${inner.name}`, found);
+  }
+}
+
+/** Leave out what no job needs, and the name of the one folder that holds everything. */
+function gather(found: { name: string; file: File }[]): Picked {
+  const kept = found.filter(({ name }) => !name.split("/").some((part) => LEFT_OUT.has(part)));
+  const some = kept.slice(0, MOST_FILES);
+  const tops = new Set(some.map(({ name }) => name.split("/")[0]));
+  const inFolder = tops.size === 1 && some.every(({ name }) => name.includes("/"));
+  const entries = some.map(({ name, file }) => ({ name: inFolder ? name.slice(name.indexOf("/") + 1) : name, file, size: file.size }));
+  const notes = [];
+  if (kept.length < found.length) notes.push(`${found.length - kept.length} files of version control, caches or environments were left out.`);
+  if (kept.length > some.length) notes.push(`Only the first ${MOST_FILES} files were taken: give large data by its path on the cluster instead.`);
+  return { entries, note: notes.join(" ") };
+}
+
+/** The text of every file that is text and small; null for the others, of which only the name counts. */
+export async function texts(entries: Iterable<Entry>): Promise<Record<string, string | null>> {
+  const read: Record<string, string | null> = {};
+  let total = 0;
+  for (const entry of entries) {
+    read[entry.name] = null;
+    if (!entry.file || entry.file.size > LONGEST_TEXT || total + entry.file.size > MOST_TEXT) continue;
+    const text = decode(await entry.file.arrayBuffer());
+    if (text === null) continue;
+    total += entry.file.size;
+    read[entry.name] = text;
+  }
+  return read;
+}
+
+function decode(data: ArrayBuffer): string | null {
+  try {
+    const text = new TextDecoder("utf-8", { fatal: true }).decode(data);
+    return text.includes("\0") ? null : text;
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,361 @@
+// The form for a new job: files in, a proposal back, a spec out.
+import { askJson, Refused } from "./api.ts";
+import { byId, bytes, make, say, visible } from "./dom.ts";
+import { fromDrop, fromInput, texts, type Entry, type Picked } from "./files.ts";
+import { OptionForm } from "./options.ts";
+import { Packages, type Kind } from "./packages.ts";
+import { clearProblems, showProblems } from "./problems.ts";
+import { placeholder, Sender } from "./sending.ts";
+import { join, split } from "./shellwords.ts";
+import type { Environment, Inspected, Proposal, Spec } from "./wire.ts";
+
+const REST = 350; // milliseconds after the last key before looking again
+const SHOWN = 200; // files listed
+
+export function prepareForm(): void {
+  new SubmitForm(byId<HTMLFormElement>("submit"));
+}
+
+class SubmitForm {
+  private readonly entries = new Map<string, Entry>();
+  private readonly packages = new Packages(byId("packages"), () => this.drawSpec());
+  private readonly options = new OptionForm(byId("options"), byId("option-fields"), () => this.takeOptions());
+  private readonly sender = new Sender();
+  private environment: Environment = {};
+  private proposed = ""; // the command as last proposed
+  private turn = 0;
+  private timer = 0;
+  private sending = false;
+
+  private readonly script = byId<HTMLSelectElement>("script");
+  private readonly arguments = byId<HTMLInputElement>("arguments");
+  private readonly command = byId<HTMLTextAreaElement>("command");
+  private readonly name = byId<HTMLInputElement>("name");
+  private readonly spec = byId<HTMLTextAreaElement>("spec");
+  private readonly byHand = byId<HTMLInputElement>("by-hand");
+
+  constructor(private readonly form: HTMLFormElement) {
+    this.listenForFiles();
+    this.listenForFields();
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      void this.send();
+    });
+    if (form.dataset.spec) this.fill(JSON.parse(form.dataset.spec) as Spec);
+  }
+
+  // --- files
+
+  private listenForFiles(): void {
+    for (const id of ["pick-files", "pick-folder"]) {
+      const input = byId<HTMLInputElement>(id);
+      input.addEventListener("change", () => {
+        if (input.files) this.take(fromInput(input.files));
+        input.value = "";
+      });
+    }
+    const drop = byId("drop");
+    // The whole page takes a drop: a file let go beside the box must not replace the page.
+    document.addEventListener("dragover", (event) => {
+      event.preventDefault();
+      drop.classList.add("over");
+    });
+    document.addEventListener("dragleave", (event) => {
+      if (!event.relatedTarget) drop.classList.remove("over");
+    });
+    document.addEventListener("drop", (event) => {
+      event.preventDefault();
+      drop.classList.remove("over");
+      if (event.dataTransfer) void fromDrop(event.dataTransfer).then((picked) => this.take(picked));
+    });
+    byId("address-add").addEventListener("click", () => this.addAddress());
+  }
+
+  private take(picked: Picked): void {
+    for (const entry of picked.entries) this.entries.set(entry.name, entry);
+    say(byId("files-note"), picked.note);
+    this.filesChanged();
+  }
+
+  private addAddress(): void {
+    const [name, source] = [byId<HTMLInputElement>("address-name"), byId<HTMLInputElement>("address-source")];
+    const text = source.value.trim();
+    const known = /^(https?|file):/.test(text);
+    const error = byId("address-error");
+    if (!known && !text.startsWith("/")) return say(error, "Write an address that begins with https://, or a path that begins with /.");
+    const own = name.value.trim() || (text.split(/[?#]/)[0] ?? "").split("/").pop() || "";
+    if (!own) return say(error, "Say what the file is to be called in the job.");
+    say(error, "");
+    this.entries.set(own, { name: own, source: known ? text : `file:${text}` });
+    name.value = source.value = "";
+    this.filesChanged();
+  }
+
+  private filesChanged(): void {
+    this.drawFiles();
+    this.drawScripts();
+    byId("rest").hidden = this.entries.size === 0;
+    this.look();
+  }
+
+  private drawFiles(): void {
+    const all = [...this.entries.values()];
+    const rows = all.slice(0, SHOWN).map((entry) => this.row(entry));
+    if (all.length > SHOWN) rows.push(make("li", { class: "quiet" }, `and ${all.length - SHOWN} more`));
+    byId("files").replaceChildren(...rows);
+  }
+
+  private row(entry: Entry): HTMLLIElement {
+    const remove = make("button", { type: "button", class: "plain", "aria-label": `Remove ${visible(entry.name)}` }, "Remove");
+    remove.addEventListener("click", () => {
+      this.entries.delete(entry.name);
+      this.filesChanged();
+      (byId("files").querySelector("button") ?? byId("pick-files")).focus();
+    });
+    const about = entry.source ? visible(entry.source.replace(/^upload:.*/, "from the earlier job")) : bytes(entry.size ?? 0);
+    return make("li", {}, make("bdi", { class: "path" }, visible(entry.name)), make("span", { class: "quiet" }, about), remove);
+  }
+
+  private drawScripts(): void {
+    const before = this.script.value;
+    const names = [...this.entries.keys()];
+    this.script.replaceChildren(make("option", { value: "" }, "found among the files"), ...names.slice(0, SHOWN * 5).map((name) => make("option", { value: name }, visible(name))));
+    this.script.value = this.entries.has(before) ? before : "";
+  }
+
+  // --- what was found
+
+  private look(): void {
+    clearTimeout(this.timer);
+    this.timer = window.setTimeout(() => void this.inspect(++this.turn), this.turn ? REST : 0);
+  }
+
+  private async inspect(turn: number): Promise<void> {
+    if (![...this.entries.values()].some((entry) => entry.file)) return this.drawSpec();
+    const words = this.words();
+    if (words === null) return;
+    const looking = byId("looking");
+    looking.textContent = "Looking at it…";
+    try {
+      const files = await texts(this.entries.values());
+      const asked = { script: this.script.value || null, arguments: words, files };
+      const found = await askJson<Inspected>("/inspect", "POST", asked);
+      if (turn === this.turn) this.propose(found.proposal);
+      looking.textContent = "";
+    } catch (error) {
+      if (turn !== this.turn) return;
+      looking.textContent = error instanceof Refused ? `Could not be looked at: ${error.message}` : "Could not be looked at. Fill in the form by hand.";
+    }
+  }
+
+  private words(): string[] | null {
+    try {
+      const words = split(this.arguments.value);
+      say(byId("arguments-error"), "");
+      return words;
+    } catch (error) {
+      say(byId("arguments-error"), (error as Error).message);
+      return null;
+    }
+  }
+
+  private propose(proposal: Proposal): void {
+    if (proposal.script && this.entries.has(proposal.script)) this.script.value = proposal.script;
+    const own = this.command.value && this.command.value !== this.proposed;
+    this.proposed = proposal.command;
+    if (!own) this.command.value = proposal.command;
+    this.explainCommand();
+    if (!this.name.value || this.name.value === this.name.dataset.proposed) this.name.value = proposal.name;
+    this.name.dataset.proposed = proposal.name;
+    this.environment = proposal.environment;
+    this.options.show(proposal.options);
+    this.packages.propose(proposal);
+    this.drawFindings(proposal);
+    this.drawSpec();
+  }
+
+  private explainCommand(): void {
+    const own = this.proposed !== "" && this.command.value !== this.proposed;
+    byId("command-back").hidden = !own;
+    byId("command-why").textContent = own ? "This is your own command." : this.proposed ? "Worked out from the script and its arguments. You can change it." : "";
+  }
+
+  private drawFindings(proposal: Proposal): void {
+    const warnings = byId("warnings");
+    warnings.hidden = !proposal.warnings.length;
+    warnings.replaceChildren(...proposal.warnings.map((text) => make("li", {}, visible(text))));
+    const python = this.environment.python;
+    const needs = [python ? `Python ${python.version ?? ""}`.trim() : "", python?.requirements ? `the packages of ${python.requirements}` : ""];
+    byId("python-line").textContent = needs.filter(Boolean).join(", with ");
+    const why = (field: string, value: string) => proposal.guesses.find((guess) => guess.field === field && guess.value === value)?.rests_on ?? "";
+    const list = (id: string, field: string, values: string[], word: string) =>
+      byId(id).replaceChildren(...values.map((value) => make("li", {}, make("span", { class: "tag" }, word), " ", make("code", {}, visible(value)), make("small", {}, visible(why(field, value))))));
+    list("reading", "files", proposal.inputs, "reads");
+    list("writing", "outputs", proposal.outputs, "writes");
+  }
+
+  // --- fields
+
+  private listenForFields(): void {
+    this.form.addEventListener("input", (event) => {
+      if (event.target !== this.spec) this.drawSpec();
+    });
+    this.script.addEventListener("change", () => this.look());
+    this.arguments.addEventListener("input", () => this.look());
+    this.command.addEventListener("input", () => this.explainCommand());
+    byId("command-back").addEventListener("click", () => {
+      this.command.value = this.proposed;
+      this.explainCommand();
+      this.drawSpec();
+      this.command.focus();
+    });
+    byId("package-add").addEventListener("click", () => this.addPackage());
+    for (const [id, act] of [["package-name", () => this.addPackage()], ["address-source", () => this.addAddress()], ["address-name", () => this.addAddress()]] as const) {
+      byId(id).addEventListener("keydown", (event) => {
+        if (event.key !== "Enter") return;
+        event.preventDefault(); // Enter adds the line; it does not submit the job
+        act();
+      });
+    }
+    const queue = byId<HTMLSelectElement>("queue");
+    const usual = byId("queue-note").textContent ?? "";
+    queue.addEventListener("change", () => (byId("queue-note").textContent = queue.selectedOptions[0]?.dataset.note ?? usual));
+    this.byHand.addEventListener("change", () => {
+      this.spec.readOnly = !this.byHand.checked;
+      for (const part of this.form.querySelectorAll("#rest > section")) part.toggleAttribute("inert", this.byHand.checked);
+      if (!this.byHand.checked) this.drawSpec();
+      else this.spec.focus();
+    });
+  }
+
+  private takeOptions(): void {
+    try {
+      this.arguments.value = join(this.options.words());
+      this.look();
+    } catch {
+      // An open quote in a list of values: wait until it is closed.
+    }
+  }
+
+  private addPackage(): void {
+    const input = byId<HTMLInputElement>("package-name");
+    const value = input.value.trim();
+    const kind = byId<HTMLSelectElement>("package-kind").value as Kind;
+    const error = byId("package-error");
+    if (!/^[A-Za-z0-9][^\s@/\\#]*/.test(value)) return say(error, "Write a package's name, for example pandas or pandas>=2.");
+    say(error, "");
+    this.packages.add(kind, value);
+    input.value = "";
+    input.focus();
+  }
+
+  // --- the spec
+
+  private fill(spec: Spec): void {
+    for (const [name, entry] of Object.entries(spec.files ?? {})) {
+      const { source, ...more } = entry;
+      this.entries.set(name, { name, source: typeof source === "string" ? source : "", more });
+    }
+    this.drawFiles();
+    this.drawScripts();
+    byId("rest").hidden = false;
+    this.script.value = spec.script ?? "";
+    this.command.value = this.proposed = spec.command ?? "";
+    this.name.value = spec.name ?? "";
+    this.environment = spec.environment ?? {};
+    this.packages.take(this.environment);
+    byId<HTMLInputElement>("outputs").value = (spec.outputs ?? []).join(", ");
+    const wanted = spec.resources ?? {};
+    for (const field of ["cpus", "queue"] as const) byId<HTMLInputElement>(field).value = String(wanted[field] ?? "");
+    byId<HTMLInputElement>("memory").value = typeof wanted.memory === "number" ? bytes(wanted.memory).replace(" ", "") : (wanted.memory ?? "");
+    byId<HTMLInputElement>("time").value = typeof wanted.time === "number" ? `${wanted.time}s` : (wanted.time ?? "");
+    byId<HTMLInputElement>("network").checked = spec.network ?? false;
+    this.drawSpec();
+  }
+
+  private build(): Spec {
+    const value = (id: string) => byId<HTMLInputElement>(id).value.trim();
+    const outputs = value("outputs").split(/[\s,]+/).filter(Boolean);
+    const resources = {
+      ...(value("cpus") && { cpus: Number(value("cpus")) }),
+      ...(value("memory") && { memory: value("memory") }),
+      ...(value("time") && { time: value("time") }),
+      ...(value("queue") && { queue: value("queue") }),
+    };
+    return {
+      apiVersion: 1,
+      ...(value("name") && { name: value("name") }),
+      ...(this.script.value && { script: this.script.value }),
+      ...(value("command") && { command: value("command") }),
+      environment: this.software(),
+      files: Object.fromEntries([...this.entries.values()].map((entry) => [entry.name, fileEntry(entry)])),
+      ...(outputs.length && { outputs }),
+      ...(Object.keys(resources).length && { resources }),
+      network: byId<HTMLInputElement>("network").checked,
+    };
+  }
+
+  private software(): Environment {
+    const packages = this.packages.wanted("python");
+    const python = this.environment.python || packages.length ? { ...this.environment.python, packages } : null;
+    return { ...this.environment, python, system: this.packages.wanted("system") };
+  }
+
+  private drawSpec(): void {
+    if (!this.byHand.checked) this.spec.value = JSON.stringify(this.build(), null, 2);
+    const open = this.packages.open();
+    const doubt = open === 1 ? "One package above is doubtful and will be left out." : `${open} packages above are doubtful and will be left out.`;
+    if (!this.sending) byId("send-note").textContent = open ? doubt : "";
+  }
+
+  private async send(): Promise<void> {
+    if (this.sending) return; // a double click is one job
+    const spec = this.read();
+    if (!spec) return;
+    this.setSending(true);
+    clearProblems(this.form);
+    try {
+      const id = await this.sender.send(spec, this.entries, (done, total) => this.report(done, total));
+      byId("send-note").textContent = "Submitted. Opening the job…";
+      location.assign(`/jobs/${encodeURIComponent(id)}`);
+    } catch (error) {
+      this.setSending(false);
+      const shown = error instanceof Refused ? error : new Refused(0, "A file could not be read any more. Choose it again, then submit.");
+      showProblems(this.form, shown);
+    }
+  }
+
+  private read(): Spec | null {
+    if (!this.byHand.checked) return this.build();
+    try {
+      const spec = JSON.parse(this.spec.value) as Spec;
+      say(byId("spec-error"), "");
+      return spec;
+    } catch (error) {
+      say(byId("spec-error"), `This is not JSON: ${(error as Error).message}`);
+      this.spec.focus();
+      return null;
+    }
+  }
+
+  private report(done: number, total: number): void {
+    const progress = byId<HTMLProgressElement>("send-progress");
+    progress.max = Math.max(1, total);
+    progress.value = done;
+    byId("send-note").textContent = done < total ? `Sending your files: ${bytes(done)} of ${bytes(total)}` : "Submitting…";
+  }
+
+  private setSending(on: boolean): void {
+    this.sending = on;
+    const button = byId<HTMLButtonElement>("send");
+    button.setAttribute("aria-disabled", String(on)); // not disabled: that would throw the focus away
+    button.textContent = on ? "Submitting…" : "Submit the job";
+    byId("send-progress").hidden = !on;
+    if (!on) byId("send-note").textContent = "";
+  }
+}
+
+function fileEntry(entry: Entry): Record<string, unknown> {
+  if (entry.file) return { source: placeholder(entry.name), size: entry.file.size };
+  return entry.source ? { ...entry.more, source: entry.source } : { ...entry.more };
+}

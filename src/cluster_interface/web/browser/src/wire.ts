@@ -1,0 +1,59 @@
+// What the API says, as far as the pages read it (cluster_interface.wire and .model.proposal).
+
+export type Sureness = "stated" | "known" | "likely" | "ask";
+
+export interface Guess {
+  field: string;
+  value: string;
+  rests_on: string;
+  sure: Sureness;
+}
+
+export interface Option {
+  name: string;
+  positional: boolean;
+  required: boolean;
+  flag: boolean;
+  default: string | null;
+  choices: string[];
+  help: string;
+  kind: string;
+  many: boolean;
+}
+
+export interface Environment {
+  python?: { version?: string | null; packages?: string[]; requirements?: string | null } | null;
+  system?: string[];
+  base?: string | null;
+  variables?: Record<string, string>;
+}
+
+export interface Proposal {
+  script: string | null;
+  name: string;
+  command: string;
+  environment: Environment;
+  inputs: string[];
+  outputs: string[];
+  options: Option[];
+  guesses: Guess[];
+  warnings: string[];
+}
+
+export interface Inspected {
+  proposal: Proposal;
+  queue: string;
+  runtime: string;
+}
+
+export interface Spec {
+  apiVersion?: 1;
+  name?: string;
+  script?: string;
+  command?: string;
+  environment?: Environment;
+  files?: Record<string, Record<string, unknown>>;
+  outputs?: string[];
+  resources?: { cpus?: number; memory?: string | number; time?: string | number; queue?: string };
+  network?: boolean;
+}

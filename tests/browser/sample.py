@@ -1,0 +1,368 @@
+"""A service with a few weeks of made-up work behind it, behind the real REST routes, sessions and pages.
+
+The browser tests look at every state a job can be in, hostile names included, without waiting for a cluster.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import shlex
+import struct
+import time
+import zipfile
+import zlib
+from dataclasses import dataclass, field
+
+from cluster_interface.model.errors import Conflict, NotFound, Rejected, Transient
+from cluster_interface.model.jobspec import JobSpec
+from cluster_interface.model.plan import Ask, Bound, Lock, Plan
+from cluster_interface.model.proposal import Proposal
+from cluster_interface.model.resources import GIB, MIB
+from cluster_interface.model.state import FINAL, FailureCode, JobState, TaskState
+from cluster_interface.ports import LogPart, Upload
+from cluster_interface.wire import (
+    EventView,
+    InspectResponse,
+    JobPage,
+    JobSummary,
+    JobView,
+    Me,
+    OutputView,
+    ProgressView,
+    QueueView,
+    TaskView,
+)
+
+S = JobState
+OWNER = "ada"
+EVIL = "<img src=x onerror=\"document.title='owned'\">"
+BIDI = "report\u202egnp.exe"
+LONG = "very-long-name-without-any-break-" * 3
+WAY = (S.SUBMITTED, S.PREPARING, S.QUEUED, S.RUNNING, S.STAGING_OUT)
+
+
+def picture() -> bytes:
+    """Draw a PNG (RFC 2083) of a damped wave, so that there is a picture to look at."""
+    width, height = 560, 320
+    rows = [bytearray(b"\xff" * width * 3) for _ in range(height)]
+    for x in range(width):
+        y = int(height / 2 - math.sin(x / 26) * math.exp(-x / 240) * height * 0.42)
+        for thick in range(-2, 3):
+            rows[min(height - 1, max(0, y + thick))][x * 3 : x * 3 + 3] = b"\x14\x64\x6d"
+        rows[height // 2][x * 3 : x * 3 + 3] = b"\xbb\xc4\xc2"
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    raw = b"".join(b"\0" + bytes(row) for row in rows)
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(raw, 9)) + chunk(b"IEND", b"")
+    )
+
+
+FILES = {
+    "results/fit.png": picture(),
+    "results/parameters.csv": b'parameter,value,"standard, error"\namplitude,0.982,0.011\ndecay,241.3,2.7\n=HYPERLINK("x"),1,2\n',
+    "results/summary.txt": "Ångström fit: converged after 41 rounds\nχ² / ν = 1.07\n".encode(),
+    "results/figure.svg": b'<svg xmlns="http://www.w3.org/2000/svg" onload="document.title=\'owned\'"/>',
+    f"{EVIL}.html": b"<script>document.title='owned'</script><b>bold</b>",
+    f"{BIDI}": b"\x7fELF\0",
+    f"{LONG}.dat": b"1 2 3\n\x1b]52;c;AAAA\x07 and \xe2\x80\xae backwards\n",
+}
+
+LOG = (
+    b"Reading 1204 spectra from /inputs/spectra\n"
+    b"\x1b[32mok\x1b[0m 1204 read, \x1b[1;33mwarning\x1b[0m: 3 skipped\n"
+    b"  0%|          | 0/41\r 46%|####6     | 19/41\r100%|##########| 41/41\n"
+    b"\x1b]52;c;b3duZWQ=\x07tried to reach the clipboard\n"
+    b"\x1b[2J\x1b[Hcleared? \xe2\x80\xaeesrever\xe2\x80\xac\n"
+    b"<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>\n"
+)
+ERRORS = (
+    b"Traceback (most recent call last):\n"
+    b'  File "/job/fold.py", line 88, in <module>\n'
+    b"    stack = np.zeros((64, 40_000, 512))\n"
+    b"\x1b[31mnumpy._core._exceptions._ArrayMemoryError\x1b[0m: Unable to allocate 9.77 GiB\n"
+)
+
+
+@dataclass
+class Made:
+    """One made-up job."""
+
+    view: JobView
+    events: list[EventView]
+    files: dict[str, bytes] = field(default_factory=dict)
+    out: bytes = LOG
+    err: bytes = b""
+
+
+def _spec(name: str | None, script: str, packages: tuple[str, ...] = ()) -> JobSpec:
+    return JobSpec.parse(
+        {
+            "name": name,
+            "script": script,
+            "command": f"python3 {script} --rounds 41 data/spectra",
+            "environment": {"python": {"packages": packages}, "system": ["samtools"] if packages else []},
+            "files": {script: {"content": "print()"}, "data/spectra/a.txt": {"source": "file:/data/a.txt"}},
+            "resources": {"cpus": 2, "memory": "4GiB", "time": "2h"},
+        }
+    )
+
+
+def _plan(spec: JobSpec) -> Plan:
+    packages = ("numpy==2.3.4", "pandas==2.3.3", "python-dateutil==2.9.0", "pytz==2025.2", "six==1.17.0")
+    lock = Lock(base="bookworm-3f1c", python="3.11", packages=packages, image="img-77aa")
+    ask = Ask(cpus=2, memory=4 * GIB, time=7200, queue="local", runtime="bubblewrap", disk=20 * GIB)
+    return Plan(spec=spec, command=spec.command or "", lock=lock, ask=ask, bounds={"memory": Bound.ENFORCED})
+
+
+def _make(job: str, name: str, state: JobState, began: float, way: tuple[float, ...], **more: object) -> Made:
+    """Make a job that went through as many stages as `way` has lengths (seconds), then stands in `state`."""
+    spec = _spec(None, "fit.py", ("numpy", "pandas"))
+    at, events = began, [EventView(id=1, at=began, old=None, new=S.SUBMITTED, who=OWNER, why="")]
+    reached = [*WAY[1 : len(way)], state] if way else []
+    for number, (new, seconds) in enumerate(zip(reached, way, strict=True)):
+        at += seconds
+        why = str(more.get("reason", "")) if new == state else ""
+        events.append(EventView(id=number + 2, at=at, old=events[-1].new, new=new, who="cluster-interface", why=why))
+    running = next((event.at for event in events if event.new == S.RUNNING), None)
+    code = more.get("code")
+    task = TaskView(
+        index=0,
+        state=TaskState(state.value) if state.value in set(TaskState) else TaskState.WAITING,
+        attempt=1,
+        exit_code={S.COMPLETED: 0, S.FAILED: 1}.get(state),
+        reason="",
+        started=running,
+        ended=at if running and state in FINAL else None,
+        cpu_seconds=((at - running) * 1.6) if running and state in FINAL else None,
+        peak_memory={S.COMPLETED: 811 * MIB, S.FAILED: 4 * GIB}.get(state) if running else None,
+        measured_by="cgroup" if running else None,
+    )
+    planned = len(way) > 0
+    view = JobView(
+        id=job, name=name, owner=OWNER, group=OWNER, state=state, code=code, reason=str(more.get("reason", "")),
+        created=began, changed=at, ended=at if state in FINAL else None, rerun_of=more.get("rerun_of"), spec=spec,
+        plan=_plan(spec) if planned else None, plan_sha256=_plan(spec).sha256 if planned else None,
+        tasks=(task,), attempts=(), progress=tuple(more.get("progress", ())), last_event=len(events),
+        cancel_requested=False,
+    )  # fmt: skip
+    files = more.get("files", {})
+    return Made(view=view, events=events, files=files, err=more.get("err", b""))
+
+
+def made_up(now: float) -> dict[str, Made]:
+    """Make the jobs, newest first."""
+    image = ProgressView(stage="image", done=3, total=5, unit="packages", note="installing pandas 2.3.3")
+    inputs = ProgressView(stage="inputs", done=812 * MIB, total=2 * GIB, unit="bytes", note="spectra.tar")
+    memory = "task 0 used all of its 4 GiB of memory and was stopped by the kernel"
+    made = [
+        _make("prepjob234", "spectra, second batch", S.PREPARING, now - 40, (3,), progress=(image, inputs)),
+        _make("runjob2345", "angstrom-fit", S.RUNNING, now - 200, (2, 24, 9)),
+        _make("waitjob234", "nightly-alignment", S.QUEUED, now - 900, (2, 12), reason="waits for 2 free cores"),
+        _make("donejob234", "angstrom-fit", S.COMPLETED, now - 5000, (2, 41, 4, 312, 3), files=FILES),
+        _make(
+            "failjob234", "fold-proteins", S.FAILED, now - 9000, (2, 19, 3, 77, 1),
+            code=FailureCode.OUT_OF_MEMORY, reason=memory, err=ERRORS,
+        ),
+        _make("stopjob234", "too-many-permutations", S.CANCELED, now - 90000, (2, 8), reason="canceled by ada"),
+        _make(
+            "eviljob234", EVIL, S.FAILED, now - 180000, (1,), code=FailureCode.INPUT_UNAVAILABLE,
+            reason=f"{EVIL}: no such file \u202e{LONG}{LONG}",
+        ),
+        _make("longjob234", LONG[:120], S.COMPLETED, now - 260000, (1, 1, 1, 1, 1), rerun_of="donejob234"),
+    ]  # fmt: skip
+    old = [_make(f"oldjob{n:04d}", f"survey-{n}", S.COMPLETED, now - 400000 - n, (1, 9, 1, 60, 1)) for n in range(60)]
+    return {item.view.id: item for item in [*made, *old]}
+
+
+def propose(script: str, files: dict[str, str | None], arguments: tuple[str, ...]) -> Proposal:
+    """Say what inspection would say of a script like `fit.py`."""
+    python = "environment.python.packages"
+    return Proposal.parse(
+        {
+            "script": script,
+            "name": script.removesuffix(".py"),
+            "command": shlex.join(["python3", script, *arguments]),
+            "environment": {"python": {"packages": ["numpy", "pandas", "pyyaml", "scikit-learn"]}},
+            "inputs": [name for name in files if name != script],
+            "outputs": ["results/summary.csv"],
+            "options": [
+                {"name": "table", "positional": True, "required": True, "help": "the spectra to fit", "kind": "path"},
+                {"name": "--rounds", "default": "40", "kind": "int", "help": "how many rounds at most"},
+                {"name": "--method", "choices": ["fast", "exact"], "default": "fast", "help": "how it is fitted"},
+                {"name": "--plot", "flag": True, "help": "draw the result"},
+            ],
+            "guesses": [
+                {"field": python, "value": "numpy", "rests_on": "import numpy, line 3", "sure": "known"},
+                {"field": python, "value": "pandas", "rests_on": "import pandas, line 4", "sure": "known"},
+                {"field": python, "value": "pyyaml", "rests_on": "import yaml, line 5 (curated table)", "sure": "known"},
+                {"field": python, "value": "scikit-learn", "rests_on": "import sklearn, line 7", "sure": "known"},
+                {"field": python, "value": "labtools", "rests_on": "import labtools, line 6", "sure": "ask"},
+                {"field": "files", "value": "spectra.csv", "rests_on": "read_csv, line 14", "sure": "likely"},
+                {"field": "outputs", "value": "results/summary.csv", "rests_on": "to_csv, line 15", "sure": "likely"},
+            ],
+            "warnings": ["labtools is not a well-known package: tick it only if you know that it is the right one"],
+        }
+    )
+
+
+class SampleService:
+    """What the pages and the routes call, over the made-up jobs."""
+
+    def __init__(self, store: object) -> None:
+        self.store = store
+        self.made = made_up(time.time())
+        self.submitted: dict[str, str] = {}  #: key -> job
+        self.specs: list[JobSpec] = []
+        self.silent = False  #: whether everything answers Transient
+
+    def _find(self, user: str, job: str) -> Made:
+        if self.silent:
+            raise Transient("the database does not answer; it is tried again")
+        if user != OWNER or job not in self.made:
+            raise NotFound(f"there is no job {job[:64]!r}")
+        return self.made[job]
+
+    def change(self, job: str, state: JobState, **more: object) -> None:
+        """Move a job on, as the engine would."""
+        item = self.made[job]
+        event = EventView(
+            id=len(item.events) + 1, at=time.time(), old=item.view.state, new=state, who="cluster-interface", why=""
+        )
+        item.events.append(event)
+        item.view = item.view.model_copy(update={"state": state, "last_event": event.id, "changed": event.at, **more})
+
+    def inspect(self, request: object) -> InspectResponse:
+        """Propose the same for whatever comes."""
+        proposal = propose(request.script or next(iter(request.files)), request.files, request.arguments)
+        return InspectResponse(proposal=proposal, queue="local", runtime="bubblewrap", bounds={"memory": "enforced"})
+
+    def submit(self, user: str, spec: JobSpec, key: str) -> tuple[JobView, bool]:
+        """Take a job, once per key."""
+        if key in self.submitted:
+            return self.made[self.submitted[key]].view, False
+        if (spec.resources.memory or 0) > 8 * GIB:
+            raise Rejected.field("resources.memory", "asks for more than 8 GiB; the most in queue local is 8 GiB")
+        job = f"newjob{len(self.submitted):04d}"
+        item = _make(job, spec.name or "job", S.SUBMITTED, time.time(), ())
+        item.view = item.view.model_copy(update={"spec": spec})
+        self.made = {job: item, **self.made}
+        self.submitted[key] = job
+        self.specs.append(spec)
+        return item.view, True
+
+    def rerun(self, user: str, job: str, key: str) -> tuple[JobView, bool]:
+        """Submit the same again."""
+        return self.submit(user, self._find(user, job).view.spec, key)
+
+    def jobs(self, user: str, cursor: str | None, limit: int, state: str | None) -> JobPage:
+        """List jobs; the cursor is an index."""
+        if self.silent:
+            raise Transient("the database does not answer; it is tried again")
+        if state is not None and state not in set(JobState):
+            raise Rejected.field("state", f"{state!r} is not a state")
+        start = int(cursor or 0)
+        found = [item.view for item in self.made.values() if user == OWNER and state in (None, item.view.state)]
+        page = [JobSummary(**{n: getattr(v, n) for n in JobSummary.model_fields}) for v in found]
+        return JobPage(
+            jobs=tuple(page[start : start + limit]), next=str(start + limit) if len(page) > start + limit else None
+        )
+
+    def job(self, user: str, job: str) -> JobView:
+        """Show a job."""
+        return self._find(user, job).view
+
+    def events(self, user: str, job: str, after: int = 0) -> list[EventView]:
+        """List events."""
+        return [event for event in self._find(user, job).events if event.id > after]
+
+    def log(self, user: str, job: str, stream: str, task: int, offset: int) -> tuple[LogPart, bool]:
+        """Read a log."""
+        item = self._find(user, job)
+        text = {"out": item.out, "err": item.err}[stream]
+        start = max(0, len(text) + offset) if offset < 0 else offset
+        return LogPart(data=text[start:], offset=start, size=len(text)), item.view.state in FINAL
+
+    def cancel(self, user: str, job: str) -> JobView:
+        """Cancel at once."""
+        if self._find(user, job).view.state in FINAL:
+            raise Conflict(f"job {job} has ended already: there is nothing left to cancel")
+        self.change(job, S.CANCELED, reason="canceled by ada")
+        return self.job(user, job)
+
+    def outputs(self, user: str, job: str) -> list[OutputView]:
+        """List outputs."""
+        item = self._find(user, job)
+        partial = item.view.state is not S.COMPLETED
+        return [
+            OutputView(path=path, size=len(data), sha256="0" * 64, task=0, partial=partial)
+            for path, data in item.files.items()
+        ]
+
+    def open_output(self, user: str, job: str, task: int, path: str) -> io.BytesIO:
+        """Open an output."""
+        files = self._find(user, job).files
+        if path not in files:
+            raise NotFound(f"job {job} has no output {path!r}")
+        return io.BytesIO(files[path])
+
+    def archive(self, user: str, job: str, form: str) -> list[bytes]:
+        """Zip the outputs."""
+        target = io.BytesIO()
+        with zipfile.ZipFile(target, "w") as archive:
+            for path, data in self._find(user, job).files.items():
+                archive.writestr(path, data)
+        return [target.getvalue()]
+
+    def queues(self) -> list[QueueView]:
+        """List queues."""
+        local = QueueView(
+            name="local", cpus=8, memory=8 * GIB, time=86400, gpus=0, nodes=1, runtimes=("bubblewrap", "docker")
+        )
+        return [local, local.model_copy(update={"name": "big", "cpus": 64, "memory": 512 * GIB})]
+
+    def me(self, user: str) -> Me:
+        """Say who asks."""
+        return Me(name=user, account="clif-job", uid=999, version="0")
+
+
+class SampleUploads:
+    """Uploads kept in memory."""
+
+    def __init__(self) -> None:
+        self.data: dict[str, bytearray] = {}
+        self.made: dict[str, Upload] = {}
+        self.break_next = False  #: whether the next append stops halfway, as a broken connection does
+
+    def create(self, owner: str, name: str, length: int) -> Upload:
+        """Begin an upload."""
+        upload = Upload(id=f"up{len(self.made)}", owner=owner, name=name, length=length, offset=0, created=time.time())
+        self.made[upload.id], self.data[upload.id] = upload, bytearray()
+        return upload
+
+    def find(self, owner: str, upload: str) -> Upload:
+        """Return an upload."""
+        if upload not in self.made:
+            raise NotFound("there is no such upload")
+        made = self.made[upload]
+        return Upload(**{**vars(made), "offset": len(self.data[upload])})
+
+    def append(self, owner: str, upload: str, offset: int, stream: io.BufferedIOBase) -> Upload:
+        """Add bytes."""
+        if offset != len(self.data[upload]):
+            raise Conflict("the upload ends elsewhere")
+        data = stream.read()
+        if self.break_next:
+            self.break_next = False
+            self.data[upload] += data[: len(data) // 2]
+            raise Transient("the disk did not answer")
+        self.data[upload] += data
+        return self.find(owner, upload)
+
+    def remove(self, owner: str, upload: str) -> None:
+        """Forget an upload."""
+        del self.made[upload], self.data[upload]
