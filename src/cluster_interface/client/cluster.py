@@ -1,0 +1,235 @@
+"""The way in: a cluster, reached over REST."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from cluster_interface.client.address import find_address
+from cluster_interface.client.drafts import Draft, Wishes, make_draft
+from cluster_interface.client.job import Job
+from cluster_interface.client.transport import Transport, segment
+from cluster_interface.client.uploads import send
+from cluster_interface.model.errors import NotFound, Rejected, Transient
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from types import TracebackType
+
+    from cluster_interface.client.uploads import Progress
+    from cluster_interface.model.jobspec import JobSpec
+    from cluster_interface.model.state import JobState
+    from cluster_interface.wire import DoctorReport, ImageView, Me, QueueView
+
+TRIES = 4  #: of a submission; its key makes it the same job each time
+PAGE = 50
+LONG = 3600.0  #: seconds that unpacking a base may take
+
+
+def connect(url: str | None = None) -> Cluster:
+    """Return the cluster at an http(s) URL, else at CLIF_SERVER, else this account's own server.
+
+    Nothing is sent yet. One's own server is started with the first request if it does not run.
+    Raises Rejected for an address or a configuration that makes no sense.
+    """
+    address = find_address(url)
+    return Cluster(Transport(address, revive=_start_own if address.socket else None))
+
+
+def _start_own() -> None:
+    from cluster_interface.client.autostart import start  # noqa: PLC0415 - once a boot
+    from cluster_interface.settings import load  # noqa: PLC0415 - as above
+
+    start(load()[0])
+
+
+class Cluster:
+    """A cluster. Made by `connect()`; may be used by many threads, and as a context manager.
+
+    Every method raises Transient where the server is away, and Rejected (NotFound, Conflict, Forbidden) where it
+    refuses.
+    """
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._transport.close()
+
+    # --- submitting
+
+    def describe(
+        self,
+        script: str | Path | JobSpec | Mapping[str, Any],
+        *,
+        args: Sequence[str] = (),
+        cpus: int | None = None,
+        memory: str | int | None = None,
+        time: str | float | None = None,
+        gpus: int | None = None,
+        nodes: int | None = None,
+        queue: str | None = None,
+        runtime: str | None = None,
+        name: str | None = None,
+        inputs: Sequence[str] | Mapping[str, str | Path] = (),
+        outputs: Sequence[str] = (),
+        packages: Sequence[str] = (),
+        system: Sequence[str] = (),
+        network: bool | None = None,
+    ) -> Draft:
+        """Propose the job that a script, a directory or a spec makes, and what each guess rests on.
+
+        Changes and sends nothing but what inspection reads. `inputs` are paths, `NAME=SOURCE` texts or a mapping
+        of name to path or source; `packages` and `system` add to what is found.
+        """
+        asked = {
+            "cpus": cpus, "memory": memory, "time": time, "gpus": gpus, "nodes": nodes, "queue": queue,
+            "runtime": runtime,
+        }  # fmt: skip
+        wishes = Wishes(
+            args=args,
+            name=name,
+            inputs=inputs,
+            outputs=outputs,
+            packages=packages,
+            system=system,
+            network=network,
+            resources={field: value for field, value in asked.items() if value is not None},
+        )
+        return make_draft(self._transport, _plain(script), wishes)
+
+    def submit(
+        self,
+        script: str | Path | JobSpec | Mapping[str, Any] | Draft,
+        *,
+        key: str | None = None,
+        progress: Progress | None = None,
+        **wishes: Any,
+    ) -> Job:
+        """Submit a script, a directory, a spec or a draft; the wishes are those of `describe`.
+
+        `key` makes repeated submissions the same job; `progress` is told name, bytes sent and bytes in all of
+        each file that is sent.
+        """
+        if isinstance(script, Draft):
+            if wishes:
+                raise Rejected.field(next(iter(wishes)), "a draft is complete; say it to describe()")
+            draft = script
+        else:
+            draft = self.describe(script, **wishes)
+        sources = {}
+        for name, path in draft.local.items():
+            sent = send(self._transport, path, name, progress)
+            sources[name] = {"source": sent.source, "size": sent.size, "sha256": sent.sha256}
+        return self._submit(draft.with_sources(sources), key or uuid.uuid4().hex)
+
+    def _submit(self, document: dict[str, Any], key: str) -> Job:
+        for pause in (*(0.1 * 4**n for n in range(TRIES - 1)), None):
+            try:
+                answer = self._transport.request(
+                    "POST", "/jobs", document={"spec": document}, headers={"Idempotency-Key": key}
+                )
+                return Job(self._transport, answer.json())
+            except Transient:
+                if pause is None:
+                    raise
+                time.sleep(pause)
+        raise AssertionError("the last try returns or raises")
+
+    # --- looking
+
+    def job(self, job: str) -> Job:
+        """Return a job by its id, by a beginning of it that no other job has, or the newest one as `last`."""
+        if job == "last":
+            if newest := next(self.jobs(), None):
+                return newest.refresh()
+            raise NotFound("there is no job yet")
+        try:
+            return Job(self._transport, self._json("GET", f"/jobs/{segment(job)}"))
+        except NotFound:
+            found = [other for other in self.jobs() if job and other.id.startswith(job)]
+            if len(found) > 1:
+                ids = ", ".join(other.id for other in found[:5])
+                raise NotFound(f"more than one job begins with {job!r}: {ids}; write more of it") from None
+            if not found:
+                raise
+            return found[0].refresh()
+
+    def jobs(self, state: JobState | str | None = None) -> Iterator[Job]:
+        """Yield the jobs, newest first, asking for more as they are used up."""
+        cursor = None
+        while True:
+            page = self.job_page(state=state, cursor=cursor)
+            for line in page["jobs"]:
+                yield Job(self._transport, line)
+            cursor = page["next"]
+            if cursor is None:
+                return
+
+    def job_page(self, *, state: str | None = None, cursor: str | None = None, limit: int = PAGE) -> dict[str, Any]:
+        """Return one page of the list as the API's JSON."""
+        query = {"state": state, "cursor": cursor, "limit": limit}
+        page: dict[str, Any] = self._transport.request("GET", "/jobs", query=query).json()
+        return page
+
+    # --- the server
+
+    def images(self) -> list[ImageView]:
+        """List images and bases."""
+        from cluster_interface.wire import ImageList  # noqa: PLC0415 - the models cost an import of 200 ms
+
+        return list(ImageList.parse(self._json("GET", "/images")).images)
+
+    def import_base(self, path: str | Path, name: str, progress: Progress | None = None) -> ImageView:
+        """Take a root filesystem made elsewhere (a tar, perhaps compressed) as a base."""
+        from cluster_interface.wire import ImageView  # noqa: PLC0415 - as above
+
+        sent = send(self._transport, Path(path), Path(path).name, progress)
+        request = {"upload": sent.source.removeprefix("upload:"), "name": name}
+        answer = self._transport.request("POST", "/images/bases", document=request, timeout=LONG)
+        return ImageView.parse(answer.json())
+
+    def queues(self) -> list[QueueView]:
+        """List the queues."""
+        from cluster_interface.wire import QueueList  # noqa: PLC0415 - as above
+
+        return list(QueueList.parse(self._json("GET", "/queues")).queues)
+
+    def me(self) -> Me:
+        """Say who asks, and whose account their jobs run under."""
+        from cluster_interface.wire import Me  # noqa: PLC0415 - as above
+
+        return Me.parse(self._json("GET", "/me"))
+
+    def doctor(self) -> DoctorReport:
+        """Have the server examine itself and its settings."""
+        from cluster_interface.wire import DoctorReport  # noqa: PLC0415 - as above
+
+        return DoctorReport.parse(self._json("GET", "/admin/doctor"))
+
+    def page_link(self) -> str:
+        """Return a link that opens the pages once, within a minute."""
+        return str(self._json("POST", "/ui-links")["url"])
+
+    def _json(self, method: str, path: str) -> Any:
+        return self._transport.request(method, path).json()
+
+
+def _plain(script: str | Path | JobSpec | Mapping[str, Any]) -> str | Path | dict[str, Any]:
+    if isinstance(script, str | Path):
+        return script
+    if hasattr(script, "model_dump"):
+        document: dict[str, Any] = script.model_dump(mode="json", exclude_unset=True)
+        return document
+    return dict(script)

@@ -1,0 +1,228 @@
+"""From a script, a directory or a spec to the draft of a job: read here, judged by the server, nothing sent yet."""
+
+from __future__ import annotations
+
+import copy
+import re
+import shlex
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cluster_interface.client.local_files import check_file, is_source, parse_inputs, whole
+from cluster_interface.client.specs import Document, is_spec, local_sources, read_spec
+from cluster_interface.model.errors import Rejected
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from cluster_interface.client.local_files import Inputs
+    from cluster_interface.client.transport import Transport
+    from cluster_interface.model.jobspec import JobSpec
+    from cluster_interface.model.proposal import Proposal
+
+PACKAGES = "environment.python.packages"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wishes:
+    """What a person says beyond the script. What is None or empty is inferred or the queue's default."""
+
+    args: Sequence[str] = ()
+    name: str | None = None
+    inputs: Sequence[str] | Mapping[str, str | Path] = ()
+    outputs: Sequence[str] = ()
+    packages: Sequence[str] = ()
+    system: Sequence[str] = ()
+    network: bool | None = None
+    resources: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Draft:
+    """A job as it would be submitted. Local files appear as `file:` sources; they are sent when it is submitted."""
+
+    document: Document  #: the job spec as JSON
+    local: dict[str, Path]  #: name in the job -> the file here
+    inspected: Document | None  #: the server's InspectResponse as JSON; None: the spec left nothing to infer
+    asks: tuple[Document, ...] = ()  #: guesses that need a yes: left out of the environment
+
+    @property
+    def spec(self) -> JobSpec:
+        """The spec, validated; raises Rejected naming every bad field."""
+        from cluster_interface.model.jobspec import JobSpec  # noqa: PLC0415 - 200 ms that `clif run` need not pay
+
+        return JobSpec.parse(self.document)
+
+    @property
+    def proposal(self) -> Proposal | None:
+        """What inspection found, and what each guess rests on."""
+        from cluster_interface.model.proposal import Proposal  # noqa: PLC0415 - as above
+
+        return Proposal.parse(self.inspected["proposal"]) if self.inspected else None
+
+    def with_sources(self, sources: Mapping[str, Document]) -> Document:
+        """Return the document with the local files' entries replaced by what the server has of them."""
+        document = copy.deepcopy(self.document)
+        for name, entry in sources.items():
+            document["files"][name] = {**document["files"][name], **entry}
+        return document
+
+
+def make_draft(transport: Transport, script: str | Path | Document, wishes: Wishes) -> Draft:
+    """Read a script, a directory or a spec (a document, or a file that holds one) and have it inspected.
+
+    Raises Rejected where a file is missing or the server sees no way to run it, Transient where it is away.
+    """
+    if isinstance(script, dict):
+        return _from_spec(transport, script, Path.cwd(), wishes)
+    path = Path(script)
+    if path.is_dir():
+        return _from_directory(transport, whole(path), wishes)
+    file = check_file(path, "script")
+    if is_spec(file):
+        return _from_spec(transport, read_spec(file), file.parent, wishes)
+    return _from_script(transport, file, wishes)
+
+
+def _from_script(transport: Transport, script: Path, wishes: Wishes) -> Draft:
+    """The job starts where the person stands, if the script is below: that is what its relative paths mean."""
+    base = Path.cwd() if script.is_relative_to(Path.cwd()) else script.parent
+    name = script.relative_to(base).as_posix()
+    inputs = parse_inputs(wishes.inputs, Path.cwd())
+    texts = _listing(base)
+    texts.setdefault(name, _text(script))
+    inspected = _inspect(transport, texts, name, wishes.args, inputs)
+    files: Inputs = {name: script}
+    files.update({found: base / found for found in inspected["proposal"]["inputs"] if (base / found).is_file()})
+    return _draft({}, inspected, files | inputs, wishes)
+
+
+def _from_directory(transport: Transport, directory: Path, wishes: Wishes) -> Draft:
+    texts = _listing(directory)
+    if not texts:
+        raise Rejected.field("script", f"there are no files in {directory}")
+    inputs = parse_inputs(wishes.inputs, Path.cwd())
+    inspected = _inspect(transport, texts, None, wishes.args, inputs)
+    files: Inputs = {name: directory / name for name in texts}
+    return _draft({}, inspected, files | inputs, wishes)
+
+
+def _from_spec(transport: Transport, document: Document, base: Path, wishes: Wishes) -> Draft:
+    files = local_sources(document, base) | parse_inputs(wishes.inputs, Path.cwd())
+    script = document.get("script")
+    if not isinstance(script, str) or not isinstance(files.get(script), Path):
+        _refuse_arguments(wishes)
+        return _draft(document, None, files, wishes)
+    beside = _listing(base) if "files" not in document else {}
+    texts = {name: _text(path) if isinstance(path, Path) else None for name, path in files.items()}
+    inspected = _inspect(transport, beside | texts, script, wishes.args, {})
+    if "files" not in document:
+        files = {found: base / found for found in inspected["proposal"]["inputs"] if (base / found).is_file()} | files
+    return _draft(document, inspected, files, wishes)
+
+
+def _refuse_arguments(wishes: Wishes) -> None:
+    if wishes.args:
+        raise Rejected.field("arguments", "this spec names no script to give them to; write them in its command")
+
+
+def _inspect(
+    transport: Transport, texts: dict[str, str | None], script: str | None, args: Sequence[str], inputs: Inputs
+) -> Document:
+    files = {**{name: None for name in inputs if not name.endswith("/")}, **texts}
+    request = {"script": script, "arguments": list(args), "files": files}
+    answer: Document = transport.request("POST", "/inspect", document=request).json()
+    return answer
+
+
+def _draft(given: Document, inspected: Document | None, files: Inputs, wishes: Wishes) -> Draft:
+    proposal: Document = inspected["proposal"] if inspected else {}
+    wanted = {_distribution(package) for package in wishes.packages}
+    inferred = "environment" not in given
+    asks = [
+        guess
+        for guess in proposal.get("guesses", ())
+        if inferred and guess["sure"] == "ask" and _distribution(guess["value"]) not in wanted
+    ]
+    environment = copy.deepcopy(proposal.get("environment", {}) if inferred else given["environment"])
+    document = {
+        "apiVersion": 1,
+        "name": wishes.name or given.get("name") or proposal.get("name"),
+        "script": given.get("script") or proposal.get("script"),
+        "command": _command(given, proposal, wishes),
+        "environment": _environment(environment, asks, wishes),
+        "files": _entries(given, files),
+        "outputs": list(wishes.outputs) or given.get("outputs"),
+        "resources": {**(given.get("resources") or {}), **wishes.resources},
+        "network": given.get("network", False) if wishes.network is None else wishes.network,
+    }
+    rest = {name: value for name, value in given.items() if name not in document}
+    kept = {name: value for name, value in (document | rest).items() if value is not None}
+    local = {name: source for name, source in files.items() if isinstance(source, Path)}
+    return Draft(document=kept, local=local, inspected=inspected, asks=tuple(asks))
+
+
+def _command(given: Document, proposal: Document, wishes: Wishes) -> str | None:
+    """A command that was written down gets the arguments at its end; an inferred one has them already."""
+    command: str | None = given.get("command")
+    if command is None:
+        return proposal.get("command")
+    return f"{command} {shlex.join(wishes.args)}" if wishes.args else command
+
+
+def _environment(environment: Any, asks: Sequence[Document], wishes: Wishes) -> Any:
+    if not isinstance(environment, dict):
+        return environment  # the server says what is wrong with it
+    unsure = {_distribution(guess["value"]) for guess in asks if guess["field"] == PACKAGES}
+    python = environment.get("python") or {}
+    named = {_distribution(package) for package in wishes.packages}
+    packages = [p for p in python.get("packages") or () if _distribution(p) not in unsure | named]
+    if packages := [*packages, *wishes.packages]:
+        environment["python"] = {**python, "packages": packages}
+    elif python.get("packages"):
+        environment["python"] = {**python, "packages": []}
+    if wishes.system:
+        environment["system"] = list(dict.fromkeys([*(environment.get("system") or ()), *wishes.system]))
+    return environment
+
+
+def _entries(given: Document, files: Inputs) -> Document:
+    entries = {name: entry for name, entry in (given.get("files") or {}).items() if not _is_path_here(entry)}
+    for name, source in files.items():
+        kept = entries.get(name) or {}
+        if isinstance(source, Path):
+            executable = {"executable": True} if source.stat().st_mode & 0o111 else {}
+            entries[name] = {**executable, **kept, "source": f"file:{source}"}
+        else:
+            entries[name] = {**kept, "source": source}
+    return entries
+
+
+def _is_path_here(entry: Any) -> bool:
+    """Say whether an entry's source is a path here: its file, or the files of its directory, stand in for it."""
+    source = entry.get("source") if isinstance(entry, dict) else None
+    return isinstance(source, str) and not is_source(source)
+
+
+def _distribution(requirement: str) -> str:
+    """Return the normalized distribution name of a requirement (PEP 503)."""
+    found = re.match(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)", requirement)
+    return re.sub(r"[-_.]+", "-", found[1]).lower() if found else requirement
+
+
+def _listing(directory: Path) -> dict[str, str | None]:
+    from cluster_interface.trees.listing import listing  # noqa: PLC0415 - not every command reads a directory
+
+    try:
+        return listing(directory)
+    except OSError as error:
+        raise Rejected.field("script", f"{directory} cannot be read: {error.strerror}") from None
+
+
+def _text(path: Path) -> str | None:
+    try:
+        data = path.read_bytes() if path.stat().st_size <= 2**20 else b"\0"
+        return None if b"\0" in data else data.decode()
+    except (OSError, UnicodeDecodeError):
+        return None

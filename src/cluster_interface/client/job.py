@@ -1,0 +1,196 @@
+"""One job: looked at, waited for, followed, canceled; its logs and its outputs."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from cluster_interface.client.outputs import Output, fetch
+from cluster_interface.client.transport import segment
+from cluster_interface.model.errors import Transient
+from cluster_interface.model.state import FINAL, FailureCode, JobState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from cluster_interface.client.outputs import Fetched, Progress
+    from cluster_interface.client.transport import Answer, Transport
+    from cluster_interface.wire import EventView, JobView
+
+    Stream = Literal["out", "err"]
+
+WAIT = 25.0  #: seconds that the server may take to have news; it answers as soon as it has some
+PATIENCE = 60.0  #: seconds that the server may be away while a job is followed
+
+
+class Job:
+    """A job as it was last seen: `refresh()` looks again. `data` is the API's own JSON."""
+
+    def __init__(self, transport: Transport, data: dict[str, Any]) -> None:
+        self._transport = transport
+        self.data = data
+
+    def __repr__(self) -> str:
+        return f"<Job {self.id} {self.name!r}: {self.state}>"
+
+    @property
+    def id(self) -> str:
+        """Its name for the server."""
+        return str(self.data["id"])
+
+    @property
+    def name(self) -> str:
+        """Its name for people."""
+        return str(self.data["name"])
+
+    @property
+    def state(self) -> JobState:
+        """Where it is on its way."""
+        return JobState(self.data["state"])
+
+    @property
+    def final(self) -> bool:
+        """Whether nothing more will happen to it."""
+        return self.state in FINAL
+
+    @property
+    def reason(self) -> str:
+        """Why it is where it is, in words; empty where there is nothing to say."""
+        return str(self.data["reason"])
+
+    @property
+    def code(self) -> FailureCode | None:
+        """Why it failed; None unless it did."""
+        return FailureCode(self.data["code"]) if self.data["code"] else None
+
+    @property
+    def view(self) -> JobView:
+        """Everything about it, as the wire's model; asks the server where only a line of a list is known."""
+        from cluster_interface.wire import JobView  # noqa: PLC0415 - 200 ms that `clif run` need not pay
+
+        if "spec" not in self.data:
+            self.refresh()
+        return JobView.parse(self.data)
+
+    def refresh(self) -> Job:
+        """Look again; raises NotFound, or Transient where the server is away."""
+        self.data = self._get("").json()
+        self.__dict__.pop("outputs", None)
+        return self
+
+    def wait(self, timeout: float | None = None) -> Job:
+        """Wait until it is final; TimeoutError after `timeout` seconds."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        after = 0
+        while not self.final:
+            left = WAIT if deadline is None else deadline - time.monotonic()
+            if left <= 0:
+                raise TimeoutError(f"job {self.id} is still {self.state} after {timeout} seconds")
+            for event in self.poll_events(after, min(WAIT, left)):
+                after = event["id"]
+                if JobState(event["new"]) in FINAL:
+                    break
+            self.refresh()
+        return self
+
+    def events(self, *, follow: bool = False) -> Iterator[EventView]:
+        """Yield its timeline so far; with `follow`, go on until it is final."""
+        from cluster_interface.wire import EventView  # noqa: PLC0415 - as above
+
+        after = 0
+        while True:
+            found = [EventView.parse(event) for event in self.poll_events(after, WAIT if follow else 0)]
+            yield from found
+            after = found[-1].id if found else after
+            if not follow or (found and found[-1].new in FINAL):
+                return
+
+    def poll_events(self, after: int = 0, wait: float = 0) -> list[dict[str, Any]]:
+        """Return the events after an id as JSON, waiting up to `wait` seconds for one."""
+        answer = _patiently(lambda: self._get("/events", after=after, wait=f"{wait:.3f}"))
+        events: list[dict[str, Any]] = answer.json()["events"]
+        return events
+
+    def logs(self, stream: Stream = "out", task: int = 0) -> str:
+        """Return what a task has printed so far."""
+        return b"".join(self._chunks(stream, task, wait=0)).decode(errors="replace")
+
+    def follow(self, stream: Stream = "out", task: int = 0) -> Iterator[bytes]:
+        """Yield what a task prints, as it comes, until the task has ended."""
+        return self._chunks(stream, task, wait=WAIT)
+
+    def tail(self, stream: Stream = "err", task: int = 0, size: int = 4096) -> str:
+        """Return the last `size` bytes of what a task has printed."""
+        return self._get(f"/logs/{stream}", task=task, offset=-size).body.decode(errors="replace")
+
+    def _chunks(self, stream: Stream, task: int, wait: float) -> Iterator[bytes]:
+        offset = 0
+        while True:
+            answer = self._log(stream, task, offset, wait)
+            size = int(answer.headers["X-Log-Size"])
+            if answer.body:
+                offset += len(answer.body)
+                yield answer.body
+            elif size < offset:
+                offset = 0  # a new attempt has begun a new log
+            elif wait == 0 or answer.headers["X-Log-End"] == "true":
+                return
+
+    def _log(self, stream: Stream, task: int, offset: int, wait: float) -> Answer:
+        return _patiently(lambda: self._get(f"/logs/{stream}", task=task, offset=offset, wait=f"{wait:.3f}"))
+
+    @cached_property
+    def outputs(self) -> Sequence[Output]:
+        """What it left behind, listed when first asked for."""
+        found = self._get("/outputs").json()["outputs"]
+        return [
+            Output(
+                self._transport,
+                self.id,
+                path=item["path"],
+                size=item["size"],
+                sha256=item["sha256"],
+                task=item["task"],
+                partial=item["partial"],
+            )
+            for item in found
+        ]
+
+    def fetch(self, directory: str | Path = ".", progress: Progress | None = None) -> list[Fetched]:
+        """Write the outputs into a directory; an input of the same name is kept, and the output put beside it.
+
+        Never writes outside the directory or through a link. Raises Rejected naming those that cannot be written.
+        """
+        if "spec" not in self.data:
+            self.refresh()
+        return fetch(self.outputs, Path(directory), frozenset(self.data["spec"]["files"]), progress)
+
+    def cancel(self) -> Job:
+        """Ask for it to be canceled; Conflict if it has ended already."""
+        self.data = self._transport.request("POST", f"/jobs/{segment(self.id)}/cancel").json()
+        return self
+
+    def rerun(self, key: str | None = None) -> Job:
+        """Submit the same spec again as a new job; the same key again is the same job."""
+        headers = {"Idempotency-Key": key or uuid.uuid4().hex}
+        path = f"/jobs/{segment(self.id)}/rerun"
+        return Job(self._transport, self._transport.request("POST", path, headers=headers).json())
+
+    def _get(self, path: str, **query: object) -> Answer:
+        return self._transport.request("GET", f"/jobs/{segment(self.id)}{path}", query=query)
+
+
+def _patiently(ask: Callable[[], Answer]) -> Answer:
+    """Ask again while the server is away for a moment: a job outlives a restart of its server."""
+    deadline, pause = time.monotonic() + PATIENCE, 0.1
+    while True:
+        try:
+            return ask()
+        except Transient:
+            if time.monotonic() + pause > deadline:
+                raise
+            time.sleep(pause)
+            pause = min(2.0, pause * 2)

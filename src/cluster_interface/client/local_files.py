@@ -1,0 +1,96 @@
+"""Files on the person's own machine: which are meant, and under which name the job sees them."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cluster_interface.model.errors import Rejected
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+MOST_FILES = 10_000  #: in one directory given as an input
+
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*:")
+
+Inputs = dict[str, Path | str]  #: name in the job -> a file here, or a source (text) that the server reads
+
+
+def parse_inputs(given: Iterable[str] | Mapping[str, str | Path], base: Path) -> Inputs:
+    """Read inputs written as `PATH` or `NAME=SOURCE` (or a mapping of the latter); Rejected names what is not there.
+
+    A SOURCE is a path here, or `https://…`, `file:/…` as the server sees it. A directory stands for all its files.
+    """
+    pairs = list(given.items()) if hasattr(given, "items") else [_split(text) for text in given]
+    found: Inputs = {}
+    for name, source in pairs:
+        if isinstance(source, str) and is_source(source):
+            found[_plain(name)] = source
+        else:
+            path = base / (name if source is None else source)
+            found.update(_expand(_name_of(path, base) if source is None else _plain(name), path))
+    return found
+
+
+def is_source(text: str) -> bool:
+    """Say whether a text is a source, such as `https://…`, rather than a path here; the server knows which it takes."""
+    return bool(_SCHEME.match(text))
+
+
+def whole(path: Path) -> Path:
+    """Return an absolute path without `..`; links keep the names they were given by."""
+    return Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would follow links
+
+
+def _split(text: str) -> tuple[str, str | None]:
+    if os.path.lexists(text):  # a file may have a = in its name
+        return text, None
+    name, sign, source = text.partition("=")
+    return (name, source) if sign and source else (text, None)
+
+
+def _plain(name: str) -> str:
+    return os.path.normpath(name) + ("/" if name.endswith("/") else "")
+
+
+def _name_of(path: Path, base: Path) -> str:
+    """Name a file as the job sees it: relative to where the job starts, or by its last part if it lies elsewhere."""
+    full = whole(path)
+    return full.relative_to(base).as_posix() if full.is_relative_to(base) else full.name
+
+
+def _expand(name: str, path: Path) -> Inputs:
+    return _below(name.rstrip("/"), path) if path.is_dir() else {name: check_file(path, f"files.{name}")}
+
+
+def _below(name: str, directory: Path) -> Inputs:
+    start = "" if name == "." else f"{name}/"
+    found: Inputs = {}
+    for above, directories, files in os.walk(directory):
+        directories.sort()
+        paths = [Path(above, file) for file in sorted(files)]
+        found.update(
+            {f"{start}{path.relative_to(directory).as_posix()}": whole(path) for path in paths if path.is_file()}
+        )
+        if len(found) > MOST_FILES:
+            words = f"{directory} holds more than {MOST_FILES} files; give it as one archive, or as {name}=file:/…"
+            raise Rejected.field(f"files.{name}", words)
+    if not found:
+        raise Rejected.field(f"files.{name}", f"there are no files in {directory}")
+    return found
+
+
+def check_file(path: Path, field: str) -> Path:
+    """Return the absolute path of a file that can be read; Rejected, naming it, if it is missing or no file."""
+    if path.is_dir():
+        raise Rejected.field(field, f"{path} is a directory, not a file")
+    if not path.exists():
+        raise Rejected.field(field, f"there is no file {path}")
+    if not path.is_file():
+        raise Rejected.field(field, f"{path} is not a regular file")
+    if not os.access(path, os.R_OK):
+        raise Rejected.field(field, f"{path} cannot be read: permission denied")
+    return whole(path)

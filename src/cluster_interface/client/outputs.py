@@ -1,0 +1,184 @@
+"""Outputs: listed, read, and fetched into a directory that nothing can lead them out of."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from cluster_interface.client.transport import segment
+from cluster_interface.model.errors import Problem, Rejected, Transient
+from cluster_interface.trees import beneath
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Iterator
+
+    from cluster_interface.client.transport import Stream, Transport
+
+    Progress = Callable[[str, int, int], None]  #: path, bytes fetched, bytes in all
+
+TRIES = 5  #: in a row without a byte
+
+
+class Fate(StrEnum):
+    """What fetching did with an output."""
+
+    NEW = "new"
+    SAME = "same"  #: it was here already, byte for byte
+    REPLACED = "replaced"
+    BESIDE = "beside"  #: an input of that name is kept; the output stands beside it
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fetched:
+    """One output that is now here."""
+
+    output: Output
+    path: Path  #: where it is
+    fate: Fate
+
+
+class Output:
+    """One file that a job left behind."""
+
+    def __init__(
+        self, transport: Transport, job: str, *, path: str, size: int, sha256: str, task: int, partial: bool
+    ) -> None:
+        self._transport, self.job = transport, job
+        self.path = path  #: relative to the task's directory
+        self.size = size  #: bytes
+        self.sha256 = sha256
+        self.task = task
+        self.partial = partial  #: its job did not end well
+
+    def __repr__(self) -> str:
+        return f"<Output {self.path!r} of job {self.job}, {self.size} bytes>"
+
+    def open(self, offset: int = 0) -> Stream:
+        """Open for reading from `offset`; NotFound if it is gone, Transient where the server is away."""
+        where = f"/jobs/{segment(self.job)}/outputs/{'/'.join(segment(part) for part in self.path.split('/'))}"
+        headers = {"Range": f"bytes={offset}-"} if offset else {}
+        return self._transport.stream("GET", where, query={"task": self.task}, headers=headers)
+
+    def read(self) -> bytes:
+        """Return all of it."""
+        return b"".join(self.chunks())
+
+    def chunks(self) -> Iterator[bytes]:
+        """Yield its bytes, going on where a broken connection left off; Transient if it is not what was listed."""
+        digest, offset, failures = hashlib.sha256(), 0, 0
+        while offset < self.size:
+            try:
+                with self.open(offset) as stream:
+                    skip = offset if stream.status != 206 else 0  # a server that knows no ranges starts anew
+                    for data in stream:
+                        rest, skip = data[skip:], max(0, skip - len(data))
+                        digest.update(rest)
+                        offset += len(rest)
+                        failures = 0
+                        yield rest
+                if offset < self.size:
+                    raise Transient("it ended early")
+            except Transient as error:
+                failures += 1
+                if failures >= TRIES:
+                    raise Transient(f"{self.path}: got {offset} of {self.size} bytes, then: {error}") from None
+        if digest.hexdigest() != self.sha256:
+            raise Transient(f"{self.path} is not what was listed: it was damaged on its way or changed on the server")
+
+    def save(self, directory: str | Path) -> Path:
+        """Write it into a directory, under its own path; return where it is. Raises as `fetch` does."""
+        return fetch([self], Path(directory))[0].path
+
+
+def fetch(
+    outputs: Iterable[Output], directory: Path, keep: Collection[str] = (), progress: Progress | None = None
+) -> list[Fetched]:
+    """Write outputs into a directory: never outside it, each whole or not at all.
+
+    What is here already, byte for byte, is not fetched again; an older file of that name is replaced, except
+    those named in `keep` (the inputs that the job was given): then the output stands beside it. No link is
+    followed. Raises Rejected, naming them, for those that cannot be written, once all others are.
+    """
+    wanted = list(outputs)
+    many = len({output.task for output in wanted}) > 1
+    done: list[Fetched] = []
+    problems: list[Problem] = []
+    directory.mkdir(parents=True, exist_ok=True)
+    root = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for output in wanted:
+            name = f"tasks/{output.task}/{output.path}" if many else output.path
+            try:
+                written, fate = _fetch_one(root, name, output, keep=keep, progress=progress)
+                done.append(Fetched(output=output, path=directory / written, fate=fate))
+            except beneath.NotBeneath:
+                problems.append(Problem(output.path, "leads out of the directory; it was not fetched"))
+            except OSError as error:
+                problems.append(Problem(output.path, f"cannot be written: {_words(error)}"))
+    finally:
+        os.close(root)
+    if problems:
+        raise Rejected(problems=problems)
+    return done
+
+
+def _fetch_one(
+    root: int, name: str, output: Output, *, keep: Collection[str], progress: Progress | None
+) -> tuple[str, Fate]:
+    fate = Fate.NEW
+    if beneath.look(root, name) is not None:
+        if _is_same(root, name, output):
+            return name, Fate.SAME
+        fate = Fate.BESIDE if name in keep else Fate.REPLACED
+        name = f"{name}.{output.job}" if fate is Fate.BESIDE else name
+    temporary = f"{name.rpartition('/')[0]}/.clif-{secrets.token_hex(6)}.part".removeprefix("/")
+    try:
+        with os.fdopen(beneath.create_file(root, temporary, 0o666 & ~_umask()), "wb") as file:
+            _write(file, output, progress)
+        beneath.rename(root, temporary, name)
+    except BaseException:
+        with suppress(OSError, beneath.NotBeneath):
+            beneath.remove(root, temporary)
+        raise
+    return name, fate
+
+
+def _is_same(root: int, name: str, output: Output) -> bool:
+    try:
+        fd = beneath.open_file(root, name)
+    except OSError:
+        return False  # a link or a directory
+    with os.fdopen(fd, "rb") as file:
+        if os.fstat(fd).st_size != output.size:
+            return False
+        return hashlib.file_digest(file, "sha256").hexdigest() == output.sha256
+
+
+def _write(file: IO[bytes], output: Output, progress: Progress | None) -> None:
+    written = 0
+    for data in output.chunks():
+        file.write(data)
+        written += len(data)
+        if progress:
+            progress(output.path, written, output.size)
+
+
+def _umask() -> int:
+    """Read the umask from proc(5): asking umask(2) would change it for every thread."""
+    with suppress(OSError), Path("/proc/self/status").open() as status:
+        for line in status:
+            if line.startswith("Umask:"):
+                return int(line.split()[1], 8)
+    return 0o077
+
+
+def _words(error: OSError) -> str:
+    if isinstance(error, NotADirectoryError) or error.errno == 40:
+        return "a part of its path is a link or a file here, and links are not followed; choose another directory"
+    return error.strerror or str(error)

@@ -1,0 +1,77 @@
+"""Job specs in files, YAML or JSON; what they name on the person's own machine is found here."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from cluster_interface.client.local_files import check_file, is_source, parse_inputs
+from cluster_interface.model.errors import Rejected
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from cluster_interface.client.local_files import Inputs
+
+Document = dict[str, Any]
+
+SUFFIXES = (".yaml", ".yml", ".json")
+LARGEST = 4 * 2**20  #: bytes
+
+
+def is_spec(path: Path) -> bool:
+    """Say whether a file is a job spec by its name and the word `apiVersion` in it."""
+    if path.suffix.lower() not in SUFFIXES:
+        return False
+    with path.open("rb") as file:
+        return b"apiVersion" in file.read(LARGEST)
+
+
+def read_spec(path: Path) -> Document:
+    """Read a spec as it is written, unvalidated; Rejected names the file and the line that cannot be read."""
+    text = path.read_bytes()
+    try:
+        document = json.loads(text) if path.suffix.lower() == ".json" else _yaml(text)
+    except ValueError as error:
+        raise Rejected.field(str(path), f"cannot be read: {error}") from None
+    if not isinstance(document, dict):
+        raise Rejected.field(str(path), "is not a job spec: a mapping with apiVersion is expected")
+    return document
+
+
+def _yaml(text: bytes) -> Any:
+    import yaml  # noqa: PLC0415 - only for those who write specs
+
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ValueError(" ".join(str(error).split())) from None
+
+
+def local_sources(document: Document, base: Path) -> Inputs:
+    """Find the files that a spec names and that lie here, relative to `base`; Rejected names what is missing.
+
+    Those are entries without a source or with a path as their source, and the script and the requirements file
+    where `files` does not have them.
+    """
+    files = document.get("files") or {}
+    if not isinstance(files, dict):
+        return {}  # the server says what is wrong with it
+    found: Inputs = {}
+    for name, entry in files.items():
+        found.update(_of_entry(str(name), entry if isinstance(entry, dict) else {}, base))
+    python = (document.get("environment") or {}).get("python") if isinstance(document.get("environment"), dict) else {}
+    requirements = python.get("requirements") if isinstance(python, dict) else None
+    for field, name in (("script", document.get("script")), ("environment.python.requirements", requirements)):
+        if isinstance(name, str) and name not in files:
+            found[name] = check_file(base / name, field)
+    return found
+
+
+def _of_entry(name: str, entry: Document, base: Path) -> Inputs:
+    source = entry.get("source")
+    if isinstance(source, str):
+        return {} if is_source(source) else parse_inputs({name: source}, base)
+    if source is not None or entry.get("content") is not None or name.endswith("/"):
+        return {}  # inline text, a directory to be made, or something that the server has words for
+    return {name: check_file(base / name, f"files.{name}")}
