@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_THROUGH = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -28,8 +29,8 @@ class NotBeneath(ValueError):
 
 
 def parts_of(path: str) -> list[str]:
-    """Split a relative path (a trailing `/` is allowed); raise NotBeneath if it might lead out or is odd."""
-    parts = path.removesuffix("/").split("/")
+    """Split a relative path; raise NotBeneath if it might lead out or is odd."""
+    parts = path.split("/")
     if any(part in ("", ".", "..") or "\0" in part for part in parts):
         raise NotBeneath(f"{path!r} is not a path below a directory")
     return parts
@@ -40,13 +41,18 @@ def open_directory(at: int, path: str = "", *, make: bool = False) -> int:
 
     Raises NotBeneath, or OSError: ELOOP or ENOTDIR where a component is a link.
     """
-    here = os.open(".", _DIRECTORY, dir_fd=at)
+    return _descend(at, parts_of(path.removesuffix("/")) if path else [], _DIRECTORY, make=make)
+
+
+def _descend(at: int, parts: list[str], last: int, *, make: bool) -> int:
+    """Open component by component; those on the way need not be readable, the last is opened with `last`."""
+    here = os.open(".", _THROUGH if parts else last, dir_fd=at)
     try:
-        for part in parts_of(path) if path else ():
+        for number, part in enumerate(parts, start=1):
             if make:
                 with suppress(FileExistsError):
                     os.mkdir(part, 0o755, dir_fd=here)
-            below = os.open(part, _DIRECTORY, dir_fd=here)
+            below = os.open(part, last if number == len(parts) else _THROUGH, dir_fd=here)
             os.close(here)
             here = below
     except BaseException:
@@ -67,10 +73,13 @@ def directory(at: int, path: str = "", *, make: bool = False) -> Iterator[int]:
 
 @contextmanager
 def parent(at: int, path: str, *, make: bool = False) -> Iterator[tuple[int, str]]:
-    """Open the directory that `path` lies in; give its descriptor and the last component."""
+    """Open the directory that `path` lies in (to go through, not to list); give it and the last component."""
     *above, name = parts_of(path)
-    with directory(at, "/".join(above), make=make) as fd:
+    fd = _descend(at, above, _THROUGH, make=make)
+    try:
         yield fd, name
+    finally:
+        os.close(fd)
 
 
 def open_file(at: int, path: str) -> int:
