@@ -1,7 +1,7 @@
-"""Put the uv that uv.lock names into a directory: for a Python with neither pip nor ensurepip.
+"""Put the uv that uv.lock names into a directory. Usage: python3 scripts/fetch_uv.py DIRECTORY.
 
-Usage: python3 scripts/fetch_uv.py DIRECTORY. Needs nothing but Python 3.8's standard library, so it reads
-the lock by pattern (tomllib is of 3.11).
+Needs neither pip nor venv, which a Debian machine lacks at first, but Python 3.8's standard library alone; so it
+reads the lock by pattern (tomllib is of 3.11).
 """
 
 from __future__ import annotations
@@ -32,8 +32,11 @@ def wheel() -> tuple[str, str]:
 def main(directory: Path) -> None:
     """Fetch, check, unpack the one program."""
     url, sha256 = wheel()
-    with urllib.request.urlopen(url, timeout=60) as answer:
-        data = answer.read()
+    try:
+        with urllib.request.urlopen(url, timeout=60) as answer:
+            data = answer.read()
+    except OSError as error:
+        sys.exit(f"{url}: {error}")
     if hashlib.sha256(data).hexdigest() != sha256:
         sys.exit(f"{url} is not what uv.lock names")
     archive = zipfile.ZipFile(io.BytesIO(data))
