@@ -30,6 +30,8 @@ class Lock(Model):
     python: str = ""  #: the interpreter's version the lock was made for, such as 3.11
     packages: tuple[str, ...] = ()  #: name==version, for people
     image: str  #: key of the image: base, lock and the way of installing
+    suite: str | None = None  #: the release of Debian the base is made from; None: it was imported
+    system: tuple[str, ...] = ()  #: every distribution package that the base was asked to have
 
 
 class SourceInfo(Model):

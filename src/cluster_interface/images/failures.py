@@ -1,0 +1,215 @@
+"""What uv, mmdebstrap and the disk say, in one sentence for a person; the whole text stays in the log.
+
+The patterns are taken from real output of uv 0.13, apt 2.6 and mmdebstrap 1.3.
+"""
+
+from __future__ import annotations
+
+import re
+
+from cluster_interface.model.errors import ClusterError, Permanent, Transient
+from cluster_interface.model.state import FailureCode
+
+_LONGEST = 500  #: characters of a tool's own words in a message
+_SECRET = re.compile(r"(://)[^/@\s\"']+@")
+
+_DISK = re.compile(r"No space left on device|os error 28\b|Disk quota exceeded|os error 122\b")
+
+_UNREACHABLE = re.compile(
+    r"dns error|tcp connect error|client error \(Connect\)|error sending request|operation timed out|timed out|"
+    r"Connection reset|Connection refused|connection closed|request or response body error|"
+    r"status server error \(5\d\d|\b429 Too Many Requests|Could not connect to|Could not resolve|"
+    r"Temporary failure resolving|Unable to connect to|Connection failed|Failed to fetch .*  5\d\d ",
+    re.IGNORECASE,
+)
+_CERTIFICATE = re.compile(
+    r"invalid peer certificate|UnknownIssuer|certificate verif|self.signed certificate", re.IGNORECASE
+)
+_REFUSED = re.compile(r"status client error \((401|403|407)[^)]*\)|HTTP status (401|403|407)")
+
+
+def image_failed(message: str) -> Permanent:
+    """Make the error that fails a job for its image."""
+    return Permanent(message, code=FailureCode.IMAGE_FAILED)
+
+
+def without_secrets(text: str) -> str:
+    """Leave out passwords in addresses."""
+    return _SECRET.sub(r"\1***@", text)
+
+
+def disk_full(where: object) -> Permanent:
+    """Say that the disk is full."""
+    return image_failed(
+        f"the disk that holds the image store ({where}) is full; "
+        "free some space (`clif images prune` removes images that are not in use) and run the job again"
+    )
+
+
+def of_uv(text: str, python: str, store: object) -> ClusterError:
+    """Make an error of what uv said when it failed."""
+    text = without_secrets(text)
+    if _DISK.search(text):
+        return disk_full(store)
+    if trouble := _network(text, "the package index", "images.index_url"):
+        return trouble
+    cause = _cause(text)
+    for pattern, sentence in _UV:
+        if found := pattern.search(cause):
+            said = sentence.format(*found.groups(), python=python)
+            return image_failed(f"{said} (the resolver says: {_short(cause)})")
+    return image_failed(f"the packages could not be installed: {_short(cause)}")
+
+
+_UV = tuple(
+    (re.compile(pattern), sentence)
+    for pattern, sentence in (
+        (
+            r"Because ([\w.-]+) was not found in the package registry",
+            (
+                "nobody publishes a package named `{0}`: if it is a file of yours, put it beside the script; "
+                "if it is misspelt or has another name on the index, correct it in environment.python.packages"
+            ),
+        ),
+        (
+            r"([\w.-]+) was not found in the package registry",
+            "there is no package `{0}` on the index, which something that was asked for needs",
+        ),
+        (
+            r"Hash mismatch for `?([^`\s]+)",
+            "the index now gives other bytes for {0} than when it was locked; it will not be used",
+        ),
+        (
+            r"(?:of )?`?([\w.-]+?)`?(?:[=<>!~][^ ]*)? ha(?:s|ve) no usable wheels",
+            (
+                "`{0}` is published only as source, or not for this platform; building it needs a compiler, "
+                "which is not done here: ask for another version or another package"
+            ),
+        ),
+        (
+            r"([\w.-]+)(?:[=<>!~][^ ]*)? ha(?:s|ve) no wheels with a matching Python",
+            (
+                "`{0}` is not built for Python {python}: ask for a newer version of it, or for another Python "
+                "in environment.python.version"
+            ),
+        ),
+        (
+            r"([\w.-]+)(?:[=<>!~][^ ]*)? ha(?:s|ve) no wheels with a matching platform",
+            "`{0}` is not built for this kind of machine; ask for another version or another package",
+        ),
+        (
+            r"Python version \(([\d.]+)\) does not satisfy Python([^ ]+) and ([\w.-]+)",
+            (
+                "`{2}` needs Python {1}, and the image has {python}: ask for another version of it, or for "
+                "another Python in environment.python.version"
+            ),
+        ),
+        (
+            r"there (?:is|are) no versions? of ([\w.-]+?)(?:\[[^\]]*\])?([=<>!~][^ ]*) and you require",
+            "there is no version of `{0}` that is {1}",
+        ),
+        (
+            r"only ([\w.-]+?)([<>=!~][^ ]*) is available and you require ([\w.-]+?[<>=!~][^ ,]*)",
+            "there is no such version as {2}: only {0}{1} is available",
+        ),
+        (
+            r"following versions of ([\w.-]+) are available:.* and you require ([^ ,]+), we can conclude",
+            "no version of `{0}` fits {1}",
+        ),
+        (
+            r"unsatisfiable|incompatible|depends on",
+            "the packages that were asked for exclude one another; loosen a version",
+        ),
+    )
+)
+
+
+def of_bootstrap(text: str, suite: str, store: object) -> ClusterError:
+    """Make an error of what mmdebstrap and apt said when they failed."""
+    text = without_secrets(text)
+    if _DISK.search(text):
+        return disk_full(store)
+    if missing := _missing_packages(text):
+        return image_failed(
+            f"environment.system: Debian {suite} has no package named {' or '.join(missing)}; "
+            "see packages.debian.org for what it is called"
+        )
+    for pattern, sentence in _APT:
+        if pattern.search(text):
+            return image_failed(sentence.format(suite=suite) + f" ({_short(_last_errors(text))})")
+    if trouble := _network(text, "the Debian mirror", "images.mirror"):
+        return trouble
+    return image_failed(f"the base could not be made from Debian {suite}: {_short(_last_errors(text))}")
+
+
+_APT = tuple(
+    (re.compile(pattern), sentence)
+    for pattern, sentence in (
+        (
+            r"unable to pick chroot mode automatically|newuidmap|is not allowed by /etc/sub[ug]id",
+            (
+                "this account may not make user namespaces with several ids, so it cannot bootstrap a base: have the "
+                "administrator add it to /etc/subuid and /etc/subgid, or take a base made elsewhere: "
+                "`clif images import-base FILE`"
+            ),
+        ),
+        (
+            r"unmet dependencies|held broken packages|Conflicts:",
+            "the distribution packages in environment.system cannot be installed together on Debian {suite}",
+        ),
+        (
+            r"NO_PUBKEY|is not signed|signatures couldn't be verified|GPG error",
+            "the mirror's signature cannot be checked: install debian-archive-keyring, or correct images.mirror",
+        ),
+        (r"is not valid yet|is expired", "the mirror's index is not valid now: is this machine's clock right?"),
+        (
+            r"does not have a Release file|404 +Not Found",
+            "the mirror does not have Debian {suite}: correct images.suite or images.mirror",
+        ),
+    )
+)
+
+_MISSING = re.compile(
+    r"Unable to locate package (\S+)|Package '?([^\s']+)'? has no installation candidate|Couldn't find any package "
+    r"by (?:glob|regex) '([^']+)'"
+)
+
+
+def _missing_packages(text: str) -> list[str]:
+    return sorted({next(filter(None, found)) for found in _MISSING.findall(text)})
+
+
+def _network(text: str, who: str, setting: str) -> ClusterError | None:
+    if _CERTIFICATE.search(text):
+        return Transient(f"{who}'s certificate is not trusted here: set images.ca_bundle to the site's ({_last(text)})")
+    if found := _REFUSED.search(text):
+        code = next(filter(None, found.groups()))
+        return image_failed(f"{who} refuses this machine (HTTP {code}); correct {setting} or images.proxy")
+    if not _UNREACHABLE.search(text):
+        return None
+    through = " through the proxy" if re.search(r"tunnel|proxy", text, re.IGNORECASE) else ""
+    return Transient(f"{who} cannot be reached{through} ({_last(text)}); it is tried again")
+
+
+def _cause(text: str) -> str:
+    """Take uv's own explanation, on one line, without the progress before it and the hints after it."""
+    start = text.find("error:")
+    lines = text[max(start, 0) :].partition("\n\nhint:")[0].splitlines()
+    words = " ".join(line.strip() for line in lines)
+    return re.sub(r"^error: (No solution found when resolving dependencies:?)?\s*(cause: )?", "", words)
+
+
+def _last_errors(text: str) -> str:
+    errors = [line.strip() for line in text.splitlines() if line.startswith(("E:", "Err:", "dpkg: error"))]
+    telling = [line for line in errors if not line.startswith(("E: run_chroot", "E: apt-get", "E: mmdebstrap"))]
+    return "; ".join((telling or errors or text.strip().splitlines() or ["no reason given"])[:3])
+
+
+def _last(text: str) -> str:
+    lines = [line.strip() for line in text.strip().splitlines() if line.strip()] or ["no reason given"]
+    return _short(lines[-1].removeprefix("cause: ").removeprefix("Caused by: "))
+
+
+def _short(text: str) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"

@@ -1,0 +1,142 @@
+"""A layer: the locked packages, installed once as an environment that is always seen at /opt/env.
+
+Nothing that comes in a package is run here: only wheels are taken, and bytecode is compiled with the
+site module off, so that no .pth file is read. The base's own interpreter does it, started through the
+base's own loader: the machine needs no Python like it, nor the same C library.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import stat
+from typing import TYPE_CHECKING
+
+from uv import find_uv_bin
+
+from cluster_interface.images import failures
+from cluster_interface.images.commands import run
+from cluster_interface.images.tree import inside
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from cluster_interface.images.rootfs import Interpreter
+
+_TRIPLETS = ("x86_64-linux-gnu", "aarch64-linux-gnu")
+_LIBRARIES = (
+    *(f"{top}/{triplet}" for top in ("/lib", "/usr/lib") for triplet in _TRIPLETS),
+    *("/usr/local/lib", "/lib64", "/usr/lib64", "/lib", "/usr/lib"),
+)
+
+PLACE = "/opt/env"  #: where every job sees its layer
+
+
+def install(
+    requirements: str,
+    target: Path,
+    root: Path,
+    python: Interpreter,
+    *,
+    environ: Mapping[str, str],
+    log: Path,
+    timeout: float,
+    store: Path,
+) -> int:
+    """Install a lock into `target` and return its size in bytes. Permanent or Transient, in words."""
+    packages = target / "lib" / f"python{python.version}" / "site-packages"
+    packages.mkdir(parents=True)
+    (target / "bin").mkdir()
+    starter = _starter(root, python)
+    _environment(target, starter, root, python)
+    argv = [
+        find_uv_bin(),
+        "pip",
+        "install",
+        "--no-deps",
+        "--require-hashes",
+        "--only-binary=:all:",
+        "--link-mode=hardlink",
+        f"--python={target / 'bin/python'}",
+        "--requirements=-",
+    ]
+    _, ended = run(argv, environ=environ, log=log, timeout=timeout, text=requirements)
+    if ended.code != 0:
+        raise failures.of_uv(ended.words, python.version, store)
+    _compile(target, packages, starter, environ=environ, log=log, timeout=timeout)
+    _settle(target, python)
+    return _readable(target)
+
+
+def _starter(root: Path, python: Interpreter) -> list[str]:
+    """Say how to run a base's interpreter on this machine; its name (--argv0) is still to be added."""
+    binary, loader = inside(root, python.binary), inside(root, python.loader or "/nothing")
+    if binary is None:
+        raise failures.image_failed("the base's Python is gone; remove the base, it will be made again")
+    if loader is None or (python.glibc is not None and python.glibc < 33):  # before 2.33 it cannot set argv[0]
+        return [str(binary)]
+    libraries = dict.fromkeys(str(path) for name in _LIBRARIES if (path := inside(root, name)))
+    return [str(loader), "--library-path", ":".join(libraries), "--argv0", str(binary), str(binary)]
+
+
+def _environment(target: Path, starter: list[str], root: Path, python: Interpreter) -> None:
+    """Lay out a virtual environment (PEP 405) by hand: `python -m venv` would want to run the base's pip."""
+    interpreter = target / "bin/python"
+    if len(starter) == 1:
+        interpreter.symlink_to(starter[0])
+    else:
+        before = " ".join(shlex.quote(word) for word in starter[:-2])
+        interpreter.write_text(f'#!/bin/sh\nexec {before} "$0" {shlex.quote(starter[-1])} "$@"\n')
+        interpreter.chmod(0o755)
+    home = inside(root, os.path.dirname(python.binary))  # noqa: PTH120 - a path inside, as text
+    _configure(target, str(home), python.version)
+
+
+def _configure(target: Path, home: str, version: str) -> None:
+    (target / "pyvenv.cfg").write_text(
+        f"home = {home}\nimplementation = CPython\nversion_info = {version}\n"
+        "include-system-site-packages = false\nrelocatable = true\n"
+    )
+
+
+def _settle(target: Path, python: Interpreter) -> None:
+    """Point the environment at the interpreter as it is called inside."""
+    for name in ("python", "python3", f"python{python.version}"):
+        (target / "bin" / name).unlink(missing_ok=True)
+        (target / "bin" / name).symlink_to(python.path)
+    _configure(target, os.path.dirname(python.path), python.version)  # noqa: PTH120
+    for leftover in (".lock", ".gitignore"):
+        (target / leftover).unlink(missing_ok=True)
+
+
+def _compile(
+    target: Path, packages: Path, starter: list[str], *, environ: Mapping[str, str], log: Path, timeout: float
+) -> None:
+    """Compile all bytecode, to be believed unseen (PEP 552), with the names that tracebacks will show inside.
+
+    Sources that are not for this Python do not compile, in packages that work: that is no error.
+    """
+    shown = ["-s", str(target), "-p", PLACE]
+    workers = ["-j", str(min(4, os.cpu_count() or 1))]
+    modes = ["-q", "-q", "--invalidation-mode", "unchecked-hash"]
+    argv = [*starter, "-I", "-S", "-B", "-m", "compileall", *modes, *workers, *shown, str(packages)]
+    _, ended = run(argv, environ=environ, log=log, timeout=timeout)
+    if ended.code not in (0, 1):
+        raise failures.image_failed(f"the base's Python does not run here: {ended.words.strip()[-300:]}")
+
+
+def _readable(target: Path) -> int:
+    """Let everybody read it, nobody else write it; return the size of its files in bytes."""
+    size = 0
+    for directory, _, names in os.walk(target):
+        os.chmod(directory, 0o755)  # noqa: PTH101, S103 - jobs run as somebody else; the walk gives text
+        for name in names:
+            path = os.path.join(directory, name)  # noqa: PTH118
+            status = os.lstat(path)
+            if stat.S_ISREG(status.st_mode):
+                size += status.st_size
+                wanted = 0o755 if status.st_mode & 0o111 else 0o644
+                if stat.S_IMODE(status.st_mode) != wanted:
+                    os.chmod(path, wanted)  # noqa: PTH101
+    return size

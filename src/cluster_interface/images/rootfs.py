@@ -1,0 +1,102 @@
+"""What a root filesystem has, and what every image gets: mount points, `python`, bytecode that stays good."""
+
+from __future__ import annotations
+
+import re
+import struct
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cluster_interface.images.tree import Tree, inside
+from cluster_interface.model.base import Model
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MOUNT_POINTS = ("proc", "sys", "dev", "tmp", "var/tmp", "run", "job", "inputs", "opt/env", "home", "root", "etc")
+_BOUND_FILES = ("etc/resolv.conf", "etc/hosts", "etc/hostname")  #: the runtime's; the host's are never kept
+_INTERPRETERS = ("/usr/local/bin/python3", "/usr/bin/python3")
+_LOADERS = (
+    "/lib64/ld-linux-x86-64.so.2",
+    "/lib/ld-linux-aarch64.so.1",
+    "/lib/ld-musl-x86_64.so.1",
+    "/lib/ld-musl-aarch64.so.1",
+)
+_LIBC = ("/lib/x86_64-linux-gnu", "/lib/aarch64-linux-gnu", "/lib64", "/usr/lib64", "/lib", "/usr/lib")
+_GLIBC_VERSION = re.compile(rb"stable release version 2\.(\d+)")
+_VERSIONED = re.compile(r"python(3\.\d+)")
+
+
+class Interpreter(Model):
+    """The Python of a base. Paths are as seen inside."""
+
+    path: str  #: such as /usr/bin/python3
+    binary: str  #: what that leads to, such as /usr/bin/python3.11
+    version: str  #: such as 3.11
+    loader: str | None = None  #: the dynamic loader that starts it
+    glibc: int | None = None  #: 36 for glibc 2.36; None: musl, or unknown
+
+
+def interpreter(root: Path) -> Interpreter | None:
+    """Find the Python of a root filesystem without running anything; None if it has none."""
+    for path in _INTERPRETERS:
+        binary = inside(root, path)
+        if binary is None or not (found := _VERSIONED.fullmatch(binary.name)):
+            continue
+        loader = next((name for name in _LOADERS if inside(root, name)), None)
+        return Interpreter(
+            path=path,
+            binary=f"/{binary.relative_to(root)}",
+            version=found[1],
+            loader=loader,
+            glibc=None if loader is None or "musl" in loader else _glibc(root),
+        )
+    return None
+
+
+def _glibc(root: Path) -> int | None:
+    for directory in _LIBC:
+        library = inside(root, f"{directory}/libc.so.6")
+        if library and (found := _GLIBC_VERSION.search(library.read_bytes())):
+            return int(found[1])
+    return None
+
+
+def finish(root: Path, certificates: bytes | None = None) -> Interpreter | None:
+    """Make what every image needs, and say which Python it has. `certificates` (PEM) join the image's own."""
+    python = interpreter(root)
+    with Tree(root) as tree:
+        for name in MOUNT_POINTS:
+            tree.directory(name)
+        for name in _BOUND_FILES:
+            tree.write(name, b"")
+        if python and inside(root, "/usr/bin/python") is None and inside(root, "/usr/local/bin/python") is None:
+            tree.link(f"{Path(python.path).parent}/python".lstrip("/"), "python3")
+        bundle = inside(root, "/etc/ssl/certs/ca-certificates.crt")
+        if certificates and bundle:
+            tree.write("etc/ssl/certs/ca-certificates.crt", bundle.read_bytes() + b"\n" + certificates)
+    return python
+
+
+def keep_bytecode(root: Path, *, times_changed: bool) -> None:
+    """Turn .pyc files that trust the source's time into ones that trust it unseen (PEP 552, unchecked).
+
+    Images come and go through archives that change times, and are read-only: stale bytecode would be made anew
+    at every start. Only what fits its source is turned: by size, and by time unless `times_changed`.
+    """
+    for source, compiled in _bytecode(root):
+        with compiled.open("r+b") as file:
+            magic, flags, time, size = struct.unpack("<4sIII", file.read(16).ljust(16, b"\0"))
+            status = source.stat()
+            fits = size == status.st_size & 0xFFFFFFFF and (times_changed or time == int(status.st_mtime))
+            if flags == 0 and fits:
+                file.seek(0)
+                file.write(struct.pack("<4sIQ", magic, 0b01, 0))
+
+
+def _bytecode(root: Path) -> Iterator[tuple[Path, Path]]:
+    for top in ("usr/lib", "usr/local/lib"):
+        for compiled in (root / top).glob("**/__pycache__/*.pyc"):
+            source = compiled.parent.parent / f"{compiled.name.split('.')[0]}.py"
+            if compiled.is_file() and not compiled.is_symlink() and source.is_file() and not source.is_symlink():
+                yield source, compiled

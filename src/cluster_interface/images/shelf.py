@@ -1,0 +1,201 @@
+"""The store's directory: things appear whole or not at all, and are made once however many ask.
+
+    bases/<key>/   rootfs/ and base.json           held/<key>   the lock of whoever makes that key
+    layers/<key>/  env/ and layer.json             tmp/<key>.*  half-made things; swept under the key's lock
+    locks/<request>.json   docker/<key>.json   names/<base>.json   logs/<key>.log   wheels/ (uv's cache)
+
+A thing is made in tmp, flushed and renamed into place, so a reader needs no lock and a kill at any instant
+leaves only a temporary. Locks are flock(2): the kernel lets go when the holder dies.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import json
+import os
+import secrets
+import stat
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+PUBLIC = ("", "bases", "layers")  #: read by jobs, which run as somebody else
+PRIVATE = ("locks", "names", "logs", "docker", "held", "tmp", "wheels")
+
+_held: set[int] = set()
+
+
+def _let_go_in_child() -> None:
+    """A forked child shares its parent's locks; close them, or they would outlive the parent."""
+    for descriptor in _held:
+        os.close(descriptor)
+    _held.clear()
+
+
+os.register_at_fork(after_in_child=_let_go_in_child)
+
+
+class Shelf:
+    """The directory with its places."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def prepare(self) -> None:
+        """Make the directories that are missing."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        for name in PUBLIC:
+            _directory(self.root / name, 0o755)
+        for name in PRIVATE:
+            _directory(self.root / name, 0o700)
+
+    def base(self, key: str) -> Path:
+        """Where a base is, once it is there."""
+        return self.root / "bases" / key
+
+    def layer(self, key: str) -> Path:
+        """Where a layer is, once it is there."""
+        return self.root / "layers" / key
+
+    def note(self, kind: str, key: str) -> Path:
+        """Where a small JSON fact is: kind is locks, names or docker."""
+        return self.root / kind / f"{key}.json"
+
+    def log(self, key: str) -> Path:
+        """Where the log of the last build of `key` is."""
+        return self.root / "logs" / f"{key}.log"
+
+    @property
+    def wheels(self) -> Path:
+        """Where uv's cache is: on the store's own filesystem, so that layers are hard links."""
+        return self.root / "wheels"
+
+    @contextmanager
+    def hold(self, key: str, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
+        """Be the only one on this filesystem that makes `key`; `waiting` is called if somebody else is at it."""
+        descriptor = os.open(self.root / "held" / key, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        _held.add(descriptor)
+        try:
+            _lock(descriptor, waiting)
+            self._sweep(key)
+            yield
+        finally:
+            if descriptor in _held:  # not so in a forked child
+                _held.discard(descriptor)
+                os.close(descriptor)
+
+    @contextmanager
+    def temporary(self, key: str) -> Iterator[Path]:
+        """Make a directory to build in, under `hold(key)`; what is left of it at the end is removed."""
+        path = self.root / "tmp" / f"{key}.{secrets.token_hex(4)}"
+        path.mkdir(mode=0o755)
+        path.chmod(0o755)
+        try:
+            yield path
+        finally:
+            remove(path)
+
+    def publish(self, made: Path, place: Path) -> None:
+        """Put a finished file or directory in its place, on disk first."""
+        _flush(made.parent)
+        made.rename(place)
+        _flush_directory(place.parent)
+
+    def write(self, place: Path, value: Any) -> None:
+        """Put a small JSON value in place, whole."""
+        made = self.root / "tmp" / f"note.{secrets.token_hex(8)}"
+        descriptor = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            json.dump(value, file)
+            file.flush()
+            os.fsync(descriptor)
+        made.rename(place)
+        _flush_directory(place.parent)
+
+    def read(self, place: Path) -> Any | None:
+        """Read a small JSON value; None if there is none."""
+        try:
+            return json.loads(place.read_bytes())
+        except (FileNotFoundError, ValueError):
+            return None
+
+    def sweep(self) -> None:
+        """Remove what dead builders left behind, whatever they were making."""
+        for key in {path.name.partition(".")[0] for path in (self.root / "tmp").iterdir()} - {"note"}:
+            with suppress(BlockingIOError), self._hold_if_free(key):
+                self._sweep(key)
+
+    @contextmanager
+    def _hold_if_free(self, key: str) -> Iterator[None]:
+        descriptor = os.open(self.root / "held" / key, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def _sweep(self, key: str) -> None:
+        for path in (self.root / "tmp").glob(f"{key}.*"):
+            remove(path)
+
+
+def remove(path: Path) -> None:
+    """Remove a tree, but never step into another filesystem: a killed bootstrap may have left mounts in it."""
+    with suppress(FileNotFoundError):
+        _remove(path, path.lstat().st_dev)
+
+
+def _remove(path: Path, device: int) -> None:
+    status = path.lstat()
+    if not stat.S_ISDIR(status.st_mode):
+        path.unlink(missing_ok=True)
+        return
+    if status.st_dev != device:
+        return
+    with suppress(PermissionError):
+        path.chmod(0o700)
+    for entry in os.scandir(path):
+        with suppress(FileNotFoundError):
+            if entry.is_dir(follow_symlinks=False):
+                _remove(Path(entry.path), device)
+            else:
+                Path(entry.path).unlink()
+    with suppress(OSError):  # a mount point, or an orphan still writes: the next sweep gets it
+        path.rmdir()
+
+
+def _directory(path: Path, mode: int) -> None:
+    path.mkdir(exist_ok=True)
+    if path.stat().st_mode & 0o777 != mode:
+        path.chmod(mode)
+
+
+def _lock(descriptor: int, waiting: Callable[[], None]) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        waiting()
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+
+
+def _flush(directory: Path) -> None:
+    """Write the whole filesystem out (syncfs(2)): one call, where fsync would be one per file."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        if ctypes.CDLL(None, use_errno=True).syncfs(descriptor) != 0:
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number), str(directory))
+    finally:
+        os.close(descriptor)
+
+
+def _flush_directory(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

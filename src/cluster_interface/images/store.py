@@ -1,0 +1,365 @@
+"""The image store: what an environment becomes, found at once or built once."""
+
+from __future__ import annotations
+
+import errno
+import os
+import platform
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cluster_interface.images import base as bases
+from cluster_interface.images import failures, importing, layer
+from cluster_interface.images import lock as locks
+from cluster_interface.images.base import SUITES, Base, Recipe
+from cluster_interface.images.faces import directory, docker
+from cluster_interface.images.faces.engine import Engine
+from cluster_interface.images.keys import image_key, request_key
+from cluster_interface.images.requirements import Wanted, read
+from cluster_interface.images.shelf import Shelf
+from cluster_interface.images.unpack import Limits
+from cluster_interface.model.base import Model
+from cluster_interface.model.errors import Rejected
+from cluster_interface.model.job import Progress
+from cluster_interface.model.jobspec import PythonEnvironment
+from cluster_interface.model.plan import Lock
+from cluster_interface.ports import Face, ImageInfo, ImageRef, Report
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from cluster_interface.model.jobspec import Environment
+    from cluster_interface.settings import Images
+
+
+class Request(Model):
+    """An environment, taken apart: which base, and what is to be resolved for it."""
+
+    key: str
+    base: str
+    recipe: Recipe | None  #: None: the base was imported
+    target: locks.Target | None  #: None: the base has no Python
+    newest: str | None = None
+
+
+class Store:
+    """`ports.ImageStore` in a directory, best on the filesystem that the nodes share."""
+
+    def __init__(
+        self,
+        root: Path,
+        settings: Images,
+        *,
+        docker_host: str | None = None,
+        limits: Limits = Limits(),  # noqa: B008 - frozen
+    ) -> None:
+        self._shelf = Shelf(root.absolute())
+        self._settings = settings
+        self._limits = limits
+        self._engine = Engine(docker_host or os.environ.get("DOCKER_HOST"))
+        self._shelf.prepare()
+
+    def find_lock(self, environment: Environment, requirements: str) -> Lock | None:
+        """Return the lock of an environment resolved before; None if never. Rejected for what cannot be one."""
+        request, wanted = self._request(environment, requirements)
+        return self._kept(request) if wanted else self._bare(request)
+
+    def resolve(self, environment: Environment, requirements: str) -> Lock:
+        """Resolve and keep the lock; Permanent(image_failed) or Transient in words."""
+        request, wanted = self._request(environment, requirements)
+        self._check_base(request)
+        if not wanted:
+            return self._bare(request)
+        with self._disk(), self._shelf.hold(request.key):
+            if kept := self._kept(request):
+                return kept
+            lock = self._compile(request, wanted)
+            self._shelf.write(self._shelf.note("locks", request.key), lock.model_dump(mode="json"))
+            return lock
+
+    def find(self, lock: Lock, face: Face) -> ImageRef | None:
+        """Return the image if it is ready in this face; None if it must be built."""
+        ready = directory.find(self._shelf, lock)
+        if ready is None or face is Face.DIRECTORY:
+            return ready
+        return docker.find(self._shelf, self._engine, lock)
+
+    def build(self, lock: Lock, face: Face, report: Report) -> ImageRef:
+        """Build what is missing, once however many ask; Permanent(image_failed) or Transient in words."""
+        with self._disk():
+            self._shelf.sweep()
+            base = self._build_base(lock, report)
+            if lock.requirements:
+                self._build_layer(lock, base, report)
+            if face is Face.DOCKER:
+                return self._load(lock, report)
+        if (ready := directory.find(self._shelf, lock)) is None:
+            raise failures.image_failed("the image was removed while it was built; run the job again")
+        return ready
+
+    def images(self) -> list[ImageInfo]:
+        """List bases and images, newest first."""
+        found = [*self._bases(), *self._layers()]
+        return sorted(found, key=lambda info: info.created, reverse=True)
+
+    def import_base(self, archive: Path, name: str) -> ImageInfo:
+        """Take a root filesystem made elsewhere as the base `name`; Rejected if it is none."""
+        with self._disk():
+            made = importing.take(self._shelf, archive, name, self._limits)
+        return self._base_info(made)
+
+    def log(self, key: str) -> str:
+        """Return the log of the last build of this image or base; empty if there is none."""
+        try:
+            return failures.without_secrets(self._shelf.log(Path(key).name).read_text(errors="replace"))
+        except FileNotFoundError:
+            return ""
+
+    # --- what an environment asks for
+
+    def _request(self, environment: Environment, requirements: str) -> tuple[Request, list[Wanted]]:
+        python = environment.python or PythonEnvironment()
+        wanted = read(python.packages, requirements)
+        request = self._imported(environment, python) if self._named(environment) else self._suited(environment, python)
+        target = request.target
+        if wanted and target is None:
+            raise Rejected.field(
+                "environment.base", f"{self._named(environment)!r} has no Python to install packages for"
+            )
+        key = request_key(
+            base=request.base,
+            python=target.python if target else "",
+            requirements=[" ".join([one.requirement, *sorted(one.hashes)]) for one in wanted],
+            newest=python.exclude_newer,
+            index=self._settings.index_url,
+        )
+        return request.model_copy(update={"key": key, "newest": python.exclude_newer}), wanted
+
+    def _named(self, environment: Environment) -> str | None:
+        return environment.base or self._settings.base
+
+    def _imported(self, environment: Environment, python: PythonEnvironment) -> Request:
+        name = self._named(environment) or ""
+        base = importing.named(self._shelf, name)
+        if base is None:
+            raise Rejected.field("environment.base", f"there is no base named {name!r}; `clif images list` shows them")
+        if environment.system:
+            raise Rejected.field("environment.system", f"packages cannot be added to {name!r}: it was made elsewhere")
+        has = base.interpreter
+        if python.version and (has is None or has.version != python.version):
+            raise Rejected.field(
+                "environment.python.version",
+                f"{name!r} has {f'Python {has.version}' if has else 'no Python'}; ask for that, or another base",
+            )
+        target = locks.Target(python=has.version, machine=platform.machine(), glibc=has.glibc) if has else None
+        return Request(key="", base=base.key, recipe=None, target=target)
+
+    def _suited(self, environment: Environment, python: PythonEnvironment) -> Request:
+        suite = self._suite(python.version)
+        recipe = bases.recipe(self._settings, suite, environment.system)
+        facts = SUITES[suite]
+        target = locks.Target(python=facts.python, machine=platform.machine(), glibc=facts.glibc)
+        return Request(key="", base=recipe.key, recipe=recipe, target=target)
+
+    def _suite(self, version: str | None) -> str:
+        """Choose the release of Debian whose Python is asked for; the site's own where none is."""
+        suite = self._settings.suite
+        if suite not in SUITES:
+            raise failures.image_failed(f"images.suite: {suite!r} is not one of {', '.join(SUITES)}")
+        if version is None or _minor(SUITES[suite].python) == version:
+            return suite
+        for name, facts in SUITES.items():
+            if _minor(facts.python) == version:
+                return name
+        has = ", ".join(f"{_minor(facts.python)} ({name})" for name, facts in SUITES.items())
+        raise Rejected.field(
+            "environment.python.version", f"Python {version} is in no base that can be made here; there is {has}"
+        )
+
+    def _check_base(self, request: Request) -> None:
+        if request.recipe and not self._shelf.base(request.base).is_dir() and not bases.can_bootstrap():
+            raise _no_base()
+
+    # --- locks
+
+    def _kept(self, request: Request) -> Lock | None:
+        kept = self._shelf.read(self._shelf.note("locks", request.key))
+        return Lock.model_validate(kept) if kept is not None else None
+
+    def _bare(self, request: Request) -> Lock:
+        return self._lock(request, "")
+
+    def _compile(self, request: Request, wanted: list[Wanted]) -> Lock:
+        assert request.target is not None  # noqa: S101 - _request refuses packages without one
+        with self._shelf.temporary(request.key) as home:
+            text = locks.compile_lock(
+                wanted,
+                request.target,
+                request.newest,
+                environ=locks.uv_environment(self._settings, self._shelf.wheels, home),
+                log=self._fresh_log(request.key),
+                timeout=self._settings.timeout,
+                store=self._shelf.root,
+            )
+        return self._lock(request, text)
+
+    def _lock(self, request: Request, requirements: str) -> Lock:
+        python = _minor(request.target.python) if request.target else ""
+        recipe = request.recipe
+        return Lock(
+            base=request.base,
+            requirements=requirements,
+            python=python,
+            packages=locks.pinned(requirements),
+            image=image_key(base=request.base, python=python, requirements=requirements),
+            suite=recipe.suite if recipe else None,
+            system=recipe.packages if recipe else (),
+        )
+
+    # --- building
+
+    def _build_base(self, lock: Lock, report: Report) -> Base:
+        place = self._shelf.base(lock.base)
+        if not place.is_dir():
+            recipe = self._recipe(lock)
+            report(Progress(stage="image", unit="", note=f"building base from Debian {recipe.suite}"))
+            with self._shelf.hold(lock.base, _waits(report, "the base")):
+                if not place.is_dir():
+                    self._bootstrap(recipe, place)
+        return Base.model_validate(self._shelf.read(place / "base.json"))
+
+    def _recipe(self, lock: Lock) -> Recipe:
+        """Say how the base of a lock is made; Permanent if it cannot be."""
+        if lock.suite is None:
+            raise failures.image_failed(
+                "the imported base that this job was planned with is gone: `clif images import-base FILE`, "
+                "then submit the job again"
+            )
+        recipe = bases.recipe_of(self._settings, lock.suite, lock.system)
+        if recipe.key != lock.base:
+            raise failures.image_failed("the base of this job is made in another way by now; submit the job again")
+        if not bases.can_bootstrap():
+            raise _no_base()
+        return recipe
+
+    def _bootstrap(self, recipe: Recipe, place: Path) -> None:
+        self._fresh_log(recipe.key)
+        with self._shelf.temporary(recipe.key) as home:
+            target = home / "base"
+            target.mkdir(mode=0o755)
+            made = bases.bootstrap(recipe, target, self._shelf, self._settings, home)
+            self._shelf.write(target / "base.json", made.model_dump(mode="json"))
+            self._shelf.publish(target, place)
+
+    def _build_layer(self, lock: Lock, base: Base, report: Report) -> None:
+        place = self._shelf.layer(lock.image)
+        if place.is_dir():
+            return
+        with self._shelf.hold(lock.image, _waits(report, "the packages")):
+            if not place.is_dir():
+                count = len(lock.packages)
+                report(Progress(stage="image", total=count, unit="packages", note=f"installing {count} packages"))
+                self._install(lock, base, place)
+
+    def _install(self, lock: Lock, base: Base, place: Path) -> None:
+        if base.interpreter is None:
+            raise failures.image_failed(f"the base {base.name!r} has no Python to install packages for")
+        with self._shelf.temporary(lock.image) as home:
+            target = home / "layer"
+            target.mkdir(mode=0o755)
+            size = layer.install(
+                lock.requirements,
+                target / "env",
+                self._shelf.base(lock.base) / "rootfs",
+                base.interpreter,
+                environ=locks.uv_environment(self._settings, self._shelf.wheels, home),
+                log=self._fresh_log(lock.image),
+                timeout=self._settings.timeout,
+                store=self._shelf.root,
+            )
+            about = {"lock": lock.model_dump(mode="json"), "size": size, "created": time.time()}
+            self._shelf.write(target / "layer.json", about)
+            self._shelf.publish(target, place)
+
+    def _load(self, lock: Lock, report: Report) -> ImageRef:
+        with self._shelf.hold(f"docker-{lock.image}", _waits(report, "the engine")):
+            if ready := docker.find(self._shelf, self._engine, lock):
+                return ready
+            report(Progress(stage="image", unit="", note="loading into the Docker engine"))
+            return docker.load(self._shelf, self._engine, lock, platform.machine())
+
+    def _fresh_log(self, key: str) -> Path:
+        path = self._shelf.log(key)
+        path.unlink(missing_ok=True)
+        return path
+
+    @contextmanager
+    def _disk(self) -> Iterator[None]:
+        """Say in words when the disk is full."""
+        try:
+            yield
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise failures.disk_full(self._shelf.root) from None
+            raise
+
+    # --- for people
+
+    def _bases(self) -> Iterator[ImageInfo]:
+        for path in (self._shelf.root / "bases").iterdir():
+            if (kept := self._shelf.read(path / "base.json")) is not None:
+                yield self._base_info(Base.model_validate(kept))
+
+    def _base_info(self, base: Base) -> ImageInfo:
+        return ImageInfo(
+            key=base.key,
+            kind="base",
+            name=base.name,
+            created=base.created,
+            size=base.size,
+            packages=base.packages,
+            faces=self._faces(base.key),
+        )
+
+    def _layers(self) -> Iterator[ImageInfo]:
+        for path in (self._shelf.root / "layers").iterdir():
+            if (kept := self._shelf.read(path / "layer.json")) is None:
+                continue
+            lock = Lock.model_validate(kept["lock"])
+            yield ImageInfo(
+                key=lock.image,
+                kind="image",
+                name=_name(lock),
+                created=kept["created"],
+                size=kept["size"],
+                packages=lock.packages,
+                base=lock.base,
+                faces=self._faces(lock.image),
+            )
+
+    def _faces(self, key: str) -> tuple[str, ...]:
+        loaded = self._shelf.note("docker", key).exists()
+        return (Face.DIRECTORY, Face.DOCKER) if loaded else (Face.DIRECTORY,)
+
+
+def _waits(report: Report, what: str) -> Callable[[], None]:
+    return lambda: report(Progress(stage="image", unit="", note=f"waiting: {what} is being made for another job"))
+
+
+def _name(lock: Lock) -> str:
+    names = [package.partition("==")[0] for package in lock.packages]
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return ", ".join(names[:3]) + more
+
+
+def _minor(version: str) -> str:
+    return ".".join(version.split(".")[:2])
+
+
+def _no_base() -> Exception:
+    return failures.image_failed(
+        "no base can be made on this machine: install mmdebstrap, or take a base made elsewhere "
+        "(`clif images import-base FILE` and images.base in the settings)"
+    )
