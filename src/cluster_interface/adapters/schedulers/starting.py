@@ -1,0 +1,103 @@
+"""Starting one task: a session of its own, under its account, with a clean environment."""
+
+from __future__ import annotations
+
+import os
+import signal
+import traceback
+from contextlib import suppress
+from typing import TYPE_CHECKING, NoReturn
+
+from cluster_interface.adapters.processes import Process, identify
+from cluster_interface.model.errors import Transient
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
+
+    from cluster_interface.ports import Order
+
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+def start(
+    order: Order, variables: Mapping[str, str], cores: Collection[int], record: Callable[[Process], None]
+) -> Process:
+    """Start `sh job.sh`; it waits until `record` has written down who it is.
+
+    Should we die in between, the pipe closes and it ends without having done anything: what runs is on record.
+    Raises Transient if no process can be made.
+    """
+    reader, writer = os.pipe()
+    try:
+        pid = os.fork()
+    except OSError as error:
+        os.close(reader)
+        os.close(writer)
+        raise Transient(f"no process can be started: {error.strerror}") from None
+    if pid == 0:
+        _become(order, variables, cores, reader, writer)
+    os.close(reader)
+    try:
+        if (process := identify(pid)) is None:
+            raise Transient("the process ended before it began")
+        record(process)
+        os.write(writer, b"!")
+    finally:
+        os.close(writer)
+    return process
+
+
+def _become(order: Order, variables: Mapping[str, str], cores: Collection[int], go: int, writer: int) -> NoReturn:
+    """Turn this child into the task. Never returns."""
+    try:
+        os.setsid()
+        os.close(writer)  # else our own end would keep the pipe open
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGPIPE, signal.SIGCHLD, signal.SIGUSR1):
+            signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        if os.read(go, 1) != b"!":
+            os._exit(0)
+        if cores:
+            with suppress(OSError):
+                os.sched_setaffinity(0, cores)
+        _drop_to(order)
+        _redirect(order)
+        os.execve("/bin/sh", ["sh", str(order.script)], {**_environment(order), **variables})  # noqa: S606 - clean by design
+    except BaseException:  # noqa: BLE001 - a forked child must not go back into its parent's code
+        with suppress(BaseException):
+            traceback.print_exc()
+    os._exit(126)
+
+
+def _drop_to(order: Order) -> None:
+    os.umask(0o077)
+    if os.geteuid() == 0 and order.account.uid != 0:
+        os.setgroups(sorted({order.account.gid, *order.account.groups}))
+        os.setgid(order.account.gid)
+        os.setuid(order.account.uid)
+    try:
+        os.chdir(order.script.parent)
+    except OSError:
+        os.chdir("/")
+
+
+def _redirect(order: Order) -> None:
+    nothing = os.open(os.devnull, os.O_RDWR)
+    os.dup2(nothing, 0)
+    log = nothing
+    if order.log:
+        log = os.open(order.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+
+
+def _environment(order: Order) -> dict[str, str]:
+    account = order.account
+    return {
+        "PATH": _PATH,
+        "HOME": account.home,
+        "USER": account.name,
+        "LOGNAME": account.name,
+        "LANG": "C.UTF-8",
+        "TMPDIR": "/tmp",  # noqa: S108 - the convention's name
+    }
