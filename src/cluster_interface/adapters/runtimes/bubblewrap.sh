@@ -1,0 +1,100 @@
+# bubblewrap's part of job.sh. Set above: bwrap rootfs layer memory network nested. `become` runs the words it
+# is given with the environment, the command and, where that works, the signals as a program expects them.
+
+launch() {
+    exec 3>"$claim/sandbox"
+    set -- "$bwrap" --unshare-all --unshare-user --uid "$uid" --gid "$gid" --die-with-parent --new-session \
+        --cap-drop ALL --json-status-fd 3
+    [ "$nested" = no ] && set -- "$@" --disable-userns
+    [ "$network" = yes ] && set -- "$@" --share-net
+    # The root is a tmpfs of our own, so that every place to mount on can be made in any image.
+    for entry in "$rootfs"/* "$rootfs"/.[!.]*; do
+        place=/${entry##*/}
+        case $place in /dev | /etc | /home | /inputs | /job | /opt | /proc | /run | /sys | /tmp) continue ;; esac
+        if [ -L "$entry" ]; then
+            set -- "$@" --symlink "$(readlink "$entry")" "$place"
+        elif [ -e "$entry" ]; then
+            set -- "$@" --ro-bind "$entry" "$place"
+        fi
+    done
+    for entry in "$rootfs"/opt/*; do
+        [ -e "$entry" ] && [ "${entry##*/}" != env ] && set -- "$@" --ro-bind "$entry" "/opt/${entry##*/}"
+    done
+    [ -n "$layer" ] && set -- "$@" --ro-bind "$layer" /opt/env
+    set -- "$@" --ro-bind "$rootfs/etc" /etc --ro-bind "$claim/passwd" /etc/passwd --ro-bind "$claim/group" /etc/group
+    if [ "$network" = yes ] && [ -e "$rootfs/etc/resolv.conf" ] && [ -e /etc/resolv.conf ]; then
+        set -- "$@" --ro-bind /etc/resolv.conf /etc/resolv.conf
+    fi
+    half=$((memory / 2))
+    set -- "$@" --proc /proc --dev /dev --size "$half" --perms 1777 --tmpfs /dev/shm \
+        --size "$half" --perms 1777 --tmpfs /tmp --dir /run --dir /var \
+        --dir /home --size "$half" --perms 0700 --tmpfs "/home/$user" \
+        --ro-bind "$job_dir/inputs" /inputs --bind "$job_dir/tasks/$task" /job --chdir /job --remount-ro /
+    # A script's background process starts with INT and QUIT ignored, which no program could undo.
+    env --default-signal=INT true 2>/dev/null && set -- env --default-signal=INT,QUIT "$@"
+    become "$@"
+}
+
+# bwrap writes the pid of the sandbox's first process; the program is that one's child and leads a session.
+find_sandbox() {
+    found=$(cat "$claim/sandbox" 2>/dev/null)
+    case $found in *'"child-pid": '*) ;; *) return 1 ;; esac
+    first=${found#*'"child-pid": '}
+    first=${first%%[!0-9]*}
+}
+
+signal_program() {
+    find_sandbox && read -r program _ 2>/dev/null <"/proc/$first/task/$first/children" &&
+        kill -s "$1" -- "-$program" 2>/dev/null
+}
+
+stop_program() {
+    find_sandbox && kill -s KILL "$first" 2>/dev/null || kill -s KILL "$child" 2>/dev/null
+}
+
+settle() {
+    found=$(cat "$claim/sandbox" 2>/dev/null)
+    case $found in
+        *'"exit-code": '*)
+            code=${found##*'"exit-code": '}
+            code=${code%%[!0-9]*}
+            ;;
+        *'"child-pid": '*) ;;
+        *)
+            code=null
+            reason='bubblewrap could not make the sandbox: the error log of the task says why'
+            ;;
+    esac
+    if [ -n "${CLIF_CGROUP:-}" ]; then
+        for control in "memory/$CLIF_CGROUP/job/memory.oom_control" "$CLIF_CGROUP/job/memory.events"; do
+            while read -r word number; do
+                [ "$word" = oom_kill ] && [ "$number" -gt 0 ] && oom=true
+            done <"/sys/fs/cgroup/$control"
+        done 2>/dev/null
+    fi
+}
+
+measure() {
+    if [ -n "${CLIF_CGROUP:-}" ]; then
+        measure_task job
+        return
+    fi
+    times >"$claim/times"
+    { read -r _ && read -r in_user in_system; } <"$claim/times"
+    total=$(($(milliseconds "$in_user") + $(milliseconds "$in_system")))
+    cpu_seconds=$(printf '%d.%03d' $((total / 1000)) $((total % 1000))) measured_by=times
+    if [ -s "${CLIF_PEAK:-}" ]; then
+        read -r peak_memory <"$CLIF_PEAK"
+        measured_by='times, samples'
+    fi
+}
+
+# Milliseconds from the shell's 1m2.345678s, in whole numbers: a shell knows no others.
+milliseconds() {
+    rest=${1#*m}
+    part=$(printf '%.3s' "${rest#*.}00")
+    part=${part%s*}
+    echo $((${1%%m*} * 60000 + ${rest%%.*} * 1000 + 1$part - 1000))
+}
+
+tidy() { :; }

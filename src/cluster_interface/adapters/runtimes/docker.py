@@ -1,0 +1,133 @@
+"""Docker: containers by the engine's own daemon, so job.sh runs as an account that the engine obeys."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import shutil
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from cluster_interface.adapters.runtimes.script import PRELUDE, environment, render
+from cluster_interface.model.errors import Permanent, Transient
+from cluster_interface.model.plan import Bound, Bounds
+from cluster_interface.ports import Face
+
+if TYPE_CHECKING:
+    from cluster_interface.ports import Run
+
+_ANSWER = 10  # seconds
+_INIT_PLACES = ("/usr/libexec/docker", "/usr/local/libexec/docker", "/usr/local/lib/docker", "/usr/lib/docker")
+
+
+class Docker:
+    """Runs docker-faced images with `docker run`.
+
+    `bridge` is the network of jobs that may use one: docker's own bridge keeps the host's loopback out of reach.
+    """
+
+    name = "docker"
+    face = Face.DOCKER
+    runs_as: Literal["user", "server"] = "server"
+
+    def __init__(self, *, grace: int = 2, bridge: str = "bridge") -> None:
+        self._grace = grace
+        self._bridge = bridge
+        self._host = os.environ.get("DOCKER_HOST", "")
+        self._cgroup_driver: str | None = None
+
+    def probe(self) -> str | None:
+        """Say why docker cannot be used here."""
+        if not shutil.which("docker"):
+            return "there is no docker command; install Docker Engine, or use bubblewrap"
+        try:
+            self._info()
+        except (Transient, Permanent) as error:
+            return str(error)
+        return None
+
+    def bounds(self) -> Bounds:
+        """Everything is the kernel's business but disk (sampled by the scheduler) and time (the scheduler's)."""
+        return {
+            "memory": Bound.ENFORCED,
+            "cpus": Bound.ENFORCED,
+            "pids": Bound.ENFORCED,
+            "disk": Bound.BEST_EFFORT,
+            "time": Bound.ENFORCED,
+            "network": Bound.ENFORCED,
+            "filesystem": Bound.ENFORCED,
+        }
+
+    def job_script(self, run: Run) -> str:
+        """Write job.sh for `docker run`."""
+        if run.image.tag is None:
+            raise Permanent(f"image {run.image.key} has no docker face")
+        settings: dict[str, str | int] = {
+            "docker": shutil.which("docker") or "docker",
+            "host": self._host,
+            "memory": run.ask.memory,
+            "cpus": run.ask.cpus,
+            "pids": run.ask.pids,
+            "grace": self._grace,
+            "network": self._bridge if run.network else "none",
+            "init": "yes" if _has_init() else "no",
+            "parents": "yes" if self._takes_parents() else "no",
+            "inputs_mount": f'type=bind,readonly,target=/inputs,{_source(run.job_dir / "inputs")}"',
+            "job_mount": f"type=bind,target=/job,{_source(run.job_dir / 'tasks')}/",
+            "claim_source": _source(run.job_dir / "attempts" / str(run.attempt) / "claim"),
+        }
+        variables = [f"--env {shlex.quote(f'{name}={value}')}" for name, value in environment(run).items()]
+        command = ["--", shlex.quote(run.image.tag), "-c", shlex.quote(PRELUDE + run.command)]
+        return render(run, "docker.sh", settings, [*variables, '--env "CLIF_TASK=$task"', *command])
+
+    def reap(self, mark: str) -> None:
+        """Remove the containers of a mark, or the one of this name; Transient if docker does not answer."""
+        listed = _docker("ps", "-aq", "--no-trunc", "--filter", f"label=cluster-interface.mark={mark}").split()
+        named = _docker("ps", "-aq", "--no-trunc", "--filter", f"name=^/?{mark}$").split()
+        if found := sorted({*listed, *named}):
+            _docker("rm", "-f", "-v", *found)
+
+    def _takes_parents(self) -> bool:
+        """Whether a cgroup of ours can be a container's parent: not where systemd makes the containers' cgroups."""
+        if self._cgroup_driver is None:
+            self._cgroup_driver = str(self._info().get("CgroupDriver"))
+        return self._cgroup_driver == "cgroupfs"
+
+    def _info(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(_docker("info", "--format", "{{json .}}"))
+        if errors := found.get("ServerErrors"):
+            raise Transient(f"docker's engine does not answer: {'; '.join(errors)}{_advice()}")
+        return found
+
+
+def _docker(*words: str) -> str:
+    try:
+        done = subprocess.run(["docker", *words], capture_output=True, text=True, timeout=_ANSWER, check=False)
+    except FileNotFoundError:
+        raise Permanent("there is no docker command on this machine") from None
+    except subprocess.TimeoutExpired:
+        raise Transient(f"docker's engine has not answered for {_ANSWER} s") from None
+    if done.returncode != 0 and "No such container" not in done.stderr:
+        last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        raise Transient(f"docker's engine does not answer: {last}{_advice()}")
+    return done.stdout
+
+
+def _advice() -> str:
+    socket = Path("/var/run/docker.sock")
+    if os.environ.get("DOCKER_HOST") or not socket.exists():
+        return "; is dockerd running?"
+    if not os.access(socket, os.W_OK):
+        return f"; this account may not use {socket} (members of the group docker may)"
+    return ""
+
+
+def _source(path: Path) -> str:
+    """Begin a field of docker's --mount, which is CSV; the closing quote is the caller's."""
+    return '"source=' + str(path).replace('"', '""')
+
+
+def _has_init() -> bool:
+    return bool(shutil.which("docker-init")) or any((Path(p) / "docker-init").exists() for p in _INIT_PLACES)

@@ -1,0 +1,75 @@
+# docker's part of job.sh. Set above: docker host memory cpus pids network init parents
+# inputs_mount job_mount claim_source (its directory as docker's --mount wants it, the last quote left open).
+# `become` runs the words it is given with the environment, the image and the command.
+[ -n "$host" ] && export DOCKER_HOST="$host"
+
+launch() {
+    half=$((memory / 2))
+    set -- "$docker" run --name "$name" --label "cluster-interface.mark=$mark" --cidfile "$claim/container" \
+        --user "$uid:$gid" --cap-drop ALL --security-opt no-new-privileges --read-only \
+        --memory "$memory" --memory-swap "$memory" --cpus "$cpus" --pids-limit "$pids" --ulimit core=0 \
+        --shm-size "$half" --tmpfs "/tmp:rw,exec,nosuid,nodev,mode=1777,size=$half" \
+        --tmpfs "/home/$user:rw,exec,nosuid,nodev,mode=0700,uid=$uid,gid=$gid,size=$half" \
+        --mount "$inputs_mount" --mount "$job_mount$task\"" --workdir /job \
+        --mount "type=bind,readonly,target=/etc/passwd,$claim_source/$task/passwd\"" \
+        --mount "type=bind,readonly,target=/etc/group,$claim_source/$task/group\"" \
+        --log-driver none --network "$network" --entrypoint /bin/sh
+    [ "$init" = yes ] && set -- "$@" --init --env TINI_KILL_PROCESS_GROUP=1
+    [ "$parents" = yes ] && [ -n "${CLIF_CGROUP:-}" ] && set -- "$@" --cgroup-parent "/$CLIF_CGROUP/box"
+    become "$@"
+}
+
+signal_program() { "$docker" kill -s "$1" "$name" >/dev/null 2>&1; }
+
+stop_program() { "$docker" kill "$name" >/dev/null 2>&1 || kill -s KILL "$child" 2>/dev/null; }
+
+# The client's exit status may be the program's or its own. Ask only where it matters: asking takes 50 ms.
+settle() {
+    [ "$code" = 0 ] && return
+    for pause in 0 1 2 4 8; do
+        sleep "$pause"
+        if found=$("$docker" inspect -f '{{.State.Status}} {{.State.ExitCode}} {{.State.OOMKilled}}' "$name" 2>&1); then
+            settled "$found"
+            return
+        fi
+        case $found in *"No such"*) break ;; esac
+    done
+    [ -n "$ending" ] && [ "$code" -gt 128 ] && return
+    code=null
+    reason='docker does not know this container any more or does not answer: how the program ended is not known'
+}
+
+# Take what docker says of the container: its state, exit status and whether memory ran out.
+settled() {
+    status=${1%% *}
+    oom=${1##* }
+    case $status in
+        running | paused | restarting) # the client lost its connection, the program runs on
+            code=$("$docker" wait "$name" 2>/dev/null) || code=null
+            reason='the connection to docker was lost while the program ran: its log may be cut'
+            oom=$("$docker" inspect -f '{{.State.OOMKilled}}' "$name" 2>/dev/null) || oom=false
+            [ "$code" = 0 ] && reason=''
+            ;;
+        created)
+            code=null oom=false
+            reason='docker could not start the container: the error log of the task says why'
+            [ -n "$ending" ] && reason='it was ended before it began'
+            ;;
+        *) code=${1#* } code=${code%% *} ;;
+    esac
+}
+
+measure() {
+    if [ -n "${CLIF_CGROUP:-}" ] && [ "$parents" = yes ]; then
+        measure_task box
+    fi
+}
+
+# Removing takes docker a while, and nobody needs to wait for it but the one who wants all gone.
+tidy() {
+    if [ -n "${CLIF_NATIVE_ID:-}" ] && [ -z "$ending" ]; then
+        "$docker" rm -f "$name" >/dev/null 2>&1 &
+    else
+        "$docker" rm -f "$name" >/dev/null 2>&1
+    fi
+}
