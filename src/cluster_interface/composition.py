@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from cluster_interface.adapters.clock import SystemClock
 from cluster_interface.adapters.identity.single import SingleIdentity
-from cluster_interface.adapters.runtimes import available
+from cluster_interface.adapters.runtimes import survey
 from cluster_interface.adapters.schedulers.dispatcher import Dispatcher
 from cluster_interface.adapters.schedulers.local import LocalScheduler
 from cluster_interface.adapters.works import DetachedWorks
+from cluster_interface.doctor import examine
 from cluster_interface.engine import Tools
 from cluster_interface.images import Store as ImageShelf
 from cluster_interface.model.errors import Rejected
@@ -29,8 +30,10 @@ from cluster_interface.store import Store
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from cluster_interface.adapters.runtimes import Choice
     from cluster_interface.ports import Report, Runtime
     from cluster_interface.settings import Settings
+    from cluster_interface.wire import DoctorReport
 
 WAKE = "engine.wake"  #: the engine's datagram socket, in the runtime directory
 LONGEST_REQUIREMENTS = 2**20  #: bytes
@@ -65,9 +68,14 @@ class Parts:
         return SingleIdentity(self.settings.identity)
 
     @cached_property
+    def choice(self) -> Choice:
+        """Which runtimes work on this machine, which do not, and why."""
+        return survey(self.settings.runtime, self.identity.account(self.owner))
+
+    @cached_property
     def runtimes(self) -> Mapping[str, Runtime]:
         """The runtimes that work on this machine, the preferred one first."""
-        return available(self.settings.runtime, self.identity.account(self.owner))
+        return {runtime.name: runtime for runtime in self.choice.runtimes}
 
     @cached_property
     def scheduler(self) -> LocalScheduler:
@@ -145,10 +153,11 @@ class Parts:
         for runtime in self.runtimes.values():
             runtime.reap(container)
 
-    def _examine(self) -> Any:
-        from cluster_interface.doctor import examine  # noqa: PLC0415 - rarely asked for
-
-        return examine(self)
+    def _examine(self) -> DoctorReport:
+        return examine(
+            self.settings, self.choice.why, self.choice.refused, self.runtimes, self.scheduler, self.images,
+            self.identity.account(self.owner),
+        )  # fmt: skip
 
     # --- the kinds of long work
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from typing import TYPE_CHECKING
 
@@ -12,74 +11,72 @@ from cluster_interface.settings import load
 from cluster_interface.wire import DoctorReport, Finding, Setting
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
-    from cluster_interface.composition import Parts
+    from cluster_interface.model.job import Account
+    from cluster_interface.ports import ImageStore, Runtime, Scheduler
+    from cluster_interface.settings import Settings
 
 LITTLE_SPACE = 5 * 2**30  #: bytes
 
 
-def examine(parts: Parts) -> DoctorReport:
+def examine(  # noqa: PLR0917 - one for each thing looked at
+    settings: Settings, why: str, refused: Mapping[str, str], runtimes: Mapping[str, Runtime], scheduler: Scheduler,
+    images: ImageStore, account: Account,
+) -> DoctorReport:  # fmt: skip
     """Look at runtimes, scheduler, images, disk and account, and list the settings with their origins."""
+    findings = (
+        *_runtimes(why, refused, runtimes),
+        *_queues(scheduler),
+        _bases(images),
+        Finding(about="account", good=True, says=f"jobs run as {account.name}, uid {account.uid}"),
+        *_disks(settings),
+    )
+    return DoctorReport(findings=findings, settings=tuple(_settings()))
+
+
+def _settings() -> Iterator[Setting]:
     settings, origins = load()
-    values = settings.model_dump(mode="json")
-    listed = []
     for name, origin in sorted(origins.items()):
-        value = values
+        value = settings.model_dump(mode="json")
         for part in name.split("."):
             value = value[part]
-        listed.append(Setting(name=name, value="" if value is None else str(value), origin=origin))
-    return DoctorReport(findings=tuple(_findings(parts)), settings=tuple(listed))
+        yield Setting(name=name, value="" if value is None else str(value), origin=origin)
 
 
-def _findings(parts: Parts) -> Iterator[Finding]:
-    yield from _runtimes(parts)
-    yield from _queues(parts)
-    yield from _images(parts)
-    yield _account(parts)
-    for name, place in (("state", parts.state), ("images", parts.settings.image_store)):
-        free = shutil.disk_usage(place if place.exists() else parts.state).free
-        yield Finding(
-            about=f"disk of {name}",
-            good=free >= LITTLE_SPACE,
-            says=f"{show_bytes(free)} free at {place}",
-            advice="" if free >= LITTLE_SPACE else "make room: images and job directories need several GiB",
-        )
+def _runtimes(why: str, refused: Mapping[str, str], runtimes: Mapping[str, Runtime]) -> Iterator[Finding]:
+    advice = "" if runtimes else "install bubblewrap, or start a Docker engine; then start the server again"
+    yield Finding(about="runtime", good=bool(runtimes), says=why, advice=advice)
+    for name, runtime in runtimes.items():
+        bounds = ", ".join(f"{bound} {kept}" for bound, kept in runtime.bounds().items())
+        yield Finding(about=f"runtime {name}", good=True, says=f"works; bounds: {bounds}")
+    for name, trouble in refused.items():
+        yield Finding(about=f"runtime {name}", good=bool(runtimes), says=f"not used: {trouble}")
 
 
-def _runtimes(parts: Parts) -> Iterator[Finding]:
-    for name, runtime in parts.known_runtimes.items():
-        trouble = runtime.probe()
-        kept = ", ".join(f"{bound} {how}" for bound, how in runtime.bounds().items()) if trouble is None else ""
-        yield Finding(about=f"runtime {name}", good=trouble is None, says=trouble or f"works; bounds: {kept}")
-    if not parts.runtimes:
-        yield Finding(
-            about="runtimes", good=False, says="none works", advice="install bubblewrap, or start a Docker engine"
-        )
-
-
-def _queues(parts: Parts) -> Iterator[Finding]:
+def _queues(scheduler: Scheduler) -> Iterator[Finding]:
     try:
-        for queue in parts.scheduler.queues():
+        for queue in scheduler.queues():
             says = f"{queue.cpus} cores, {show_bytes(queue.memory)}; runs in {', '.join(queue.runtimes) or 'nothing'}"
             yield Finding(about=f"queue {queue.name}", good=bool(queue.runtimes), says=says)
     except ClusterError as error:
-        yield Finding(about="scheduler", good=False, says=str(error))
+        yield Finding(about=f"scheduler {scheduler.name}", good=False, says=str(error))
 
 
-def _images(parts: Parts) -> Iterator[Finding]:
-    bases = [image.name for image in parts.images.images() if image.kind == "base"]
-    can_make = shutil.which("mmdebstrap") is not None
-    advice = "" if can_make or bases else "install mmdebstrap, or bring a base: clif images import-base FILE NAME"
-    says = f"bases here: {', '.join(bases) or 'none yet'}; mmdebstrap is {'' if can_make else 'not '}installed"
-    yield Finding(about="bases", good=bool(can_make or bases), says=says, advice=advice)
+def _bases(images: ImageStore) -> Finding:
+    bases = [image.name for image in images.images() if image.kind == "base"]
+    makes = shutil.which("mmdebstrap") is not None
+    advice = "" if makes or bases else "install mmdebstrap, or bring a base: clif images import-base FILE NAME"
+    says = f"here: {', '.join(bases) or 'none yet'}; mmdebstrap is {'' if makes else 'not '}installed"
+    return Finding(about="bases", good=bool(makes or bases), says=says, advice=advice)
 
 
-def _account(parts: Parts) -> Finding:
-    try:
-        account = parts.identity.account(parts.owner)
-    except ClusterError as error:
-        return Finding(about="account", good=False, says=str(error))
-    return Finding(
-        about="account", good=True, says=f"jobs run as {account.name} (uid {account.uid}); server uid {os.geteuid()}"
-    )
+def _disks(settings: Settings) -> Iterator[Finding]:
+    places = {"state": settings.server.state, "workspace": settings.workspace, "images": settings.image_store}
+    for name, place in places.items():
+        standing = next(path for path in (place, *place.parents) if path.exists())
+        free = shutil.disk_usage(standing).free
+        advice = "" if free >= LITTLE_SPACE else "make room: images and job directories need several GiB"
+        yield Finding(
+            about=f"disk of {name}", good=not advice, says=f"{show_bytes(free)} free at {place}", advice=advice
+        )

@@ -60,6 +60,8 @@ def _stop(settings: Settings) -> None:
 
 
 def _supervise(settings: Settings) -> None:
+    import structlog  # noqa: PLC0415
+
     from cluster_interface import supervisor  # noqa: PLC0415
 
     _log_to_stderr()
@@ -68,7 +70,9 @@ def _supervise(settings: Settings) -> None:
         supervisor.make_private(directory)
         supervisor.refuse_network_filesystem(directory)
     lock = supervisor.StateLock(state)
-    _compose(settings).prepare()
+    parts = _compose(settings)
+    parts.prepare()
+    structlog.get_logger().info("runtime", why=parts.choice.why)
     unix = supervisor.unix_listener(settings.socket)
     pages = supervisor.loopback_listener(settings.server.listen, state / "pages.port")
     argv = [sys.executable, "-m", "cluster_interface.main", "serve", "--part"]

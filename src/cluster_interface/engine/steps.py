@@ -67,12 +67,12 @@ def preparing(case: Case, tools: Tools) -> Step:
     build = Step(state=JobState.PREPARING)
     if image is None:
         mark = image_mark(plan.lock.image, runtime.face)
-        request = {"lock": plan.lock.model_dump(mode="json"), "face": runtime.face.value}
-        built, build = look(case, tools, "build", request, mark=mark)
+        wanted = {"lock": plan.lock.model_dump(mode="json"), "face": runtime.face.value}
+        built, build = look(case, tools, "build", wanted, mark=mark)
         if built is not None:  # it ended just now: find it again, or build again if someone removed it since
             tools.works.stop(mark)
             image = tools.images.find(plan.lock, runtime.face)
-    request = {
+    request: dict[str, Any] = {
         "job": case.job.id,
         "plan": plan.model_dump(mode="json"),
         "tasks": len(case.tasks),

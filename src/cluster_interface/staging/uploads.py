@@ -17,7 +17,7 @@ import shutil
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, BinaryIO
+from typing import IO, TYPE_CHECKING
 
 from cluster_interface.model.errors import Conflict, NotFound, Rejected, Transient
 from cluster_interface.model.resources import show_bytes
@@ -70,7 +70,7 @@ class UploadStore:
         with self._directory() as root:
             return _seen(upload, _read(root, upload, owner), _size(root, upload))
 
-    def append(self, owner: str, upload: str, offset: int, stream: BinaryIO) -> Upload:
+    def append(self, owner: str, upload: str, offset: int, stream: IO[bytes]) -> Upload:
         """Add bytes at `offset`; keep what came if the stream breaks.
 
         Conflict if the upload does not end at `offset` or another request is adding to it. Rejected, with nothing
@@ -216,7 +216,7 @@ def _locked(root: int, upload: str, record: _Record | None) -> Iterator[tuple[in
         os.close(fd)
 
 
-def _take(fd: int, offset: int, length: int, stream: BinaryIO) -> str | None:
+def _take(fd: int, offset: int, length: int, stream: IO[bytes]) -> str | None:
     """Write the stream's bytes at `offset` and sync; return the SHA-256 if they are the whole upload."""
     checksum = hashlib.sha256()
     here = offset
@@ -232,7 +232,7 @@ def _take(fd: int, offset: int, length: int, stream: BinaryIO) -> str | None:
     return checksum.hexdigest() if offset == 0 and here == length else None
 
 
-def _next(stream: BinaryIO) -> bytes:
+def _next(stream: IO[bytes]) -> bytes:
     """Read some bytes; a stream that breaks has simply ended: the offset tells the client how far it came."""
     try:
         return stream.read(CHUNK)
