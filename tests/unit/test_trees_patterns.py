@@ -1,0 +1,72 @@
+"""Patterns choose what they say."""
+
+from __future__ import annotations
+
+import fnmatch
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cluster_interface.trees.patterns import expand, matches
+
+PARTS = st.text(alphabet="ab.*?[", min_size=1, max_size=4)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path", "chosen"),
+    [
+        ("a.txt", "a.txt", True),
+        ("a.txt", "b/a.txt", False),
+        ("*.txt", "a.txt", True),
+        ("*.txt", ".txt", True),
+        ("*.txt", "b/a.txt", False),
+        ("**/*.txt", "a.txt", True),
+        ("**/*.txt", "b/c/a.txt", True),
+        ("results", "results/a/b", True),
+        ("results", "results2", False),
+        ("results/", "results/a/b", True),
+        ("results/", "results", False),
+        ("run*/", "run1/a/b", True),
+        ("run*/", "run1", False),
+        ("results/*", "results/a", True),
+        ("results/*", "results/a/b", False),
+        ("results/**", "results/a/b", True),
+        ("a/**/b", "a/b", True),
+        ("a/**/b", "a/x/y/b", True),
+        ("a/**/b", "a/x/y", False),
+        ("**", "x/y/z", True),
+        ("**/**/x", "x", True),
+        ("p?.png", "p1.png", True),
+        ("p?.png", "p/.png", False),
+        ("p[0-3].png", "p2.png", True),
+        ("p[!0-3].png", "p2.png", False),
+        ("*", "line\nbreak", True),
+    ],
+)
+def test_patterns_mean_what_the_docstring_says(pattern, path, chosen):
+    """Each kind of pattern chooses what it should, and nothing else."""
+    assert matches(pattern, path) is chosen
+
+
+def test_what_matches_nothing_is_told():
+    """Patterns without a file are returned, in their order; files come once, in theirs."""
+    assert expand(["b", "a", "c/d"], ["z", "a", "c/", "[ab]", "y"]) == (["b", "a", "c/d"], ["z", "y"])
+
+
+def test_a_hostile_pattern_is_quick():
+    """Many stars and many double stars do not make matching explode."""
+    begun = time.monotonic()
+    assert not matches("*a" * 60 + "b", "a" * 250)
+    assert not matches("/".join(["**", "*"] * 40) + "/b", "/".join(["a"] * 200))
+    assert time.monotonic() - begun < 2
+
+
+@given(st.lists(PARTS, min_size=1, max_size=3), st.lists(PARTS, min_size=1, max_size=3))
+def test_without_double_stars_components_match_one_by_one(pattern, path):
+    """A pattern with signs and without ** matches a path of as many components, each by itself."""
+    if "**" in pattern or not any(sign in "/".join(pattern) for sign in "*?["):
+        return
+    expected = len(pattern) == len(path) and all(map(fnmatch.fnmatchcase, path, pattern))
+    assert matches("/".join(pattern), "/".join(path)) is expected
