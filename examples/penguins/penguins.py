@@ -31,7 +31,7 @@ def draw(penguins: pd.DataFrame, path: str) -> None:
     right.set(xlabel="flipper length (mm)", ylabel="penguins", title="Flippers")
     for axes in (left, right):
         axes.spines[["top", "right"]].set_visible(False)
-    left.legend(frameon=False)
+    right.legend(frameon=False)
     figure.suptitle(f"{len(penguins)} penguins of the Palmer Archipelago")
     figure.savefig(path, dpi=120)
 
