@@ -8,7 +8,21 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, field_validator
 
+from cluster_interface.model.amounts import show_bytes, show_time
 from cluster_interface.model.base import Model
+
+__all__ = [
+    "GIB",
+    "KIB",
+    "MIB",
+    "Memory",
+    "Resources",
+    "Seconds",
+    "parse_memory",
+    "parse_time",
+    "show_bytes",
+    "show_time",
+]
 
 KIB, MIB, GIB = 2**10, 2**20, 2**30
 
@@ -69,27 +83,6 @@ def _clock_seconds(days: str | None, first: str, second: str, third: str | None)
     else:
         hours, minutes, seconds = 0, int(first), int(second)
     return ((int(days or 0) * 24 + hours) * 60 + minutes) * 60 + seconds
-
-
-def show_bytes(amount: int) -> str:
-    """Bytes for people: `1.5 GiB`."""
-    size = float(amount)
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if size < 1024:
-            return f"{size:.0f} {unit}" if size == int(size) or unit == "B" else f"{size:.1f} {unit}"
-        size /= 1024
-    return f"{size:.1f} TiB"
-
-
-def show_time(seconds: float) -> str:
-    """A length of time for people: `2 h 5 min`."""
-    whole = int(seconds)
-    if whole < 60:
-        return f"{seconds:.1f} s" if seconds != whole else f"{whole} s"
-    minutes, rest = divmod(whole, 60)
-    hours, minutes = divmod(minutes, 60)
-    parts = [(hours // 24, "d"), (hours % 24, "h"), (minutes, "min"), (rest, "s")]
-    return " ".join(f"{n} {unit}" for n, unit in parts if n) or "0 s"
 
 
 Memory = Annotated[int, BeforeValidator(parse_memory), Field(gt=0)]

@@ -1,0 +1,24 @@
+"""Amounts for people. Apart from `resources`, whose models cost an import that a command line need not pay."""
+
+from __future__ import annotations
+
+
+def show_bytes(amount: int) -> str:
+    """Bytes for people: `1.5 GiB`."""
+    size = float(amount)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if size < 1024:
+            return f"{size:.0f} {unit}" if size == int(size) or unit == "B" else f"{size:.1f} {unit}"
+        size /= 1024
+    return f"{size:.1f} TiB"
+
+
+def show_time(seconds: float) -> str:
+    """A length of time for people: `2 h 5 min`."""
+    whole = int(seconds)
+    if whole < 60:
+        return f"{seconds:.1f} s" if seconds != whole else f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    hours, minutes = divmod(minutes, 60)
+    parts = [(hours // 24, "d"), (hours % 24, "h"), (minutes, "min"), (rest, "s")]
+    return " ".join(f"{n} {unit}" for n, unit in parts if n) or "0 s"
