@@ -96,17 +96,17 @@ def first_lines(cluster: ci.Cluster, directory: Path) -> tuple[float, float]:
     script = directory / "version.py"
     script.write_text(SCRIPT)
     script.chmod(0o644)
-    ours = [CLIF, "run", script]
+    ours = [str(CLIF), "run", str(script)]
     subprocess.run(ours, cwd=directory, check=True, capture_output=True)
     image = image_of(cluster, "last")
     bare = ["docker", "run", "--rm", "--network=none", "-v", f"{script}:/job/version.py:ro", "-w", "/job", image]
     return until(ours, b"numpy", directory), until([*bare, "/opt/env/bin/python", "version.py"], b"numpy", directory)
 
 
-def until(argv: list[object], words: bytes, directory: Path) -> float:
+def until(argv: list[str], words: bytes, directory: Path) -> float:
     """Return seconds until a program prints a line that begins with `words`."""
     start = time.perf_counter()
-    with subprocess.Popen([str(word) for word in argv], stdout=subprocess.PIPE, cwd=directory) as process:
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, cwd=directory) as process:
         for line in process.stdout or ():
             if line.startswith(words):
                 seconds = time.perf_counter() - start

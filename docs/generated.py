@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cluster_interface.main import app
+from cluster_interface.main import app, serve
 from cluster_interface.model.jobspec import JobSpec
 from cluster_interface.settings import Settings
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 def write_all(directory: Path) -> None:
     """Write every generated piece of Markdown."""
     directory.mkdir(parents=True, exist_ok=True)
+    app.add_command(serve)
     (directory / "settings.md").write_text("\n".join(settings_table(Settings)) + "\n")
     (directory / "commands.md").write_text("\n".join(commands(app)) + "\n")
     (directory / "jobspec.md").write_text("\n".join(fields_table(JobSpec)) + "\n")
@@ -91,19 +92,16 @@ def _type(about: dict[str, Any]) -> str:
 
 def commands(group: click.Group, words: str = "clif") -> Iterator[str]:
     """Yield a section for every command: its usage line, what it does, its options."""
-    for name, command in sorted(group.commands.items()):
-        if command.hidden:
+    context = click.Context(group, info_name=words)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        if command is None or command.hidden:
             continue
         if isinstance(command, click.Group):
             yield from commands(command, f"{words} {name}")
             continue
-        context = click.Context(command, info_name=f"{words} {name}")
-        yield f"## {words} {name}"
-        yield ""
-        yield "```text"
-        yield command.get_help(context)
-        yield "```"
-        yield ""
+        text = command.get_help(click.Context(command, info_name=f"{words} {name}", terminal_width=100))
+        yield from (f"## {words} {name}", "", "```text", text, "```", "")
 
 
 def _cell(text: str) -> str:
