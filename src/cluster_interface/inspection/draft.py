@@ -1,0 +1,145 @@
+"""A proposal in the making: readers add what they find, each line with what it rests on."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from typing import TYPE_CHECKING
+
+from cluster_interface.model.filetree import check_name
+from cluster_interface.model.jobspec import Environment, PythonEnvironment
+from cluster_interface.model.proposal import Guess, Option, Proposal, Sureness
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from cluster_interface.inspection.project import Project
+
+MOST_WARNINGS = 40
+MOST_NAMED = 20  #: files of one finding that get a line of their own; more are summed up
+PACKAGES = "environment.python.packages"
+
+
+class Draft:
+    """What has been found so far about one script."""
+
+    def __init__(self, project: Project, script: str, arguments: Sequence[str]) -> None:
+        self.project = project
+        self.script = script
+        self.arguments = tuple(arguments)
+        self.command = ""
+        self.options: tuple[Option, ...] = ()
+        self.uses_python = False
+        self.python_version: str | None = None
+        self.requirements: str | None = None
+        self.variables: dict[str, str] = {}
+        self._packages: dict[str, str] = {}
+        self._system: dict[str, None] = {}
+        self._inputs: dict[str, None] = {}
+        self._outputs: dict[str, None] = {}
+        self._guesses: dict[Guess, None] = {}
+        self._warnings: dict[str, None] = {}
+
+    def guess(self, field: str, value: str, rests_on: str, sure: Sureness = Sureness.KNOWN) -> None:
+        """Note what one line of the proposal rests on."""
+        self._guesses[Guess(field=field, value=value, rests_on=rests_on, sure=sure)] = None
+
+    def warn(self, sentence: str) -> None:
+        """Note something the person should know before the job runs."""
+        self._warnings[sentence] = None
+
+    def add_package(self, requirement: str, rests_on: str, sure: Sureness) -> None:
+        """Add a Python requirement unless its distribution is there already."""
+        self.uses_python = True
+        if not self.has_package(requirement):
+            self._packages[distribution_of(requirement)] = requirement
+            self.guess(PACKAGES, requirement, rests_on, sure)
+
+    def has_package(self, distribution: str) -> bool:
+        """Say whether a distribution is among the packages so far."""
+        return distribution_of(distribution) in self._packages
+
+    @property
+    def packages(self) -> tuple[str, ...]:
+        """The Python requirements so far."""
+        return tuple(self._packages.values())
+
+    def add_system(self, package: str, rests_on: str) -> None:
+        """Add a distribution package."""
+        self._system[package] = None
+        self.guess("environment.system", package, rests_on)
+
+    def add_inputs(self, names: Iterable[str], rests_on: str, sure: Sureness = Sureness.LIKELY) -> None:
+        """Add files of the project as inputs; the script itself is none."""
+        new = [n for n in names if n in self.project and n != self.script and n not in self._inputs]
+        self._inputs.update(dict.fromkeys(new))
+        for name in new if len(new) <= MOST_NAMED else ():
+            self.guess("files", name, rests_on, sure)
+        if len(new) > MOST_NAMED:
+            common = posixpath.commonpath(new)
+            self.guess("files", f"{common}/**" if common else "**", f"{rests_on} ({len(new)} files)", sure)
+
+    def add_output(self, pattern: str, rests_on: str) -> None:
+        """Add a pattern of files that seem to be written; what cannot be a name below /job is left out."""
+        try:
+            check_name(pattern)
+        except ValueError:
+            return
+        if pattern not in self._outputs:
+            self._outputs[pattern] = None
+            self.guess("outputs", pattern, rests_on, Sureness.LIKELY)
+
+    def written(self, names: Iterable[str]) -> set[str]:
+        """Return those names that are outputs and nothing but outputs so far."""
+        return {name for name in names if name in self._outputs and name not in self._inputs}
+
+    def needs_network(self, what: str) -> None:
+        """Note that the script asks for something from outside, which a job must say."""
+        self.guess("network", "true", what, Sureness.ASK)
+        self.warn(f"{what}: a job has no network unless you say --network")
+
+    def proposal(self) -> Proposal:
+        """Close the draft."""
+        return Proposal(
+            script=self.script,
+            name=clean_name(self.script),
+            command=self.command,
+            environment=Environment(
+                python=self._python() if self.uses_python else None,
+                system=tuple(self._system),
+                variables=self.variables,
+            ),
+            inputs=tuple(self._inputs),
+            outputs=tuple(self._outputs),
+            options=self.options,
+            guesses=tuple(self._guesses),
+            warnings=self._few_warnings(),
+        )
+
+    def _python(self) -> PythonEnvironment:
+        return PythonEnvironment(
+            version=self.python_version, packages=tuple(self._packages.values()), requirements=self.requirements
+        )
+
+    def _few_warnings(self) -> tuple[str, ...]:
+        every = tuple(self._warnings)
+        if len(every) <= MOST_WARNINGS:
+            return every
+        return (*every[:MOST_WARNINGS], f"… and {len(every) - MOST_WARNINGS} more of this sort")
+
+
+def distribution_of(requirement: str) -> str:
+    """Return the normalized distribution name of a requirement (PEP 503)."""
+    found = re.match(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)", requirement)
+    return re.sub(r"[-_.]+", "-", found[1]).lower().strip("-") if found else requirement
+
+
+def clean_name(script: str) -> str:
+    """Make a job name of a script's stem: letters, digits and `._-`, starting with a letter or digit."""
+    stem = posixpath.basename(script).rsplit(".", 1)[0] or posixpath.basename(script)
+    return re.sub(r"[^\w.-]+", "-", stem, flags=re.ASCII).strip("-._")[:64] or "job"
+
+
+def shown(text: str, longest: int = 80) -> str:
+    """Quote a piece of somebody's text for a sentence: no control characters, not too long."""
+    return repr(text if len(text) <= longest else f"{text[: longest - 1]}…")

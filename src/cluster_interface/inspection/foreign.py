@@ -1,0 +1,70 @@
+"""What is not supported, in words: the languages we recognise but cannot run yet, and binaries."""
+
+from __future__ import annotations
+
+import posixpath
+from typing import TYPE_CHECKING
+
+from cluster_interface.inspection.draft import shown
+from cluster_interface.inspection.shebang import read_shebang
+
+if TYPE_CHECKING:
+    from cluster_interface.inspection.project import Project
+
+_BY_EXTENSION = {
+    ".r": "an R script",
+    ".rmd": "an R Markdown document",
+    ".ipynb": "a Jupyter notebook",
+    ".jl": "a Julia script",
+    ".m": "a MATLAB or Octave script",
+    ".pl": "a Perl script",
+    ".rb": "a Ruby script",
+    ".js": "a JavaScript program",
+    ".ts": "a TypeScript program",
+    ".lua": "a Lua script",
+    ".php": "a PHP script",
+    ".c": "C source",
+    ".h": "a C header",
+    ".cc": "C++ source",
+    ".cpp": "C++ source",
+    ".cu": "CUDA source",
+    ".f": "Fortran source",
+    ".f90": "Fortran source",
+    ".java": "Java source",
+    ".jar": "a Java program",
+    ".go": "Go source",
+    ".rs": "Rust source",
+    ".csh": "a C shell script",
+    ".tcsh": "a C shell script",
+    ".zsh": "a zsh script",
+    ".fish": "a fish script",
+    ".ps1": "a PowerShell script",
+    ".bat": "a Windows batch file",
+    ".cmd": "a Windows batch file",
+    ".exe": "a Windows program",
+    ".smk": "a Snakemake workflow",
+    ".nf": "a Nextflow workflow",
+    ".do": "a Stata script",
+    ".sas": "a SAS program",
+    ".pyx": "Cython source",
+    ".pyc": "compiled Python; hand over its .py file instead",
+}
+
+
+def why_not(project: Project, name: str, supported: tuple[str, ...]) -> str:
+    """Say what a file is and that it cannot be run, and what can."""
+    return f"{shown(name)} {_what(project, name)}; supported are {', '.join(supported)}"
+
+
+def _what(project: Project, name: str) -> str:
+    text = project.text(name)
+    extension = posixpath.splitext(name)[1].lower()
+    if text is not None and (shebang := read_shebang(text)):
+        return f"asks for the interpreter {shown(shebang.interpreter)} in its first line, which cannot be run yet"
+    if extension in _BY_EXTENSION:
+        return f"is {_BY_EXTENSION[extension]}, which cannot be run yet"
+    if text is None:
+        return "is a binary or too large to be read as text"
+    if not text.strip():
+        return "is empty"
+    return "has neither a known ending nor a first line such as #!/usr/bin/env python3 that names its interpreter"

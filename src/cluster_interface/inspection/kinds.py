@@ -1,0 +1,44 @@
+"""The kinds of script that can be read, in the order in which they are asked.
+
+A new kind (R, notebooks, C …) is one module with one class, and one line in KINDS.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from cluster_interface.inspection.python.kind import PythonScript
+from cluster_interface.inspection.shebang import read_shebang
+from cluster_interface.inspection.shell.kind import ShellScript
+
+if TYPE_CHECKING:
+    from cluster_interface.inspection.draft import Draft
+    from cluster_interface.inspection.project import Project
+    from cluster_interface.inspection.shebang import Shebang
+
+
+class Kind(Protocol):
+    """One kind of script."""
+
+    says: str  #: what it takes, for people: "Python (.py)"
+
+    def detects(self, name: str, shebang: Shebang | None) -> bool:
+        """Say whether a file of this name and first line is of this kind."""
+
+    def uses(self, project: Project, name: str) -> frozenset[str]:
+        """Name the other files of the project that this script imports or runs."""
+
+    def read(self, draft: Draft) -> None:
+        """Fill the draft from its script; raise Rejected if the script cannot be read."""
+
+
+KINDS: tuple[Kind, ...] = (PythonScript(), ShellScript())
+
+
+def kind_of(project: Project, name: str) -> Kind | None:
+    """Return the first kind that takes this file; None if it has no text or no kind wants it."""
+    text = project.text(name)
+    if text is None:
+        return None
+    shebang = read_shebang(text)
+    return next((kind for kind in KINDS if kind.detects(name, shebang)), None)

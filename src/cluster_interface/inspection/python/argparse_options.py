@@ -1,0 +1,116 @@
+"""Options declared with argparse's add_argument or optparse's add_option."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from cluster_interface.inspection.python.declared import (
+    Declared,
+    choices_of,
+    constants,
+    default_of,
+    keywords,
+    kind_of_type,
+    looks_like_path,
+    plain,
+    text_of,
+)
+from cluster_interface.model.proposal import Option
+
+if TYPE_CHECKING:
+    from cluster_interface.inspection.python.source import Module
+
+_FLAGS = frozenset({"store_true", "store_false", "store_const", "append_const", "count", "BooleanOptionalAction"})
+_NO_OPTIONS = frozenset({"help", "version"})
+_MANY = frozenset({"append", "extend"})
+_OPTPARSE_KINDS = {"int": "int", "long": "int", "float": "float", "string": "text"}
+
+
+def argparse_options(module: Module) -> list[Declared]:
+    """List the options that a module declares; those of subcommands come after the choice of one."""
+    known = constants(module)
+    subparsers = _subparsers(module)
+    found: list[Declared] = []
+    for node in module.nodes:
+        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+            continue
+        if node.func.attr in ("add_argument", "add_option"):
+            holder = node.func.value.id if isinstance(node.func.value, ast.Name) else ""
+            if option := _option(node, known, within=holder in subparsers):
+                found.append(option)
+        elif node.func.attr == "add_subparsers":
+            found.append(_command(node, known, tuple(dict.fromkeys(subparsers.values()))))
+    return found
+
+
+def _subparsers(module: Module) -> dict[str, str]:
+    """Map variables to the subcommands that `x = subparsers.add_parser("name")` makes, in order."""
+    found: dict[str, str] = {}
+    for node in module.nodes:
+        call = node.value if isinstance(node, ast.Assign | ast.Expr) else None
+        if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr == "add_parser"):
+            continue
+        name = plain(call.args[0], {}) if call.args else None
+        target = node.targets[0] if isinstance(node, ast.Assign) else None
+        if isinstance(name, str):
+            found[target.id if isinstance(target, ast.Name) else f" {name}"] = name
+    return found
+
+
+def _command(node: ast.Call, known: dict[str, ast.expr], names: tuple[str, ...]) -> Declared:
+    words = keywords(node)
+    dest = default_of(words.get("dest"), known) or "command"
+    required = plain(words.get("required"), known) is True
+    option = Option(
+        name=dest, positional=True, required=required, choices=names, help=text_of(words.get("help"), known)
+    )
+    return Declared(option, (), dest, node.lineno, command=True)
+
+
+def _option(node: ast.Call, known: dict[str, ast.expr], *, within: bool) -> Declared | None:
+    names = tuple(value for item in node.args if isinstance(value := plain(item, known), str) and value.strip("-"))
+    words = keywords(node)
+    action = _action(words.get("action"))
+    if not names or action in _NO_OPTIONS:
+        return None
+    positional = not names[0].startswith("-")
+    name = names[0] if positional else next((one for one in names if one.startswith("--")), names[0])
+    dest = default_of(words.get("dest"), known) or name.lstrip("-").replace("-", "_")
+    nargs = plain(words.get("nargs"), known)
+    option = Option(
+        name=name,
+        positional=positional,
+        required=not within and _required(words, known, nargs, positional=positional),
+        flag=action in _FLAGS,
+        default=None if action in _FLAGS else default_of(words.get("default"), known),
+        choices=choices_of(words.get("choices"), known),
+        help=text_of(words.get("help"), known),
+        kind=_kind(words, known, name, dest),
+        many=action in _MANY or nargs in ("*", "+") or (isinstance(nargs, int) and nargs > 1),
+    )
+    return Declared(option, names, dest, node.lineno)
+
+
+def _action(node: ast.expr | None) -> str:
+    if isinstance(node, ast.Attribute):
+        return node.attr
+    if isinstance(node, ast.Name):
+        return node.id
+    return str(node.value) if isinstance(node, ast.Constant) else "store"
+
+
+def _required(words: dict[str, ast.expr], known: dict[str, ast.expr], nargs: object, *, positional: bool) -> bool:
+    if positional:
+        return nargs not in ("?", "*") and "default" not in words
+    return plain(words.get("required"), known) is True
+
+
+def _kind(words: dict[str, ast.expr], known: dict[str, ast.expr], name: str, dest: str) -> str:
+    wanted = words.get("type")
+    if isinstance(wanted, ast.Constant):
+        return _OPTPARSE_KINDS.get(str(wanted.value), "text")
+    kind = kind_of_type(wanted)
+    if kind == "text" and "choices" not in words and looks_like_path(name, dest, text_of(words.get("metavar"), known)):
+        return "path"
+    return kind

@@ -1,0 +1,111 @@
+"""One declared option, and how its parts are read from the arguments of a call."""
+
+from __future__ import annotations
+
+import ast
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cluster_interface.inspection.python.conditions import dotted
+
+if TYPE_CHECKING:
+    from cluster_interface.inspection.python.source import Module
+    from cluster_interface.model.proposal import Option
+
+MOST_CHOICES = 200
+LONGEST = 500  #: characters of a help text or default
+_PATH_WORDS = re.compile(r"(?:^|[_-])(?:in|out)?(?:file|path|dir|directory|folder|filename)s?(?:$|[_-])", re.IGNORECASE)
+_KINDS = {"int": "int", "float": "float", "str": "text", "Path": "path", "FileType": "path", "File": "path"}
+
+
+@dataclass(frozen=True)
+class Declared:
+    """An option with what the program calls it."""
+
+    option: Option
+    names: tuple[str, ...]
+    dest: str
+    line: int
+    command: bool = False  #: it chooses a subcommand
+
+
+def keywords(node: ast.Call) -> dict[str, ast.expr]:
+    """Return the keyword arguments of a call by name."""
+    return {word.arg: word.value for word in node.keywords if word.arg}
+
+
+def constants(module: Module) -> dict[str, ast.expr]:
+    """Return what the module's top level gives names to, for choices and defaults that are named."""
+    found: dict[str, ast.expr] = {}
+    for node in module.tree.body:
+        if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
+            found[node.targets[0].id] = node.value
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value is not None:
+            found[node.target.id] = node.value
+    return found
+
+
+def plain(node: ast.expr | None, known: dict[str, ast.expr]) -> object:
+    """Return a constant's value (a minus sign and one name looked through); None for anything else."""
+    if isinstance(node, ast.Name) and node.id in known:
+        node = known[node.id]
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub) and isinstance(node.operand, ast.Constant):
+        value = node.operand.value
+        return -value if isinstance(value, int | float) else None
+    return node.value if isinstance(node, ast.Constant) else None
+
+
+def text_of(node: ast.expr | None, known: dict[str, ast.expr]) -> str:
+    """Return a text, pieces joined with + and implicit ones too; empty if it is not plain."""
+    parts: list[str] = []
+    pending = [node]
+    while pending:
+        item = pending.pop()
+        if isinstance(item, ast.BinOp) and isinstance(item.op, ast.Add):
+            pending += [item.right, item.left]
+        elif isinstance(value := plain(item, known), str):
+            parts.append(value)
+    return " ".join("".join(parts).split())[:LONGEST]
+
+
+def default_of(node: ast.expr | None, known: dict[str, ast.expr]) -> str | None:
+    """Write a plain default as the text one would type; None where there is none."""
+    if isinstance(node, ast.Call) and node.args and dotted(node.func).endswith("Path"):
+        node = node.args[0]
+    value = plain(node, known)
+    return None if value is None or value is Ellipsis else str(value)[:LONGEST]
+
+
+def choices_of(node: ast.expr | None, known: dict[str, ast.expr]) -> tuple[str, ...]:
+    """List plain choices: a list, tuple or set of constants, the keys of a dictionary, a range of numbers."""
+    if isinstance(node, ast.Name):
+        node = known.get(node.id)
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "keys":
+        return choices_of(node.func.value, known)
+    if isinstance(node, ast.Call) and dotted(node.func) in ("list", "sorted", "tuple", "set") and len(node.args) == 1:
+        return choices_of(node.args[0], known)
+    if isinstance(node, ast.Call) and dotted(node.func) == "range":
+        bounds = [plain(item, known) for item in node.args]
+        numbers = [value for value in bounds if isinstance(value, int) and abs(value) < 10**6]
+        whole = len(numbers) == len(bounds) and 0 < len(bounds) <= 3 and (len(numbers) < 3 or numbers[2])
+        return tuple(map(str, range(*numbers)))[:MOST_CHOICES] if whole else ()
+    items = node.keys if isinstance(node, ast.Dict) else getattr(node, "elts", [])
+    found = [plain(item, known) for item in items if item is not None]
+    return tuple(str(value) for value in found if value is not None)[:MOST_CHOICES]
+
+
+def kind_of_type(node: ast.expr | None, default: object = None) -> str:
+    """Name the kind of value that a `type=` asks for: text, int, float or path."""
+    if isinstance(node, ast.Call):
+        node = node.func
+    if node is not None:
+        return _KINDS.get(dotted(node).rpartition(".")[2], "text")
+    if isinstance(default, bool):
+        return "text"
+    return "int" if isinstance(default, int) else "float" if isinstance(default, float) else "text"
+
+
+def looks_like_path(*words: str) -> bool:
+    """Say whether a name or placeholder speaks of a file or directory."""
+    return any(_PATH_WORDS.search(word) for word in words)

@@ -1,0 +1,91 @@
+"""Import names to distributions, by a table of well-known ones: never a guess that a stranger could squat."""
+
+from __future__ import annotations
+
+import ast
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+from cluster_interface.inspection.draft import distribution_of
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+    from cluster_interface.inspection.python.imports import Import
+
+
+@dataclass(frozen=True)
+class Companion:
+    """What some calls of an imported module need besides it."""
+
+    of: str
+    calls: frozenset[str]
+    needs: str
+    files: tuple[str, ...] = ()  #: only where a text in the call ends so
+
+    def fits(self, call: str, texts: Collection[str]) -> bool:
+        """Say whether this call (`read_excel`, `plot.bar`), with these texts in it, needs the companion."""
+        return call in self.calls and (not self.files or any(text.lower().endswith(self.files) for text in texts))
+
+
+@dataclass(frozen=True)
+class Table:
+    """The shipped table, distributions.toml."""
+
+    providers: dict[str, tuple[str, ...]]  #: import -> distributions that bring it, the default first
+    unavailable: dict[str, str]
+    system: dict[str, tuple[str, ...]]
+    companions: tuple[Companion, ...]
+
+    def find(self, item: Import) -> tuple[str, ...]:
+        """Return the distributions that bring an import, the default first; empty if it is not well known."""
+        return next((self.providers[name] for name in _names(item) if name in self.providers), ())
+
+    def why_unavailable(self, item: Import) -> str | None:
+        """Say why no package can bring an import; None if one might."""
+        return next((self.unavailable[name] for name in _names(item) if name in self.unavailable), None)
+
+    def system_packages(self, requirement: str) -> tuple[str, ...]:
+        """List the Debian packages that a requirement needs."""
+        return self.system.get(distribution_of(requirement), ())
+
+
+@cache
+def table() -> Table:
+    """Read the table, once per process."""
+    text = resources.files(__package__).joinpath("distributions.toml").read_text("utf-8")
+    data: dict[str, Any] = tomllib.loads(text)
+    providers: dict[str, tuple[str, ...]] = {name: (name.replace("_", "-"),) for name in data["same"].split()}
+    for name, value in data["imports"].items():
+        providers[name] = (value,) if isinstance(value, str) else tuple(value)
+    return Table(
+        providers=providers,
+        unavailable=data["unavailable"],
+        system={distribution_of(name): tuple(value) for name, value in data["system"].items()},
+        companions=tuple(
+            Companion(row["of"], frozenset(row["calls"]), row["needs"], tuple(row.get("files", ())))
+            for row in data["companions"]
+        ),
+    )
+
+
+def call_name(node: ast.Call) -> Iterable[str]:
+    """Name a call by its last words: `df.plot.bar(…)` is `bar` and `plot.bar`."""
+    if isinstance(node.func, ast.Name):
+        yield node.func.id
+    elif isinstance(node.func, ast.Attribute):
+        yield node.func.attr
+        if isinstance(node.func.value, ast.Attribute):
+            yield f"{node.func.value.attr}.{node.func.attr}"
+
+
+def _names(item: Import) -> Iterable[str]:
+    """Yield what to look up, the longest first: `from google.cloud import storage` is google.cloud.storage."""
+    for member in item.members:
+        yield f"{item.name}.{member}"
+    parts = item.name.split(".")
+    for length in range(len(parts), 0, -1):
+        yield ".".join(parts[:length])

@@ -1,0 +1,122 @@
+"""Python scripts: read from the syntax tree, followed through the project's own modules."""
+
+from __future__ import annotations
+
+import ast
+import posixpath
+import shlex
+from typing import TYPE_CHECKING
+
+from cluster_interface.inspection.draft import shown
+from cluster_interface.inspection.python.environment import propose_environment
+from cluster_interface.inspection.python.files import read_arguments, read_files
+from cluster_interface.inspection.python.modules import Program, gather
+from cluster_interface.inspection.python.options import bind, find_options
+from cluster_interface.inspection.python.values import HOLE, Values
+from cluster_interface.inspection.shebang import Shebang, read_shebang
+from cluster_interface.model.errors import Rejected
+from cluster_interface.model.proposal import Sureness
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cluster_interface.inspection.draft import Draft
+    from cluster_interface.inspection.project import Project
+    from cluster_interface.inspection.python.declared import Declared
+
+_PATH = "PYTHONPATH"
+
+
+class PythonScript:
+    """A file that Python runs."""
+
+    says = "Python (.py)"
+
+    def detects(self, name: str, shebang: Shebang | None) -> bool:
+        """Say whether the file's ending or first line says Python."""
+        return name.lower().endswith((".py", ".pyw")) or (shebang is not None and is_python(shebang.interpreter))
+
+    def uses(self, project: Project, name: str) -> frozenset[str]:
+        """Name the modules of the project that this one imports, directly or not."""
+        try:
+            return frozenset(gather(project, name).files)
+        except Rejected:
+            return frozenset()
+
+    def read(self, draft: Draft) -> None:
+        """Fill the draft; raise Rejected if the script or its inline metadata cannot be read."""
+        program = gather(draft.project, draft.script)
+        declared = read_program(draft, program, draft.arguments)
+        draft.options = tuple(item.option for item in declared)
+        propose_environment(draft, [program])
+        draft.command = shlex.join([*_start(draft, program), *draft.arguments])
+        draft.guess("command", draft.command, "a Python script", Sureness.KNOWN)
+
+
+def is_python(interpreter: str) -> bool:
+    """Say whether an interpreter's name is Python's: python, python3, python3.11."""
+    return interpreter.rstrip("0123456789.") in ("python", "pypy", "pythonw")
+
+
+def read_program(draft: Draft, program: Program, arguments: Sequence[str]) -> list[Declared]:
+    """Add a program's files, modules and search path to the draft; return the options it declares."""
+    modules = [program.main, *(module for name, module in program.modules.items() if name != program.script)]
+    declared, where = find_options(modules)
+    if declared and program.script == draft.script:
+        draft.guess("options", ", ".join(item.option.name for item in declared), where, Sureness.LIKELY)
+    options = bind(declared, arguments)
+    elsewhere = _shared_constants(program)
+    for module in modules:
+        read_files(draft, module, Values(module, options, elsewhere))
+    read_arguments(draft, arguments, draft.written(arguments))
+    _bring_modules(draft, program)
+    for trouble in program.troubles:
+        draft.warn(f"{trouble}; what it needs is not known")
+    return declared
+
+
+def _shared_constants(program: Program) -> dict[str, str]:
+    """Collect the plain texts that one module names for the others; a name with two meanings is left out."""
+    found: dict[str, set[str]] = {}
+    for module in program.modules.values():
+        values = Values(module, {})
+        for statement in module.tree.body:
+            if isinstance(statement, ast.Assign) and isinstance(target := statement.targets[0], ast.Name):
+                text = values.text(statement.value)
+                found.setdefault(target.id, set()).add(HOLE if text is None else text)
+    return {name: next(iter(texts)) for name, texts in found.items() if len(texts) == 1 and texts != {HOLE}}
+
+
+def _bring_modules(draft: Draft, program: Program) -> None:
+    for file, why in program.files.items():
+        draft.add_inputs([file], why, Sureness.KNOWN)
+        if posixpath.basename(file) == "__init__.py":
+            draft.add_inputs(draft.project.below(posixpath.dirname(file)), f"the package of {why}", Sureness.KNOWN)
+    for root, why in program.roots.items():
+        before = draft.variables.get(_PATH)
+        path = "/job" if root == "." else f"/job/{root}"
+        if path not in (before or "").split(":"):
+            draft.variables[_PATH] = f"{before}:{path}" if before else path
+            draft.guess(
+                f"environment.variables.{_PATH}", path, f"{why}, which is not beside the script", Sureness.LIKELY
+            )
+
+
+def _start(draft: Draft, program: Program) -> list[str]:
+    """Return the words that start the script: its own options to Python are kept, a package's part needs -m."""
+    shebang = read_shebang(program.main.text)
+    options = shebang.options if shebang and is_python(shebang.interpreter) else ()
+    if shebang and is_python(shebang.interpreter) and shebang.interpreter.startswith("python2"):
+        draft.warn(f"{shown(draft.script)} asks for {shebang.interpreter}, which no longer runs; Python 3 is used")
+    if program.relative is not None:
+        package = posixpath.dirname(draft.script)
+        if f"{package}/__init__.py" in draft.project or "/" in draft.script:
+            module = draft.script.removesuffix(".py").replace("/", ".")
+            draft.guess("command", f"python -m {module}", f"a relative import, line {program.relative.line}")
+            return ["python", *options, "-m", module]
+        draft.warn(
+            f"line {program.relative.line} imports relative to a package, which works only inside one: "
+            f"hand over the directory above and name {posixpath.join('PACKAGE', draft.script)}"
+        )
+    name = f"./{draft.script}" if draft.script.startswith("-") else draft.script
+    return ["python", *options, name]

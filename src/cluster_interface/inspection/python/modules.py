@@ -1,0 +1,152 @@
+"""The project's own modules: which file an import means, and everything a script brings in with it."""
+
+from __future__ import annotations
+
+import posixpath
+import sys
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING
+
+from cluster_interface.inspection.python.imports import Import, find_imports
+from cluster_interface.inspection.python.source import Module, parse
+from cluster_interface.inspection.wordlist import words
+from cluster_interface.model.errors import Rejected
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from cluster_interface.inspection.project import Project
+
+REMOVED = words(  # in the standard library of some Python 3 that still runs: no package has to bring them
+    "asynchat asyncore audioop binhex cgi cgitb chunk crypt formatter imghdr imp lib2to3 macpath mailcap msilib nis "
+    "nntplib ossaudiodev parser pipes smtpd sndhdr spwd sunau symbol telnetlib uu xdrlib"
+)
+STANDARD = (sys.stdlib_module_names | REMOVED | {"__main__"}) - {"distutils"}
+_COMPILED = (".so", ".pyd")
+
+
+@dataclass(frozen=True)
+class Outside:
+    """An import that no file of the project answers."""
+
+    file: str
+    item: Import
+
+
+@dataclass
+class Program:
+    """A script and the project's modules that it imports, directly or not."""
+
+    script: str
+    modules: dict[str, Module] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)  #: module file -> which import asks for it
+    roots: dict[str, str] = field(default_factory=dict)  #: directory that must be on the path -> the import
+    outside: list[Outside] = field(default_factory=list)
+    standard: dict[str, Outside] = field(default_factory=dict)  #: top-level names of the standard library
+    relative: Import | None = None  #: the script's own first relative import: it runs only inside its package
+    troubles: list[str] = field(default_factory=list)
+
+    @property
+    def main(self) -> Module:
+        """The script itself."""
+        return self.modules[self.script]
+
+
+def gather(project: Project, script: str) -> Program:
+    """Parse a script and follow its imports through the project; Rejected if the script cannot be parsed."""
+    program = Program(script, {script: parse(project, script)})
+    local = Local(project, script)
+    pending = [script]
+    while pending:
+        name = pending.pop()
+        for item in find_imports(program.modules[name].tree, local.needs_package):
+            pending += _follow(project, program, local, name, item)
+    return program
+
+
+def _follow(project: Project, program: Program, local: Local, name: str, item: Import) -> list[str]:
+    if item.level and name == program.script and program.relative is None and not item.optional:
+        program.relative = item
+    found = local.files(name, item)
+    if not found:
+        if not item.level and local.needs_package(item.top):
+            program.outside.append(Outside(name, item))
+        elif not item.level:
+            program.standard.setdefault(item.top, Outside(name, item))
+        return []
+    if (root := local.root(item)) and not item.level:
+        program.roots.setdefault(root, f"import {item.top}, line {item.line} of {name}")
+    new = []
+    for file in found:
+        program.files.setdefault(file, f"import {item.name or '.'}, line {item.line} of {name}")
+        if file not in program.modules and file.endswith(".py") and project.text(file) is not None:
+            try:
+                program.modules[file] = parse(project, file)
+                new.append(file)
+            except Rejected as error:
+                program.troubles.append(error.problems[0].message)
+    return new
+
+
+class Local:
+    """Answers imports from the files of the project, as Python would with the script's directory first."""
+
+    def __init__(self, project: Project, script: str) -> None:
+        self._project = project
+        self._home = posixpath.dirname(script)
+        self._roots = list(dict.fromkeys([self._home, "", "src"]))
+        self._compiled = [name for name in project.files if name.endswith(_COMPILED)]
+        self.needs_package = partial(_needs_package, self)
+
+    def has(self, top: str) -> bool:
+        """Say whether a top-level name is a module or package of the project."""
+        return any(self._exists(posixpath.join(root, top)) for root in self._roots)
+
+    def root(self, item: Import) -> str | None:
+        """Return the directory that has to be put on the path for this import; None if none has to."""
+        for root in self._roots:
+            if self._exists(posixpath.join(root, item.top)):
+                return None if root == self._home else root or "."
+        return None
+
+    def files(self, importer: str, item: Import) -> list[str]:
+        """List the files that an import loads: packages on the way, the module, members that are modules."""
+        if item.level:
+            above = importer
+            for _ in range(item.level):
+                above = posixpath.dirname(above)
+            return self._along(above, [part for part in item.name.split(".") if part], item.members)
+        if item.top in sys.builtin_module_names:
+            return []
+        for root in self._roots:
+            if item.top and self._exists(posixpath.join(root, item.top)):
+                return self._along(root, item.name.split("."), item.members)
+        return []
+
+    def _along(self, start: str, parts: list[str], members: Iterable[str]) -> list[str]:
+        found: dict[str, None] = dict.fromkeys(self._loads(start) if start else ())
+        here = start
+        for part in parts:
+            here = posixpath.join(here, part)
+            found.update(dict.fromkeys(self._loads(here)))
+        for member in members:
+            found.update(dict.fromkeys(self._loads(posixpath.join(here, member))))
+        return list(found)
+
+    def _exists(self, base: str) -> bool:
+        if self._loads(base):
+            return True
+        return base in self._project.directories and any(
+            name.endswith((".py", *_COMPILED)) for name in self._project.below(base)
+        )
+
+    def _loads(self, base: str) -> list[str]:
+        for name in (f"{base}/__init__.py", f"{base}.py"):
+            if name in self._project:
+                return [name]
+        return [n for n in self._compiled if n.startswith(f"{base}.") and "/" not in n[len(base) :]]
+
+
+def _needs_package(local: Local, top: str) -> bool:
+    return bool(top) and top not in STANDARD and not local.has(top)

@@ -1,0 +1,93 @@
+"""Text to syntax tree, with every way in which that fails put into words."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+import threading
+import warnings
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from cluster_interface.inspection.draft import shown
+from cluster_interface.inspection.project import LARGEST
+from cluster_interface.model.errors import Rejected
+
+if TYPE_CHECKING:
+    from cluster_interface.inspection.project import Project
+
+_WARNINGS = threading.Lock()  # the filters of `warnings` belong to the whole process
+_PYTHON_2 = re.compile(
+    r"Missing parentheses in call to '(?:print|exec)'|leading zeros in decimal|multiple exception types must be"
+)
+_PYTHON_2_LINE = re.compile(
+    r"\s*(?:print\s+[^=(\s]|print\s*>>|exec\s+[\"'\w]|raise\s+\w+\s*,|except\s+[\w.]+\s*,\s*\w+\s*:)|<>|`|\bur['\"]"
+)
+_RUNNING = f"Python {sys.version_info.major}.{sys.version_info.minor}"
+
+
+@dataclass(frozen=True, eq=False)
+class Module:
+    """One Python file of the project, parsed."""
+
+    name: str
+    text: str
+    tree: ast.Module
+
+    @cached_property
+    def nodes(self) -> list[ast.AST]:
+        """Every node, each before those inside it, in the order of the source."""
+        found: list[ast.AST] = []
+        pending: list[ast.AST] = [self.tree]
+        while pending:
+            node = pending.pop()
+            found.append(node)
+            pending.extend(reversed(list(ast.iter_child_nodes(node))))
+        return found
+
+    def line(self, node: ast.AST) -> str:
+        """Say where a node stands: `line 4`, with the file's name where it is not obvious."""
+        return f"line {getattr(node, 'lineno', 1)}"
+
+
+def parse(project: Project, name: str) -> Module:
+    """Parse a file of the project; raise Rejected naming file, line and what Python says of it."""
+    text = normalize(project.text(name) or "")
+    if len(text) > LARGEST:
+        raise Rejected.field("script", f"{shown(name)} has more than {LARGEST:,} characters: too long to be read")
+    try:
+        tree = _parse(text)
+    except SyntaxError as error:
+        raise Rejected.field("script", _syntax(name, text, error)) from None
+    except (RecursionError, MemoryError):
+        raise Rejected.field("script", f"{shown(name)} is nested too deeply to be read") from None
+    except ValueError as error:  # NUL bytes, lone surrogates
+        raise Rejected.field("script", f"{shown(name)} is not Python source text: {error}") from None
+    return Module(name, text, tree)
+
+
+def normalize(text: str) -> str:
+    """Give every line the same ending, as Python's own reader does."""
+    return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _parse(text: str) -> ast.Module:
+    with _WARNINGS, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # "invalid escape sequence" is the script's own business
+        return ast.parse(text)
+
+
+def _syntax(name: str, text: str, error: SyntaxError) -> str:
+    lines = text.split("\n")
+    number = error.lineno or 1
+    line = lines[number - 1] if 0 < number <= len(lines) else ""
+    if _PYTHON_2.search(error.msg or "") or isinstance(error, TabError) or _PYTHON_2_LINE.match(line):
+        return (
+            f"{shown(name)}, line {number}: {error.msg}. This is Python 2, which no longer runs; "
+            f"`2to3 -w {name}` or a newer version of the script makes it Python 3"
+            if not isinstance(error, TabError)
+            else f"{shown(name)}, line {number}: {error.msg} (Python 2 allowed that); use spaces only"
+        )
+    return f"{shown(name)}, line {number}: {error.msg} ({_RUNNING} says so): {shown(line.strip())}"

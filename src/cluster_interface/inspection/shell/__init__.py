@@ -1,0 +1,1 @@
+"""Reads sh and bash scripts word by word: what they call, read and write."""

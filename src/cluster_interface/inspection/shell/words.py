@@ -1,0 +1,223 @@
+"""A shell script as commands: words with plain variables filled in, redirections apart.
+
+This is no shell: what cannot be known without running (substitutions, arithmetic, most expansions) becomes a
+HOLE, a wildcard in file names. The grammar is the Shell Command Language of POSIX.1, chapter 2.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+HOLE = "\0"  #: stands where a part of a word is unknown
+
+_HEREDOC = re.compile(r"<<(-?)\s*(?:\\?([\w.]+)|'([^'\n]+)'|\"([^\"\n]+)\")")
+_ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)\+?=(.*)", re.DOTALL)
+_VARIABLE = re.compile(r"\$(?:\{(\w+)(?:(:?[-=])([^{}]*))?\}|(\w+)|\{[^{}]*\}|[@*#?$!-])")
+_REDIRECTION = re.compile(r"(\d*|&)(>>|>\||>&|<&|<>|>|<)(.*)", re.DOTALL)
+_BREAKS = ("&&", "||", ";;", ";", "|&", "|", "&", "(", ")")
+
+
+@dataclass(frozen=True)
+class Redirection:
+    """`> results.txt`: the operator and the file."""
+
+    operator: str
+    target: str
+
+
+@dataclass(frozen=True)
+class Command:
+    """One simple command."""
+
+    line: int
+    words: tuple[str, ...]
+    redirections: tuple[Redirection, ...] = ()
+    heredoc: str = ""  #: the text that stands below it
+
+
+def read_commands(text: str, arguments: Iterable[str] = ()) -> list[Command]:
+    """Split a script into its simple commands, in order; never raises."""
+    variables = {str(place): word for place, word in enumerate(arguments, 1)}
+    commands: list[Command] = []
+    for number, logical, heredoc in _logical_lines(text):
+        for raw in _split(logical):
+            commands += _command(number, raw, variables, heredoc)
+    return commands
+
+
+def expand(word: str, variables: Mapping[str, str]) -> str:
+    """Fill in the variables of a word; what is not known becomes a hole."""
+
+    def value(found: re.Match[str]) -> str:
+        name = found[1] or found[4]
+        if name in variables:
+            return variables[name]
+        return found[3] if found[2] else HOLE
+
+    return _VARIABLE.sub(value, word)
+
+
+def _logical_lines(text: str) -> Iterable[tuple[int, str, str]]:
+    """Yield line number, logical line and here-document: continuations and open quotes joined, comments dropped."""
+    lines = text.split("\n")
+    at = 0
+    while at < len(lines):
+        start, whole = at, lines[at]
+        at += 1
+        while at < len(lines) and at - start < 200 and _is_open(whole):
+            whole = whole[:-1] + " " + lines[at] if whole.endswith("\\") else f"{whole}\n{lines[at]}"
+            at += 1
+        body: list[str] = []
+        for tab, *names in _HEREDOC.findall(whole):
+            end = next(name for name in names if name)
+            while at < len(lines) and (lines[at].lstrip("\t") if tab else lines[at]) != end:
+                body.append(lines[at])
+                at += 1
+            at += 1
+        yield start + 1, _HEREDOC.sub(" ", whole), "\n".join(body)
+
+
+def _is_open(line: str) -> bool:
+    """Say whether a line goes on in the next one: a backslash at its end, or a quote that is not closed."""
+    return not _Cutter(line).closed
+
+
+def _split(line: str) -> list[list[str]]:
+    """Split a logical line at control operators into lists of raw words, quotes still in them."""
+    commands: list[list[str]] = [[]]
+    for piece in _Cutter(line).pieces:
+        if piece in _BREAKS or piece == "\n":
+            commands.append([])
+        else:
+            commands[-1].append(piece)
+    return [words for words in commands if words]
+
+
+class _Cutter:
+    """Cuts a line into raw words and operators; `closed` is False where it ends inside a quote."""
+
+    def __init__(self, line: str) -> None:
+        self._line, self._at = line, 0
+        self._word, self._quote, self._depth = "", "", 0
+        self.pieces: list[str] = []
+        self.closed = True
+        while self._at < len(line):
+            self._step(line[self._at])
+        self._end_word()
+        self.closed = self.closed and not self._quote and not self._depth
+
+    def _step(self, c: str) -> None:
+        if c == "\\" and self._quote != "'":
+            self.closed = self._at + 1 < len(self._line)
+            self._take(2)
+        elif self._quote:
+            self._quote = "" if c == self._quote else self._quote
+            self._take(1)
+        elif self._line.startswith(("$(", "${", "<(", ">("), self._at):
+            self._depth += 1
+            self._take(2)
+        elif self._depth:
+            self._depth += (c in "({") - (c in ")}")
+            self._open_quote(c)
+        else:
+            self._plain(c)
+
+    def _plain(self, c: str) -> None:
+        if c == "#" and not self._word:
+            end = self._line.find("\n", self._at)
+            self._at = end if end >= 0 else len(self._line)
+        elif c in " \t\n":
+            self._end_word()
+            self.pieces += ["\n"] if c == "\n" else []
+            self._at += 1
+        elif operator := self._operator():
+            self._end_word()
+            self.pieces.append(operator)
+            self._at += len(operator)
+        else:
+            self._open_quote(c)
+
+    def _open_quote(self, c: str) -> None:
+        self._quote = c if c in "'\"`" else ""
+        self._take(1)
+
+    def _take(self, length: int) -> None:
+        self._word += self._line[self._at : self._at + length]
+        self._at += length
+
+    def _end_word(self) -> None:
+        self.pieces += [self._word] if self._word else []
+        self._word = ""
+
+    def _operator(self) -> str:
+        """Return the control operator that stands here; `>&`, `&>` and `>|` belong to redirections."""
+        if self._word.endswith((">", "<")) or self._line.startswith("&>", self._at):
+            return ""
+        return next((operator for operator in _BREAKS if self._line.startswith(operator, self._at)), "")
+
+
+def _command(number: int, raw: list[str], variables: dict[str, str], heredoc: str) -> list[Command]:
+    words: list[str] = []
+    redirections: list[Redirection] = []
+    pending = list(reversed(raw))
+    while pending:
+        token = pending.pop()
+        found = (
+            None
+            if token.startswith(("'", '"', "<(", ">("))
+            else _REDIRECTION.fullmatch(_split_redirection(token, pending))
+        )
+        if found:
+            target = found[3] or (pending.pop() if pending else "")
+            redirections.append(Redirection(found[2], unquote(target, variables)))
+        elif not words and (assigned := _ASSIGNMENT.fullmatch(token)):
+            variables[assigned[1]] = unquote(assigned[2], variables)
+        else:
+            words.append(unquote(token, variables))
+    if not words and not redirections:
+        return []
+    return [Command(number, tuple(words), tuple(redirections), heredoc)]
+
+
+def _split_redirection(token: str, pending: list[str]) -> str:
+    """Return a redirection token; where a word stands before it (`cat<in`) put that word first."""
+    at = next((place for place, c in enumerate(token) if c in "<>"), -1)
+    head = token[:at] if at > 0 else ""
+    if not head or head.isdigit() or head == "&" or any(c in head for c in "'\"`$\\(="):
+        return token
+    pending.append(token[at:])
+    return head
+
+
+def unquote(word: str, variables: Mapping[str, str]) -> str:
+    """Take the quotes off a word and fill in what is known; substitutions become holes."""
+    parts: list[str] = []
+    for piece in re.findall(r"'[^']*'|\"(?:\\.|[^\"\\])*\"|\\.|`[^`]*`|[^'\"\\`]+|['\"\\`]", word, re.DOTALL):
+        if piece.startswith("'") and len(piece) > 1:
+            parts.append(piece[1:-1])
+        elif piece.startswith('"') and len(piece) > 1:
+            parts.append(_substituted(re.sub(r"\\([\"\\$`])", r"\1", piece[1:-1]), variables))
+        elif piece.startswith("\\"):
+            parts.append(piece[1:])
+        elif piece.startswith("`"):
+            parts.append(HOLE)
+        else:
+            parts.append(_substituted(piece, variables))
+    return "".join(parts)
+
+
+def _substituted(piece: str, variables: Mapping[str, str]) -> str:
+    while (at := piece.find("$(")) >= 0:
+        depth, end = 0, len(piece)
+        for place in range(at + 1, len(piece)):
+            depth += (piece[place] == "(") - (piece[place] == ")")
+            if not depth:
+                end = place + 1
+                break
+        piece = piece[:at] + HOLE + piece[end:]
+    return expand(piece, variables)
