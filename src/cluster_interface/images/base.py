@@ -103,10 +103,10 @@ def bootstrap(wanted: Recipe, target: Path, shelf: Shelf, settings: Images, home
     root = target / "rootfs"
     root.mkdir(mode=0o755)
     log = shelf.log(wanted.key)
-    environ = {**environment(settings, home), "SOURCE_DATE_EPOCH": str(EPOCH)}
+    environ = {**environment(settings, home), "SOURCE_DATE_EPOCH": str(EPOCH), "TMPDIR": _room(home)}
     size = 0
     broken: Rejected | None = None
-    with running(_argv(wanted, settings, home), environ=environ, log=log, timeout=settings.timeout) as (stream, ended):
+    with running(_argv(wanted, settings), environ=environ, log=log, timeout=settings.timeout) as (stream, ended):
         try:
             size = unpack(stream, root, Limits(), leave_out=_is_of_the_host)
         except Rejected as error:  # cut short: what mmdebstrap says is the reason
@@ -131,16 +131,18 @@ def bootstrap(wanted: Recipe, target: Path, shelf: Shelf, settings: Images, home
     )
 
 
-def _argv(wanted: Recipe, settings: Images, home: Path) -> list[str]:
+def _room(home: Path) -> str:
+    """Say where mmdebstrap may unpack: an ordinary user's is another uid by then, and cannot enter the store."""
+    return str(home) if os.geteuid() == 0 else os.environ.get("TMPDIR", "/var/tmp")  # noqa: S108 - it makes its own below
+
+
+def _argv(wanted: Recipe, settings: Images) -> list[str]:
     isolated = (
         ["unshare", "--mount", "--"] if os.geteuid() == 0 and shutil.which("unshare") else []
     )  # its mounts die with it
     options = [f"--dpkgopt=path-exclude={pattern}" for pattern in EXCLUDED]
     options += [f"--dpkgopt=path-include={pattern}" for pattern in KEPT]
-    if lines := list(_apt_options(settings)):
-        conf = home / "apt.conf"  # not on the command line: a proxy may have a password
-        conf.write_text("\n".join(lines) + "\n")
-        options.append(f"--aptopt={conf}")
+    options += [f"--aptopt={line}" for line in _apt_options(settings)]
     mirrors = [settings.mirror] if settings.mirror else sources.of_this_machine(wanted.suite)
     return [
         *isolated,
@@ -159,18 +161,16 @@ def _argv(wanted: Recipe, settings: Images, home: Path) -> list[str]:
 
 
 def _apt_options(settings: Images) -> Iterator[str]:
-    yield 'Acquire::Retries "2";'
-    yield 'Acquire::http::Timeout "30";'
-    if settings.proxy:
-        yield f'Acquire::http::Proxy "{_quotable(settings.proxy)}";'
-        yield f'Acquire::https::Proxy "{_quotable(settings.proxy)}";'
+    """Set apt up; the proxy is not here but in its environment, since it may have a password."""
+    yield "Acquire::Retries 2"
+    yield "Acquire::http::Timeout 30"
     if settings.ca_bundle:
-        yield f'Acquire::https::CAInfo "{_quotable(str(settings.ca_bundle))}";'
+        yield f'Acquire::https::CAInfo "{_quotable(str(settings.ca_bundle))}"'
 
 
 def _quotable(text: str) -> str:
     if '"' in text or "\n" in text or "\\" in text:
-        raise failures.image_failed(f"{failures.without_secrets(text)!r} in the settings has a quote or a line break")
+        raise failures.image_failed(f"images.ca_bundle: {text!r} has a quote or a line break in it")
     return text
 
 

@@ -51,7 +51,7 @@ def of_uv(text: str, python: str, store: object) -> ClusterError:
     text = without_secrets(text)
     if _DISK.search(text):
         return disk_full(store)
-    if trouble := _network(text, "the package index", "images.index_url"):
+    if trouble := _network(text, "the package index", "images.index_url", _last(text)):
         return trouble
     cause = _cause(text)
     for pattern, sentence in _UV:
@@ -82,8 +82,8 @@ _UV = tuple(
         (
             r"(?:of )?`?([\w.-]+?)`?(?:[=<>!~][^ ]*)? ha(?:s|ve) no usable wheels",
             (
-                "`{0}` is published only as source, or not for this platform; building it needs a compiler, "
-                "which is not done here: ask for another version or another package"
+                "`{0}`, as it was asked for, is published only as source or not for Python {python} on this platform; "
+                "building it needs a compiler, which is not done here: ask for another version or another package"
             ),
         ),
         (
@@ -107,6 +107,10 @@ _UV = tuple(
         (
             r"there (?:is|are) no versions? of ([\w.-]+?)(?:\[[^\]]*\])?([=<>!~][^ ]*) and you require",
             "there is no version of `{0}` that is {1}",
+        ),
+        (
+            r"there are no versions of ([\w.-]+) and you require",
+            "`{0}` has no version that may be used: is environment.python.exclude_newer too early?",
         ),
         (
             r"only ([\w.-]+?)([<>=!~][^ ]*) is available and you require ([\w.-]+?[<>=!~][^ ,]*)",
@@ -137,7 +141,7 @@ def of_bootstrap(text: str, suite: str, store: object) -> ClusterError:
     for pattern, sentence in _APT:
         if pattern.search(text):
             return image_failed(sentence.format(suite=suite) + f" ({_short(_last_errors(text))})")
-    if trouble := _network(text, "the Debian mirror", "images.mirror"):
+    if trouble := _network(text, "the Debian mirror", "images.mirror", _short(_last_errors(text))):
         return trouble
     return image_failed(f"the base could not be made from Debian {suite}: {_short(_last_errors(text))}")
 
@@ -179,16 +183,16 @@ def _missing_packages(text: str) -> list[str]:
     return sorted({next(filter(None, found)) for found in _MISSING.findall(text)})
 
 
-def _network(text: str, who: str, setting: str) -> ClusterError | None:
+def _network(text: str, who: str, setting: str, said: str) -> ClusterError | None:
     if _CERTIFICATE.search(text):
-        return Transient(f"{who}'s certificate is not trusted here: set images.ca_bundle to the site's ({_last(text)})")
+        return Transient(f"{who}'s certificate is not trusted here: set images.ca_bundle to the site's ({said})")
     if found := _REFUSED.search(text):
         code = next(filter(None, found.groups()))
         return image_failed(f"{who} refuses this machine (HTTP {code}); correct {setting} or images.proxy")
     if not _UNREACHABLE.search(text):
         return None
     through = " through the proxy" if re.search(r"tunnel|proxy", text, re.IGNORECASE) else ""
-    return Transient(f"{who} cannot be reached{through} ({_last(text)}); it is tried again")
+    return Transient(f"{who} cannot be reached{through} ({said}); it is tried again")
 
 
 def _cause(text: str) -> str:
@@ -201,7 +205,11 @@ def _cause(text: str) -> str:
 
 def _last_errors(text: str) -> str:
     errors = [line.strip() for line in text.splitlines() if line.startswith(("E:", "Err:", "dpkg: error"))]
-    telling = [line for line in errors if not line.startswith(("E: run_chroot", "E: apt-get", "E: mmdebstrap"))]
+    telling = [
+        line
+        for line in errors
+        if not line.startswith(("E: run_chroot", "E: apt-get", "E: mmdebstrap", "E: setup failed"))
+    ]
     return "; ".join((telling or errors or text.strip().splitlines() or ["no reason given"])[:3])
 
 

@@ -45,7 +45,7 @@ def request_key(*, base: str, python: str, requirements: Sequence[str], newest: 
     """Name a question to the resolver, so that its answer is found again."""
     return digest(
         {
-            "recipe": LOCK_RECIPE,
+            "recipe": [LOCK_RECIPE, LAYER_RECIPE],  # a lock names the image it makes
             "base": base,
             "python": python,
             "requirements": list(requirements),

@@ -186,7 +186,10 @@ class Store:
 
     def _kept(self, request: Request) -> Lock | None:
         kept = self._shelf.read(self._shelf.note("locks", request.key))
-        return Lock.model_validate(kept) if kept is not None else None
+        try:
+            return Lock.model_validate(kept) if kept is not None else None
+        except ValueError:  # another version of this program wrote it
+            return None
 
     def _bare(self, request: Request) -> Lock:
         return self._lock(request, "")

@@ -131,6 +131,7 @@ def opened(archive: Path) -> Iterator[IO[bytes]]:
 def _zstd(raw: IO[bytes]) -> Iterator[IO[bytes]]:
     if shutil.which("zstd") is None:
         raise Rejected.field("archive", "is compressed with zstd, which is not installed here; use gzip or xz")
+    os.lseek(raw.fileno(), 0, os.SEEK_SET)  # the object's own seek only moves in its buffer
     argv = ["zstd", "--decompress", "--stdout", "--quiet"]
     with subprocess.Popen(argv, stdin=raw, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
         assert process.stdout is not None  # noqa: S101 - stdout=PIPE
