@@ -116,7 +116,11 @@ class Job:
 
     def logs(self, stream: Stream = "out", task: int = 0) -> str:
         """Return what a task has printed so far."""
-        return b"".join(self._chunks(stream, task, wait=0)).decode(errors="replace")
+        return b"".join(self.printed(stream, task)).decode(errors="replace")
+
+    def printed(self, stream: Stream = "out", task: int = 0) -> Iterator[bytes]:
+        """Yield what a task has printed so far, byte for byte."""
+        return self._chunks(stream, task, wait=0)
 
     def follow(self, stream: Stream = "out", task: int = 0) -> Iterator[bytes]:
         """Yield what a task prints, as it comes, until the task has ended."""
@@ -145,7 +149,6 @@ class Job:
     @cached_property
     def outputs(self) -> Sequence[Output]:
         """What it left behind, listed when first asked for."""
-        found = self._get("/outputs").json()["outputs"]
         return [
             Output(
                 self._transport,
@@ -156,17 +159,30 @@ class Job:
                 task=item["task"],
                 partial=item["partial"],
             )
-            for item in found
+            for item in self.output_list()["outputs"]
         ]
 
-    def fetch(self, directory: str | Path = ".", progress: Progress | None = None) -> list[Fetched]:
-        """Write the outputs into a directory; an input of the same name is kept, and the output put beside it.
+    def output_list(self) -> dict[str, Any]:
+        """Return the list of outputs as the API's JSON."""
+        found: dict[str, Any] = self._get("/outputs").json()
+        return found
+
+    def fetch(
+        self,
+        directory: str | Path = ".",
+        outputs: Sequence[Output] | None = None,
+        progress: Progress | None = None,
+    ) -> list[Fetched]:
+        """Write outputs (all, unless some are given) into a directory.
+
+        An input of the same name is kept, and the output put beside it.
 
         Never writes outside the directory or through a link. Raises Rejected naming those that cannot be written.
         """
         if "spec" not in self.data:
             self.refresh()
-        return fetch(self.outputs, Path(directory), frozenset(self.data["spec"]["files"]), progress)
+        wanted = self.outputs if outputs is None else outputs
+        return fetch(wanted, Path(directory), frozenset(self.data["spec"]["files"]), progress)
 
     def cancel(self) -> Job:
         """Ask for it to be canceled; Conflict if it has ended already."""

@@ -1,0 +1,100 @@
+"""A draft for people: what would run, where, and what each guess rests on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from cluster_interface.cli.talk import print_json, say
+from cluster_interface.cli.terminal import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from cluster_interface.client import Draft
+
+MOST_LINES = 12  #: of one kind; the rest is counted
+
+
+def show_draft(draft: Draft) -> None:
+    """Print a draft to stderr: a screenful at most for a common script."""
+    document, proposal = draft.document, (draft.inspected or {}).get("proposal", {})
+    guesses = [guess for guess in proposal.get("guesses", ()) if guess not in draft.asks]
+    _row("command", [document.get("command", "(to be inferred)")])
+    _row("environment", _environment(document.get("environment"), guesses))
+    _row("files", _files(document.get("files", {}), guesses))
+    _row("outputs", document.get("outputs") or [f"{_found(guesses, 'outputs')}every file that is new or changed"])
+    _row("resources", [_resources(draft)])
+    if draft.inspected:
+        _row("bounds", [_bounds(draft.inspected["bounds"])])
+    for guess in draft.asks:
+        say(f"  not sure     {plain(guess['value'])}: {plain(guess['rests_on'])}", colour="yellow")
+        say(f"               not installed unless you say: --with {plain(guess['value'])}", colour="yellow")
+    for warning in proposal.get("warnings", ()):
+        say(f"  warning      {plain(warning)}", colour="yellow")
+
+
+def print_spec(draft: Draft, *, json_: bool) -> None:
+    """Print the draft's spec to stdout: as YAML, or with the server's inspection as JSON."""
+    if json_:
+        print_json({"spec": draft.document, "inspection": draft.inspected})
+        return
+    import click  # noqa: PLC0415 - beside yaml, which only this needs
+    import yaml  # noqa: PLC0415 - 30 ms, only to describe
+
+    click.echo(yaml.safe_dump(_without_empty(draft.document), sort_keys=False, allow_unicode=False), nl=False)
+
+
+def _row(title: str, lines: Iterable[str]) -> None:
+    lines = [plain(line) for line in lines]
+    for number, line in enumerate(lines[:MOST_LINES]):
+        say(f"  {title if number == 0 else '':<12} {line}")
+    if len(lines) > MOST_LINES:
+        say(f"  {'':<12} … and {len(lines) - MOST_LINES} more", dim=True)
+
+
+def _environment(environment: Any, guesses: list[dict[str, Any]]) -> list[str]:
+    if not isinstance(environment, dict):
+        return ["as the spec says"]
+    python = environment.get("python") or {}
+    lines = []
+    if python:
+        lines.append(f"Python {python.get('version') or '(of the base image)'}")
+    if python.get("requirements"):
+        lines.append(python["requirements"])
+    rests = {guess["value"]: guess["rests_on"] for guess in guesses if guess["field"].startswith("environment")}
+    packages = (*(python.get("packages") or ()), *(environment.get("system") or ()))
+    lines += [f"{package}  ({rests.get(package, 'named by you')})" for package in packages]
+    return lines or ["the base image alone"]
+
+
+def _files(files: dict[str, Any], guesses: list[dict[str, Any]]) -> list[str]:
+    rests = {guess["value"]: guess["rests_on"] for guess in guesses if guess["field"] == "files"}
+    return [f"{name}  ({rests[name]})" if name in rests else name for name in files] or ["none"]
+
+
+def _found(guesses: list[dict[str, Any]], field: str) -> str:
+    values = [guess["value"] for guess in guesses if guess["field"] == field]
+    return f"{', '.join(values[:4])}{', …' if len(values) > 4 else ''}; and " if values else ""
+
+
+def _resources(draft: Draft) -> str:
+    asked = draft.document.get("resources") or {}
+    parts = [f"{name} {value}" for name, value in asked.items() if value]
+    if draft.inspected:
+        parts += [f"{name} {draft.inspected[name]}" for name in ("queue", "runtime") if name not in asked]
+    network = "with network" if draft.document.get("network") else "no network"
+    return ", ".join([*parts, network])
+
+
+def _bounds(bounds: dict[str, str]) -> str:
+    kinds: dict[str, list[str]] = {}
+    for name, kept in bounds.items():
+        kinds.setdefault(kept, []).append(name)
+    return "; ".join(f"{kept}: {', '.join(names)}" for kept, names in kinds.items()) or "none known"
+
+
+def _without_empty(value: Any) -> Any:
+    if isinstance(value, dict):
+        found = {name: _without_empty(inner) for name, inner in value.items()}
+        return {name: inner for name, inner in found.items() if inner not in (None, [], ())}
+    return [_without_empty(inner) for inner in value] if isinstance(value, list | tuple) else value

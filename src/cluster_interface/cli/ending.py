@@ -1,0 +1,76 @@
+"""What is said and done when a job has ended."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cluster_interface.cli.bars import Bars
+from cluster_interface.cli.failing import DONE, FAILED, REFUSED
+from cluster_interface.cli.talk import say
+from cluster_interface.cli.terminal import harmless, plain
+from cluster_interface.client.outputs import Fate
+from cluster_interface.model.amounts import show_bytes
+from cluster_interface.model.errors import ClusterError
+from cluster_interface.model.state import JobState
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from cluster_interface.client import Job, Output
+
+LAST_LINES = 8  #: of a failed program's stderr
+MOST_LISTED = 20  #: outputs
+
+_FATES = {
+    Fate.NEW: "",
+    Fate.SAME: "  (unchanged)",
+    Fate.REPLACED: "  (replaced an older file)",
+    Fate.BESIDE: "  (beside your input of that name, which is kept)",
+}
+
+
+def status_of_job(job: Job) -> int:
+    """Return the exit status that a job's end stands for."""
+    if job.state is JobState.COMPLETED:
+        return DONE
+    return REFUSED if job.state is JobState.REJECTED else FAILED
+
+
+def say_failure(job: Job) -> None:
+    """Say how a job failed: code, sentence, and the last lines of its stderr."""
+    code = f" ({job.code})" if job.code else ""
+    said = plain(job.reason) or "for no known reason"
+    say(f"clif: job {job.id} {job.state}{code}: {said}", colour="yellow" if job.state is JobState.CANCELED else "red")
+    if job.state is not JobState.FAILED or not job.data["attempts"]:
+        return
+    try:
+        lines = harmless(job.tail("err", _failed_task(job))).splitlines()
+    except ClusterError:
+        return  # the sentence above is what counts
+    if lines:
+        say("  its stderr ended with", dim=True)
+        for line in lines[-LAST_LINES:]:
+            say(f"  | {line}")
+
+
+def _failed_task(job: Job) -> int:
+    return next((int(task["index"]) for task in job.data["tasks"] if task["state"] == "failed"), 0)
+
+
+def fetch_outputs(job: Job, directory: Path, outputs: Sequence[Output] | None = None) -> None:
+    """Fetch outputs of a job (all, unless some are given) and list them on stderr."""
+    outputs = job.outputs if outputs is None else outputs
+    if not outputs:
+        say("  outputs      none")
+        return
+    with Bars() as bars:
+        fetched = job.fetch(directory, outputs, bars.file)
+    for number, one in enumerate(fetched[:MOST_LISTED]):
+        partial = "  (partial)" if one.output.partial else ""
+        name = plain(str(one.path))
+        say(
+            f"  {'outputs' if number == 0 else '':<12} {name}  {show_bytes(one.output.size)}{_FATES[one.fate]}{partial}"
+        )
+    if len(fetched) > MOST_LISTED:
+        say(f"  {'':<12} … and {len(fetched) - MOST_LISTED} more in {plain(str(directory))}")

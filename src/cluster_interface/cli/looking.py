@@ -1,0 +1,116 @@
+"""`clif list`, `clif status` and `clif events`."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cluster_interface.cli.ending import say_failure
+from cluster_interface.cli.flags import as_json
+from cluster_interface.cli.talk import ago, print_json, print_table
+from cluster_interface.cli.terminal import plain
+from cluster_interface.cli.words import COLOURS, STAGES, show_ask, show_use
+from cluster_interface.client import connect
+from cluster_interface.model.state import FINAL, JobState
+
+if TYPE_CHECKING:
+    from cluster_interface.client import Job
+
+
+@click.command("list")
+@click.option("--state", type=click.Choice([state.value for state in JobState]), help="Only those in this state.")
+@click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="Most to list.")
+@as_json
+def list_command(*, state: str | None, limit: int, json_: bool) -> None:
+    """List the jobs, newest first."""
+    with connect() as cluster:
+        if json_:
+            print_json(cluster.job_page(state=state, limit=limit))
+            return
+        jobs = list(itertools.islice(cluster.jobs(state), limit))
+    if not jobs and sys.stdout.isatty():
+        click.echo("no jobs yet: clif run SCRIPT")
+    rows = [[job.id, job.state.value, job.name, ago(job.data["created"]), job.reason] for job in jobs]
+    if rows:
+        print_table(["job", "state", "name", "submitted", ""], rows, [COLOURS.get(job.state) for job in jobs])
+
+
+@click.command("status")
+@click.argument("job", default="last")
+@as_json
+def status_command(job: str, *, json_: bool) -> None:
+    """Show JOB: where it is, what it asked for and what it used. Without JOB, the newest."""
+    with connect() as cluster:
+        found = cluster.job(job)
+        if json_:
+            print_json(found.data)
+            return
+        _show(found)
+        if found.state is JobState.FAILED:
+            say_failure(found)
+
+
+def _show(job: Job) -> None:
+    data, plan = job.data, job.data["plan"]
+    state = click.style(STAGES[job.state], fg=COLOURS.get(job.state))
+    _line("job", f"{job.id}  {plain(job.name)}")
+    _line("state", f"{state}{f': {plain(job.reason)}' if job.reason and job.state is not JobState.FAILED else ''}")
+    _line("submitted", f"{_clock(data['created'])}, {ago(data['created'])}")
+    if data["ended"]:
+        _line("ended", f"{_clock(data['ended'])}, {ago(data['ended'])}")
+    if data["rerun_of"]:
+        _line("again", f"the same as {plain(data['rerun_of'])}")
+    _line("command", plain((plan or data["spec"])["command"] or "to be inferred"))
+    if plan:
+        _line("asked", plain(show_ask(plan["ask"])))
+        _line("image", plain(plan["lock"]["image"]))
+    for task in data["tasks"]:
+        _line("used" if len(data["tasks"]) == 1 else f"task {task['index']}", _task(task))
+    for progress in data["progress"]:
+        _line(plain(progress["stage"]), plain(progress["note"]))
+    if data["cancel_requested"] and job.state not in FINAL:
+        _line("", "is being canceled")
+
+
+def _task(task: dict[str, Any]) -> str:
+    ended = f"exit code {task['exit_code']}" if task["exit_code"] is not None else task["state"]
+    return plain(", ".join(filter(None, (ended, show_use(task), task["reason"]))))
+
+
+def _line(title: str, text: str) -> None:
+    if text:
+        click.echo(f"{click.style(f'{title:<10}', dim=True)} {text}")
+
+
+def _clock(at: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))
+
+
+@click.command("events")
+@click.argument("job", default="last")
+@click.option("-f", "--follow", is_flag=True, help="Go on until the job has ended.")
+@as_json
+def events_command(job: str, *, follow: bool, json_: bool) -> None:
+    """Show what happened to JOB, when, and who did it. Without JOB, the newest."""
+    with connect() as cluster:
+        found = cluster.job(job)
+        if json_ and not follow:
+            print_json({"events": found.poll_events()})
+            return
+        after, final = 0, False
+        while not final:
+            events = found.poll_events(after, 25.0 if follow else 0)
+            for event in events:
+                print_json(event) if json_ else _show_event(event)
+            after = events[-1]["id"] if events else after
+            final = not follow or any(event["new"] in FINAL for event in events)
+
+
+def _show_event(event: dict[str, Any]) -> None:
+    state = JobState(event["new"])
+    words = click.style(f"{state.value:<18}", fg=COLOURS.get(state))
+    click.echo(f"{_clock(event['at'])}  {words} {plain(event['why'])}  ({plain(event['who'])})")

@@ -1,0 +1,67 @@
+"""`clif run`: describe, submit, follow, fetch the outputs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cluster_interface.cli.bars import Bars
+from cluster_interface.cli.drafts import print_spec, show_draft
+from cluster_interface.cli.ending import fetch_outputs, say_failure, status_of_job
+from cluster_interface.cli.failing import INTERRUPTED
+from cluster_interface.cli.flags import ScriptCommand, as_json, describe, job_flags
+from cluster_interface.cli.following import Left, follow
+from cluster_interface.cli.talk import print_json, say
+from cluster_interface.cli.words import show_use
+from cluster_interface.client import connect
+from cluster_interface.model.state import JobState
+
+if TYPE_CHECKING:
+    from cluster_interface.client import Job
+
+
+@click.command("run", cls=ScriptCommand)
+@job_flags
+@click.option("--to", "directory", type=click.Path(path_type=Path), default=".", help="Where the outputs go.")
+@click.option("--dry-run", is_flag=True, help="Only show what would be run.")
+@as_json
+def run_command(script: str, *, directory: Path, dry_run: bool, json_: bool, **wishes: Any) -> None:
+    """Run SCRIPT on the cluster, show what it prints, and bring its outputs to this directory.
+
+    SCRIPT is a script, a directory with one, or a job spec (YAML or JSON). What it prints goes to stdout and
+    stderr as it comes; all else goes to stderr. Ctrl-C cancels the job.
+
+    \b
+      clif run count.py -- --top 10
+      clif run train.py --cpus 4 --memory 8GiB --input data/
+    """  # noqa: D301 - \b is click's mark for a paragraph that keeps its lines
+    with connect() as cluster:
+        draft = describe(cluster, script, wishes)
+        show_draft(draft)
+        if dry_run:
+            print_spec(draft, json_=json_)
+            return
+        with Bars() as bars:
+            job = cluster.submit(draft, progress=bars.file)
+        say(f"  job          {job.id}")
+        click.get_current_context().exit(_to_the_end(job, directory, json_=json_))
+
+
+def _to_the_end(job: Job, directory: Path, *, json_: bool) -> int:
+    try:
+        follow(job, output_to_stderr=json_)
+    except Left:
+        say(f"left job {job.id}; it is looked after without you: clif status {job.id}")
+        return INTERRUPTED
+    if job.state is JobState.COMPLETED:
+        if used := show_use(job.data["tasks"][0]):
+            say(f"           {used}", dim=True)
+    else:
+        say_failure(job)
+    if job.state in (JobState.COMPLETED, JobState.FAILED):
+        fetch_outputs(job, directory)
+    if json_:
+        print_json(job.data)
+    return status_of_job(job)

@@ -1,0 +1,107 @@
+"""`clif queues`, `clif ui` and `clif doctor`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cluster_interface.cli.failing import DONE, FAILED, UNREACHABLE
+from cluster_interface.cli.flags import as_json
+from cluster_interface.cli.talk import print_json, print_table, say
+from cluster_interface.cli.terminal import plain
+from cluster_interface.client import connect
+from cluster_interface.model.amounts import show_bytes, show_time
+from cluster_interface.model.errors import Transient
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+@click.command("queues")
+@as_json
+def queues_command(*, json_: bool) -> None:
+    """List the queues and the most that a job may ask of each."""
+    with connect() as cluster:
+        queues = cluster.queues()
+    if json_:
+        print_json({"queues": [queue.model_dump(mode="json") for queue in queues]})
+        return
+    rows = [
+        [
+            queue.name,
+            str(queue.cpus),
+            show_bytes(queue.memory),
+            show_time(queue.time) if queue.time else "no limit",
+            str(queue.gpus),
+            ", ".join(queue.runtimes) or "none works: clif doctor",
+        ]
+        for queue in queues
+    ]
+    print_table(["queue", "cores", "memory", "time", "GPUs", "runtimes"], rows)
+
+
+@click.command("ui")
+@click.option("--print", "print_", is_flag=True, help="Print the link instead of opening it.")
+@as_json
+def ui_command(*, print_: bool, json_: bool) -> None:
+    """Open the pages in the browser, with a link that works once, within a minute."""
+    with connect() as cluster:
+        url = cluster.page_link()
+    if json_:
+        print_json({"url": url})
+    elif print_ or not _open(url):
+        click.echo(url)
+
+
+def _open(url: str) -> bool:
+    if sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        return False  # a text browser would take this terminal over
+    import webbrowser  # noqa: PLC0415 - only where there is a screen
+
+    return webbrowser.open(url)
+
+
+@click.command("doctor")
+@as_json
+def doctor_command(*, json_: bool) -> None:
+    """Examine the server and its settings; say what is wrong and what to do about it."""
+    with connect() as cluster:
+        try:
+            report = cluster.doctor()
+        except Transient as error:
+            _local_settings(error)
+            click.get_current_context().exit(UNREACHABLE)
+    if json_:
+        print_json(report.model_dump(mode="json"))
+    else:
+        for finding in report.findings:
+            mark, colour = ("✓", "green") if finding.good else ("✗", "red")
+            click.echo(f"{click.style(mark, fg=colour)} {plain(finding.about)}: {plain(finding.says)}")
+            if finding.advice and not finding.good:
+                click.echo(f"  → {plain(finding.advice)}")
+        click.echo()
+        _settings((setting.name, setting.value, setting.origin) for setting in report.settings)
+    click.get_current_context().exit(DONE if all(finding.good for finding in report.findings) else FAILED)
+
+
+def _local_settings(error: Transient) -> None:
+    """Show what is known without a server: why there is none, and what it would be started with."""
+    say(f"✗ server: {plain(str(error))}", colour="red")
+    from cluster_interface.settings import load  # noqa: PLC0415 - 200 ms, only where the server is silent
+
+    settings, origins = load()
+    values = settings.model_dump(mode="json")
+    _settings((name, _value(values, name), origin) for name, origin in sorted(origins.items()))
+
+
+def _value(values: Any, dotted: str) -> str:
+    for part in dotted.split("."):
+        values = values[part]
+    return "" if values is None else str(values)
+
+
+def _settings(rows: Iterable[tuple[str, str, str]]) -> None:
+    print_table(["setting", "value", "from"], [list(row) for row in rows])

@@ -1,0 +1,54 @@
+"""States and amounts in words and colours."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cluster_interface.model.amounts import show_bytes, show_time
+from cluster_interface.model.state import JobState
+
+#: what a person reads when a job gets there
+STAGES = {
+    JobState.SUBMITTED: "submitted",
+    JobState.AWAITING_APPROVAL: "waiting for approval",
+    JobState.PREPARING: "preparing image and inputs",
+    JobState.QUEUED: "queued",
+    JobState.RUNNING: "running",
+    JobState.STAGING_OUT: "collecting outputs",
+    JobState.COMPLETED: "completed",
+    JobState.FAILED: "failed",
+    JobState.CANCELED: "canceled",
+    JobState.REJECTED: "rejected",
+}
+
+COLOURS: dict[JobState, str] = {
+    JobState.RUNNING: "cyan",
+    JobState.COMPLETED: "green",
+    JobState.FAILED: "red",
+    JobState.REJECTED: "red",
+    JobState.CANCELED: "yellow",
+}
+
+
+def show_use(task: dict[str, Any]) -> str:
+    """Say what a task used, as far as it was measured; empty if nothing was."""
+    parts = []
+    if task["started"] and task["ended"]:
+        parts.append(f"ran {show_time(round(task['ended'] - task['started'], 1))}")
+    if task["cpu_seconds"] is not None:
+        parts.append(f"{show_time(round(task['cpu_seconds'], 2))} of processor time")
+    if task["peak_memory"] is not None:
+        parts.append(f"{show_bytes(task['peak_memory'])} of memory at most")
+    return ", ".join(parts)
+
+
+def show_ask(ask: dict[str, Any]) -> str:
+    """Say what a job asks for, from a plan's `ask`."""
+    parts = [
+        f"{ask['cpus']} {'core' if ask['cpus'] == 1 else 'cores'}",
+        show_bytes(ask["memory"]),
+        f"up to {show_time(ask['time'])}",
+    ]
+    if ask["gpus"]:
+        parts.append(f"{ask['gpus']} GPUs")
+    return f"{', '.join(parts)} in queue {ask['queue']} by {ask['runtime']}"
