@@ -48,7 +48,7 @@ _WRITES: dict[str, int] = {
     **dict.fromkeys(
         words(
             "to_csv to_excel to_parquet to_json to_hdf to_pickle to_feather to_html to_latex to_netcdf to_stata to_xml "
-            "to_file to_orc to_markdown to_zarr savefig imsave imwrite mimsave mimwrite save_pretrained write_csv "
+            "to_orc to_markdown to_zarr savefig imsave imwrite mimsave mimwrite save_pretrained write_csv "
             "write_parquet write_ipc write_ndjson write_json write_excel sink_csv sink_parquet write_html write_image "
             "savetxt savez savez_compressed savemat tofile ExcelWriter FileHandler RotatingFileHandler FileWriter save "
             "VideoWriter render write_h5ad write_loom save_npz save_model save_weights dump_svmlight_file "
@@ -69,15 +69,15 @@ _WRITES: dict[str, int] = {
 _READS: dict[str, int] = {
     **dict.fromkeys(
         words(
-            "read_csv read_table read_excel read_json read_parquet read_feather read_pickle read_hdf read_html read_sas "
-            "read_spss read_stata read_fwf read_xml read_orc read_file read_h5ad read_10x_mtx read_10x_h5 read_text_file "
+            "read_csv read_table read_excel read_json read_parquet read_feather read_pickle read_hdf read_html "
+            "read_sas read_spss read_stata read_fwf read_xml read_orc read_file read_h5ad read_10x_h5 "
             "scan_csv scan_parquet read_ipc loadtxt genfromtxt fromfile loadmat imread imread_collection load_npz "
             "load_model load_workbook open_dataset open_mfdataset open_dataarray open_zarr ExcelFile PdfReader "
-            "load_wb np.load numpy.load joblib.load torch.load Image.open fits.open rasterio.open SeqIO.parse SeqIO.read "
-            "SeqIO.index AlignIO.read AlignIO.parse Phylo.read NcbiIO ET.parse etree.parse ElementTree.parse minidom.parse "
+            "np.load numpy.load joblib.load torch.load Image.open fits.open rasterio.open SeqIO.parse "
+            "SeqIO.read SeqIO.index AlignIO.read AlignIO.parse Phylo.read ET.parse etree.parse minidom.parse "
             "AlignmentFile VariantFile FastaFile Fasta wavfile.read sf.read librosa.load nib.load VideoCapture "
             "read_edgelist read_gml read_graphml read_gexf read_adjlist load_dotenv MolFromMolFile SDMolSupplier "
-            "Universe md.load read_mtx read_loom geopandas.read_file"
+            "Universe md.load read_mtx read_loom"
         ),
         0,
     ),

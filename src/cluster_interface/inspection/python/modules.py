@@ -22,7 +22,7 @@ REMOVED = words(  # in the standard library of some Python 3 that still runs: no
     "asynchat asyncore audioop binhex cgi cgitb chunk crypt formatter imghdr imp lib2to3 macpath mailcap msilib nis "
     "nntplib ossaudiodev parser pipes smtpd sndhdr spwd sunau symbol telnetlib uu xdrlib"
 )
-STANDARD = (sys.stdlib_module_names | REMOVED | {"__main__"}) - {"distutils"}
+STANDARD = (sys.stdlib_module_names | REMOVED | {"__main__", "test"}) - {"distutils"}
 _COMPILED = (".so", ".pyd")
 
 

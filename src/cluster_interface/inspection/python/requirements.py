@@ -25,7 +25,9 @@ MOST_INCLUDED = 30  #: files that one requirements file brings in
 _COMMENT = re.compile(r"(^|\s+)#.*$")
 _INCLUDE = re.compile(r"(?:-r|--requirement)(?:\s*=\s*|\s*)(\S+)")
 _HASHES = re.compile(r"(?:\s+--hash[= ]\s*\S+)+\s*$")
-_NOT_FOR_RUNNING = re.compile(r"dev|test|doc|lint|build|ci|style|type|optional|extra")
+_NOT_FOR_RUNNING = re.compile(
+    r"[-_.](?:dev|development|tests?|testing|docs?|lint|build|ci|style|typing|optional|extras?)[-_.]"
+)
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,8 @@ def find_requirements(project: Project, script: str) -> str | None:
             if posixpath.dirname(name) == home and re.fullmatch(r"requirements.*\.txt", posixpath.basename(name))
         ]
         runtime = [name for name in others if not _NOT_FOR_RUNNING.search(posixpath.basename(name))]
-        for name in (*names, *(runtime if len(runtime) == 1 else ())):
+        candidates = [*names, *runtime] if len(runtime) == 1 else names
+        for name in candidates:
             if name in project:
                 return name
     return None

@@ -199,15 +199,13 @@ def _join(values: Values, node: ast.Call, depth: int) -> str | None:
 
 def _method(values: Values, node: ast.Call, func: ast.Attribute, depth: int) -> str | None:
     base = values.text(func.value, depth)
-    if base is None:
-        return None
-    if func.attr in _SAME:
+    if base is None or func.attr in _SAME:
         return base
     parts = [values.part(item, depth) for item in node.args]
     match func.attr, parts:
         case "format", _:
             return _BRACES.sub(HOLE, base)
-        case "joinpath", [_, *_]:
+        case "joinpath", _:
             return posixpath.join(base, *parts)
         case "with_name", [name]:
             return posixpath.join(posixpath.dirname(base), name)

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 HOLE = "\0"  #: stands where a part of a word is unknown
 
+MOST_JOINED = 200  #: lines that make one logical line
+LONGEST = 20_000  #: characters of a logical line that is still carried on
+
 _HEREDOC = re.compile(r"<<(-?)\s*(?:\\?([\w.]+)|'([^'\n]+)'|\"([^\"\n]+)\")")
 _ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)\+?=(.*)", re.DOTALL)
 _VARIABLE = re.compile(r"\$(?:\{(\w+)(?:(:?[-=])([^{}]*))?\}|(\w+)|\{[^{}]*\}|[@*#?$!-])")
@@ -69,7 +72,7 @@ def _logical_lines(text: str) -> Iterable[tuple[int, str, str]]:
     while at < len(lines):
         start, whole = at, lines[at]
         at += 1
-        while at < len(lines) and at - start < 200 and _is_open(whole):
+        while at < len(lines) and at - start < MOST_JOINED and len(whole) < LONGEST and _is_open(whole):
             whole = whole[:-1] + " " + lines[at] if whole.endswith("\\") else f"{whole}\n{lines[at]}"
             at += 1
         body: list[str] = []
@@ -103,7 +106,8 @@ class _Cutter:
 
     def __init__(self, line: str) -> None:
         self._line, self._at = line, 0
-        self._word, self._quote, self._depth = "", "", 0
+        self._word: list[str] = []  # its characters
+        self._quote, self._depth = "", 0
         self.pieces: list[str] = []
         self.closed = True
         while self._at < len(line):
@@ -147,16 +151,16 @@ class _Cutter:
         self._take(1)
 
     def _take(self, length: int) -> None:
-        self._word += self._line[self._at : self._at + length]
+        self._word.append(self._line[self._at : self._at + length])
         self._at += length
 
     def _end_word(self) -> None:
-        self.pieces += [self._word] if self._word else []
-        self._word = ""
+        self.pieces += ["".join(self._word)] if self._word else []
+        self._word = []
 
     def _operator(self) -> str:
         """Return the control operator that stands here; `>&`, `&>` and `>|` belong to redirections."""
-        if self._word.endswith((">", "<")) or self._line.startswith("&>", self._at):
+        if self._word[-1:] in ([">"], ["<"]) or self._line.startswith("&>", self._at):
             return ""
         return next((operator for operator in _BREAKS if self._line.startswith(operator, self._at)), "")
 
