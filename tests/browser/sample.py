@@ -57,15 +57,13 @@ def picture() -> bytes:
 
     raw = b"".join(b"\0" + bytes(row) for row in rows)
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return (
-        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(raw, 9)) + chunk(b"IEND", b"")
-    )
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(raw, 9)) + chunk(b"IEND", b"")
 
 
 FILES = {
     "results/fit.png": picture(),
-    "results/parameters.csv": b'parameter,value,"standard, error"\namplitude,0.982,0.011\ndecay,241.3,2.7\n=HYPERLINK("x"),1,2\n',
-    "results/summary.txt": "Ångström fit: converged after 41 rounds\nχ² / ν = 1.07\n".encode(),
+    "results/parameters.csv": b'parameter,value,"standard, error"\namplitude,0.982,0.011\n=HYPERLINK("x"),1,2\n',
+    "results/summary.txt": "Ångström fit: converged after 41 rounds\nχ² = 1.07\n".encode(),
     "results/figure.svg": b'<svg xmlns="http://www.w3.org/2000/svg" onload="document.title=\'owned\'"/>',
     f"{EVIL}.html": b"<script>document.title='owned'</script><b>bold</b>",
     f"{BIDI}": b"\x7fELF\0",
@@ -75,7 +73,10 @@ FILES = {
 LOG = (
     b"Reading 1204 spectra from /inputs/spectra\n"
     b"\x1b[32mok\x1b[0m 1204 read, \x1b[1;33mwarning\x1b[0m: 3 skipped\n"
-    b"  0%|          | 0/41\r 46%|####6     | 19/41\r100%|##########| 41/41\n"
+    + b"".join(b"round %2d  chi2/nu %.4f\n" % (n, 1.07 + 9 * 0.8**n) for n in range(41))
+    + b"  0%|          | 0/41\r 46%|####6     | 19/41\r100%|##########| 41/41\n"
+)
+EVIL_LOG = (
     b"\x1b]52;c;b3duZWQ=\x07tried to reach the clipboard\n"
     b"\x1b[2J\x1b[Hcleared? \xe2\x80\xaeesrever\xe2\x80\xac\n"
     b"<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>\n"
@@ -134,7 +135,7 @@ def _make(job: str, name: str, state: JobState, began: float, way: tuple[float, 
         index=0,
         state=TaskState(state.value) if state.value in set(TaskState) else TaskState.WAITING,
         attempt=1,
-        exit_code={S.COMPLETED: 0, S.FAILED: 1}.get(state),
+        exit_code={S.COMPLETED: 0, S.FAILED: 1}.get(state) if running else None,
         reason="",
         started=running,
         ended=at if running and state in FINAL else None,
@@ -150,8 +151,8 @@ def _make(job: str, name: str, state: JobState, began: float, way: tuple[float, 
         tasks=(task,), attempts=(), progress=tuple(more.get("progress", ())), last_event=len(events),
         cancel_requested=False,
     )  # fmt: skip
-    files = more.get("files", {})
-    return Made(view=view, events=events, files=files, err=more.get("err", b""))
+    out = more.get("out", LOG if running else b"")
+    return Made(view=view, events=events, files=more.get("files", {}), out=out, err=more.get("err", b""))
 
 
 def made_up(now: float) -> dict[str, Made]:
@@ -171,7 +172,7 @@ def made_up(now: float) -> dict[str, Made]:
         _make("stopjob234", "too-many-permutations", S.CANCELED, now - 90000, (2, 8), reason="canceled by ada"),
         _make(
             "eviljob234", EVIL, S.FAILED, now - 180000, (1,), code=FailureCode.INPUT_UNAVAILABLE,
-            reason=f"{EVIL}: no such file \u202e{LONG}{LONG}",
+            out=EVIL_LOG, reason=f"{EVIL}: no such file \u202e{LONG}{LONG}",
         ),
         _make("longjob234", LONG[:120], S.COMPLETED, now - 260000, (1, 1, 1, 1, 1), rerun_of="donejob234"),
     ]  # fmt: skip
@@ -199,7 +200,12 @@ def propose(script: str, files: dict[str, str | None], arguments: tuple[str, ...
             "guesses": [
                 {"field": python, "value": "numpy", "rests_on": "import numpy, line 3", "sure": "known"},
                 {"field": python, "value": "pandas", "rests_on": "import pandas, line 4", "sure": "known"},
-                {"field": python, "value": "pyyaml", "rests_on": "import yaml, line 5 (curated table)", "sure": "known"},
+                {
+                    "field": python,
+                    "value": "pyyaml",
+                    "rests_on": "import yaml, line 5 (curated table)",
+                    "sure": "known",
+                },
                 {"field": python, "value": "scikit-learn", "rests_on": "import sklearn, line 7", "sure": "known"},
                 {"field": python, "value": "labtools", "rests_on": "import labtools, line 6", "sure": "ask"},
                 {"field": "files", "value": "spectra.csv", "rests_on": "read_csv, line 14", "sure": "likely"},

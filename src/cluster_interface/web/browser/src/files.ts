@@ -5,7 +5,6 @@ export interface Entry {
   file?: File; // to be uploaded
   source?: string; // or where it already is
   more?: Record<string, unknown>; // what an earlier spec says of it
-  size?: number;
 }
 
 const MOST_FILES = 5000;
@@ -26,6 +25,7 @@ export function fromInput(files: FileList): Picked {
 /** Read what was dropped, folders included. Must be called within the drop event. */
 export async function fromDrop(transfer: DataTransfer): Promise<Picked> {
   const roots = [...transfer.items].map((item) => item.webkitGetAsEntry()).filter((entry) => entry !== null);
+  if (!roots.length) return fromInput(transfer.files); // a browser, or a source, without entries
   const found: { name: string; file: File }[] = [];
   for (const root of roots) await walk(root, root.name, found);
   return gather(found);
@@ -52,7 +52,7 @@ function gather(found: { name: string; file: File }[]): Picked {
   const some = kept.slice(0, MOST_FILES);
   const tops = new Set(some.map(({ name }) => name.split("/")[0]));
   const inFolder = tops.size === 1 && some.every(({ name }) => name.includes("/"));
-  const entries = some.map(({ name, file }) => ({ name: inFolder ? name.slice(name.indexOf("/") + 1) : name, file, size: file.size }));
+  const entries = some.map(({ name, file }) => ({ name: inFolder ? name.slice(name.indexOf("/") + 1) : name, file }));
   const notes = [];
   if (kept.length < found.length) notes.push(`${found.length - kept.length} files of version control, caches or environments were left out.`);
   if (kept.length > some.length) notes.push(`Only the first ${MOST_FILES} files were taken: give large data by its path on the cluster instead.`);

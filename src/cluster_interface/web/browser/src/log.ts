@@ -13,7 +13,10 @@ export function showLog(job: string): void {
   const view = new LogView(job);
   const tabs = [...document.querySelectorAll<HTMLButtonElement>("[data-stream]")];
   for (const tab of tabs) {
-    tab.addEventListener("click", () => choose(tab));
+    tab.addEventListener("click", () => {
+      view.onNothing = () => undefined;
+      choose(tab);
+    });
     tab.addEventListener("keydown", (event) => {
       if (event.key !== "ArrowLeft" && event.key !== "ArrowRight") return;
       const other = tabs.find((item) => item !== tab);
@@ -31,12 +34,19 @@ export function showLog(job: string): void {
   }
   const task = document.querySelector<HTMLSelectElement>("#log-task");
   task?.addEventListener("change", () => view.show(view.stream, Number(task.value)));
-  view.show("out", 0);
+  // Why a job failed is more often said among the errors; where nothing is said there, in the output.
+  const failed = document.querySelector<HTMLElement>("#live")?.dataset.state === "failed";
+  const [out, err] = tabs;
+  if (failed && out && err) {
+    choose(err);
+    view.onNothing = () => choose(out);
+  } else view.show("out", 0);
 }
 
 class LogView {
   stream: Stream = "out";
   task = 0;
+  onNothing: () => void = () => undefined; // told once when a log has ended empty
   private shown = 0; // which call of show() is the present one
   private readonly box = byId("log-text");
   private readonly lines = byId("log-lines");
@@ -77,6 +87,7 @@ class LogView {
         offset = part.offset + part.data.byteLength;
         this.append(terminal, decoder.decode(part.data, { stream: true }));
         this.explain(part.size, cut, part.end);
+        if (part.end && part.size === 0) this.nothing();
         if (part.end) return;
         await pause(offset < part.size ? 0 : BEAT);
       } catch (error) {
@@ -97,6 +108,12 @@ class LogView {
     this.lines.append(...finished.slice(-MOST_LINES), ...(open.childNodes.length ? [open] : []));
     while (this.lines.childElementCount > MOST_LINES) this.lines.firstElementChild?.remove();
     this.scroll();
+  }
+
+  private nothing(): void {
+    const told = this.onNothing;
+    this.onNothing = () => undefined;
+    told();
   }
 
   private explain(size: number, cut: boolean, end: boolean): void {

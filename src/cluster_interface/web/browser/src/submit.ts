@@ -112,7 +112,7 @@ class SubmitForm {
       this.filesChanged();
       (byId("files").querySelector("button") ?? byId("pick-files")).focus();
     });
-    const about = entry.source ? visible(entry.source.replace(/^upload:.*/, "from the earlier job")) : bytes(entry.size ?? 0);
+    const about = entry.file ? bytes(entry.file.size) : visible((entry.source ?? "").replace(/^(upload:.*)?$/, "from the earlier job"));
     return make("li", {}, make("bdi", { class: "path" }, visible(entry.name)), make("span", { class: "quiet" }, about), remove);
   }
 
@@ -222,7 +222,7 @@ class SubmitForm {
     queue.addEventListener("change", () => (byId("queue-note").textContent = queue.selectedOptions[0]?.dataset.note ?? usual));
     this.byHand.addEventListener("change", () => {
       this.spec.readOnly = !this.byHand.checked;
-      for (const part of this.form.querySelectorAll("#rest > section")) part.toggleAttribute("inert", this.byHand.checked);
+      for (const part of this.form.querySelectorAll("#rest section")) part.toggleAttribute("inert", this.byHand.checked);
       if (!this.byHand.checked) this.drawSpec();
       else this.spec.focus();
     });
@@ -351,7 +351,7 @@ class SubmitForm {
     button.setAttribute("aria-disabled", String(on)); // not disabled: that would throw the focus away
     button.textContent = on ? "Submitting…" : "Submit the job";
     byId("send-progress").hidden = !on;
-    if (!on) byId("send-note").textContent = "";
+    if (!on) this.drawSpec();
   }
 }
 

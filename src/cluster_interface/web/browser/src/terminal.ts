@@ -56,7 +56,7 @@ export class Terminal {
       }
     }
     if (char !== "\t" && SPECIAL.test(char)) {
-      this.add(char === "\x1b" ? "␛" : code(char), "mark");
+      this.add(char === "\x1b" ? "⟨ESC⟩" : code(char), "mark");
       return char.length;
     }
     const end = nextSpecial(input, at);

@@ -1,0 +1,612 @@
+"""The pages in a real Chromium, over the real routes and sessions, with a sample of every kind of job."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+from sample import BIDI, EVIL, FILES, LONG
+from serving import CHROMIUM, QUIET, Site, serving
+
+from cluster_interface.model.state import JobState
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parents[2]
+BROWSER = ROOT / "src/cluster_interface/web/browser"
+SCRIPT = b"import numpy\nimport labtools\nprint('hello')\n"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def bundle() -> None:
+    """Bundle the pages' code as it is now."""
+    subprocess.run([ROOT / "scripts/web"], check=True, timeout=300)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Start a Chromium with a fresh profile."""
+    with sync_playwright() as playwright:
+        found = playwright.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
+        yield found
+        found.close()
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    """Serve the sample."""
+    with serving() as running:
+        yield running
+
+
+@pytest.fixture
+def page(browser: Browser, site: Site) -> Iterator[Page]:
+    """Open a signed-in page; at the end nothing may have broken the policy or thrown, nor any script have run."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    context.set_default_timeout(10_000)
+    opened = context.new_page()
+    broken: list[str] = []
+    opened.on("pageerror", lambda error: broken.append(str(error)))
+    opened.on("console", lambda said: broken.append(said.text) if "Content Security" in said.text else None)
+    opened.on("dialog", lambda dialog: broken.append(f"a dialog: {dialog.message}"))
+    opened.goto(site.link())
+    yield opened
+    assert opened.title() != "owned"
+    assert broken == []
+    context.close()
+
+
+def choose(page: Page, site: Site, name: str = "fit.py", data: bytes = SCRIPT) -> None:
+    """Open the form and choose one script."""
+    page.goto(f"{site.url}/submit")
+    page.set_input_files("#pick-files", [{"name": name, "mimeType": "text/x-python", "buffer": data}])
+    expect(page.locator("#packages code").first).to_be_visible()
+
+
+# --- who may look
+
+
+def test_without_a_session_the_page_says_how_to_get_one(browser: Browser, site: Site) -> None:
+    """Whoever comes to the loopback port without a link sees no job, only `clif ui`."""
+    page = browser.new_page()
+    for path in ("/", "/submit", "/jobs/donejob234", "/nothing"):
+        response = page.goto(site.url + path)
+        assert response.status == 401
+        expect(page.locator("main")).to_contain_text("clif ui")
+        assert "angstrom" not in page.content()
+    page.close()
+
+
+def test_a_link_opens_the_pages_once(browser: Browser, site: Site) -> None:
+    """The one-time link works for the first visitor and for nobody after."""
+    link = site.link()
+    for expected in ("Jobs", "Open the pages from your terminal"):
+        context = browser.new_context()
+        page = context.new_page()
+        page.goto(link)
+        expect(page.locator("h1")).to_have_text(expected)
+        assert "token" not in page.url
+        context.close()
+
+
+def test_every_page_carries_the_strict_policy(page: Page, site: Site) -> None:
+    """Nothing inline, nothing foreign, no frames, no referrer, nothing kept by caches."""
+    for path in ("/", "/submit", "/jobs/donejob234", "/jobs/unknown", "/nothing"):
+        headers = page.goto(site.url + path).headers
+        policy = headers["content-security-policy"]
+        assert "default-src 'self'" in policy
+        assert "frame-ancestors 'none'" in policy
+        assert "unsafe" not in policy
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["referrer-policy"] == "no-referrer"
+        assert headers["cache-control"] == "no-store"
+
+
+def test_a_foreign_page_cannot_cancel(page: Page, site: Site) -> None:
+    """A request with the cookie but without the page's token is refused, and nothing happens."""
+    for headers in ({}, {"X-CSRF-Token": "guess"}, {"Content-Type": "text/plain"}):
+        response = page.request.post(f"{site.url}/api/v1/jobs/runjob2345/cancel", headers=headers, data="{}")
+        assert response.status == 403
+    assert site.service.made["runjob2345"].view.state is JobState.RUNNING
+
+
+def test_unknown_jobs_and_addresses_are_pages_with_words(page: Page, site: Site) -> None:
+    """What is not there is a 404 in words; below /api it is a problem document."""
+    assert page.goto(f"{site.url}/jobs/unknown").status == 404
+    expect(page.locator("h1")).to_have_text("There is nothing here")
+    assert page.goto(f"{site.url}/no/such/page").status == 404
+    assert page.goto(f"{site.url}/?state=nonsense").status == 422
+    expect(page.locator("main")).to_contain_text("'nonsense' is not a state")
+    answer = page.request.get(f"{site.url}/api/v1/nothing")
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+# --- the list
+
+
+def test_the_list_leads_to_older_jobs(page: Page, site: Site) -> None:
+    """Newest first, fifty a page, with a link to what is older."""
+    expect(page.locator(".jobs li")).to_have_count(50)
+    expect(page.locator(".jobs li .title").first).to_have_text("spectra, second batch")
+    page.click("text=Older")
+    expect(page.locator(".jobs li")).to_have_count(18)
+    page.goto(f"{site.url}/?state=failed")
+    expect(page.locator(".jobs li")).to_have_count(2)
+
+
+def test_an_empty_list_invites(page: Page, site: Site) -> None:
+    """Before the first job the list says what can be done here."""
+    site.service.made.clear()
+    page.goto(site.url)
+    page.click("text=Submit a script")
+    expect(page.locator("h1")).to_have_text("New job")
+
+
+def test_the_list_follows_what_changes(page: Page, site: Site) -> None:
+    """A new state appears by itself, the keyboard's place in the list is kept, and unchanged lists are not sent."""
+    row = page.locator("#job-runjob2345 a")
+    row.focus()
+    with page.expect_response(lambda r: "part=list" in r.url) as unchanged:
+        pass
+    assert unchanged.value.status == 204
+    site.service.change("runjob2345", JobState.STAGING_OUT)
+    expect(page.locator("#job-runjob2345 .chip")).to_have_text("staging out")
+    expect(row).to_be_focused()
+
+
+def test_a_server_that_is_away_is_said_and_forgotten(page: Page, site: Site) -> None:
+    """While the server cannot answer the page keeps what it shows and says that it may be out of date."""
+    site.service.silent = True
+    expect(page.locator("#offline")).to_contain_text("may be out of date")
+    expect(page.locator(".jobs li")).to_have_count(50)
+    site.service.silent = False
+    expect(page.locator("#offline")).to_be_hidden()
+
+
+# --- one job
+
+
+def test_a_running_job_is_followed_to_its_end(page: Page, site: Site) -> None:
+    """State, stages, log, outputs and title change in place; the end is announced, and the asking stops."""
+    page.goto(f"{site.url}/jobs/runjob2345")
+    expect(page.locator(".way [aria-current]")).to_contain_text("running")
+    expect(page.locator("#log-lines")).to_contain_text("round 40")
+    made = site.service.made["runjob2345"]
+    made.out += b"one more line\n"
+    expect(page.locator("#log-lines")).to_contain_text("one more line")
+    made.files = {"results/a.txt": b"a"}
+    site.service.change("runjob2345", JobState.COMPLETED, ended=made.view.created + 60)
+    expect(page.locator(".verdict .chip")).to_have_text("completed")
+    expect(page.locator("#outputs")).to_contain_text("results/a.txt")
+    expect(page.locator("#announce")).to_have_text("angstrom-fit is completed.")
+    expect(page).to_have_title(re.compile("completed"))
+    expect(page.locator("#log-lines")).to_contain_text("one more line")
+    assert page.locator("#live").get_attribute("hx-get") is None
+
+
+def test_what_was_opened_stays_open_while_the_page_follows(page: Page, site: Site) -> None:
+    """A refresh does not close the list of events under the reader's hand."""
+    page.goto(f"{site.url}/jobs/prepjob234")
+    page.click("text=Every step")
+    expect(page.locator(".progress")).to_have_count(2)
+    expect(page.locator(".progress").first).to_contain_text("3 of 5 packages")
+    site.service.change("prepjob234", JobState.QUEUED, progress=())
+    expect(page.locator(".verdict .chip")).to_have_text("queued")
+    expect(page.locator(".events table")).to_be_visible()
+
+
+def test_a_failed_job_says_why_and_opens_its_errors(page: Page, site: Site) -> None:
+    """The reason, what to do, and the error log are in sight without a click."""
+    page.goto(f"{site.url}/jobs/failjob234")
+    expect(page.locator(".why")).to_contain_text("4 GiB of memory")
+    expect(page.locator(".advice")).to_contain_text("ask for more")
+    expect(page.locator("#tab-err")).to_have_attribute("aria-selected", "true")
+    expect(page.locator("#log-lines .ink-red")).to_have_text("numpy._core._exceptions._ArrayMemoryError")
+
+
+def test_the_log_tabs_work_with_the_keyboard(page: Page, site: Site) -> None:
+    """Arrow keys change between output and errors, as tab lists do."""
+    page.goto(f"{site.url}/jobs/failjob234")
+    page.locator("#tab-err").focus()
+    page.keyboard.press("ArrowLeft")
+    expect(page.locator("#tab-out")).to_be_focused()
+    expect(page.locator("#log-lines")).to_contain_text("round 40")
+
+
+def test_a_hostile_log_is_text(page: Page, site: Site) -> None:
+    """Markup, clipboard escapes, clear-screen and bidi marks of a log are shown, never obeyed."""
+    page.goto(f"{site.url}/jobs/eviljob234")
+    lines = page.locator("#log-lines")
+    expect(lines).to_contain_text("<script>document.title='owned'</script>")
+    expect(lines).to_contain_text("⟨ESC⟩]52;c;")
+    expect(lines).to_contain_text("⟨U+202E⟩")
+    assert lines.locator("img, script").count() == 0
+    assert "\x1b" not in lines.inner_text()
+    assert "\u202e" not in page.locator("body").inner_text()
+
+
+def test_hostile_names_are_text_everywhere(page: Page, site: Site) -> None:
+    """A job or file named like markup, with bidi marks or without an end, is shown as it is and breaks nothing."""
+    for path in ("/", "/jobs/eviljob234", "/jobs/donejob234", "/submit?from=eviljob234"):
+        page.goto(site.url + path)
+        assert page.locator("img").count() == 0
+        assert page.evaluate("document.documentElement.scrollWidth") <= 1280
+    page.goto(f"{site.url}/jobs/eviljob234")
+    expect(page.locator("h1")).to_have_text(EVIL)
+
+
+def test_a_log_can_be_saved_whole(page: Page, site: Site) -> None:
+    """The download has every byte of the log, of which the page shows only the end."""
+    site.service.made["donejob234"].out = b"x" * 79 + b"\n" + b"y" * 700_000 + b"\nend\n"
+    page.goto(f"{site.url}/jobs/donejob234")
+    expect(page.locator("#log-note")).to_contain_text("The end of")
+    with page.expect_download() as waiting:
+        page.click("#log-save")
+    assert Path(waiting.value.path()).read_bytes() == site.service.made["donejob234"].out
+
+
+# --- outputs
+
+
+def row(page: Page, path: str) -> object:
+    """Find the row of an output."""
+    return page.locator("#outputs tr", has=page.locator(f"xpath=self::*[@data-path={quoted(path)}]"))
+
+
+def quoted(text: str) -> str:
+    """Write a string for XPath, which has no escapes."""
+    parts = "', \"'\", '".join(text.split("'"))
+    return f"concat('', '{parts}')"
+
+
+def test_outputs_are_downloaded_byte_for_byte(page: Page, site: Site) -> None:
+    """Every file comes back as it was, hostile names included."""
+    page.goto(f"{site.url}/jobs/donejob234")
+    for path, data in FILES.items():
+        with page.expect_download() as waiting:
+            page.locator(f"xpath=//tr[@data-path={quoted(path)}]//a[@download]").click()
+        assert Path(waiting.value.path()).read_bytes() == data
+
+
+@pytest.mark.parametrize(
+    ("path", "shown"),
+    [
+        ("results/summary.txt", "Ångström fit"),
+        ("results/figure.svg", "<svg xmlns"),
+        (f"{EVIL}.html", "<script>"),
+        (f"{LONG}.dat", "⟨U+202E⟩"),
+    ],
+)
+def test_text_is_previewed_as_text(page: Page, site: Site, path: str, shown: str) -> None:
+    """SVG and HTML are source code here; nothing in an output ever runs or is drawn as a page."""
+    page.goto(f"{site.url}/jobs/donejob234")
+    page.locator(f"xpath=//tr[@data-path={quoted(path)}]//button").click()
+    expect(page.locator("#preview-body pre")).to_contain_text(shown)
+    assert page.locator("#preview-body").locator("script, img, svg, b").count() == 0
+
+
+def test_a_table_is_previewed_as_a_table(page: Page, site: Site) -> None:
+    """CSV cells are text, formulas included; Escape closes and the button has the focus again."""
+    page.goto(f"{site.url}/jobs/donejob234")
+    button = page.locator("tr[data-path='results/parameters.csv'] button")
+    button.focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#preview-body th").nth(2)).to_have_text("standard, error")
+    expect(page.locator("#preview-body td", has_text="=HYPERLINK")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.locator("#preview")).to_be_hidden()
+    expect(button).to_be_focused()
+
+
+def test_a_picture_is_previewed(page: Page, site: Site) -> None:
+    """A picture is drawn, from an answer that is sandboxed and not sniffed."""
+    page.goto(f"{site.url}/jobs/donejob234")
+    with page.expect_response(lambda r: "fit.png" in r.url) as waiting:
+        page.click("tr[data-path='results/fit.png'] button")
+    assert "sandbox" in waiting.value.headers["content-security-policy"]
+    assert waiting.value.headers["x-content-type-options"] == "nosniff"
+    picture = page.locator("#preview-body img")
+    expect(picture).to_be_visible()
+    assert picture.evaluate("(image) => image.decode().then(() => image.naturalWidth)") == 560
+
+
+def test_unreadable_files_offer_no_preview(page: Page, site: Site) -> None:
+    """What is neither text nor a picture can only be downloaded."""
+    page.goto(f"{site.url}/jobs/donejob234")
+    expect(page.locator(f"xpath=//tr[@data-path={quoted(BIDI)}]//button")).to_be_hidden()
+
+
+# --- cancel and run again
+
+
+def test_cancel_asks_first(page: Page, site: Site) -> None:
+    """Cancel is confirmed in a dialog; backing out leaves the job alone."""
+    page.goto(f"{site.url}/jobs/runjob2345")
+    page.click("[data-act=cancel]")
+    page.keyboard.press("Escape")
+    assert site.service.made["runjob2345"].view.state is JobState.RUNNING
+    page.click("[data-act=cancel]")
+    page.click("[data-confirmed]")
+    expect(page.locator(".verdict .chip")).to_have_text("canceled")
+    expect(page.locator("[data-act=rerun]")).to_be_visible()
+
+
+def test_a_cancel_that_comes_too_late_is_said(page: Page, site: Site) -> None:
+    """When the job ends between looking and clicking, the refusal is in words."""
+    page.goto(f"{site.url}/jobs/runjob2345")
+    page.click("[data-act=cancel]")
+    page.route("**/jobs/runjob2345?part=live*", lambda route: route.abort())
+    site.service.change("runjob2345", JobState.COMPLETED)
+    page.click("[data-confirmed]")
+    expect(page.locator("#act-error")).to_contain_text("nothing left to cancel")
+
+
+def test_running_again_opens_the_new_job(page: Page, site: Site) -> None:
+    """Run again makes one new job and goes there, also on a double click."""
+    page.goto(f"{site.url}/jobs/donejob234")
+    page.dblclick("[data-act=rerun]")
+    page.wait_for_url("**/jobs/newjob0000")
+    assert len(site.service.specs) == 1
+
+
+def test_an_earlier_job_can_be_changed(page: Page, site: Site) -> None:
+    """Change… fills the form with what the job was, and what is changed is all that differs."""
+    page.goto(f"{site.url}/jobs/failjob234")
+    page.click("text=Change…")
+    expect(page.locator("#memory")).to_have_value("4GiB")
+    expect(page.locator("#command")).to_have_value("python3 fit.py --rounds 41 data/spectra")
+    page.fill("#memory", "6GiB")
+    page.click("#send")
+    page.wait_for_url("**/jobs/newjob*")
+    old, new = site.service.made["failjob234"].view.spec, site.service.specs[0]
+    assert new.resources.memory == 6 * 2**30
+    same = {"resources": old.resources, "name": old.name}
+    assert new.model_copy(update=same).model_dump(exclude_defaults=True) == old.model_dump(exclude_defaults=True)
+
+
+# --- submitting
+
+
+def test_a_script_is_submitted_as_proposed(page: Page, site: Site) -> None:
+    """Choosing a script shows what was found; submitting uploads it and opens its page."""
+    choose(page, site)
+    expect(page.locator("#command")).to_have_value("python3 fit.py")
+    page.click("#send")
+    page.wait_for_url("**/jobs/newjob0000")
+    spec = site.service.specs[0]
+    assert spec.script == "fit.py"
+    assert spec.environment.python.packages == ("numpy", "pandas", "pyyaml", "scikit-learn")
+    upload = spec.files["fit.py"].source.removeprefix("upload:")
+    assert bytes(site.uploads.data[upload]) == SCRIPT
+
+
+def test_a_doubtful_package_needs_a_yes(page: Page, site: Site) -> None:
+    """What inspection is not sure of is not ticked, is explained, and is used only once ticked."""
+    choose(page, site)
+    box = page.locator("#packages li", has_text="labtools").get_by_role("checkbox")
+    expect(box).not_to_be_checked()
+    expect(page.locator("#send-note")).to_contain_text("doubtful")
+    box.check()
+    expect(page.locator("#send-note")).to_be_empty()
+    page.click("#send")
+    page.wait_for_url("**/jobs/newjob*")
+    assert "labtools" in site.service.specs[0].environment.python.packages
+
+
+def test_options_fill_the_arguments(page: Page, site: Site) -> None:
+    """The script's own options are a form, quoted safely into arguments and command."""
+    choose(page, site)
+    page.get_by_role("textbox", name="table").fill("my data; $(touch x).csv")
+    page.get_by_label("rounds").fill("7")
+    page.get_by_label("plot").check()
+    expect(page.locator("#arguments")).to_have_value("--rounds 7 --plot 'my data; $(touch x).csv'")
+    expect(page.locator("#command")).to_have_value("python3 fit.py --rounds 7 --plot 'my data; $(touch x).csv'")
+
+
+def test_a_command_of_ones_own_is_kept(page: Page, site: Site) -> None:
+    """What a person wrote is not overwritten by a later look, and the proposed one can be had back."""
+    choose(page, site)
+    page.fill("#command", "python3 -O fit.py")
+    page.fill("#arguments", "--rounds 3")
+    expect(page.locator("#looking")).to_be_empty()
+    expect(page.locator("#command-why")).to_have_text("This is your own command.")
+    expect(page.locator("#command")).to_have_value("python3 -O fit.py")
+    page.click("#command-back")
+    expect(page.locator("#command")).to_have_value("python3 fit.py --rounds 3")
+
+
+def test_a_refusal_stands_beside_its_field(page: Page, site: Site) -> None:
+    """The server's words appear at the field, which gets the focus; putting it right submits."""
+    choose(page, site)
+    page.fill("#memory", "64GiB")
+    page.click("#send")
+    expect(page.locator("#memory-error")).to_contain_text("the most in queue local is 8 GiB")
+    expect(page.locator("#memory")).to_be_focused()
+    expect(page.locator("#memory")).to_have_attribute("aria-invalid", "true")
+    page.fill("#memory", "lots")
+    page.click("#send")
+    expect(page.locator("#memory-error")).to_contain_text("write for example 4GiB")
+    page.fill("#memory", "2GiB")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/jobs/newjob0000")
+    assert site.service.specs[0].resources.memory == 2 * 2**30
+
+
+def test_a_double_click_is_one_job(page: Page, site: Site) -> None:
+    """However often the button is pressed, one job is made."""
+    choose(page, site)
+    page.locator("#send").evaluate("(button) => { for (let i = 0; i < 5; i++) button.click(); }")
+    page.wait_for_url("**/jobs/newjob0000")
+    assert len(site.service.specs) == 1
+
+
+def test_a_lost_answer_is_no_second_job(page: Page, site: Site) -> None:
+    """Where the job was taken but the answer got lost, submitting again opens the same job."""
+    choose(page, site)
+
+    def lose(route: object) -> None:
+        route.fetch()
+        route.abort()
+
+    page.route("**/api/v1/jobs", lose, times=1)
+    page.click("#send")
+    expect(page.locator("#problems")).to_contain_text("could not be reached")
+    page.click("#send")
+    page.wait_for_url("**/jobs/newjob0000")
+    assert len(site.service.specs) == 1
+
+
+def test_a_broken_upload_goes_on_where_it_stopped(page: Page, site: Site) -> None:
+    """After a failure halfway the rest is sent, not the whole, and the bytes are right."""
+    data = bytes(range(256)) * 4096
+    choose(page, site, "data.bin", data)
+    site.uploads.break_next = True
+    page.click("#send")
+    page.wait_for_url("**/jobs/newjob0000")
+    assert [bytes(got) for got in site.uploads.data.values()] == [data]
+
+
+def test_a_folder_keeps_its_shape_and_loses_its_clutter(page: Page, site: Site, tmp_path: Path) -> None:
+    """A folder's files keep their places below it; version control and caches stay behind."""
+    project = tmp_path / "project"
+    for name in ("run.py", "data/a.csv", ".git/config", "__pycache__/run.pyc"):
+        (project / name).parent.mkdir(parents=True, exist_ok=True)
+        (project / name).write_text("import numpy\n")
+    page.goto(f"{site.url}/submit")
+    page.set_input_files("#pick-folder", project)
+    expect(page.locator("#files .path")).to_have_text(["run.py", "data/a.csv"], use_inner_text=True)
+    expect(page.locator("#files-note")).to_contain_text("2 files")
+
+
+def test_files_can_be_dropped(page: Page, site: Site) -> None:
+    """A file let go anywhere on the form is taken, and does not replace the page."""
+    page.goto(f"{site.url}/submit")
+    page.locator("#drop").evaluate(
+        """(box) => {
+            const data = new DataTransfer();
+            data.items.add(new File(["import numpy"], "dropped.py"));
+            box.dispatchEvent(new DragEvent("drop", { dataTransfer: data, bubbles: true, cancelable: true }));
+        }"""
+    )
+    expect(page.locator("#files .path")).to_have_text("dropped.py")
+
+
+def test_hostile_file_names_in_the_form_are_text(page: Page, site: Site) -> None:
+    """A chosen file's name is shown as text, bidi marks as what they are."""
+    page.goto(f"{site.url}/submit")
+    page.set_input_files("#pick-files", [{"name": f"{EVIL}{BIDI}", "mimeType": "text/plain", "buffer": b"x"}])
+    expect(page.locator("#files .path")).to_contain_text("⟨U+202E⟩")
+    assert page.locator("img").count() == 0
+
+
+def test_files_by_address(page: Page, site: Site) -> None:
+    """A file that is on the cluster or on the web already is named, not uploaded."""
+    choose(page, site)
+    page.click("text=Add a file by its address")
+    page.fill("#address-source", "/data/genome.fa")
+    page.keyboard.press("Enter")
+    expect(page.locator("#files")).to_contain_text("genome.fa")
+    page.click("#send")
+    page.wait_for_url("**/jobs/newjob*")
+    assert site.service.specs[0].files["genome.fa"].source == "file:/data/genome.fa"
+
+
+def test_the_spec_can_be_edited_by_hand(page: Page, site: Site) -> None:
+    """The whole spec is there to read and, once asked for, to write; bad JSON is said at once."""
+    choose(page, site)
+    page.click("text=The whole job spec")
+    page.check("#by-hand")
+    text = page.locator("#spec").input_value()
+    page.fill("#spec", text + "}")
+    page.click("#send")
+    expect(page.locator("#spec-error")).to_contain_text("not JSON")
+    page.fill("#spec", text.replace('"network": false', '"network": true'))
+    page.click("#send")
+    page.wait_for_url("**/jobs/newjob*")
+    assert site.service.specs[0].network is True
+    assert site.service.specs[0].files["fit.py"].source.startswith("upload:up")
+
+
+# --- for everybody
+
+
+def test_the_form_works_with_the_keyboard_alone(page: Page, site: Site) -> None:
+    """From the first field to the job's page without a mouse."""
+    choose(page, site)
+    page.locator("#arguments").focus()
+    page.keyboard.type("--rounds 2")
+    expect(page.locator("#command")).to_have_value("python3 fit.py --rounds 2")
+    page.locator("#network").focus()
+    page.keyboard.press("Space")
+    for _ in range(6):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.id") == "send":
+            break
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/jobs/newjob0000")
+    assert site.service.specs[0].network is True
+
+
+PLACES = ("/", "/?state=rejected", "/submit", "/submit?from=failjob234", "/jobs/unknown", "/jobs/runjob2345",
+          "/jobs/prepjob234", "/jobs/donejob234", "/jobs/failjob234", "/jobs/eviljob234")  # fmt: skip
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_page_has_an_accessibility_fault(page: Page, site: Site, scheme: str) -> None:
+    """axe-core finds nothing (WCAG 2.2 A and AA, contrast included) on any page, light or dark."""
+    axe = (BROWSER / "node_modules/axe-core/axe.min.js").read_text()
+    rules = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+    page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+    found = []
+    for path in PLACES:
+        page.goto(site.url + path)
+        if path == "/submit":
+            choose(page, site)
+        page.evaluate(axe)
+        faults = page.evaluate("(rules) => axe.run(rules).then((result) => result.violations)", rules)
+        found += [(path, fault["id"], [node["html"][:160] for node in fault["nodes"]]) for fault in faults]
+    assert found == []
+
+
+@pytest.mark.parametrize("width", [360, 768, 1280])
+def test_nothing_is_wider_than_the_window(page: Page, site: Site, width: int) -> None:
+    """No page scrolls sideways, from a small phone up, whatever the names in it."""
+    page.set_viewport_size({"width": width, "height": 800})
+    for path in PLACES:
+        page.goto(site.url + path)
+        if path == "/submit":
+            choose(page, site)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, path
+
+
+def test_nothing_shifts_while_a_page_loads(page: Page, site: Site) -> None:
+    """The browser's own measure of layout shift stays below what a reader notices (0.1 is "good")."""
+    for path in ("/", "/submit", "/jobs/donejob234", "/jobs/runjob2345", "/jobs/failjob234"):
+        page.goto(site.url + path, wait_until="networkidle" if path == "/submit" else "load")
+        if "jobs/" in path:
+            expect(page.locator("#log-lines .line").first).to_be_visible()
+        shift = page.evaluate(
+            """() => new Promise((resolve) => {
+                let sum = 0;
+                new PerformanceObserver((list) => { for (const entry of list.getEntries()) sum += entry.value; })
+                    .observe({ type: "layout-shift", buffered: true });
+                requestAnimationFrame(() => requestAnimationFrame(() => resolve(sum)));
+            })"""
+        )
+        assert shift < 0.02, path
+
+
+def test_the_modules_pass_their_own_tests(bundle: None) -> None:
+    """The browser's pure modules (terminal, shell words, tables) are tested by Node.js, and the types check."""
+    node = shutil.which("npm")
+    assert node, "npm is not installed: run `make setup`"
+    for script in ("check", "test"):
+        argv = [node, "run", "--silent", script]
+        done = subprocess.run(argv, cwd=BROWSER, capture_output=True, text=True, timeout=120, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
