@@ -136,7 +136,7 @@ class Web:
                 if answer.status not in _REDIRECTS or not target:
                     yield answer
                     return
-            onward = parse(urljoin(address, target))
+            onward = parse(_joined(address, target))
             if url.scheme == "https" and onward.scheme != "https":
                 raise _gone(f"{shown(address)} leads from https to {onward.scheme}, which is not followed")
             address = onward.url
@@ -149,6 +149,8 @@ class Web:
                 pool, answer = self._connect(method, url, headers)
         except OSError as error:
             raise _Trouble(f"{url.host} cannot be resolved: {error.strerror or error}") from None
+        except UnicodeError:
+            raise _gone(f"{url.host} is not the name of a host") from None
         try:
             yield answer
         except HTTPError as error:
@@ -205,6 +207,13 @@ def parse(address: str) -> Url:
     if url.auth is not None:
         raise _gone(f"{shown(address)} has a user name in it; upload the file, or give a link that needs none")
     return url
+
+
+def _joined(address: str, target: str) -> str:
+    try:
+        return urljoin(address, target)
+    except ValueError:
+        raise _gone(f"{shown(address)} leads to {target!r}, which is not an address") from None
 
 
 def shown(address: str) -> str:

@@ -1,0 +1,110 @@
+"""Staging that is killed at any moment leaves nothing partial, and the next try makes it whole."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import sys
+from pathlib import Path
+
+from cluster_interface.model.filetree import FileEntry
+from cluster_interface.model.job import Account
+from cluster_interface.settings import Staging
+from cluster_interface.staging import UploadStore, Workspace
+
+JOB = "job"
+SMALL, LARGE = b"small", b"large" * 500
+ACTS = ("open", "os.mkdir", "os.rename", "os.symlink", "os.remove", "os.rmdir", "os.utime", "os.chown", "os.truncate")
+
+
+def ordinary() -> Account:
+    """An account jobs may run under: nobody for root, else our own."""
+    if os.geteuid() == 0:
+        return Account(name="nobody", uid=65534, gid=65534)
+    return Account(name="me", uid=os.geteuid(), gid=os.getegid())
+
+
+def stage_and_die(workspace, pairs, attempt, moment):
+    """Stage in a child that kills itself at its n-th act on the filesystem; say whether it came to the end."""
+    child = os.fork()
+    if child == 0:
+        left = [moment]
+
+        def count(event, _arguments):
+            if event in ACTS:
+                left[0] -= 1
+                if left[0] == 0:
+                    os.kill(os.getpid(), signal.SIGKILL)
+
+        sys.addaudithook(count)
+        try:
+            workspace.stage_in(JOB, pairs, 1, lambda progress: None, attempt)
+        except BaseException:  # noqa: BLE001 - a child of the test must never return into it
+            os._exit(1)
+        os._exit(0)
+    status = os.waitpid(child, 0)[1]
+    assert status in (0, signal.SIGKILL)
+    return status == 0
+
+
+def check(home: Path, *, complete: bool) -> None:
+    """Whatever can be seen is whole; once staging has ended, everything is there."""
+    whole = {"small": SMALL, "sub/large": LARGE}
+    inputs = {str(path.relative_to(home / "inputs")): path.read_bytes() for path in (home / "inputs").rglob("*[!b]")}
+    assert inputs.items() <= whole.items()
+    task = home / "tasks/0"
+    if complete or task.exists():
+        assert inputs == whole
+        assert (task / "small").read_bytes() == SMALL
+        assert str((task / "sub/large").readlink()) == "/inputs/sub/large"
+        assert (task / "out").is_dir()
+        assert not (task / "left").exists()
+
+
+def test_a_kill_at_any_moment_is_mended(tmp_path):
+    """Killed at its first, second, third … act, and tried again: the job's directory is always right."""
+    uploads = UploadStore(tmp_path / "uploads", 2**20)
+    upload = uploads.create("ada", "x", len(LARGE))
+    uploads.append("ada", upload.id, 0, io.BytesIO(LARGE))
+    files = {
+        "small": FileEntry(content=SMALL.decode()),
+        "sub/large": FileEntry(source=f"upload:{upload.id}"),
+        "out/": FileEntry(),
+    }
+    moment, ended = 0, False
+    while not ended:
+        moment += 1
+        workspace = Workspace(tmp_path / f"jobs{moment}", uploads, Staging(copy_below=100), lambda job: ordinary())
+        home = workspace.directory(JOB)
+        pairs = [(info, files[info.path]) for info in workspace.check(JOB, files)]
+        ended = stage_and_die(workspace, pairs, 1, moment)
+        check(home, complete=ended)
+        workspace.stage_in(JOB, pairs, 1, lambda progress: None)
+        check(home, complete=True)
+        assert {path.lstat().st_uid for path in home.rglob("*")} == {ordinary().uid}
+    assert moment > 40
+
+
+def test_a_kill_while_a_new_attempt_is_made_is_mended(tmp_path):
+    """The tasks' directories of an attempt are fresh, whenever the making of them was cut."""
+    uploads = UploadStore(tmp_path / "uploads", 2**20)
+    files = {
+        "small": FileEntry(content=SMALL.decode()),
+        "sub/large": FileEntry(content=LARGE.decode()),
+        "out/": FileEntry(),
+    }
+    moment, ended = 0, False
+    while not ended:
+        moment += 1
+        workspace = Workspace(tmp_path / f"jobs{moment}", uploads, Staging(copy_below=100), lambda job: ordinary())
+        home = workspace.directory(JOB)
+        pairs = [(info, files[info.path]) for info in workspace.check(JOB, files)]
+        workspace.stage_in(JOB, pairs, 1, lambda progress: None)
+        left = home / "tasks/0/left"
+        left.write_text("by the first attempt")
+        (home / "tasks/0/small").write_text("by the first attempt")
+        ended = stage_and_die(workspace, pairs, 2, moment)
+        workspace.stage_in(JOB, pairs, 1, lambda progress: None, 2)
+        check(home, complete=True)
+    assert moment > 20
