@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING
 
@@ -91,5 +92,6 @@ def identifier(run: Run) -> tuple[int, int]:
     return uid, gid if gid >= _LEAST_ID else uid
 
 
+@cache
 def _shipped(name: str) -> str:
     return (resources.files(__package__) / name).read_text()

@@ -81,7 +81,7 @@ class Active:
         variables = {"CLIF_TASK": str(task), "CLIF_NATIVE_ID": job.native_id}
         variables |= {"CLIF_CGROUP": cgroup.name} if cgroup else {}
         variables |= {"CLIF_PEAK": str(peak_file)} if peak_file else {}
-        process = start(job.order, variables, cores, record)
+        process = start(job.order, variables, cores, record, lambda: note(job, task, "unstarted"))
         disk = DiskWatch(_watched(job.order, task))
         return cls(job=job, task=task, process=process, cgroup=cgroup, cores=cores, disk=disk, peak_file=peak_file)
 

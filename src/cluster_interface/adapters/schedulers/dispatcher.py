@@ -150,6 +150,10 @@ class Dispatcher:
         if active.pidfd is not None:
             self._selector.unregister(active.pidfd)
             os.close(active.pidfd)
+        if code is None and active.task not in self._spool.records(active.job.directory):
+            del active.job.running[active.task]  # our predecessor died before it could let it begin
+            active.job.waiting.appendleft(active.task)
+            return
         verdict, reason = active.verdict, ""
         if verdict is None and code != 0 and active.cgroup and active.cgroup.out_of_memory:
             limit = show_bytes(active.order.ask.memory)
@@ -208,9 +212,7 @@ class Dispatcher:
     # --- after a restart
 
     def _recover(self) -> None:
-        for directory in self._spool.directory.glob("new.*"):
-            _log.info("an order that was never accepted is dropped", directory=directory.name)
-            self._spool.forget(directory)
+        self._spool.drop_unfinished()
         self._take_orders()
         for job in self._jobs.values():
             self._spool.mend(job.directory)

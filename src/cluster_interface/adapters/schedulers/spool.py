@@ -138,10 +138,19 @@ class Spool:
                 event = json.loads(line)
                 first, last = event["task"] if isinstance(event["task"], list) else (event["task"], event["task"])
                 for task in range(first, last + 1):
-                    found[task] = _after(found.get(task, TaskRecord()), event)
+                    if event["what"] == "unstarted":
+                        found.pop(task, None)
+                    else:
+                        found[task] = _after(found.get(task, TaskRecord()), event)
             except (ValueError, KeyError, TypeError):
                 continue  # half-written: it never counted
         return found
+
+    def drop_unfinished(self) -> None:
+        """Remove orders that were never accepted and records that were being forgotten when their writer died."""
+        with self.locked("ids"):
+            for directory in (*self.directory.glob("new.*"), *self.directory.glob("old.*")):
+                shutil.rmtree(directory)
 
     def forget(self, directory: Path) -> None:
         """Remove an order and its events."""

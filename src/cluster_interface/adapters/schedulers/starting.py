@@ -20,12 +20,17 @@ _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 def start(
-    order: Order, variables: Mapping[str, str], cores: Collection[int], record: Callable[[Process], None]
+    order: Order,
+    variables: Mapping[str, str],
+    cores: Collection[int],
+    record: Callable[[Process], None],
+    unstarted: Callable[[], None],
 ) -> Process:
     """Start `sh job.sh`; it waits until `record` has written down who it is.
 
-    Should we die in between, the pipe closes and it ends without having done anything: what runs is on record.
-    Raises Transient if no process can be made.
+    Should we die in between, the pipe closes, and it calls `unstarted` and ends without having done anything: what
+    runs is on record, and what is on record either ran or says that it did not. OSError or Transient if no
+    process can be made.
     """
     reader, writer = os.pipe()
     try:
@@ -35,27 +40,34 @@ def start(
         os.close(writer)
         raise Transient(f"no process can be started: {error.strerror}") from None
     if pid == 0:
-        _become(order, variables, cores, reader, writer)
+        os.close(writer)  # else our own end would keep the pipe open
+        _become(order, variables, cores, reader, unstarted)
     os.close(reader)
     try:
         if (process := identify(pid)) is None:
             raise Transient("the process ended before it began")
         record(process)
-        os.write(writer, b"!")
-    finally:
+    except BaseException:
         os.close(writer)
+        os.waitpid(pid, 0)  # it leaves at once
+        raise
+    with suppress(BrokenPipeError):  # somebody killed it meanwhile: it has started and ended
+        os.write(writer, b"!")
+    os.close(writer)
     return process
 
 
-def _become(order: Order, variables: Mapping[str, str], cores: Collection[int], go: int, writer: int) -> NoReturn:
+def _become(
+    order: Order, variables: Mapping[str, str], cores: Collection[int], go: int, unstarted: Callable[[], None]
+) -> NoReturn:
     """Turn this child into the task. Never returns."""
     try:
         os.setsid()
-        os.close(writer)  # else our own end would keep the pipe open
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGPIPE, signal.SIGCHLD, signal.SIGUSR1):
             signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         if os.read(go, 1) != b"!":
+            unstarted()
             os._exit(0)
         if cores:
             with suppress(OSError):

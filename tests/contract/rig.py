@@ -1,0 +1,273 @@
+"""A node of the tests' own: an image, a spool with its dispatcher as a process, job directories."""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+import signal
+import subprocess
+import threading
+import time
+import traceback
+from pathlib import Path
+
+from tests.conftest import CACHE, locked, wait_for
+
+from cluster_interface.adapters.runtimes import Bubblewrap, Docker, script
+from cluster_interface.adapters.schedulers import cgroups
+from cluster_interface.adapters.schedulers.dispatcher import Dispatcher
+from cluster_interface.adapters.schedulers.local import LocalScheduler
+from cluster_interface.model.job import Account
+from cluster_interface.model.plan import Ask
+from cluster_interface.ports import Face, ImageRef, NativeState, Order, Run
+from cluster_interface.settings import Defaults, Local
+
+MIB = 2**20
+TAG = "clif-test-minbase-python3:latest"
+
+
+def image(face: Face) -> ImageRef:
+    """A Debian with a Python, made once for all tests."""
+    rootfs, archive = CACHE / "minbase-python3", CACHE / "minbase-python3.tar"
+    with locked("minbase-python3"):
+        if not rootfs.exists():
+            CACHE.chmod(0o755)
+            fresh = CACHE / "minbase-python3.new"
+            mmdebstrap = ["mmdebstrap", "--variant=minbase", "--include=python3-minimal", "bookworm", archive]
+            subprocess.run(mmdebstrap, check=True, capture_output=True)
+            fresh.mkdir(exist_ok=True)
+            subprocess.run(["tar", "-C", fresh, "--exclude=./dev/*", "-xf", archive], check=True)
+            fresh.rename(rootfs)
+        if (
+            face is Face.DOCKER
+            and subprocess.run(["docker", "image", "inspect", TAG], capture_output=True, check=False).returncode
+        ):
+            subprocess.run(["docker", "import", archive, TAG], check=True, capture_output=True)
+    return ImageRef(key="minbase-python3", face=face, rootfs=rootfs, tag=TAG)
+
+
+def account_of(name: str) -> Account:
+    """An account of this machine as a value."""
+    entry = pwd.getpwnam(name)
+    return Account(name=name, uid=entry.pw_uid, gid=entry.pw_gid, home=entry.pw_dir, groups=(entry.pw_gid,))
+
+
+def as_account(name, body):
+    """Run `body()` in a child that has become the account; what it raises is raised here."""
+    account = account_of(name)
+    script._shipped("job.sh"), script._shipped("docker.sh"), script._shipped("bubblewrap.sh")  # while we may read them
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.close(reader)
+            os.setsid()
+            os.setgroups([])
+            os.setgid(account.gid)
+            os.setuid(account.uid)
+            os.environ["HOME"] = account.home
+            cgroups.mounts.cache_clear()
+            body()
+        except BaseException:  # noqa: BLE001 - a forked child stays in here
+            os.write(writer, traceback.format_exc().encode()[-60000:])
+        os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as pipe:
+        words = pipe.read().decode()
+    os.waitpid(pid, 0)
+    assert not words, words
+
+
+def ask(**changes) -> Ask:
+    """A small task's resources."""
+    defaults = {
+        "cpus": 1,
+        "memory": 256 * MIB,
+        "time": 60,
+        "queue": "local",
+        "runtime": "bubblewrap",
+        "disk": 2**30,
+        "pids": 128,
+    }
+    return Ask(**{**defaults, **changes})
+
+
+class Node:
+    """A spool and its dispatcher."""
+
+    def __init__(self, place: Path, account: Account, **settings):
+        self.place, self.account = place, account
+        self.settings = Local(**settings)
+        self.spool = place / "spool"
+        self.scheduler = LocalScheduler(self.spool, self.settings, Defaults(), ("bubblewrap", "docker"))
+        self.pid: int | None = None
+        self.keep = 86400.0
+        self.reap = lambda name: (place / f"reaped.{name}").touch()
+        self.count = 0
+
+    def start(self) -> None:
+        """Start the dispatcher as a process, as whoever we are."""
+        self.pid = os.fork()
+        if self.pid == 0:
+            try:
+                stop = threading.Event()
+                signal.signal(signal.SIGTERM, lambda *_: stop.set())
+                Dispatcher(self.spool, self.settings, reap=self.reap, keep=self.keep).run(stop)
+            except BaseException:  # noqa: BLE001 - a forked child stays in here
+                traceback.print_exc()
+                os._exit(1)
+            os._exit(0)
+
+    def end(self, number: int = signal.SIGTERM) -> None:
+        """End the dispatcher."""
+        if self.pid:
+            os.kill(self.pid, number)
+            os.waitpid(self.pid, 0)
+            self.pid = None
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        """Cancel what is left, so that no test leaves processes behind."""
+        if self.pid is None:
+            self.start()
+        ids = [native_id for native_id, _, _ in self.scheduler._spool.list()]
+        for native_id in ids:
+            self.scheduler.cancel(native_id)
+        wait_for(lambda: all(self.ended(i) for i in ids), 20)
+        if cgroups.works():
+            wait_for(lambda: not cgroups.leftovers(self.spool), 20)
+        self.end()
+
+    def order(self, text: str, mark: str | None = None, tasks: int = 1, **asked) -> Order:
+        """An order for a script as it stands."""
+        self.count += 1
+        mark = mark or f"ci-{self.place.name}-{self.count}"
+        home = self.place / mark
+        home.mkdir(parents=True)
+        path = home / "job.sh"
+        path.write_text(text)
+        if os.geteuid() == 0:
+            os.chown(home, self.account.uid, self.account.gid)
+        return Order(script=path, mark=mark, account=self.account, ask=ask(**asked), tasks=tasks, log=home / "job.log")
+
+    def run(self, text: str, **more) -> str:
+        """Submit a script and return its native id."""
+        return self.scheduler.submit(self.order(text, **more))
+
+    def task(self, native_id: str, task: int = 0):
+        """What the scheduler says of a task."""
+        return self.scheduler.observe([native_id])[native_id][task]
+
+    def ended(self, native_id: str) -> bool:
+        """Whether all tasks have ended."""
+        return all(seen.state is NativeState.ENDED for seen in self.scheduler.observe([native_id])[native_id].values())
+
+    def until_ended(self, native_id: str, seconds: float = 30):
+        """Wait for the end of all tasks; return what is seen of the first."""
+        wait_for(lambda: self.ended(native_id), seconds, 0.01)
+        return self.task(native_id)
+
+    def until_running(self, native_id: str, task: int = 0):
+        """Wait until a task runs."""
+        wait_for(lambda: self.task(native_id, task).state is NativeState.RUNNING, 20, 0.01)
+
+
+def runtime_named(name: str):
+    """The runtime as the server would have it here."""
+    return Docker() if name == "docker" else Bubblewrap(cgroups=cgroups.works())
+
+
+class Box:
+    """One job of a runtime: its directory, and what came of it."""
+
+    def __init__(self, node: Node, runtime: str, command: str, tasks: int = 1, image_ref=None, **more):
+        self.node, self.runtime = node, runtime_named(runtime)
+        asked = {name: more.pop(name) for name in list(more) if name in Ask.model_fields}
+        self.ask = ask(**{"runtime": runtime, **asked})
+        node.count += 1
+        self.mark = f"ci-{node.place.name}-box{node.count}"
+        self.dir = node.place / "jobs" / self.mark
+        self.attempt = self.dir / "attempts/1"
+        for part in (
+            "inputs",
+            *(f"tasks/{n}" for n in range(tasks)),
+            "attempts/1/claim",
+            "attempts/1/status",
+            "attempts/1/log",
+        ):
+            (self.dir / part).mkdir(parents=True)
+        self.run = Run(
+            mark=self.mark, job_dir=self.dir, attempt=1, image=image_ref or image(self.runtime.face), command=command,
+            account=node.account, ask=self.ask, **more,
+        )  # fmt: skip
+        self.script = self.attempt / "job.sh"
+        self.script.write_text(self.runtime.job_script(self.run))
+        self.native_id = ""
+        self.tasks = tasks
+
+    def start(self):
+        """Hand it to the scheduler."""
+        owner = self.node.account
+        if os.geteuid() == 0:
+            subprocess.run(["chown", "-R", f"{owner.uid}:{owner.gid}", self.dir], check=True)
+        self.dir.chmod(0o700)
+        if self.runtime.runs_as == "server":
+            entry = pwd.getpwuid(os.geteuid())
+            owner = Account(name=entry.pw_name, uid=entry.pw_uid, gid=entry.pw_gid, home=entry.pw_dir)
+        order = Order(
+            script=self.script,
+            mark=self.mark,
+            account=owner,
+            ask=self.ask,
+            tasks=self.tasks,
+            log=self.attempt / "job.log",
+        )
+        self.native_id = self.node.scheduler.submit(order)
+        return self
+
+    def finish(self, seconds: float = 60):
+        """Start it if need be and wait for its end; return its status."""
+        if not self.native_id:
+            self.start()
+        self.node.until_ended(self.native_id, seconds)
+        return self.status()
+
+    def status(self, task: int = 0):
+        """The status file of a task, None if there is none."""
+        path = self.attempt / f"status/{task}.json"
+        return json.loads(path.read_text()) if path.exists() else None
+
+    def out(self, task: int = 0) -> str:
+        """What the program printed."""
+        path = self.attempt / f"log/{task}.out"
+        return path.read_text() if path.exists() else ""
+
+    def err(self, task: int = 0) -> str:
+        """What the program complained of, and job.sh itself."""
+        words = [
+            path.read_text() for path in (self.attempt / f"log/{task}.err", self.attempt / "job.log") if path.exists()
+        ]
+        return "".join(words)
+
+    def until_out(self, text: str):
+        """Wait until the program has printed something."""
+        wait_for(lambda: text in self.out(), 30, 0.02)
+
+
+def gone(pid: int) -> bool:
+    """Whether no living process has this pid."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
+def seconds_of(what) -> float:
+    """How long `what()` takes."""
+    begin = time.monotonic()
+    what()
+    return time.monotonic() - begin
