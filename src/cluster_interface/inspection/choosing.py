@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from cluster_interface.inspection.project import Project
 
 MOST_SHOWN = 12
+MOST_COMPARED = 200  #: scripts that are read to see which use which
 _CUSTOMARY = ("main", "run", "__main__")
 _NOT_MEANT = re.compile(r"(?:__init__|setup|conftest|noxfile|tasks|test_.*|.*_test|versioneer)\.py|\..*|install\.sh")
 _IS_MAIN = re.compile(r"^if\s+__name__\s*==\s*['\"]__main__['\"]", re.MULTILINE)
@@ -60,6 +61,8 @@ def _meant_to_run(_: Project, names: list[str]) -> list[str]:
 
 
 def _used_by_none(project: Project, names: list[str]) -> list[str]:
+    if len(names) > MOST_COMPARED:
+        return []
     used: set[str] = set()
     for name in names:
         if kind := kind_of(project, name):

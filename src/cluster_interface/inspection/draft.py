@@ -42,11 +42,12 @@ class Draft:
 
     def guess(self, field: str, value: str, rests_on: str, sure: Sureness = Sureness.KNOWN) -> None:
         """Note what one line of the proposal rests on."""
-        self._guesses[Guess(field=field, value=value, rests_on=rests_on, sure=sure)] = None
+        guess = Guess(field=field, value=writable(value), rests_on=writable(rests_on), sure=sure)
+        self._guesses[guess] = None
 
     def warn(self, sentence: str) -> None:
         """Note something the person should know before the job runs."""
-        self._warnings[sentence] = None
+        self._warnings[writable(sentence)] = None
 
     def add_package(self, requirement: str, rests_on: str, sure: Sureness) -> None:
         """Add a Python requirement unless its distribution is there already."""
@@ -138,6 +139,11 @@ def clean_name(script: str) -> str:
     """Make a job name of a script's stem: letters, digits and `._-`, starting with a letter or digit."""
     stem = posixpath.basename(script).rsplit(".", 1)[0] or posixpath.basename(script)
     return re.sub(r"[^\w.-]+", "-", stem, flags=re.ASCII).strip("-._")[:64] or "job"
+
+
+def writable(text: str) -> str:
+    """Return a text that UTF-8 can write: a lone surrogate, legal in a program's texts, becomes a question mark."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def shown(text: str, longest: int = 80) -> str:

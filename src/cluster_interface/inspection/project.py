@@ -7,10 +7,12 @@ import re
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from cluster_interface.model.filetree import check_name
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-LARGEST = 2 * 2**20  #: characters of a program that are still read; beyond that only the name counts
+LARGEST = 2**20  #: characters of a program that are still read; beyond that only the name counts
 MOST_STARS = 3  #: wildcards kept per path segment, so that matching stays linear in practice
 
 
@@ -18,7 +20,8 @@ class Project:
     """Files by name, relative to the directory where the job starts; text None: binary or too large."""
 
     def __init__(self, files: Mapping[str, str | None]) -> None:
-        self.files = {name.removeprefix("./"): text for name, text in files.items() if not name.endswith("/")}
+        named = ((name.removeprefix("./"), text) for name, text in files.items())
+        self.files = {name: text for name, text in named if _is_file_name(name)}
 
     @cached_property
     def directories(self) -> frozenset[str]:
@@ -48,6 +51,15 @@ class Project:
         """List the files that a pattern matches; `*` stays within a segment, `**` does not."""
         fits = re.compile(_expression(pattern), re.DOTALL)
         return sorted(name for name in self.files if fits.fullmatch(name))
+
+
+def _is_file_name(name: str) -> bool:
+    """Say whether a name could be a file of a job; others cannot be staged, so they are not there."""
+    try:
+        check_name(name)
+    except ValueError:
+        return False
+    return not name.endswith("/")
 
 
 def simplify(pattern: str) -> str:

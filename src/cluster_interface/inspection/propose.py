@@ -46,5 +46,5 @@ def inspect(files: Mapping[str, str | None], script: str | None = None, argument
 
 def _check_arguments(arguments: Sequence[str]) -> None:
     for argument in arguments:
-        if "\0" in argument:
-            raise Rejected.field("arguments", f"{shown(argument)} has a NUL in it; no program can be given that")
+        if "\0" in argument or any("\ud800" <= c <= "\udfff" for c in argument):
+            raise Rejected.field("arguments", f"{shown(argument)} is not text that a program can be given")

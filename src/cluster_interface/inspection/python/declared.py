@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from cluster_interface.inspection.draft import writable
 from cluster_interface.inspection.python.conditions import dotted
 
 if TYPE_CHECKING:
@@ -53,7 +54,8 @@ def plain(node: ast.expr | None, known: dict[str, ast.expr]) -> object:
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub) and isinstance(node.operand, ast.Constant):
         value = node.operand.value
         return -value if isinstance(value, int | float) else None
-    return node.value if isinstance(node, ast.Constant) else None
+    value = node.value if isinstance(node, ast.Constant) else None
+    return writable(value) if isinstance(value, str) else value
 
 
 def text_of(node: ast.expr | None, known: dict[str, ast.expr]) -> str:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from cluster_interface.inspection.draft import Draft
     from cluster_interface.inspection.python.source import Module
 
-MOST_PATTERNS = 500  #: looked up among the files per module
+MOST_PATTERNS = 200  #: looked up among the files per module
 _OF_THE_SYSTEM = ("/dev/", "/proc/", "/sys/", "/etc/", "/usr/", "/tmp/", "/var/tmp/", "/bin/")  # noqa: S108 - only named
 _WINDOWS = re.compile(r"[A-Za-z]:[\\/]")
 _PATHISH = re.compile(r"dir|path|folder|root|data|input", re.IGNORECASE)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from cluster_interface.inspection.draft import shown
 from cluster_interface.inspection.python.environment import propose_environment
 from cluster_interface.inspection.python.files import read_arguments, read_files
-from cluster_interface.inspection.python.modules import Program, gather
+from cluster_interface.inspection.python.modules import Program, gather, imported_files
 from cluster_interface.inspection.python.options import bind, find_options
 from cluster_interface.inspection.python.values import HOLE, Values
 from cluster_interface.inspection.shebang import Shebang, read_shebang
@@ -37,9 +37,9 @@ class PythonScript:
         return name.lower().endswith((".py", ".pyw")) or (shebang is not None and is_python(shebang.interpreter))
 
     def uses(self, project: Project, name: str) -> frozenset[str]:
-        """Name the modules of the project that this one imports, directly or not."""
+        """Name the modules of the project that this one imports."""
         try:
-            return frozenset(gather(project, name).files)
+            return imported_files(project, name)
         except Rejected:
             return frozenset()
 

@@ -23,6 +23,8 @@ REMOVED = words(  # in the standard library of some Python 3 that still runs: no
     "nntplib ossaudiodev parser pipes smtpd sndhdr spwd sunau symbol telnetlib uu xdrlib"
 )
 STANDARD = (sys.stdlib_module_names | REMOVED | {"__main__", "test"}) - {"distutils"}
+MOST_MODULES = 400  #: of one program that are read
+MOST_READ = 4 * 2**20  #: characters of them, all together
 _COMPILED = (".so", ".pyd")
 
 
@@ -46,6 +48,7 @@ class Program:
     standard: dict[str, Outside] = field(default_factory=dict)  #: top-level names of the standard library
     relative: Import | None = None  #: the script's own first relative import: it runs only inside its package
     troubles: list[str] = field(default_factory=list)
+    read: int = 0  #: characters of the modules so far
 
     @property
     def main(self) -> Module:
@@ -56,6 +59,7 @@ class Program:
 def gather(project: Project, script: str) -> Program:
     """Parse a script and follow its imports through the project; Rejected if the script cannot be parsed."""
     program = Program(script, {script: parse(project, script)})
+    program.troubles += [program.main.trouble] if program.main.trouble else []
     local = Local(project, script)
     pending = [script]
     while pending:
@@ -63,6 +67,13 @@ def gather(project: Project, script: str) -> Program:
         for item in find_imports(program.modules[name].tree, local.needs_package):
             pending += _follow(project, program, local, name, item)
     return program
+
+
+def imported_files(project: Project, script: str) -> frozenset[str]:
+    """Name the files of the project that a script imports itself; Rejected if it cannot be parsed."""
+    local = Local(project, script)
+    found = find_imports(parse(project, script).tree, local.needs_package)
+    return frozenset(file for item in found for file in local.files(script, item))
 
 
 def _follow(project: Project, program: Program, local: Local, name: str, item: Import) -> list[str]:
@@ -81,12 +92,22 @@ def _follow(project: Project, program: Program, local: Local, name: str, item: I
     for file in found:
         program.files.setdefault(file, f"import {item.name or '.'}, line {item.line} of {name}")
         if file not in program.modules and file.endswith(".py") and project.text(file) is not None:
-            try:
-                program.modules[file] = parse(project, file)
-                new.append(file)
-            except Rejected as error:
-                program.troubles.append(error.problems[0].message)
+            new += _add_module(project, program, file)
     return new
+
+
+def _add_module(project: Project, program: Program, file: str) -> list[str]:
+    program.read += len(project.text(file) or "")
+    if len(program.modules) >= MOST_MODULES or program.read > MOST_READ:
+        program.troubles = [*program.troubles[:MOST_MODULES], "not every module of the project was read"]
+        return []
+    try:
+        program.modules[file] = parse(project, file)
+    except Rejected as error:
+        program.troubles.append(error.problems[0].message)
+        return []
+    program.troubles += [program.modules[file].trouble] if program.modules[file].trouble else []
+    return [file]
 
 
 class Local:

@@ -41,7 +41,8 @@ def _read(name: str, text: str) -> Pyproject:
     version, dependencies = table.get("requires-python"), table.get("dependencies", [])
     stated = dependencies if isinstance(dependencies, list) else []
     trouble = None
-    if "dependencies" in (table.get("dynamic") or ()):
+    dynamic = table.get("dynamic")
+    if isinstance(dynamic, list) and "dependencies" in dynamic:
         trouble = f"{name} says that its dependencies are made by its build; they are taken from the imports instead"
     return Pyproject(
         name,

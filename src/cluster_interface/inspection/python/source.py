@@ -35,6 +35,7 @@ class Module:
     name: str
     text: str
     tree: ast.Module
+    trouble: str = ""  #: why it was not read
 
     @cached_property
     def nodes(self) -> list[ast.AST]:
@@ -53,10 +54,14 @@ class Module:
 
 
 def parse(project: Project, name: str) -> Module:
-    """Parse a file of the project; raise Rejected naming file, line and what Python says of it."""
+    """Parse a file of the project; raise Rejected naming file, line and what Python says of it.
+
+    A file that is too long is taken as empty, with `trouble` saying so: it can still be run.
+    """
     text = normalize(project.text(name) or "")
     if len(text) > LARGEST:
-        raise Rejected.field("script", f"{shown(name)} has more than {LARGEST:,} characters: too long to be read")
+        trouble = f"{shown(name)} has more than {LARGEST:,} characters and was not read"
+        return Module(name, "", ast.Module(body=[], type_ignores=[]), trouble)
     try:
         tree = _parse(text)
     except SyntaxError as error:

@@ -17,7 +17,6 @@ from cluster_interface.inspection.python.source import normalize
 from cluster_interface.inspection.shebang import Shebang, read_shebang
 from cluster_interface.inspection.shell.known import ESSENTIAL, FETCHERS, INTERPRETERS, RUNNERS, SHELL, SITE
 from cluster_interface.inspection.shell.words import HOLE, Command, read_commands
-from cluster_interface.model.errors import Rejected
 from cluster_interface.model.proposal import Sureness
 
 if TYPE_CHECKING:
@@ -52,7 +51,7 @@ class ShellScript:
         return frozenset(word for word in words if word in project)
 
     def read(self, draft: Draft) -> None:
-        """Fill the draft; raise Rejected if the script is too long or a Python script it calls cannot be read."""
+        """Fill the draft; raise Rejected if a Python script it calls cannot be read."""
         text = draft.project.text(draft.script) or ""
         shebang = read_shebang(text)
         shell = shebang.interpreter if shebang else "bash"
@@ -81,7 +80,8 @@ class _Reader:
         self._seen.add(script)
         text = normalize(self._draft.project.text(script) or "")
         if len(text) > LARGEST:
-            raise Rejected.field("script", f"{shown(script)} has more than {LARGEST:,} characters: too long to be read")
+            self._draft.warn(f"{shown(script)} has more than {LARGEST:,} characters and was not read")
+            return
         if found := _DIRECTIVE.search(text):
             self._draft.warn(
                 f"{script} has #{found[1]} lines: what they ask for is not taken over yet; "

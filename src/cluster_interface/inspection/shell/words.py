@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 HOLE = "\0"  #: stands where a part of a word is unknown
 
+LONGEST_VALUE = 4096  #: characters that variables may make of a word
 MOST_JOINED = 200  #: lines that make one logical line
 LONGEST = 20_000  #: characters of a logical line that is still carried on
 
@@ -62,7 +63,8 @@ def expand(word: str, variables: Mapping[str, str]) -> str:
             return variables[name]
         return found[3] if found[2] else HOLE
 
-    return _VARIABLE.sub(value, word)
+    expanded = _VARIABLE.sub(value, word)
+    return expanded if len(expanded) <= max(LONGEST_VALUE, len(word)) else HOLE
 
 
 def _logical_lines(text: str) -> Iterable[tuple[int, str, str]]:
@@ -200,6 +202,8 @@ def _split_redirection(token: str, pending: list[str]) -> str:
 
 def unquote(word: str, variables: Mapping[str, str]) -> str:
     """Take the quotes off a word and fill in what is known; substitutions become holes."""
+    if len(word) > LONGEST:
+        return HOLE
     parts: list[str] = []
     for piece in re.findall(r"'[^']*'|\"(?:\\.|[^\"\\])*\"|\\.|`[^`]*`|[^'\"\\`]+|['\"\\`]", word, re.DOTALL):
         if piece.startswith("'") and len(piece) > 1:
