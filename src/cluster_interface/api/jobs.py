@@ -70,7 +70,7 @@ def _submission(bp: APIBlueprint, service: Service) -> None:
 
     @bp.get("/jobs")
     @bp.output(JobPage)
-    def listing() -> Response:
+    def page() -> Response:
         """List jobs, newest first; `next` is the cursor of the following page."""
         limit = int(number("limit", 50, least=1, most=200))
         return answer(service.jobs(g.user, request.args.get("cursor"), limit, request.args.get("state")))
@@ -124,7 +124,7 @@ def _has_news(seen: tuple[LogPart, bool]) -> bool:
 def _outputs(bp: APIBlueprint, service: Service) -> None:
     @bp.get("/jobs/<job>/outputs")
     @bp.output(OutputList)
-    def listing(job: str) -> Response:
+    def outputs(job: str) -> Response:
         """List a job's outputs."""
         return answer(OutputList(outputs=tuple(service.outputs(g.user, job))))
 
