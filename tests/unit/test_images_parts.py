@@ -175,7 +175,7 @@ UV = "error: No solution found when resolving dependencies\n  cause: Because "
         (f"{UV}all versions of pyspark have no usable wheels and you require pyspark", "`pyspark`, as it was asked"),
         (f"{UV}there are no versions of numpy and you require numpy", "exclude_newer"),
         (
-            f"{UV}pandas==2.0.0 depends on python-dateutil>=2.8.2 and you require python-dateutil==2.8.1, unsatisfiable",
+            f"{UV}pandas==2.0.0 depends on python-dateutil>=2.8.2 and you require python-dateutil==2.8.1, so",
             "exclude one another",
         ),
         ("error: Failed to install\n  cause: No space left on device (os error 28)", "disk"),
