@@ -9,6 +9,7 @@ import click
 
 from cluster_interface.main import app, serve
 from cluster_interface.model.jobspec import JobSpec
+from cluster_interface.model.resources import MIB, show_bytes
 from cluster_interface.settings import Settings
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ def _default(field: Any) -> str:
     if field.default is None or field.default == ():
         return "none"
     value = field.default
+    if isinstance(value, int) and value >= MIB:
+        value = show_bytes(value)
     return f"`{', '.join(value) if isinstance(value, tuple) else value}`"
 
 
@@ -70,7 +73,7 @@ def _fields(schema: dict[str, Any], definitions: dict[str, Any], prefix: str) ->
 
 def _inner(about: dict[str, Any], definitions: dict[str, Any]) -> tuple[dict[str, Any] | None, str]:
     values = about.get("additionalProperties")
-    below = "*name*." if isinstance(values, dict) else ""
+    below = "<name>." if isinstance(values, dict) else ""
     for candidate in [about, *about.get("anyOf", []), values or {}]:
         if isinstance(candidate, dict) and (reference := candidate.get("$ref")):
             found = definitions[reference.rpartition("/")[2]]
@@ -105,4 +108,4 @@ def commands(group: click.Group, words: str = "clif") -> Iterator[str]:
 
 
 def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
+    return text.replace("|", "\\|").replace("<", "\\<").replace("\n", " ")
