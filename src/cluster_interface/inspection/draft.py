@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from cluster_interface.inspection.project import Project
 
 MOST_WARNINGS = 40
+MOST_SIGNS = 5  #: signs of network use that are named
 MOST_NAMED = 20  #: files of one finding that get a line of their own; more are summed up
 PACKAGES = "environment.python.packages"
 
@@ -37,6 +38,7 @@ class Draft:
         self._system: dict[str, None] = {}
         self._inputs: dict[str, None] = {}
         self._outputs: dict[str, None] = {}
+        self._network: dict[str, None] = {}
         self._guesses: dict[Guess, None] = {}
         self._warnings: dict[str, None] = {}
 
@@ -96,11 +98,15 @@ class Draft:
 
     def needs_network(self, what: str) -> None:
         """Note that the script asks for something from outside, which a job must say."""
-        self.guess("network", "true", what, Sureness.ASK)
-        self.warn(f"{what}: a job has no network unless you say --network")
+        if what not in self._network:
+            self._network[what] = None
+            self.guess("network", "true", what, Sureness.ASK)
 
     def proposal(self) -> Proposal:
         """Close the draft."""
+        if self._network:
+            named = ", ".join([*self._network][:MOST_SIGNS]) + (" …" if len(self._network) > MOST_SIGNS else "")
+            self.warn(f"it seems to ask for things from the network: {named}. A job has none unless you say --network")
         return Proposal(
             script=self.script,
             name=clean_name(self.script),

@@ -140,6 +140,8 @@ def _typer_option(argument: ast.arg, call: ast.Call, stated: ast.expr | None, kn
     kept = argument.annotation
     if isinstance(kept, ast.Subscript) and isinstance(kept.slice, ast.Tuple) and kept.slice.elts:
         kept = kept.slice.elts[0]
+    if isinstance(kept, ast.Subscript) and dotted(kept.value).endswith("Optional"):
+        kept = kept.slice
     many = isinstance(kept, ast.Subscript) and dotted(kept.value).lower().endswith("list")
     flag = kept is not None and dotted(kept) == "bool"
     value = plain(stated, known)

@@ -71,7 +71,8 @@ def _inside(node: ast.AST, needs_package: Callable[[str], bool], *, optional: bo
     elif isinstance(node, ast.Try | ast.TryStar) and any(map(_catches, node.handlers)):
         spared = not _needed(node, needs_package)
         yield from ((item, optional or spared) for item in node.body)
-        yield from ((item, True) for handler in node.handlers for item in handler.body)
+        needless = _only_there(node, needs_package)
+        yield from ((item, True) for handler in node.handlers for item in handler.body if not needless)
         yield from ((item, optional) for item in (*node.orelse, *node.finalbody))
     else:
         yield from ((item, optional) for item in ast.iter_child_nodes(node))
@@ -93,6 +94,12 @@ def _needed(node: ast.Try | ast.TryStar, needs_package: Callable[[str], bool]) -
         return True
     handled = [item for handler in node.handlers if _catches(handler) for item in handler.body]
     return any(map(_ends, handled)) or any(needs_package(item.top) for item in _shallow(handled))
+
+
+def _only_there(node: ast.Try | ast.TryStar, needs_package: Callable[[str], bool]) -> bool:
+    """Say whether the body imports, and only what is always there: then the handlers' imports never happen."""
+    found = list(_shallow(node.body))
+    return bool(found) and not any(needs_package(item.top) for item in found)
 
 
 def _small(item: ast.stmt) -> bool:

@@ -11,6 +11,7 @@ from cluster_interface.inspection.draft import shown
 from cluster_interface.inspection.python.environment import propose_environment
 from cluster_interface.inspection.python.files import read_arguments, read_files
 from cluster_interface.inspection.python.modules import Program, gather, imported_files
+from cluster_interface.inspection.python.network import look_for_network
 from cluster_interface.inspection.python.options import bind, find_options
 from cluster_interface.inspection.python.values import HOLE, Values
 from cluster_interface.inspection.shebang import Shebang, read_shebang
@@ -70,6 +71,7 @@ def read_program(draft: Draft, program: Program, arguments: Sequence[str]) -> li
         read_files(draft, module, Values(module, options, elsewhere))
     read_arguments(draft, arguments, draft.written(arguments))
     _bring_modules(draft, program)
+    look_for_network(draft, program)
     for trouble in program.troubles:
         draft.warn(f"{trouble}; what it needs is not known")
     return declared

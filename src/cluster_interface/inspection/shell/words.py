@@ -54,19 +54,6 @@ def read_commands(text: str, arguments: Iterable[str] = ()) -> list[Command]:
     return commands
 
 
-def expand(word: str, variables: Mapping[str, str]) -> str:
-    """Fill in the variables of a word; what is not known becomes a hole."""
-
-    def value(found: re.Match[str]) -> str:
-        name = found[1] or found[4]
-        if name in variables:
-            return variables[name]
-        return found[3] if found[2] else HOLE
-
-    expanded = _VARIABLE.sub(value, word)
-    return expanded if len(expanded) <= max(LONGEST_VALUE, len(word)) else HOLE
-
-
 def _logical_lines(text: str) -> Iterable[tuple[int, str, str]]:
     """Yield line number, logical line and here-document: continuations and open quotes joined, comments dropped."""
     lines = text.split("\n")
@@ -205,27 +192,46 @@ def unquote(word: str, variables: Mapping[str, str]) -> str:
     if len(word) > LONGEST:
         return HOLE
     parts: list[str] = []
-    for piece in re.findall(r"'[^']*'|\"(?:\\.|[^\"\\])*\"|\\.|`[^`]*`|[^'\"\\`]+|['\"\\`]", word, re.DOTALL):
-        if piece.startswith("'") and len(piece) > 1:
-            parts.append(piece[1:-1])
-        elif piece.startswith('"') and len(piece) > 1:
-            parts.append(_substituted(re.sub(r"\\([\"\\$`])", r"\1", piece[1:-1]), variables))
-        elif piece.startswith("\\"):
-            parts.append(piece[1:])
-        elif piece.startswith("`"):
+    at, quoted = 0, False
+    while at < len(word):
+        c = word[at]
+        if c == "'" and not quoted:
+            end = word.find("'", at + 1)
+            end = len(word) if end < 0 else end
+            parts.append(word[at + 1 : end])
+            at = end + 1
+        elif c == '"':
+            quoted, at = not quoted, at + 1
+        elif c == "\\":
+            parts.append(word[at + 1 : at + 2])
+            at += 2
+        elif c == "`" or word.startswith(("$(", "<(", ">("), at):
             parts.append(HOLE)
+            at = _end_of_substitution(word, at)
+        elif c == "$" and (found := _VARIABLE.match(word, at)):
+            parts.append(_value(found, variables))
+            at = found.end()
         else:
-            parts.append(_substituted(piece, variables))
-    return "".join(parts)
+            parts.append(c)
+            at += 1
+    text = "".join(parts)
+    return text if len(text) <= max(LONGEST_VALUE, len(word)) else HOLE
 
 
-def _substituted(piece: str, variables: Mapping[str, str]) -> str:
-    while (at := piece.find("$(")) >= 0:
-        depth, end = 0, len(piece)
-        for place in range(at + 1, len(piece)):
-            depth += (piece[place] == "(") - (piece[place] == ")")
-            if not depth:
-                end = place + 1
-                break
-        piece = piece[:at] + HOLE + piece[end:]
-    return expand(piece, variables)
+def _value(found: re.Match[str], variables: Mapping[str, str]) -> str:
+    name = found[1] or found[4]
+    if name in variables:
+        return variables[name]
+    return str(found[3]) if found[2] else HOLE
+
+
+def _end_of_substitution(word: str, at: int) -> int:
+    if word[at] == "`":
+        end = word.find("`", at + 1)
+        return len(word) if end < 0 else end + 1
+    depth = 0
+    for place in range(at + 1, len(word)):
+        depth += (word[place] == "(") - (word[place] == ")")
+        if not depth:
+            return place + 1
+    return len(word)
