@@ -1,6 +1,6 @@
 """The real application over the sample service, on a loopback port; and a browser to look at it.
 
-`python tests/browser/serving.py` serves it until interrupted, for whoever works on the pages.
+`python -m tests.browser.serving` serves it until interrupted, for whoever works on the pages.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import werkzeug.serving
-from sample import OWNER, SampleService, SampleUploads
+from tests.browser.sample import OWNER, SampleService, SampleUploads
 
 from cluster_interface.api.application import application
 from cluster_interface.store import Store, sessions

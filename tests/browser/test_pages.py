@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
-from sample import BIDI, EVIL, FILES, LONG
-from serving import CHROMIUM, QUIET, Site, serving
+from tests.browser.sample import BIDI, EVIL, FILES, LONG
+from tests.browser.serving import CHROMIUM, QUIET, Site, serving
 
 from cluster_interface.model.state import JobState
 

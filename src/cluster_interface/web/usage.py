@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cluster_interface.model.resources import show_bytes, show_time
+from cluster_interface.model.amounts import show_bytes, show_time
+from cluster_interface.web.words import lasted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,7 +48,7 @@ def _elapsed(started: float | None, ended: float | None, now: float) -> float:
 
 
 def _time(asked: int, used: float) -> Used:
-    shown = show_time(int(used)) if used else ""
+    shown = lasted(used) if used else ""
     return Used(name="Time", asked=show_time(asked), used=shown, share=min(1.0, used / asked) if used else None)
 
 

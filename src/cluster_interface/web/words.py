@@ -6,7 +6,7 @@ import time
 import unicodedata
 from datetime import UTC, datetime
 
-from cluster_interface.model.resources import show_bytes, show_time
+from cluster_interface.model.amounts import show_bytes, show_time
 from cluster_interface.model.state import FailureCode, JobState
 
 LONGEST_SHOWN = 300  #: characters of a name on a page
@@ -75,8 +75,8 @@ def ago(at: float, now: float | None = None) -> str:
 
 
 def lasted(seconds: float) -> str:
-    """Write a length of time; whole seconds, since tenths only flicker."""
-    return show_time(int(seconds))
+    """Write a length of time: tenths only where they say something."""
+    return show_time(seconds if seconds < 10 else int(seconds))
 
 
 def moment(at: float) -> str:
