@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from apiflask import APIBlueprint
 from flask import Response, g, request, send_file, stream_with_context
 
-from cluster_interface.api.requests import answer, body, key, number
+from cluster_interface.api.requests import answer, body, key, number, takes
 from cluster_interface.model.errors import NotFound, Rejected
 from cluster_interface.model.state import FINAL
 from cluster_interface.wire import (
@@ -47,11 +47,10 @@ def blueprint(service: Service) -> APIBlueprint:
 
 def _submission(bp: APIBlueprint, service: Service) -> None:
     @bp.post("/jobs")
-    @bp.input(SubmitRequest, validation=False)
+    @takes(SubmitRequest)
     @bp.output(JobView, status_code=201)
-    def submit(json_data: Any) -> Response:
+    def submit() -> Response:
         """Submit a job. The same Idempotency-Key again is the same job, answered with 200."""
-        del json_data  # validated below, with messages of our own
         view, new = service.submit(g.user, body(SubmitRequest).spec, key())
         return _created(view, new=new)
 

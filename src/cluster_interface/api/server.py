@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from apiflask import APIBlueprint
 from flask import Response, g, jsonify
 
-from cluster_interface.api.requests import answer, body
+from cluster_interface.api.requests import answer, body, takes
 from cluster_interface.model.jobspec import JobSpec
 from cluster_interface.store import sessions
 from cluster_interface.wire import (
@@ -32,11 +32,10 @@ def blueprint(service: Service, page_address: str) -> APIBlueprint:
     _images(bp, service)
 
     @bp.post("/inspect")
-    @bp.input(InspectRequest, validation=False)
+    @takes(InspectRequest)
     @bp.output(InspectResponse)
-    def inspect(json_data: Any) -> Response:
+    def inspect() -> Response:
         """Propose environment, command and files for a script; nothing is kept."""
-        del json_data
         return answer(service.inspect(body(InspectRequest)))
 
     @bp.get("/queues")
@@ -82,11 +81,10 @@ def _images(bp: APIBlueprint, service: Service) -> None:
         return answer(ImageList(images=tuple(service.images())))
 
     @bp.post("/images/bases")
-    @bp.input(ImportBaseRequest, validation=False)
+    @takes(ImportBaseRequest)
     @bp.output(ImageView, status_code=201)
-    def import_base(json_data: Any) -> Response:
+    def import_base() -> Response:
         """Take an uploaded root filesystem as a base."""
-        del json_data
         wanted = body(ImportBaseRequest)
         return answer(service.import_base(g.user, wanted.upload, wanted.name), 201)
 

@@ -7,7 +7,8 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import structlog
-from flask import Blueprint, Response, g, make_response, render_template, request, send_from_directory
+from apiflask import APIBlueprint
+from flask import Response, g, make_response, render_template, request, send_from_directory
 
 from cluster_interface.api.problems import for_rest, problem
 from cluster_interface.model.errors import ClusterError, Rejected, Transient
@@ -41,9 +42,9 @@ TITLES = {
 log = structlog.get_logger()
 
 
-def blueprint(service: Service) -> Blueprint:
+def blueprint(service: Service) -> APIBlueprint:
     """Make the pages, to be mounted at `/`. Reads `g.user` and `g.csrf` (strings, None without a session)."""
-    pages = Blueprint("web", __name__, template_folder="templates")
+    pages = APIBlueprint("web", __name__, template_folder="templates", enable_openapi=False)
     pages.app_context_processor(lambda: {"asset": assets.digest, "built": assets.built, "now": time.time()})
     pages.record_once(lambda setup: setup.app.jinja_env.filters.update(words.FILTERS))
     pages.before_request(_only_with_session)
