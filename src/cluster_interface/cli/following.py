@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from cluster_interface.cli.bars import Bars
@@ -29,21 +30,15 @@ class Left(Exception):
 def follow(job: Job, *, output_to_stderr: bool = False) -> Job:
     """Follow a job to its end; raises Left at the second Ctrl-C (the first asks for it to be canceled)."""
     following = _Following(job, output_to_stderr=output_to_stderr)
-    canceling = False
-    while True:
-        try:
-            return following.to_the_end()
-        except KeyboardInterrupt:
-            if canceling or job.final:
-                raise Left from None
-            canceling = True
-            say("canceling …; press Ctrl-C again to stop waiting for that", colour="yellow")
-            try:
-                job.cancel()
-            except Conflict:
-                pass  # it has just ended by itself
-            except KeyboardInterrupt:
-                raise Left from None
+    with suppress(KeyboardInterrupt):
+        return following.to_the_end()
+    try:
+        say("canceling …; press Ctrl-C again to stop waiting for that", colour="yellow")
+        with suppress(Conflict):  # it has just ended by itself
+            job.cancel()
+        return following.to_the_end()
+    except KeyboardInterrupt:
+        raise Left from None
 
 
 class _Following:
