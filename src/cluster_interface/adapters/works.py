@@ -17,6 +17,7 @@ import gc
 import json
 import os
 import signal
+import sys
 import time
 import traceback
 from contextlib import contextmanager, suppress
@@ -24,7 +25,7 @@ from dataclasses import asdict
 from functools import partial
 from hashlib import sha256
 from shutil import rmtree
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 from urllib.parse import quote
 
 from cluster_interface.adapters.processes import Process, descendants, identify, kill_all, left_of
@@ -183,8 +184,8 @@ class DetachedWorks:
             _quiet_signals()
             if os.read(go, 1) != b"!":
                 os._exit(0)
-            _redirect(place / "log")
-            _write(place / "result", _outcome(place, task))
+            server = _redirect(place / "log")
+            _write(place / "result", _outcome(place, task, server))
             self._wake(mark)
         except BaseException:  # noqa: BLE001 - a forked child must not go back into its parent's code
             with suppress(BaseException):
@@ -193,7 +194,7 @@ class DetachedWorks:
         os._exit(0)
 
 
-def _outcome(place: Path, task: Callable[[Report], Any]) -> dict[str, Any]:
+def _outcome(place: Path, task: Callable[[Report], Any], server: TextIO) -> dict[str, Any]:
     try:
         value = task(_reporter(place))
         json.dumps(value)
@@ -201,6 +202,7 @@ def _outcome(place: Path, task: Callable[[Report], Any]) -> dict[str, Any]:
         return {"error": error_to_json(error)}
     except Exception:  # noqa: BLE001 - whatever it was, it is told as an error of ours
         traceback.print_exc()
+        traceback.print_exc(file=server)
         words = "something failed that nobody foresaw; the server's log has the details"
         return {"error": error_to_json(Permanent(words))}
     return {"value": value}
@@ -233,12 +235,16 @@ def _quiet_signals() -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
-def _redirect(log: Path) -> None:
+def _redirect(log: Path) -> TextIO:
+    """Let what is printed go to the work's own log; return the server's."""
+    server = os.fdopen(os.dup(2), "w", buffering=1)
     nothing = os.open(os.devnull, os.O_RDONLY)
     output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     os.dup2(nothing, 0)
     os.dup2(output, 1)
     os.dup2(output, 2)
+    sys.stdout = sys.stderr = os.fdopen(output, "w", buffering=1)
+    return server
 
 
 def _process(who: Mapping[str, Any]) -> Process:

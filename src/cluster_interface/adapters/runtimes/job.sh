@@ -26,7 +26,7 @@ now() { date +%s.%N; }
 # --- the fence: the task of an attempt is run once, whatever the scheduler does
 if ! mkdir "$claim" 2>/dev/null; then
     [ -d "$claim" ] && exit 0
-    echo "job.sh: cannot make $claim: is the disk full, or the job directory gone?" >&2
+    echo "job.sh: $name cannot begin: $claim cannot be made. Is the disk full, or the job directory gone?" >&2
     exit 1
 fi
 printf 'native_id=%s\nhost=%s\nboot_id=%s\npid=%s\n' "$native" "$(uname -n)" \

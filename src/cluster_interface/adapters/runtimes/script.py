@@ -46,6 +46,7 @@ def render(run: Run, part: str, settings: Mapping[str, str | int], become: Seque
     return "\n".join(
         [
             "#!/bin/sh",
+            "# shellcheck disable=SC2016,SC2317  # what users wrote stays as it is; traps call functions too",
             f"# One attempt at the tasks of {shlex.quote(run.mark)}, written by cluster-interface.",
             *lines,
             f'become() {{ exec "$@" {" ".join(become)}; }}',

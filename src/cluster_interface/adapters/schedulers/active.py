@@ -13,7 +13,7 @@ from cluster_interface.adapters.processes import Process, descendants, kill_all,
 from cluster_interface.adapters.schedulers import cgroups
 from cluster_interface.adapters.schedulers.backfill import Size
 from cluster_interface.adapters.schedulers.cgroups import Limits, TaskCgroup
-from cluster_interface.adapters.schedulers.sampling import DiskWatch, memory_of
+from cluster_interface.adapters.schedulers.sampling import DiskWatch, Use, use_of
 from cluster_interface.adapters.schedulers.starting import start
 from cluster_interface.model.resources import show_bytes
 
@@ -50,7 +50,7 @@ class Active:
     verdict: str | None = None
     kill_at: float | None = None  #: monotonic; set once the polite signal was sent
     killed: bool = False
-    peak: int = 0
+    peak: Use = field(default_factory=lambda: Use(0, 0.0))
     peak_file: Path | None = None
     disk: DiskWatch = field(default_factory=lambda: DiskWatch(()))
 
@@ -124,10 +124,9 @@ class Active:
         """Look whether it holds more memory or disk than it asked for: verdict and reason."""
         ask = self.order.ask
         if not self.cgroup:
-            held = memory_of(self.process.pid, ask.memory)
-            if held > self.peak:
-                self.peak = held
-                self._publish_peak()
+            use = use_of(self.process.pid, ask.memory)
+            held = use.memory
+            self._publish(use)
             if held > ask.memory:
                 return "out_of_memory", f"held {show_bytes(held)} of memory and asked for {show_bytes(ask.memory)}"
         self.disk.advance()
@@ -135,11 +134,12 @@ class Active:
             return "disk_full", f"wrote {show_bytes(self.disk.highest)}; a task may keep {show_bytes(ask.disk)}"
         return None
 
-    def _publish_peak(self) -> None:
-        """Leave the highest sample where job.sh finds it at its end."""
+    def _publish(self, use: Use) -> None:
+        """Leave the highest samples where job.sh finds them at its end."""
+        self.peak = Use(max(self.peak.memory, use.memory), max(self.peak.cpu_seconds, use.cpu_seconds))
         if self.peak_file:
-            fresh = self.peak_file.with_suffix(".new")
-            fresh.write_text(f"{self.peak}\n")
+            fresh = self.peak_file.with_name(f"{self.peak_file.name}.new")
+            fresh.write_text(f"{self.peak.memory} {self.peak.cpu_seconds:.2f}\n")
             fresh.rename(self.peak_file)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import psutil
@@ -17,17 +18,25 @@ if TYPE_CHECKING:
 _BURST = 0.02  # seconds of disk walking at a time: the dispatcher has other things to do
 
 
-def memory_of(root: int, limit: int) -> int:
-    """Bytes held by a process and all that came from it.
+@dataclass(frozen=True)
+class Use:
+    """What a family of processes uses now."""
+
+    memory: int  #: bytes
+    cpu_seconds: float  #: of those alive, and of those of their children that they have waited for
+
+
+def use_of(root: int, limit: int) -> Use:
+    """Look at a process and all that came from it.
 
     The resident sizes are added up; only where that is above `limit` are shared pages divided among those who
     share them (PSS), which takes the kernel much longer: forked workers do not count their parent's data twice.
     """
     processes = list(_processes(descendants([root])))
-    total = sum(_resident(process) for process in processes)
-    if total <= limit:
-        return total
-    return sum(_proportional(process) for process in processes)
+    memory = sum(_resident(process) for process in processes)
+    if memory > limit:
+        memory = sum(_proportional(process) for process in processes)
+    return Use(memory, sum(_cpu_seconds(process) for process in processes))
 
 
 def _processes(pids: Iterable[int]) -> Iterator[psutil.Process]:
@@ -52,6 +61,14 @@ def _proportional(process: psutil.Process) -> int:
         return _resident(process)
     except psutil.Error:
         return 0
+
+
+def _cpu_seconds(process: psutil.Process) -> float:
+    try:
+        times = process.cpu_times()
+    except psutil.Error:
+        return 0.0
+    return float(times.user + times.system + times.children_user + times.children_system)
 
 
 class DiskWatch:

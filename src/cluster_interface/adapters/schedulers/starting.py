@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from cluster_interface.ports import Order
 
+_MOST_FILES = 65_536
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -74,6 +75,7 @@ def _become(
                 os.sched_setaffinity(0, cores)
         _drop_to(order)
         _redirect(order)
+        os.closerange(3, _MOST_FILES)  # whoever started the server may have left files open: not for users' eyes
         os.execve("/bin/sh", ["sh", str(order.script)], {**_environment(order), **variables})  # noqa: S606 - clean by design
     except BaseException:  # noqa: BLE001 - a forked child must not go back into its parent's code
         with suppress(BaseException):
