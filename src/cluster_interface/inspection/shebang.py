@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 
 _LINE = re.compile(r"#!\s*([^\n]+)")
-_SEPARATE = {"-o", "-W", "-X"}  #: options whose value is a word of its own (bash; python)
+_SEPARATE = re.compile(r"-[a-z]*o|-W|-X")  # options whose value is a word of its own: bash -euo pipefail, python -W
 _PLAIN_OPTION = re.compile(r"-[A-Za-z]+")
 
 
@@ -40,7 +40,7 @@ def _options(words: list[str]) -> tuple[str, ...]:
     """Keep plain options (and the value of -o, -W, -X); stop at anything else."""
     kept: list[str] = []
     for word in words:
-        value = kept and kept[-1] in _SEPARATE and re.fullmatch(r"[\w.:=-]+", word)
+        value = kept and _SEPARATE.fullmatch(kept[-1]) and re.fullmatch(r"[\w.:=-]+", word)
         if not value and not _PLAIN_OPTION.fullmatch(word):
             break
         kept.append(word)

@@ -21,8 +21,6 @@ _OPERATORS: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.GtE: operator.ge,
 }
 _FACTS: dict[str, object] = {
-    "TYPE_CHECKING": False,
-    "typing.TYPE_CHECKING": False,
     "sys.platform": "linux",
     "os.name": "posix",
     "six.PY2": False,
@@ -48,8 +46,12 @@ def decide(test: ast.expr, depth: int = 0) -> bool | None:
         return _compare(test)
     if isinstance(test, ast.Call) and dotted(test.func) == "sys.platform.startswith":
         return _starts_linux(test)
-    value = test.value if isinstance(test, ast.Constant) else _FACTS.get(dotted(test))
+    value = test.value if isinstance(test, ast.Constant) else _fact(dotted(test))
     return value if isinstance(value, bool) else None
+
+
+def _fact(name: str) -> object:
+    return False if name.rpartition(".")[2] == "TYPE_CHECKING" else _FACTS.get(name)
 
 
 def dotted(node: ast.expr) -> str:

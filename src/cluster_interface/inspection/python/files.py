@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import posixpath
 import re
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from cluster_interface.inspection.draft import shown
@@ -25,26 +24,18 @@ _WINDOWS = re.compile(r"[A-Za-z]:[\\/]")
 _PATHISH = re.compile(r"dir|path|folder|root|data|input", re.IGNORECASE)
 
 
-@dataclass
-class _Uses:
-    """How one module uses what names a file."""
-
-    written: set[int] = field(default_factory=set)  #: nodes that name only what is written
-    loads: dict[str, int] = field(default_factory=dict)  #: name or attribute -> uses that are no writing
-
-
 def read_files(draft: Draft, module: Module, values: Values) -> None:
     """Add a module's inputs and outputs to the draft, and warn of files that will not be there."""
-    uses = _Uses()
+    written: set[int] = set()  # nodes that name only what is written
     found = [effect for node in module.nodes if isinstance(node, ast.Call) for effect in effects(node)]
     for effect in found[: 4 * MOST_PATTERNS]:
-        _apply(draft, module, values, effect, uses)
-    _sweep(draft, module, values, uses)
+        _apply(draft, module, values, effect, written)
+    _sweep(draft, module, values, written)
 
 
-def _apply(draft: Draft, module: Module, values: Values, effect: Effect, uses: _Uses) -> None:
+def _apply(draft: Draft, module: Module, values: Values, effect: Effect, written: set[int]) -> None:
     if effect.node is not None and effect.does in (Does.WRITE, Does.MAKE):
-        uses.written.add(id(effect.node))
+        written.add(id(effect.node))
     if Does.LIST in effect.does:
         _listed(draft, module, values, effect)
         return
@@ -109,61 +100,58 @@ def _listed(draft: Draft, module: Module, values: Values, effect: Effect) -> Non
 # --- every other text that names a file of the project
 
 
-def _sweep(draft: Draft, module: Module, values: Values, uses: _Uses) -> None:
+def _sweep(draft: Draft, module: Module, values: Values, written: set[int]) -> None:
     """Take every text that names a file of the project as an input, unless it only names what is written."""
-    names = _read_names(module, values, uses)
+    names = _used_names(module, values)
     looked_up = 0
     pending: list[tuple[ast.AST, str]] = [(module.tree, "")]
     while pending:
         node, label = pending.pop()
-        if id(node) in uses.written or _is_docstring(node):
+        if id(node) in written or _is_docstring(node):
             continue
         if isinstance(node, ast.expr) and (text := values.text(node)) is not None:
             looked_up += HOLE in text
+            label = node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else label
             if looked_up < MOST_PATTERNS:
                 _named(draft, text, _where(draft, module, node), label, in_path=isinstance(node, ast.Call | ast.BinOp))
             continue
         pending.extend(reversed(list(_inside(node, label, names))))
 
 
-def _read_names(module: Module, values: Values, uses: _Uses) -> set[str]:
-    """Name the variables that are only ever used to write: the texts they are given are no inputs."""
-    reads: dict[str, int] = {}
-    writes: dict[str, int] = {}
-    pending: list[tuple[ast.AST, bool]] = [(module.tree, False)]
-    while pending:
-        node, writing = pending.pop()
-        writing = writing or id(node) in uses.written
+def _used_names(module: Module, values: Values) -> set[str]:
+    """Name the variables and options that are used: what they are given is looked at there, not where it stands.
+
+    So a text that is only ever written to is no input, and a directory's name counts with what is joined to it.
+    """
+    used: set[str] = set()
+    for node in module.nodes:
         name = node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else None
         if name is not None and isinstance(getattr(node, "ctx", None), ast.Load):
-            counts = writes if writing else reads
-            counts[name] = counts.get(name, 0) + 1
-        pending.extend((item, writing) for item in ast.iter_child_nodes(node))
-    known = set(values.names) | set(values.attributes) | set(values.options)
-    return {name for name in known if writes.get(name) and not reads.get(name)}
+            used.add(name)
+    return used & (set(values.names) | set(values.attributes) | set(values.options))
 
 
-def _inside(node: ast.AST, label: str, only_written: set[str]) -> Iterable[tuple[ast.AST, str]]:
-    """Yield what is inside a node, with the name it is given; skip what only writing names are given."""
+def _inside(node: ast.AST, label: str, used: set[str]) -> Iterable[tuple[ast.AST, str]]:
+    """Yield what is inside a node, with the name it is given; skip what is looked at where the name is used."""
     if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
         target = node.targets[0] if isinstance(node, ast.Assign) else node.target
         name = target.id if isinstance(target, ast.Name) else target.attr if isinstance(target, ast.Attribute) else ""
-        return [] if name in only_written else [(node.value, name)]
+        return [] if name in used else [(node.value, name)]
     if isinstance(node, ast.arguments):
         return [(item, "") for item in (*node.defaults, *node.kw_defaults) if item is not None]
     if isinstance(node, ast.keyword):
         return [(node.value, node.arg or "")]
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr.startswith("add_arg"):
-        return _inside_option(node, only_written)
+        return _inside_option(node, used)
     if isinstance(node, ast.JoinedStr):
         return [(item, label) for item in node.values if not isinstance(item, ast.Constant)]
     return [(item, label if isinstance(node, ast.IfExp | ast.BoolOp) else "") for item in ast.iter_child_nodes(node)]
 
 
-def _inside_option(node: ast.Call, only_written: set[str]) -> Iterable[tuple[ast.AST, str]]:
+def _inside_option(node: ast.Call, used: set[str]) -> Iterable[tuple[ast.AST, str]]:
     names = [item.value for item in node.args if isinstance(item, ast.Constant) and isinstance(item.value, str)]
     dests = {name.lstrip("-").replace("-", "_") for name in names}
-    if dests & only_written:
+    if dests & used:
         return []
     label = next(iter(dests), "")
     return [(word.value, label) for word in node.keywords if word.arg == "default"]

@@ -92,8 +92,8 @@ def _shared_constants(program: Program) -> dict[str, str]:
 def _bring_modules(draft: Draft, program: Program) -> None:
     for file, why in program.files.items():
         draft.add_inputs([file], why, Sureness.KNOWN)
-        if posixpath.basename(file) == "__init__.py":
-            draft.add_inputs(draft.project.below(posixpath.dirname(file)), f"the package of {why}", Sureness.KNOWN)
+    for package, why in program.packages.items():
+        draft.add_inputs(draft.project.below(package), f"the package of {why}", Sureness.KNOWN)
     for root, why in program.roots.items():
         before = draft.variables.get(_PATH)
         path = "/job" if root == "." else f"/job/{root}"

@@ -43,6 +43,7 @@ class Program:
     script: str
     modules: dict[str, Module] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)  #: module file -> which import asks for it
+    packages: dict[str, str] = field(default_factory=dict)  #: directory of a local package -> which import asks for it
     roots: dict[str, str] = field(default_factory=dict)  #: directory that must be on the path -> the import
     outside: list[Outside] = field(default_factory=list)
     standard: dict[str, Outside] = field(default_factory=dict)  #: top-level names of the standard library
@@ -88,6 +89,8 @@ def _follow(project: Project, program: Program, local: Local, name: str, item: I
         return []
     if (root := local.root(item)) and not item.level:
         program.roots.setdefault(root, f"import {item.top}, line {item.line} of {name}")
+    if package := local.package(name, item):
+        program.packages.setdefault(package, f"import {item.name or '.'}, line {item.line} of {name}")
     new = []
     for file in found:
         program.files.setdefault(file, f"import {item.name or '.'}, line {item.line} of {name}")
@@ -130,6 +133,14 @@ class Local:
             if self._exists(posixpath.join(root, item.top)):
                 return None if root == self._home else root or "."
         return None
+
+    def package(self, importer: str, item: Import) -> str | None:
+        """Return the directory of the local package that an import is from; None for a single module."""
+        if item.level:
+            return posixpath.dirname(importer) or None
+        bases = [posixpath.join(root, item.top) for root in self._roots]
+        base = next((base for base in bases if self._exists(base)), "")
+        return base if base in self._project.directories else None
 
     def files(self, importer: str, item: Import) -> list[str]:
         """List the files that an import loads: packages on the way, the module, members that are modules."""

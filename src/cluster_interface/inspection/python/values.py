@@ -73,6 +73,10 @@ def _assignments(module: Module) -> tuple[dict[str, ast.expr], dict[str, ast.exp
     names: dict[str, list[ast.expr | None]] = {}
     attributes: dict[str, list[ast.expr | None]] = {}
     for node in module.nodes:
+        for statement in node.body if isinstance(node, ast.ClassDef) else ():
+            for target, value in _targets(statement):
+                if isinstance(target, ast.Name):
+                    attributes.setdefault(target.id, []).append(value)
         for target, value in _targets(node):
             if isinstance(target, str):
                 names.setdefault(target, []).append(value)

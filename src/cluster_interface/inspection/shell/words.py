@@ -96,29 +96,42 @@ class _Cutter:
     def __init__(self, line: str) -> None:
         self._line, self._at = line, 0
         self._word: list[str] = []  # its characters
-        self._quote, self._depth = "", 0
+        self._closers: list[str] = []  # what ends the quotes and substitutions that are open
         self.pieces: list[str] = []
         self.closed = True
         while self._at < len(line):
             self._step(line[self._at])
         self._end_word()
-        self.closed = self.closed and not self._quote and not self._depth
+        self.closed = self.closed and not self._closers
 
     def _step(self, c: str) -> None:
-        if c == "\\" and self._quote != "'":
+        inside = self._closers[-1] if self._closers else ""
+        if c == "\\" and inside != "'":
             self.closed = self._at + 1 < len(self._line)
             self._take(2)
-        elif self._quote:
-            self._quote = "" if c == self._quote else self._quote
-            self._take(1)
-        elif self._line.startswith(("$(", "${", "<(", ">("), self._at):
-            self._depth += 1
+        elif inside != "'" and self._line.startswith(("$(", "${"), self._at):
+            self._closers.append(")" if self._line[self._at + 1] == "(" else "}")
             self._take(2)
-        elif self._depth:
-            self._depth += (c in "({") - (c in ")}")
-            self._open_quote(c)
+        elif not inside and self._line.startswith(("<(", ">("), self._at):
+            self._closers.append(")")
+            self._take(2)
+        elif inside:
+            self._within(c, inside)
+        elif c in "'\"`":
+            self._closers.append(c)
+            self._take(1)
         else:
             self._plain(c)
+
+    def _within(self, c: str, inside: str) -> None:
+        """Go on inside quotes or a substitution, which may hold others."""
+        if c == inside:
+            self._closers.pop()
+        elif inside == ")" and c == "(":
+            self._closers.append(")")
+        elif inside in ")}`" and c in "'\"`":
+            self._closers.append(c)
+        self._take(1)
 
     def _plain(self, c: str) -> None:
         if c == "#" and not self._word:
@@ -133,11 +146,7 @@ class _Cutter:
             self.pieces.append(operator)
             self._at += len(operator)
         else:
-            self._open_quote(c)
-
-    def _open_quote(self, c: str) -> None:
-        self._quote = c if c in "'\"`" else ""
-        self._take(1)
+            self._take(1)
 
     def _take(self, length: int) -> None:
         self._word.append(self._line[self._at : self._at + length])
@@ -166,7 +175,9 @@ def _command(number: int, raw: list[str], variables: dict[str, str], heredoc: st
             else _REDIRECTION.fullmatch(_split_redirection(token, pending))
         )
         if found:
-            target = found[3] or (pending.pop() if pending else "")
+            target, rest = _up_to_next(found[3])
+            pending += [rest] if rest else []
+            target = target or (pending.pop() if pending else "")
             redirections.append(Redirection(found[2], unquote(target, variables)))
         elif not words and (assigned := _ASSIGNMENT.fullmatch(token)):
             variables[assigned[1]] = unquote(assigned[2], variables)
@@ -175,6 +186,12 @@ def _command(number: int, raw: list[str], variables: dict[str, str], heredoc: st
     if not words and not redirections:
         return []
     return [Command(number, tuple(words), tuple(redirections), heredoc)]
+
+
+def _up_to_next(target: str) -> tuple[str, str]:
+    """Cut a plain target where the next redirection begins: `in>out`."""
+    found = re.match(r"([^<>'\"`$\\&]+)([<>].*)", target, re.DOTALL)
+    return (found[1], found[2]) if found else (target, "")
 
 
 def _split_redirection(token: str, pending: list[str]) -> str:

@@ -1,0 +1,169 @@
+"""The options of a script's command line, read without running it."""
+
+from __future__ import annotations
+
+import pytest
+
+from cluster_interface.inspection import inspect
+from cluster_interface.model.proposal import Option
+
+ARGPARSE = """
+import argparse, pathlib
+MODES = ["fast", "exact"]
+parser = argparse.ArgumentParser()
+parser.add_argument("path", type=pathlib.Path, help="where "
+                    "it lies")
+parser.add_argument("extra", nargs="*")
+parser.add_argument("-n", "--top", type=int, default=-10)
+parser.add_argument("--ratio", type=float, required=True)
+parser.add_argument("--mode", choices=MODES, default="fast")
+parser.add_argument("--level", choices=range(1, 4), type=int)
+parser.add_argument("-v", "--verbose", action="store_true")
+parser.add_argument("--tag", action="append")
+parser.add_argument("--color", action=argparse.BooleanOptionalAction)
+parser.add_argument("--outdir")
+parser.add_argument("--version", action="version", version="1")
+"""
+
+
+def options(source, **more):
+    """The options of one script, by name."""
+    return {option.name: option for option in inspect({"a.py": source, **more}, "a.py").options}
+
+
+def test_argparse():
+    """Names, places, kinds, defaults, choices and help of every option, in their order."""
+    found = options(ARGPARSE)
+    assert list(found) == [
+        "path", "extra", "--top", "--ratio", "--mode", "--level", "--verbose", "--tag", "--color", "--outdir",
+    ]  # fmt: skip
+    assert found["path"] == Option(name="path", positional=True, required=True, kind="path", help="where it lies")
+    assert found["extra"] == Option(name="extra", positional=True, many=True)
+    assert found["--top"] == Option(name="--top", default="-10", kind="int")
+    assert found["--ratio"] == Option(name="--ratio", required=True, kind="float")
+    assert found["--mode"] == Option(name="--mode", default="fast", choices=("fast", "exact"))
+    assert found["--level"] == Option(name="--level", choices=("1", "2", "3"), kind="int")
+    assert found["--verbose"] == Option(name="--verbose", flag=True)
+    assert found["--tag"] == Option(name="--tag", many=True)
+    assert found["--color"] == Option(name="--color", flag=True)
+    assert found["--outdir"] == Option(name="--outdir", kind="path")
+
+
+def test_subcommands():
+    """The subcommand is a choice, and what only one of them needs is not required."""
+    source = (
+        "import argparse\np = argparse.ArgumentParser()\ns = p.add_subparsers(dest='what', required=True)\n"
+        "a = s.add_parser('index')\na.add_argument('fasta')\nb = s.add_parser('align')\n"
+        "b.add_argument('--fast', required=True)\n"
+    )
+    found = options(source)
+    assert found["what"] == Option(name="what", positional=True, required=True, choices=("index", "align"))
+    assert not found["fasta"].required
+    assert not found["--fast"].required
+
+
+def test_optparse():
+    """Its older sister is read alike."""
+    found = options(
+        "from optparse import OptionParser\np = OptionParser()\np.add_option('-f', '--file', type='string')\n"
+    )
+    assert found == {"--file": Option(name="--file")}
+
+
+def test_click():
+    """Decorators, in the order in which they stand."""
+    source = """
+import click
+@click.command()
+@click.option("--count", "-c", default=1, show_default=True, help="How often.")
+@click.option("--name", prompt="Your name", required=True)
+@click.option("--shout/--no-shout", default=False)
+@click.option("--mode", type=click.Choice(["a", "b"]))
+@click.option("-t", "--tag", multiple=True, type=float)
+@click.option("--dry", is_flag=True)
+@click.argument("src", type=click.Path(exists=True))
+@click.argument("rest", nargs=-1)
+def hello(**kw): pass
+"""
+    found = options(source)
+    assert list(found) == ["--count", "--name", "--shout", "--mode", "--tag", "--dry", "src", "rest"]
+    assert found["--count"] == Option(name="--count", default="1", kind="int", help="How often.")
+    assert found["--name"] == Option(name="--name", required=True)
+    assert found["--shout"].flag
+    assert found["--dry"].flag
+    assert found["--mode"].choices == ("a", "b")
+    assert found["--tag"] == Option(name="--tag", kind="float", many=True)
+    assert found["src"] == Option(name="src", positional=True, required=True, kind="path")
+    assert found["rest"] == Option(name="rest", positional=True, many=True)
+
+
+def test_a_click_group_is_a_choice():
+    """The commands of a group are what the first word may be."""
+    source = (
+        "import click\n@click.group()\ndef cli(): pass\n@cli.command()\n@click.option('--x')\ndef make_it(): pass\n"
+        "@cli.command('other')\ndef f(): pass\n"
+    )
+    found = options(source)
+    assert found["command"].choices == ("make-it", "other")
+    assert "--x" in found
+
+
+def test_typer():
+    """Parameters with their annotations and defaults."""
+    source = """
+from pathlib import Path
+from typing import Annotated, List, Optional
+import typer
+def main(name: str = typer.Argument(...), n: int = typer.Option(3, help="How many"), loud: bool = typer.Option(False),
+         out: Optional[Path] = typer.Option(None), tags: List[str] = typer.Option([]),
+         size: Annotated[float, typer.Option(help="x")] = 1.5): pass
+typer.run(main)
+"""
+    found = options(source)
+    assert found["name"] == Option(name="name", positional=True, required=True)
+    assert found["--n"] == Option(name="--n", default="3", kind="int", help="How many")
+    assert found["--loud"].flag
+    assert found["--out"] == Option(name="--out", kind="path")
+    assert found["--tags"].many
+    assert found["--size"] == Option(name="--size", kind="float", default="1.5", help="x")
+
+
+@pytest.mark.parametrize(
+    ("source", "wanted"),
+    [
+        ("path = sys.argv[1]\nn = int(sys.argv[2])", [("path", True, "path"), ("n", True, "int")]),
+        ("n = float(sys.argv[1]) if len(sys.argv) > 1 else 1.0", [("n", False, "float")]),
+        ("print(sys.argv[2])", [("arg2", True, "text")]),
+        ("_, src, dst = sys.argv", [("src", True, "text"), ("dst", True, "text")]),
+        ("src, dst = sys.argv[1:3]", [("src", True, "text"), ("dst", True, "text")]),
+        ("a, b = sys.argv[1], sys.argv[2]", [("a", True, "text"), ("b", True, "text")]),
+        ("for x in sys.argv[1:]:\n  print(x)", [("args", False, "text")]),
+        ("print(sys.argv[0], len(sys.argv), sys.argv[-1], sys.argv[10**9])", []),
+    ],
+)
+def test_plain_sys_argv(source, wanted):
+    """Places become arguments, named after the variable that takes them."""
+    found = options(f"import sys\n{source}\n").values()
+    assert [(option.name, option.required, option.kind) for option in found] == wanted
+    assert all(option.positional for option in found)
+
+
+def test_options_of_a_local_module_are_found():
+    """The parser often lives beside the script."""
+    assert list(options("import cli\ncli.main()", **{"cli.py": "p.add_argument('--x')\n"})) == ["--x"]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "p.add_argument()", "p.add_argument(*names, **words)", "p.add_argument('--x', choices=range(10**9), nargs=-3)",
+        "p.add_argument('--x', choices=range(0, 5, 0))",
+        "p.add_argument('--x', default=..., help=1 + 2, type=lambda x: x)",
+        "p.add_argument('-')", "p.add_argument(b'x')", "p.add_argument('--x', choices=x.keys(), action=f())",
+        "p.add_argument('--x', default='\\udc80', help='\\ud800')", "p.add_argument('--x', default=-'a', nargs=[])",
+        "import click\n@click.option()\n@click.option('')\n@click.argument(name)\ndef f(): pass",
+    ],
+)  # fmt: skip
+def test_strange_declarations_do_no_harm(source):
+    """What cannot be read is left out, and what is said can be written as JSON."""
+    inspect({"a.py": source}, "a.py").model_dump_json()

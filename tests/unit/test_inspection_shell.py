@@ -1,0 +1,167 @@
+"""Shell scripts: what they call, read and write."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from cluster_interface.inspection import inspect
+from cluster_interface.inspection.shell.words import HOLE, read_commands
+from cluster_interface.model.errors import Rejected
+
+BESIDE = dict.fromkeys(["in.txt", "data/a.csv", "data/b.csv", "script.awk"], "")
+
+
+def read(source, *arguments, script="run.sh", **more):
+    """Inspect a shell script with a few files beside it."""
+    return inspect({**BESIDE, script: source, **more}, script, arguments)
+
+
+@pytest.mark.parametrize(
+    ("name", "first", "command"),
+    [
+        ("x.sh", "", "bash x.sh a 'b c'"),
+        ("x.sh", "#!/bin/sh\n", "sh x.sh a 'b c'"),
+        ("x", "#!/bin/bash -e\n", "bash -e x a 'b c'"),
+        ("x", "#!/usr/bin/env bash\n", "bash x a 'b c'"),
+        ("x.slurm", "#!/bin/bash -euo pipefail\n", "bash -euo pipefail x.slurm a 'b c'"),
+        ("x", "#!/bin/dash\n", "dash x a 'b c'"),
+    ],
+)
+def test_the_first_line_says_which_shell(name, first, command):
+    """And with which options; without one it is bash."""
+    assert inspect({name: first}, name, ["a", "b c"]).command == command
+
+
+@pytest.mark.parametrize(
+    ("source", "inputs", "outputs"),
+    [
+        ("sort < in.txt > out.txt", {"in.txt"}, {"out.txt"}),
+        ("sort<in.txt>out.txt", {"in.txt"}, {"out.txt"}),
+        ("cat in.txt >> log 2>&1", {"in.txt"}, {"log"}),
+        ("cat ./in.txt &> all.log", {"in.txt"}, {"all.log"}),
+        ("cat in.txt 2> err.log | tee -a x.log", {"in.txt"}, {"err.log", "x.log"}),
+        ("echo a > /dev/null; echo b >&2", set(), set()),
+        ("OUT=res; mkdir -p $OUT; date > ${OUT}/d.txt", set(), {"res/**", "res/d.txt"}),
+        ("date > ${OUT:-res}/d.txt", set(), {"res/d.txt"}),
+        ("for f in data/*.csv; do wc $f > $(basename $f).n; done", {"data/a.csv", "data/b.csv"}, {"*.n"}),
+        ('wc "data/$x.csv" > "$(echo "a b" | tr " " _).n"', {"data/a.csv", "data/b.csv"}, {"*.n"}),
+        ("awk -f script.awk --in=in.txt", {"script.awk", "in.txt"}, set()),
+        ("ls data", {"data/a.csv", "data/b.csv"}, set()),
+        ("# cat in.txt > out.txt", set(), set()),
+        ("echo 'x > in.txt'", set(), set()),
+        ("cat <<EOF > note.txt\nin.txt > no.txt\nEOF\n", set(), {"note.txt"}),
+        ("cat <<'END' > a\n$x\nEND\ncat <<-E > b\n\tx > y\n\tE\n", set(), {"a", "b"}),
+        ("sort \\\n  in.txt \\\n  > out.txt", {"in.txt"}, {"out.txt"}),
+        ("cp $1 $2.bak", {"in.txt"}, set()),
+        ("if [ -f in.txt ]; then cat in.txt; fi", {"in.txt"}, set()),
+    ],
+)
+def test_reads_and_writes(source, inputs, outputs):
+    """Words that name files are inputs, redirections outputs; what is not known is a wildcard."""
+    found = read(source, "in.txt") if "$1" in source else read(source)
+    assert set(found.inputs) == inputs
+    assert set(found.outputs) == outputs
+
+
+def test_python_scripts_that_are_called_are_inspected():
+    """Their imports, modules and files count; their own options do not."""
+    found = read(
+        "python3 -u tool.py --x in.txt | srun -n 4 python other.py\n",
+        **{
+            "tool.py": "import numpy, helper\nopen('o.csv', 'w')",
+            "helper.py": "import scipy",
+            "other.py": "import yaml",
+        },
+    )
+    assert set(found.environment.python.packages) == {"numpy", "scipy", "PyYAML"}
+    assert {"tool.py", "helper.py", "other.py", "in.txt"} <= set(found.inputs)
+    assert found.outputs == ("o.csv",)
+    assert found.options == ()
+
+
+def test_scripts_that_are_called_are_followed():
+    """By interpreter, by source, or started themselves; a ring of calls ends."""
+    found = read(
+        "bash two.sh in.txt\n. ./env.sh\n./three\n",
+        **{
+            "two.sh": "cat $1 > two.out; bash run.sh",
+            "env.sh": "date > env.out",
+            "three": "#!/usr/bin/env python3\nimport numpy\n",
+        },
+    )
+    assert set(found.outputs) == {"two.out", "env.out"}
+    assert found.environment.python.packages == ("numpy",)
+
+
+def test_without_python_there_is_no_python_environment():
+    """A plain shell script needs none."""
+    assert read("date").environment.python is None
+
+
+@pytest.mark.parametrize(
+    ("source", "word"),
+    [
+        ("samtools view x.bam", "--system"),
+        ("module load blast", "modules of the site"),
+        ("curl -O https://e.org/x", "--network"),
+        ("pip install numpy 'pandas>=2'", "pip install"),
+        ("#SBATCH --mem=4G\ndate", "--memory"),
+        ("date > /home/me/x", "/home/me/x"),
+        ("date > ../x", "outside"),
+    ],
+)
+def test_what_will_not_work_is_said(source, word):
+    """With the line and what to do instead."""
+    found = read(source)
+    assert any(word in warning for warning in found.warnings), found.warnings
+
+
+def test_pip_install_states_packages():
+    """What the script would install is in the environment."""
+    assert read("pip install -q numpy 'pandas>=2'").environment.python.packages == ("numpy", "pandas>=2")
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "set -e\ncd x\nfor i in 1 2; do echo $i | sed s/a/b/ | sort -u; done",
+        "f() { date; }\nf\n",
+        "function g {\n date\n}\ng",
+        "x=1 y=2 env",
+    ],
+)
+def test_ordinary_commands_are_no_warning(source):
+    """Builtins, the base system's tools and the script's own functions are there."""
+    assert not read(source).warnings
+
+
+def test_a_broken_python_script_that_is_called_is_refused():
+    """It would fail as surely as the script itself."""
+    with pytest.raises(Rejected, match=r"tool\.py"):
+        read("python tool.py", **{"tool.py": "print 'x'"})
+
+
+def test_words_and_redirections():
+    """Quotes, variables and substitutions come out as words."""
+    commands = read_commands("""A='x y'; cmd "$A" '$A' \\$A a"b"'c' $(date) `date` ${B:-d} $B >"o u t" & next""")
+    assert commands[0].words == ("cmd", "x y", "$A", "$A", "abc", HOLE, HOLE, "d", HOLE)
+    assert commands[0].redirections[0].target == "o u t"
+    assert commands[1].words == ("next",)
+
+
+def test_variables_that_double_themselves_stay_small():
+    """A word never grows beyond what a file name can be."""
+    (command,) = read_commands("a=xxxxxxxx\n" + "a=$a$a\n" * 60 + "echo $a\n")
+    assert len(command.words[1]) < 10_000
+
+
+@given(st.text(alphabet="ab \n\t'\"`$(){}<>|&;\\#=*!1-", max_size=80))
+@example("cat <<A\n")
+@example("$(")
+@example("a=$a\\")
+def test_any_text_is_read(text):
+    """No arrangement of shell's characters raises anything."""
+    read_commands(text, ["x", "$y"])
+    read(text).model_dump_json()
