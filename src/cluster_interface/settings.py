@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
+from cluster_interface import locations
 from cluster_interface.model.base import Model
 from cluster_interface.model.errors import Rejected
 from cluster_interface.model.resources import GIB, Memory, Seconds
@@ -23,30 +24,11 @@ if TYPE_CHECKING:
 PREFIX = "CLIF_"
 
 
-def _as_root() -> bool:
-    return os.geteuid() == 0
-
-
-def _state_directory() -> Path:
-    if _as_root():
-        return Path("/var/lib/cluster-interface")
-    base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state"
-    return Path(base) / "cluster-interface"
-
-
-def _runtime_directory() -> Path:
-    if _as_root():
-        return Path("/run/cluster-interface")
-    if base := os.environ.get("XDG_RUNTIME_DIR"):
-        return Path(base) / "cluster-interface"
-    return Path(f"/tmp/cluster-interface-{os.geteuid()}")  # noqa: S108 - made 0700 and its owner checked
-
-
 class Server(Model):
     """Where the server keeps its things and listens."""
 
-    state: Path = Field(default_factory=_state_directory, description="database, uploads, keys: a local disk")
-    runtime: Path = Field(default_factory=_runtime_directory, description="socket and locks: a local disk")
+    state: Path = Field(default_factory=locations.state_directory, description="database, uploads, keys: a local disk")
+    runtime: Path = Field(default_factory=locations.runtime_directory, description="socket and locks: a local disk")
     workspace: Path | None = Field(default=None, description="job directories; null: <state>/jobs")
     database: str | None = Field(default=None, description="SQLAlchemy URL; null: SQLite in <state>")
     listen: str = Field(default="127.0.0.1:0", description="the pages' own loopback listener; 0: any free port")
@@ -134,22 +116,12 @@ class Settings(Model):
     @property
     def socket(self) -> Path:
         """The Unix socket that the command line talks to."""
-        return self.server.runtime / "api.sock"
-
-
-def config_file(environ: Mapping[str, str]) -> Path:
-    """Say which file the configuration is read from (it need not exist)."""
-    if named := environ.get("CLIF_CONFIG"):
-        return Path(named)
-    if _as_root():
-        return Path("/etc/cluster-interface/config.toml")
-    base = environ.get("XDG_CONFIG_HOME") or Path.home() / ".config"
-    return Path(base) / "cluster-interface/config.toml"
+        return self.server.runtime / locations.SOCKET
 
 
 def load(environ: Mapping[str, str] = os.environ) -> tuple[Settings, dict[str, str]]:
     """Read the settings and, per dotted name, where its value came from; Rejected names what is wrong."""
-    path = config_file(environ)
+    path = locations.config_file(environ)
     values = _from_file(path)
     origins = dict.fromkeys(_names(values), str(path))
     for name, (dotted, text) in _from_environment(environ).items():

@@ -53,11 +53,12 @@ class FakeServer(socketserver.ThreadingUnixStreamServer):
         """Take a job; it is submitted."""
         job = job or f"job{len(self.jobs):07}"
         now = time.time()
+        task = wire.TaskView.of(Task(job=job, index=0, state=TaskState.WAITING)).model_dump(mode="json")
         self.jobs[job] = {
             "id": job, "name": name, "owner": "ada", "group": "ada", "state": "submitted", "code": None, "reason": "",
             "created": now + len(self.jobs) / 1000, "changed": now, "ended": None,
             "rerun_of": rerun_of, "spec": spec, "plan": None, "plan_sha256": None, "attempts": [], "progress": [], "last_event": 0, "cancel_requested": False,
-            "tasks": [wire.TaskView.of(Task(job=job, index=0, state=TaskState.WAITING)).model_dump(mode="json")],
+            "tasks": [task],
         }  # fmt: skip
         self.events[job] = []
         self.move(job, "submitted")

@@ -83,7 +83,8 @@ class _Following:
         self._job.refresh()
         for progress in self._job.data["progress"]:
             self._bars.stage(progress)
-        if self._job.reason not in ("", self._reason) and not self._job.final:
+        told = self._job.data["progress"] or self._job.final
+        if self._job.reason not in ("", self._reason) and not told:
             self._reason = self._job.reason
             self._bars.clear()
             say(f"           {plain(self._reason)}", dim=True)

@@ -34,12 +34,16 @@ def show_use(task: dict[str, Any]) -> str:
     """Say what a task used, as far as it was measured; empty if nothing was."""
     parts = []
     if task["started"] and task["ended"]:
-        parts.append(f"ran {show_time(round(task['ended'] - task['started'], 1))}")
+        parts.append(f"ran {_seconds(task['ended'] - task['started'])}")
     if task["cpu_seconds"] is not None:
-        parts.append(f"{show_time(round(task['cpu_seconds'], 2))} of processor time")
+        parts.append(f"{_seconds(task['cpu_seconds'])} of processor time")
     if task["peak_memory"] is not None:
         parts.append(f"{show_bytes(task['peak_memory'])} of memory at most")
     return ", ".join(parts)
+
+
+def _seconds(amount: float) -> str:
+    return show_time(round(amount, 1)) if amount >= 0.1 else "less than 0.1 s"
 
 
 def show_ask(ask: dict[str, Any]) -> str:
