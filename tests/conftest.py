@@ -76,7 +76,7 @@ class Server:
         wait_for(self.answers)
 
     def answers(self) -> bool:
-        """the server's first answer"""
+        """Say whether the server answers."""
         assert self.process is None or self.process.poll() is None, self.log.read_text()[-3000:]
         return self.clif("list", "--json").returncode == 0
 
@@ -150,7 +150,10 @@ class Server:
 def containers(mark: str) -> list[str]:
     """Names of the Docker containers, running or not, whose name has this mark in it."""
     done = subprocess.run(
-        ["docker", "ps", "-a", "--format", "{{.Names}}", "--filter", f"name={mark}"], capture_output=True, text=True, check=True
+        ["docker", "ps", "-a", "--format", "{{.Names}}", "--filter", f"name={mark}"],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     return done.stdout.split()
 

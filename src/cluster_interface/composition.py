@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 WAKE = "engine.wake"  #: the engine's datagram socket, in the runtime directory
 LONGEST_REQUIREMENTS = 2**20  #: bytes
+MOST_NAMED = 5  #: files named where a pattern matched none
 
 
 class Parts:
@@ -206,7 +207,11 @@ class Parts:
     def _outputs(self, request: Mapping[str, Any], report: Report) -> dict[str, Any]:
         """List what the tasks left."""
         outputs, unmatched = self.stager.collect(request["job"], request["tasks"], request["patterns"], report)
-        return {"outputs": [vars(output) for output in outputs], "unmatched": unmatched}
+        left: list[str] = []
+        if unmatched:  # say what there is instead
+            everything, _ = self.stager.collect(request["job"], request["tasks"], None, report)
+            left = [output.path for output in everything[:MOST_NAMED]]
+        return {"outputs": [vars(output) for output in outputs], "unmatched": unmatched, "left": left}
 
 
 def _own_account() -> Account:

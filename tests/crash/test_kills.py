@@ -1,12 +1,13 @@
 """Death at random moments of a job's life. Only the program's own count of its runs is believed."""
 
+import contextlib
+import json
 import random
 import signal
 import time
 
 import psutil
 import pytest
-
 from tests.conftest import wait_for
 
 PROGRAM = """\
@@ -52,10 +53,8 @@ def kill_something(server, dice):
         except StopIteration:  # it is just being started again
             return f"{target} (away)"
     for process in victims:
-        try:
+        with contextlib.suppress(psutil.NoSuchProcess):
             process.send_signal(signal.SIGKILL)
-        except psutil.NoSuchProcess:
-            pass
     return target if victims else f"{target} (none)"
 
 
@@ -63,12 +62,10 @@ def test_twenty_kills_end_in_one_correct_result_each(victim):
     """Whatever is killed whenever in twenty jobs' lives, each program runs once and its output comes back."""
     seed = time.time_ns() % 2**32
     dice = random.Random(seed)
-    victim.write("prog.py", PROGRAM.format(seconds=0.3))
-    warm = victim.clif("run", "prog.py")
-    assert warm.returncode == 0, warm.stderr
+    victim.until(victim.submit(PROGRAM.format(seconds=0.3), name="prog.py"), "completed")
     ordinary = 2.0  # seconds of a job's life on a known image, roughly: moments are drawn from somewhat more
     for number in range(20):
-        # a variable changes the plan; every fourth job has an environment of its own, so that builds are killed too
+        # every fourth job has an environment of its own, so that builds are killed too
         version = ["1.16.0", "1.15.0", "1.14.0", "1.13.0", "1.12.0"][number // 4 % 5]
         job = victim.submit(PROGRAM.format(seconds=0.3), "--with", f"six=={version}", name="prog.py")
         time.sleep(dice.uniform(0, ordinary))
@@ -83,19 +80,16 @@ def test_twenty_kills_end_in_one_correct_result_each(victim):
 
 
 def final(server, job):
-    """the job's end, from a server that may be away for a moment"""
+    """Return the job when it has ended; the server may be away for a moment."""
     done = server.clif("status", job, "--json")
     if done.returncode != 0:
         return None
-    import json
-
     view = json.loads(done.stdout)
     return view if view["state"] in ("completed", "failed", "canceled") else None
 
 
 def test_a_paused_engine_that_wakes_after_its_lease_changes_nothing(victim):
     """An engine stopped in the middle and overtaken by another one writes nothing under its lost lease."""
-    victim.write("prog.py", PROGRAM.format(seconds=1))
     job = victim.submit(PROGRAM.format(seconds=1), name="prog.py")
     engine = victim.part("engine")
     time.sleep(0.1)

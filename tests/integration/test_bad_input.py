@@ -8,7 +8,6 @@ import subprocess
 import threading
 
 import pytest
-
 from tests.conftest import wait_for
 
 
@@ -134,7 +133,9 @@ def test_a_wheel_for_another_platform(quick):
 def test_a_source_that_is_not_there(open_server, site):
     """A 404 fails the job with the file, the address and the answer."""
     open_server.write("r.sh", "#!/bin/sh\ncat d.txt\n")
-    failed(open_server, "d.txt", "404", code="input_unavailable", arguments=["--input", f"d.txt={site}/none.txt", "r.sh"])
+    failed(
+        open_server, "d.txt", "404", code="input_unavailable", arguments=["--input", f"d.txt={site}/none.txt", "r.sh"]
+    )
 
 
 def test_a_checksum_that_differs(open_server, site):
@@ -161,7 +162,9 @@ def test_a_private_address_is_not_a_source(quick, site):
 def test_others_files_stay_theirs(quick):
     """`file:/etc/shadow` is opened as the job's account: permission denied."""
     quick.write("r.sh", "#!/bin/sh\ncat d.txt\n")
-    failed(quick, "d.txt", "ermission", code="input_unavailable", arguments=["--input", "d.txt=file:/etc/shadow", "r.sh"])
+    failed(
+        quick, "d.txt", "ermission", code="input_unavailable", arguments=["--input", "d.txt=file:/etc/shadow", "r.sh"]
+    )
 
 
 def test_an_output_pattern_that_matched_nothing(quick):

@@ -14,8 +14,8 @@ from cluster_interface.engine.tools import Tools
 from cluster_interface.model.errors import Permanent, Rejected, Transient
 from cluster_interface.model.job import Account
 from cluster_interface.model.jobspec import JobSpec
-from cluster_interface.model.state import FailureCode, JobState, TaskState
 from cluster_interface.model.queue import Queue
+from cluster_interface.model.state import FailureCode, JobState, TaskState
 from cluster_interface.ports import NativeState, Observation, Work, WorkState
 from cluster_interface.settings import Defaults
 from cluster_interface.store import Store, claims, jobs
@@ -24,7 +24,7 @@ QUEUE = Queue(
     name="q", cpus=4, memory=2**33, time=None, default_cpus=1, default_memory=2**30, default_time=60, runtimes=("r",)
 )
 LOCK = {"base": "b" * 8, "image": "i" * 8}
-COLLECTED = {"outputs": [{"path": "o", "size": 1, "sha256": "0" * 64, "task": 0}], "unmatched": []}
+COLLECTED = {"outputs": [{"path": "o", "size": 1, "sha256": "0" * 64, "task": 0}], "unmatched": [], "left": []}
 
 
 class World:
@@ -252,7 +252,7 @@ def test_absent_is_not_finished(store, world, engine):
 
 def test_a_pattern_that_matched_nothing_fails_the_job_by_name(store, world, engine):
     """The missing output is named, and what there is beside it."""
-    world.results["outputs"] = {**COLLECTED, "unmatched": ["plot.png"]}
+    world.results["outputs"] = {**COLLECTED, "unmatched": ["plot.png"], "left": ["o"]}
     add(store, outputs=["plot.png"])
     settle(engine, 1)
     world.runs("a", exit_code=0)

@@ -66,7 +66,7 @@ def ending_of(case: Case, collected: dict[str, Any]) -> Step:
         state, code, reason = JobState.FAILED, *_why(case, failed)
     elif unmatched := collected["unmatched"]:
         state, code = JobState.FAILED, FailureCode.OUTPUT_MISSING
-        reason = f"no output matches {_quoted(unmatched)}; the job left {_quoted(_some(outputs)) or 'no file'}"
+        reason = f"no output matches {_quoted(unmatched)}; the job left {_quoted(collected['left']) or 'no file'}"
     else:
         state, code, reason = JobState.COMPLETED, None, f"{len(outputs)} output{'s' * (len(outputs) != 1)}"
     return Step(state=state, code=code, reason=reason, outputs=outputs, facts={})
@@ -130,10 +130,6 @@ def _failure(verdict: str | None, exit_code: int | None, status: dict[str, Any],
 
 def _quoted(names: Sequence[str]) -> str:
     return ", ".join(f"`{name}`" for name in names)
-
-
-def _some(outputs: Sequence[OutputFile]) -> list[str]:
-    return [output.path for output in outputs[:5]]
 
 
 def _number(case: Case) -> int:

@@ -86,7 +86,10 @@ def _queue(wanted: Resources, queues: Sequence[Queue]) -> Queue:
 
 def _runtime(wanted: Resources, queue: Queue) -> str:
     if not queue.runtimes:
-        words = f"no container runtime works in queue {queue.name}; `clif doctor` says why and what to install"
+        words = (
+            f"no container runtime works in queue {queue.name}: install bubblewrap or start a Docker engine "
+            "(`clif doctor` says what is amiss)"
+        )
         raise Rejected.field("resources.runtime", words)
     if wanted.runtime not in (None, *queue.runtimes):
         names = ", ".join(queue.runtimes)
