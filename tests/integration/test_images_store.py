@@ -366,6 +366,33 @@ def test_other_bytes_than_were_locked_are_refused(root, index):
     assert store.find(lock, Face.DIRECTORY) is None
 
 
+def test_a_package_is_compiled_once_for_all_layers(root, index):
+    """Another layer with the same package has the same bytecode, as a hard link; the base is not touched."""
+    index.wheel("alpha", {"alpha/__init__.py": "x = 1", "alpha/broken.py": "print 1"})
+    index.wheel("beta", {"beta.py": "x = 1", "both.py": "x = 'beta'"})
+    index.wheel("gamma", {"both.py": "x = 'gamma'"})
+    store = Store(root, Images(index_url=index.url))
+
+    def compiled(*packages):
+        image = store.build(store.resolve(environment(*packages), ""), Face.DIRECTORY, quiet)
+        found = image.layer.rglob("*.pyc")
+        return {path.name.partition(".")[0]: path.stat().st_ino for path in found}, image
+
+    before = sorted(str(path) for path in (root / "bases").rglob("*.pyc"))
+    first, _ = compiled("alpha")
+    second, image = compiled("alpha", "beta")
+    assert set(first) == {"__init__"}
+    assert second["__init__"] == first["__init__"]
+    shutil.rmtree(image.layer.parent)
+    assert compiled("alpha", "beta")[0] == second
+    assert compiled("beta", "gamma")[0]["both"] != second["both"], "two packages have this file: neither's is believed"
+    assert sorted(str(path) for path in (root / "bases").rglob("*.pyc")) == before
+    done = in_bubblewrap(
+        compiled("alpha", "beta")[1], "python -v -c 'import alpha, beta' 2>&1 | grep -E \"'/opt.*py'\""
+    )
+    assert done.stdout == ""
+
+
 # --- docker
 
 

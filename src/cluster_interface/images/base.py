@@ -40,10 +40,11 @@ class Suite(Model):
 
     python: str  #: the version of its python3, patch level included
     glibc: int  #: 36 for 2.36
+    also: tuple[str, ...] = ()  #: packages without which its Python is not whole
 
 
 SUITES = {
-    "bullseye": Suite(python="3.9.2", glibc=31),
+    "bullseye": Suite(python="3.9.2", glibc=31, also=("python3-distutils",)),
     "bookworm": Suite(python="3.11.2", glibc=36),
     "trixie": Suite(python="3.13.5", glibc=41),
 }
@@ -85,7 +86,7 @@ def recipe(settings: Images, suite: str, system: tuple[str, ...]) -> Recipe:
     for name in system:
         if name.endswith("-"):  # apt-get install name- removes it
             raise Rejected.field("environment.system", f"{name!r} is not the name of a distribution package")
-    return recipe_of(settings, suite, {*ALWAYS, *settings.packages, *system})
+    return recipe_of(settings, suite, {*ALWAYS, *SUITES[suite].also, *settings.packages, *system})
 
 
 def recipe_of(settings: Images, suite: str, packages: Collection[str]) -> Recipe:

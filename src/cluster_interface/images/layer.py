@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from cluster_interface.images.bytecode import Bytecode
     from cluster_interface.images.rootfs import Interpreter
 
 _TRIPLETS = ("x86_64-linux-gnu", "aarch64-linux-gnu")
@@ -30,12 +31,14 @@ _LIBRARIES = (
     *("/usr/local/lib", "/lib64", "/usr/lib64", "/lib", "/usr/lib"),
 )
 
+_WORTH_WORKERS = 50  #: files to compile: below, starting processes costs more
+
 PLACE = "/opt/env"  #: where every job sees its layer
 
 
 def install(
-    requirements: str,
     target: Path,
+    bytecode: Bytecode,
     root: Path,
     python: Interpreter,
     *,
@@ -44,9 +47,8 @@ def install(
     timeout: float,
     store: Path,
 ) -> int:
-    """Install a lock into `target` and return its size in bytes. Permanent or Transient, in words."""
-    packages = target / "lib" / f"python{python.version}" / "site-packages"
-    packages.mkdir(parents=True)
+    """Install the lock of `bytecode` into `target` and return its size in bytes. Permanent or Transient, in words."""
+    bytecode.installed.mkdir(parents=True)
     (target / "bin").mkdir()
     starter = _starter(root, python)
     _environment(target, starter, root, python)
@@ -61,12 +63,17 @@ def install(
         f"--python={target / 'bin/python'}",
         "--requirements=-",
     ]
-    _, ended = run(argv, environ=environ, log=log, timeout=timeout, text=requirements)
+    _, ended = run(argv, environ=environ, log=log, timeout=timeout, text=bytecode.requirements)
     if ended.code != 0:
         raise failures.of_uv(ended.words, python.version, store)
-    _compile(target, packages, starter, environ=environ, log=log, timeout=timeout)
+    _compile(target, bytecode, starter, environ=environ, log=log, timeout=timeout)
     _settle(target, python)
     return _readable(target)
+
+
+def site_packages(target: Path, python: Interpreter) -> Path:
+    """Say where packages go in a layer."""
+    return target / "lib" / f"python{python.version}" / "site-packages"
 
 
 def _starter(root: Path, python: Interpreter) -> list[str]:
@@ -94,6 +101,7 @@ def _environment(target: Path, starter: list[str], root: Path, python: Interpret
 
 
 def _configure(target: Path, home: str, version: str) -> None:
+    (target / "pyvenv.cfg").unlink(missing_ok=True)  # not written over: a wheel may have put a hard link there
     (target / "pyvenv.cfg").write_text(
         f"home = {home}\nimplementation = CPython\nversion_info = {version}\n"
         "include-system-site-packages = false\nrelocatable = true\n"
@@ -111,17 +119,21 @@ def _settle(target: Path, python: Interpreter) -> None:
 
 
 def _compile(
-    target: Path, packages: Path, starter: list[str], *, environ: Mapping[str, str], log: Path, timeout: float
+    target: Path, bytecode: Bytecode, starter: list[str], *, environ: Mapping[str, str], log: Path, timeout: float
 ) -> None:
-    """Compile all bytecode, to be believed unseen (PEP 552), with the names that tracebacks will show inside.
+    """Compile what has no bytecode yet, to be believed unseen (PEP 552), with the names tracebacks will show inside.
 
     Sources that are not for this Python do not compile, in packages that work: that is no error.
     """
+    sources = bytecode.reuse()
+    if not sources:  # compileall takes an empty list for everything there is, the base's own library too
+        return
     shown = ["-s", str(target), "-p", PLACE]
-    workers = ["-j", str(min(4, os.cpu_count() or 1))]
-    modes = ["-q", "-q", "--invalidation-mode", "unchecked-hash"]
-    argv = [*starter, "-I", "-S", "-B", "-m", "compileall", *modes, *workers, *shown, str(packages)]
-    _, ended = run(argv, environ=environ, log=log, timeout=timeout)
+    workers = ["-j", str(min(4, os.cpu_count() or 1))] if len(sources) > _WORTH_WORKERS else []
+    modes = ["-q", "-q", "--invalidation-mode", "unchecked-hash", "-i", "-"]
+    argv = [*starter, "-I", "-S", "-B", "-m", "compileall", *modes, *workers, *shown]
+    text = "".join(f"{source}\n" for source in sources)
+    _, ended = run(argv, environ=environ, log=log, timeout=timeout, text=text)
     if ended.code not in (0, 1):
         raise failures.image_failed(f"the base's Python does not run here: {ended.words.strip()[-300:]}")
 

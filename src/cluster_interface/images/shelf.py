@@ -2,7 +2,8 @@
 
     bases/<key>/   rootfs/ and base.json           held/<key>   the lock of whoever makes that key
     layers/<key>/  env/ and layer.json             tmp/<key>.*  half-made things; swept under the key's lock
-    locks/<request>.json   docker/<key>.json   names/<base>.json   logs/<key>.log   wheels/ (uv's cache)
+    locks/<request>.json   docker/<key>.json   names/<base>.json   logs/<key>.log
+    wheels/ (uv's cache)   bytecode/<package>/
 
 A thing is made in tmp, flushed and renamed into place, so a reader needs no lock and a kill at any instant
 leaves only a temporary. Locks are flock(2): the kernel lets go when the holder dies.
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 PUBLIC = ("", "bases", "layers")  #: read by jobs, which run as somebody else
-PRIVATE = ("locks", "names", "logs", "docker", "held", "tmp", "wheels")
+PRIVATE = ("locks", "names", "logs", "docker", "held", "tmp", "wheels", "bytecode")
 
 _held: set[int] = set()
 
@@ -73,6 +74,11 @@ class Shelf:
     def wheels(self) -> Path:
         """Where uv's cache is: on the store's own filesystem, so that layers are hard links."""
         return self.root / "wheels"
+
+    @property
+    def bytecode(self) -> Path:
+        """Where compiled packages are, to be linked into layers."""
+        return self.root / "bytecode"
 
     @contextmanager
     def hold(self, key: str, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:

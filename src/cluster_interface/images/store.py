@@ -14,6 +14,7 @@ from cluster_interface.images import base as bases
 from cluster_interface.images import failures, importing, layer
 from cluster_interface.images import lock as locks
 from cluster_interface.images.base import SUITES, Base, Recipe
+from cluster_interface.images.bytecode import Bytecode
 from cluster_interface.images.faces import directory, docker
 from cluster_interface.images.faces.engine import Engine
 from cluster_interface.images.keys import image_key, request_key
@@ -59,7 +60,10 @@ class Store:
         self._settings = settings
         self._limits = limits
         self._engine = Engine(docker_host or os.environ.get("DOCKER_HOST"))
-        self._shelf.prepare()
+        try:
+            self._shelf.prepare()
+        except OSError as error:
+            raise failures.image_failed(f"images.store: {root} cannot be used: {error.strerror}") from None
 
     def find_lock(self, environment: Environment, requirements: str) -> Lock | None:
         """Return the lock of an environment resolved before; None if never. Rejected for what cannot be one."""
@@ -272,9 +276,12 @@ class Store:
         with self._shelf.temporary(lock.image) as home:
             target = home / "layer"
             target.mkdir(mode=0o755)
+            env = target / "env"
+            installed = layer.site_packages(env, base.interpreter)
+            bytecode = Bytecode(self._shelf.bytecode, installed, base.interpreter.version, lock.requirements)
             size = layer.install(
-                lock.requirements,
-                target / "env",
+                env,
+                bytecode,
                 self._shelf.base(lock.base) / "rootfs",
                 base.interpreter,
                 environ=locks.uv_environment(self._settings, self._shelf.wheels, home),
@@ -284,7 +291,9 @@ class Store:
             )
             about = {"lock": lock.model_dump(mode="json"), "size": size, "created": time.time()}
             self._shelf.write(target / "layer.json", about)
+            compiled = bytecode.collect(home / "bytecode")
             self._shelf.publish(target, place)
+            bytecode.keep(compiled)
 
     def _load(self, lock: Lock, report: Report) -> ImageRef:
         with self._shelf.hold(f"docker-{lock.image}", _waits(report, "the engine")):
