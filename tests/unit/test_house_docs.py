@@ -45,16 +45,22 @@ def test_toml_in_the_documentation_is_valid_configuration():
         Settings.parse(tomllib.loads(block))
 
 
-def test_specs_in_the_documentation_are_valid():
-    """Every YAML block that calls itself a job spec is one."""
+def test_specs_in_the_documentation_are_valid(tmp_path):
+    """Every YAML block that is a job spec is accepted, with the files beside it that it speaks of."""
     import yaml
 
+    from cluster_interface.client.specs import local_sources
     from cluster_interface.model.jobspec import JobSpec
 
+    (tmp_path / "stop-words.txt").write_text("the\n")
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here/count.py").write_text("")
     blocks = [block for page in PAGES for block in re.findall(r"```yaml\n(.*?)```", page.read_text(), re.DOTALL)]
     specs = [document for block in blocks if "apiVersion" in (document := yaml.safe_load(block))]
     assert specs
     for document in specs:
+        for name in local_sources(document, tmp_path / "here"):
+            document["files"][name] = {"source": "upload:abc"}
         JobSpec.parse(document)
 
 
