@@ -1,4 +1,7 @@
-"""A root filesystem made elsewhere (`docker export`, a tarball of a chroot) as a base of this store."""
+"""A root filesystem made elsewhere (`docker export`, a tarball of a chroot) as a base of this store.
+
+Whoever may import a base is trusted with the server's account: the base's own Python compiles layers there.
+"""
 
 from __future__ import annotations
 

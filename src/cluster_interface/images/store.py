@@ -13,18 +13,15 @@ from typing import TYPE_CHECKING
 from cluster_interface.images import base as bases
 from cluster_interface.images import failures, importing, layer
 from cluster_interface.images import lock as locks
-from cluster_interface.images.base import SUITES, Base, Recipe
+from cluster_interface.images.base import Base, Recipe
 from cluster_interface.images.bytecode import Bytecode
 from cluster_interface.images.faces import directory, docker
 from cluster_interface.images.faces.engine import Engine
-from cluster_interface.images.keys import image_key, request_key
-from cluster_interface.images.requirements import Wanted, read
+from cluster_interface.images.keys import image_key
+from cluster_interface.images.request import Request, minor, understand
 from cluster_interface.images.shelf import Shelf
 from cluster_interface.images.unpack import Limits
-from cluster_interface.model.base import Model
-from cluster_interface.model.errors import Rejected
 from cluster_interface.model.job import Progress
-from cluster_interface.model.jobspec import PythonEnvironment
 from cluster_interface.model.plan import Lock
 from cluster_interface.ports import Face, ImageInfo, ImageRef, Report
 
@@ -33,16 +30,6 @@ if TYPE_CHECKING:
 
     from cluster_interface.model.jobspec import Environment
     from cluster_interface.settings import Images
-
-
-class Request(Model):
-    """An environment, taken apart: which base, and what is to be resolved for it."""
-
-    key: str
-    base: str
-    recipe: Recipe | None  #: None: the base was imported
-    target: locks.Target | None  #: None: the base has no Python
-    newest: str | None = None
 
 
 class Store:
@@ -67,19 +54,19 @@ class Store:
 
     def find_lock(self, environment: Environment, requirements: str) -> Lock | None:
         """Return the lock of an environment resolved before; None if never. Rejected for what cannot be one."""
-        request, wanted = self._request(environment, requirements)
-        return self._kept(request) if wanted else self._bare(request)
+        request = understand(self._shelf, self._settings, environment, requirements)
+        return self._kept(request) if request.wanted else self._bare(request)
 
     def resolve(self, environment: Environment, requirements: str) -> Lock:
         """Resolve and keep the lock; Permanent(image_failed) or Transient in words."""
-        request, wanted = self._request(environment, requirements)
+        request = understand(self._shelf, self._settings, environment, requirements)
         self._check_base(request)
-        if not wanted:
+        if not request.wanted:
             return self._bare(request)
         with self._disk(), self._shelf.hold(request.key):
             if kept := self._kept(request):
                 return kept
-            lock = self._compile(request, wanted)
+            lock = self._compile(request)
             self._shelf.write(self._shelf.note("locks", request.key), lock.model_dump(mode="json"))
             return lock
 
@@ -121,72 +108,11 @@ class Store:
         except FileNotFoundError:
             return ""
 
-    # --- what an environment asks for
-
-    def _request(self, environment: Environment, requirements: str) -> tuple[Request, list[Wanted]]:
-        python = environment.python or PythonEnvironment()
-        wanted = read(python.packages, requirements)
-        request = self._imported(environment, python) if self._named(environment) else self._suited(environment, python)
-        target = request.target
-        if wanted and target is None:
-            raise Rejected.field(
-                "environment.base", f"{self._named(environment)!r} has no Python to install packages for"
-            )
-        key = request_key(
-            base=request.base,
-            python=target.python if target else "",
-            requirements=[" ".join([one.requirement, *sorted(one.hashes)]) for one in wanted],
-            newest=python.exclude_newer,
-            index=self._settings.index_url,
-        )
-        return request.model_copy(update={"key": key, "newest": python.exclude_newer}), wanted
-
-    def _named(self, environment: Environment) -> str | None:
-        return environment.base or self._settings.base
-
-    def _imported(self, environment: Environment, python: PythonEnvironment) -> Request:
-        name = self._named(environment) or ""
-        base = importing.named(self._shelf, name)
-        if base is None:
-            raise Rejected.field("environment.base", f"there is no base named {name!r}; `clif images list` shows them")
-        if environment.system:
-            raise Rejected.field("environment.system", f"packages cannot be added to {name!r}: it was made elsewhere")
-        has = base.interpreter
-        if python.version and (has is None or has.version != python.version):
-            raise Rejected.field(
-                "environment.python.version",
-                f"{name!r} has {f'Python {has.version}' if has else 'no Python'}; ask for that, or another base",
-            )
-        target = locks.Target(python=has.version, machine=platform.machine(), glibc=has.glibc) if has else None
-        return Request(key="", base=base.key, recipe=None, target=target)
-
-    def _suited(self, environment: Environment, python: PythonEnvironment) -> Request:
-        suite = self._suite(python.version)
-        recipe = bases.recipe(self._settings, suite, environment.system)
-        facts = SUITES[suite]
-        target = locks.Target(python=facts.python, machine=platform.machine(), glibc=facts.glibc)
-        return Request(key="", base=recipe.key, recipe=recipe, target=target)
-
-    def _suite(self, version: str | None) -> str:
-        """Choose the release of Debian whose Python is asked for; the site's own where none is."""
-        suite = self._settings.suite
-        if suite not in SUITES:
-            raise failures.image_failed(f"images.suite: {suite!r} is not one of {', '.join(SUITES)}")
-        if version is None or _minor(SUITES[suite].python) == version:
-            return suite
-        for name, facts in SUITES.items():
-            if _minor(facts.python) == version:
-                return name
-        has = ", ".join(f"{_minor(facts.python)} ({name})" for name, facts in SUITES.items())
-        raise Rejected.field(
-            "environment.python.version", f"Python {version} is in no base that can be made here; there is {has}"
-        )
+    # --- locks
 
     def _check_base(self, request: Request) -> None:
         if request.recipe and not self._shelf.base(request.base).is_dir() and not bases.can_bootstrap():
             raise _no_base()
-
-    # --- locks
 
     def _kept(self, request: Request) -> Lock | None:
         kept = self._shelf.read(self._shelf.note("locks", request.key))
@@ -198,11 +124,11 @@ class Store:
     def _bare(self, request: Request) -> Lock:
         return self._lock(request, "")
 
-    def _compile(self, request: Request, wanted: list[Wanted]) -> Lock:
-        assert request.target is not None  # noqa: S101 - _request refuses packages without one
+    def _compile(self, request: Request) -> Lock:
+        assert request.target is not None  # noqa: S101 - `understand` refuses packages without one
         with self._shelf.temporary(request.key) as home:
             text = locks.compile_lock(
-                wanted,
+                request.wanted,
                 request.target,
                 request.newest,
                 environ=locks.uv_environment(self._settings, self._shelf.wheels, home),
@@ -213,7 +139,7 @@ class Store:
         return self._lock(request, text)
 
     def _lock(self, request: Request, requirements: str) -> Lock:
-        python = _minor(request.target.python) if request.target else ""
+        python = minor(request.target.python) if request.target else ""
         recipe = request.recipe
         return Lock(
             base=request.base,
@@ -364,10 +290,6 @@ def _name(lock: Lock) -> str:
     names = [package.partition("==")[0] for package in lock.packages]
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""
     return ", ".join(names[:3]) + more
-
-
-def _minor(version: str) -> str:
-    return ".".join(version.split(".")[:2])
 
 
 def _no_base() -> Exception:
