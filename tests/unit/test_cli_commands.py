@@ -308,6 +308,35 @@ def test_a_terminal_obeys_nothing_that_a_program_prints(shell):
     assert not re.search("\x1b\\]52|\x1b\\[2J|\u202e|\x07", seen)
 
 
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_long_preparation_shows_how_far_it_is(shell, terminal):
+    """A bar on a terminal, one plain line a stage in a pipe; gone when the job goes on."""
+    shell.write("x.py", "")
+    progress = {"stage": "image", "done": 3, "total": 7, "unit": "packages", "note": "installing"}
+    seen = threading.Event()
+
+    def on_submit(server, job):
+        server.move(job, "preparing")
+        server.jobs[job]["progress"] = [progress]
+        looked = len(server.asked) + 8
+        while len(server.asked) < looked:
+            seen.wait(0.01)
+        server.jobs[job]["progress"] = []
+        server.finish(job)
+
+    shell.server.on_submit = on_submit
+    if terminal:
+        status, text = shell.on_terminal("run", "x.py")
+        assert "3/7 packages" in text
+    else:
+        done = shell.clif("run", "x.py")
+        status, text = done.returncode, done.stderr.decode()
+        assert text.count("image installing") == 1
+    assert status == 0, text
+    assert "image installing" in text
+    assert "completed" in text
+
+
 def test_logs_are_bytes_in_a_pipe(shell):
     """--err for stderr, -f to the end; a unique beginning names the job."""
     job = shell.server.add(spec(), job="abcdef")

@@ -55,7 +55,7 @@ class Bars:
             return
         drawn = self._drawn or self._draw()
         if name not in self._tasks:
-            self._tasks[name] = drawn.add_task("", total=total)
+            self._tasks[name] = drawn.add_task("", total=total, amounts="")
         amounts = "" if total is None or unit == "bytes" else f"{done}/{total} {plain(unit)}"
         drawn.update(
             self._tasks[name], completed=done, total=total, description=plain(title or name)[:60], amounts=amounts

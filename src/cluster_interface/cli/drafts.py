@@ -12,6 +12,10 @@ if TYPE_CHECKING:
 
     from cluster_interface.client import Draft
 
+_EMPTY: tuple[tuple[str, Any], ...] = (
+    ("variables", {}),
+    ("resources", {}),
+)  # an empty `environment` or file entry does say something
 MOST_LINES = 12  #: of one kind; the rest is counted
 
 
@@ -96,5 +100,5 @@ def _bounds(bounds: dict[str, str]) -> str:
 def _without_empty(value: Any) -> Any:
     if isinstance(value, dict):
         found = {name: _without_empty(inner) for name, inner in value.items()}
-        return {name: inner for name, inner in found.items() if inner not in (None, [], ())}
-    return [_without_empty(inner) for inner in value] if isinstance(value, list | tuple) else value
+        return {name: inner for name, inner in found.items() if inner not in (None, []) and (name, inner) not in _EMPTY}
+    return value

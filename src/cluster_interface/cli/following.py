@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 PREPARING = frozenset({JobState.SUBMITTED, JobState.PREPARING})
 BEFORE_OUTPUT = PREPARING | {JobState.AWAITING_APPROVAL}
+PATIENCE = 5.0  #: seconds that the request to cancel may take when nobody waits any longer
 WAIT = 10.0  #: seconds between looks at the reason of a job that stays where it is
 WAIT_PREPARING = 0.5  #: seconds between looks at the progress of what is drawn; events cut both short
 
@@ -32,13 +33,23 @@ def follow(job: Job, *, output_to_stderr: bool = False) -> Job:
     following = _Following(job, output_to_stderr=output_to_stderr)
     with suppress(KeyboardInterrupt):
         return following.to_the_end()
+    canceling = threading.Thread(target=_cancel, args=(job,), daemon=True)  # who presses twice at once means it, too
     try:
+        canceling.start()
         say("canceling …; press Ctrl-C again to stop waiting for that", colour="yellow")
-        with suppress(Conflict):  # it has just ended by itself
-            job.cancel()
         return following.to_the_end()
     except KeyboardInterrupt:
+        canceling.join(PATIENCE)
         raise Left from None
+
+
+def _cancel(job: Job) -> None:
+    try:
+        job.cancel()
+    except Conflict:
+        pass  # it has just ended by itself
+    except ClusterError as error:
+        say(f"clif: job {job.id} cannot be canceled: {plain(str(error))}", colour="red")
 
 
 class _Following:

@@ -77,8 +77,9 @@ def _show(job: Job) -> None:
 
 
 def _task(task: dict[str, Any]) -> str:
-    ended = f"exit code {task['exit_code']}" if task["exit_code"] is not None else task["state"]
-    return plain(", ".join(filter(None, (ended, show_use(task), task["reason"]))))
+    known = task["exit_code"] is not None
+    ended = f"exit code {task['exit_code']}" if known else f"{task['state']} {task['reason']}"
+    return plain(", ".join(filter(None, (ended, show_use(task)))))
 
 
 def _line(title: str, text: str) -> None:

@@ -53,7 +53,7 @@ def _to_the_end(job: Job, directory: Path, *, json_: bool) -> int:
     try:
         follow(job, output_to_stderr=json_)
     except Left:
-        say(f"left job {job.id}; it is looked after without you: clif status {job.id}")
+        say(f"left job {job.id}, which was asked to end; look after it with: clif status {job.id}")
         return INTERRUPTED
     if job.state is JobState.COMPLETED:
         if used := show_use(job.data["tasks"][0]):

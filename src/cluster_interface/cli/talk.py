@@ -27,7 +27,7 @@ def say(text: str = "", *, colour: str | None = None, dim: bool = False) -> None
         if _open_line:
             click.echo(err=True)
             _open_line = False
-        click.echo(click.style(text, fg=colour, dim=dim or None), err=True)
+        click.echo(click.style(text, fg=colour, dim=dim or None) if colour or dim else text, err=True)
 
 
 def print_json(document: Any) -> None:
