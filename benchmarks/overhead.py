@@ -49,8 +49,8 @@ def own_server() -> Iterator[Path]:
     finally:
         server.terminate()
         server.wait(30)
-        for image in set(docker_images()) - BEFORE:
-            subprocess.run(["docker", "image", "rm", "--force", image], capture_output=True, check=False)
+        for image in USED - BEFORE:
+            subprocess.run(["docker", "image", "rm", image], capture_output=True, check=False)
         shutil.rmtree(top, ignore_errors=True)
 
 
@@ -61,6 +61,7 @@ def docker_images() -> list[str]:
 
 
 BEFORE = set(docker_images())
+USED: set[str] = set()  #: what this run's jobs ran in; other people's images come and go meanwhile
 
 
 def image_of(cluster: ci.Cluster, job: str) -> str:
@@ -69,6 +70,7 @@ def image_of(cluster: ci.Cluster, job: str) -> str:
     key = plan["lock"]["image"]
     for name in docker_images():
         if key[:12] in name:
+            USED.add(name)
             return name
     sys.exit(f"docker has no image of key {key}; it has: {', '.join(docker_images())}")
 
@@ -106,7 +108,7 @@ def first_lines(cluster: ci.Cluster, directory: Path) -> tuple[float, float]:
 def until(argv: list[str], words: bytes, directory: Path) -> float:
     """Return seconds until a program prints a line that begins with `words`."""
     start = time.perf_counter()
-    with subprocess.Popen(argv, stdout=subprocess.PIPE, cwd=directory) as process:
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=directory) as process:
         for line in process.stdout or ():
             if line.startswith(words):
                 seconds = time.perf_counter() - start

@@ -45,14 +45,14 @@ class Images(Model):
     """How images are made, and from where."""
 
     store: Path | None = Field(default=None, description="null: <state>/images")
-    suite: str = Field(default="bookworm", pattern=r"^[a-z]+$")
+    suite: str = Field(default="bookworm", pattern=r"^[a-z]+$", description="release of Debian of new bases")
     mirror: str | None = Field(default=None, description="Debian mirror; null: this machine's own sources")
-    packages: tuple[str, ...] = ("python3", "ca-certificates")
+    packages: tuple[str, ...] = Field(default=("python3", "ca-certificates"), description="in every new base")
     base: str | None = Field(default=None, description="an imported base to use by default")
     index_url: str | None = Field(default=None, description="Python package index; null: uv's own")
     ca_bundle: Path | None = Field(default=None, description="PEM file; null: the system's own")
-    proxy: str | None = None
-    timeout: Seconds = 3600
+    proxy: str | None = Field(default=None, description="http://host:port for packages; null: the environment's")
+    timeout: Seconds = Field(default=3600, description="seconds that one build may take")
 
 
 class Staging(Model):
@@ -62,14 +62,14 @@ class Staging(Model):
     timeout: Seconds = Field(default=60, description="without a byte from a source")
     allowed_networks: tuple[str, ...] = Field(default=(), description="private networks that sources may be in")
     copy_below: Memory = Field(default=64 * 2**20, description="larger inputs are linked, not copied")
-    ca_bundle: Path | None = None
+    ca_bundle: Path | None = Field(default=None, description="PEM file for https sources; null: the system's own")
 
 
 class Local(Model):
     """The scheduler of this one machine. Null: what the machine has."""
 
-    cpus: int | None = Field(default=None, ge=1)
-    memory: Memory | None = None
+    cpus: int | None = Field(default=None, ge=1, description="that jobs may have in all; null: what the machine has")
+    memory: Memory | None = Field(default=None, description="that jobs may have in all; null: what the machine has")
     time: Seconds | None = Field(default=None, description="most a job may ask for; null: no limit")
     grace: Seconds = Field(default=3, description="between the polite signal and the last one")
 
@@ -77,11 +77,11 @@ class Local(Model):
 class Defaults(Model):
     """What a job gets that does not ask."""
 
-    cpus: int = Field(default=1, ge=1)
-    memory: Memory = 2 * GIB
-    time: Seconds = 3600
+    cpus: int = Field(default=1, ge=1, description="processor cores")
+    memory: Memory = Field(default=2 * GIB, description="bytes, or a text such as 4GiB")
+    time: Seconds = Field(default=3600, description="most a task may run")
     disk: Memory = Field(default=20 * GIB, description="most a task may write")
-    pids: int = Field(default=512, ge=16)
+    pids: int = Field(default=512, ge=16, description="processes and threads of a task")
 
 
 class Settings(Model):
