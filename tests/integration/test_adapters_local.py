@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import subprocess
 import textwrap
 import time
 from pathlib import Path
@@ -322,3 +323,38 @@ def test_no_cgroup_is_left(place, ordinary):
         node.until_ended(native_id)
         name = Path(cgroups.prefix(node.spool)).name
         wait_for(lambda: not [p for p in Path("/sys/fs/cgroup").glob(f"*/cluster-interface/{name}/*") if p.is_dir()])
+
+
+def test_a_full_disk_keeps_the_limits(place, ordinary):
+    """While the spool's disk is full tasks still end at their time limit; the record follows when there is room."""
+    (place / "spool").mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=128k", "none", place / "spool"], check=True)
+    try:
+        with Node(place, account_of(ordinary)) as node:
+            native_id = node.run("echo $$; exec sleep 60\n", time=2)
+            log = node.place / f"ci-{node.place.name}-1/job.log"
+            pid = int(wait_for(lambda: log.exists() and log.read_text()))
+            filler = place / "spool/filler"
+            with filler.open("wb", buffering=0) as file, pytest.raises(OSError, match="No space"):
+                while True:
+                    file.write(b"x" * 512)
+            with pytest.raises(Transient, match="spool cannot be written"):
+                node.run("exit 0\n")
+            wait_for(lambda: gone(pid), 10)
+            filler.unlink()
+            assert node.until_ended(native_id).verdict == "time_limit"
+    finally:
+        subprocess.run(["umount", place / "spool"], check=True)
+
+
+def test_many_tasks_are_quick(place, ordinary):
+    """An array of ten thousand tasks is taken, observed and canceled in a moment."""
+    with Node(place, account_of(ordinary), cpus=1) as node:
+        order = node.order("sleep 60\n", tasks=10_000)
+        assert seconds_of(lambda: node.scheduler.submit(order)) < 1
+        native_id = node.scheduler.find(order.mark)
+        node.until_running(native_id)
+        assert seconds_of(lambda: node.scheduler.observe([native_id])) < 0.5
+        node.scheduler.cancel(native_id)
+        assert seconds_of(lambda: node.until_ended(native_id)) < 5
+        assert node.task(native_id, 9_999).verdict == "canceled"

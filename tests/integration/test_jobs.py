@@ -9,7 +9,6 @@ from pathlib import Path
 
 import psutil
 import pytest
-
 from tests.conftest import PROJECT, containers, wait_for
 
 EXAMPLES = PROJECT / "examples"
@@ -37,13 +36,20 @@ def test_penguins_needs_nothing_but_its_imports(anyone):
 
 def test_the_image_was_really_generated(server):
     """The packages are inside the image and nowhere else: looked at from within, by another program."""
-    server.write("where.py", "import six, sys\nprint(six.__file__, sys.prefix)\nopen('/job/seen', 'w').write(six.__file__)\n")
+    server.write(
+        "where.py", "import six, sys\nprint(six.__file__, sys.prefix)\nopen('/job/seen', 'w').write(six.__file__)\n"
+    )
     done = server.clif("run", "where.py")
     assert done.returncode == 0, done.stderr
     assert (server.work / "seen").read_text().startswith("/opt/env/")
     image = next(i for i in server.json("images", "list")["images"] if any("six==" in p for p in i["packages"]))
     if "docker" in image["faces"]:
-        tags = subprocess.run(["docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}"], capture_output=True, text=True, check=True)
+        tags = subprocess.run(
+            ["docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}"],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
         tag = next(t for t in tags.stdout.split() if image["key"][:12] in t)
         inside = subprocess.run(["docker", "run", "--rm", "--network", "none", tag, "python", "-c", "import six; print(six.__file__)"],
                                 capture_output=True, text=True, check=True)  # fmt: skip
@@ -96,7 +102,7 @@ def test_arguments_reach_the_program_literally(anyone):
 
 
 def test_the_sandbox_shows_the_job_and_nothing_else(anyone):
-    """uid 1000 or above with a name, no capabilities, no network, read-only root, private HOME and /tmp."""
+    """Uid 1000 or above with a name, no capabilities, no network, read-only root, private HOME and /tmp."""
     script = """
         import json, os, pwd, socket
         def writable(path):
@@ -140,7 +146,9 @@ def test_inputs_are_staged_by_every_means(server):
 def test_cancel_leaves_nothing_within_five_seconds(anyone):
     """A running job that ignores signals is gone five seconds after the cancel, process and container."""
     token = f"clif{time.monotonic_ns()}"
-    job = anyone.submit(f"#!/bin/sh\ntrap '' TERM INT\necho on\nwhile :; do sleep 1.{token[-6:]}; done\n", name=f"{token}.sh")
+    job = anyone.submit(
+        f"#!/bin/sh\ntrap '' TERM INT\necho on\nwhile :; do sleep 1.{token[-6:]}; done\n", name=f"{token}.sh"
+    )
     anyone.until(job, "running")
     wait_for(lambda: anyone.clif("logs", job).stdout == "on\n")
     begun = time.monotonic()
@@ -154,7 +162,12 @@ def test_cancel_leaves_nothing_within_five_seconds(anyone):
 
 def test_the_time_limit_signals_the_program_first(anyone):
     """At its time limit the program gets TERM and may tidy up; the job fails with time_limit."""
-    job = anyone.submit("#!/bin/sh\ntrap 'echo tidying; exit 0' TERM\necho on\nwhile :; do sleep 0.1; done\n", "--time", "3s", name="long.sh")
+    job = anyone.submit(
+        "#!/bin/sh\ntrap 'echo tidying; exit 0' TERM\necho on\nwhile :; do sleep 0.1; done\n",
+        "--time",
+        "3s",
+        name="long.sh",
+    )
     view = anyone.until(job, "failed")
     assert view["code"] == "time_limit"
     assert anyone.clif("logs", job).stdout == "on\ntidying\n"
@@ -172,7 +185,9 @@ def test_too_much_memory_fails_only_that_job(anyone):
 def test_a_running_job_outlives_every_part_of_the_server(make_server):
     """Server killed and started again while the program runs: it runs on, once, and its end is seen."""
     server = make_server("bubblewrap")
-    job = server.submit("#!/bin/sh\necho run >> runs\nwhile [ ! -e stop ]; do sleep 0.1; done\necho end >> runs\n", name="l.sh")
+    job = server.submit(
+        "#!/bin/sh\necho run >> runs\nwhile [ ! -e stop ]; do sleep 0.1; done\necho end >> runs\n", name="l.sh"
+    )
     server.until(job, "running")
     server.kill()
     server.start()
@@ -197,7 +212,9 @@ def test_follow_up_commands_tell_the_same_story(quick):
     ] or "running" not in [event["new"] for event in quick.json("events", job)["events"]]  # fmt: skip
     assert quick.clif("logs", job).stdout == "out\n"
     outputs = quick.json("outputs", job)["outputs"]
-    assert [(o["path"], o["size"], o["sha256"]) for o in outputs] == [("made.txt", 2, hashlib.sha256(b"x\n").hexdigest())]
+    assert [(o["path"], o["size"], o["sha256"]) for o in outputs] == [
+        ("made.txt", 2, hashlib.sha256(b"x\n").hexdigest())
+    ]
     again = quick.clif("rerun", job).stdout.split()[-1]
     assert again != job
     assert quick.clif("wait", again).returncode == 0
@@ -215,7 +232,7 @@ def test_a_known_image_is_not_built_again(quick):
 
 @pytest.mark.parametrize("command", ["describe", "run --dry-run"])
 def test_describing_changes_nothing(quick, command):
-    """describe and --dry-run show the plan and leave no job, no upload and no file."""
+    """Describe and --dry-run show the plan and leave no job, no upload and no file."""
     quick.write("plan.py", "import yaml\nprint(yaml)\n")
     before = (quick.json("list"), sorted(quick.work.rglob("*")), sorted((quick.state / "uploads").rglob("*")))
     done = quick.clif(*command.split(), "plan.py")
@@ -227,7 +244,16 @@ def test_describing_changes_nothing(quick, command):
 def test_two_commands_at_once_start_one_server(make_server):
     """The command line starts the server by itself, once, and the server outlives the command."""
     server = make_server("bubblewrap", start=False)
-    procs = [subprocess.Popen(server.argv("list", "--json"), env=server.env, cwd=server.work, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(3)]
+    procs = [
+        subprocess.Popen(
+            server.argv("list", "--json"),
+            env=server.env,
+            cwd=server.work,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        for _ in range(3)
+    ]
     for proc in procs:
         out, err = proc.communicate(timeout=120)
         assert proc.returncode == 0, err

@@ -12,9 +12,9 @@ import uuid
 from urllib.parse import urlsplit
 
 import pytest
+from tests.conftest import wait_for
 
 import cluster_interface as ci
-from tests.conftest import wait_for
 
 
 class Unix(http.client.HTTPConnection):
@@ -166,7 +166,7 @@ def test_outputs_are_inert_and_ranged(quick):
 
 
 def test_uploads_resume_where_they_broke(quick):
-    """tus 1.0: created, half sent, asked, finished, used; a wrong offset is 409."""
+    """Tus 1.0: created, half sent, asked, finished, used; a wrong offset is 409."""
     tus = {"Tus_Resumable": "1.0.0"}
     status, headers, _ = ask(
         quick, "POST", "/api/v1/uploads", Upload_Length="10", Upload_Metadata="filename YS50eHQ=", **tus

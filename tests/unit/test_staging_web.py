@@ -104,7 +104,7 @@ def fetch(web, home, url, limit=2**30):
     """Fetch into a part; return size and checksum, checked against what is on disk."""
     with part(home, "incoming/x", limit, lambda n: None) as incoming:
         web.fetch(url, incoming)
-        with open(f"/proc/self/fd/{home}/incoming/x", "rb") as file:  # noqa: PTH123 - below a descriptor
+        with open(f"/proc/self/fd/{home}/incoming/x", "rb") as file:
             assert hashlib.sha256(file.read()).hexdigest() == incoming.sha256
         return incoming.size, incoming.sha256
 
