@@ -424,8 +424,10 @@ def test_another_image_under_our_name_is_not_taken(one):
     store, lock = one
     image = store.build(lock, Face.DOCKER, quiet)
     other = store.build(store.resolve(Environment(), ""), Face.DOCKER, quiet)
+    ours = docker("inspect", "--format={{.Id}}", image.tag).stdout.strip()
     assert docker("tag", other.tag, image.tag).returncode == 0
     assert store.find(lock, Face.DOCKER) is None
+    assert docker("rmi", ours).returncode == 0
 
 
 def test_a_base_that_was_pruned_is_loaded_anew(one, root):
