@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import textwrap
 
 import pytest
@@ -29,6 +30,7 @@ class Boxes:
         self.node, self.runtime = node, runtime
 
     def __call__(self, command, **more):
+        """Make one."""
         return Box(self.node, self.runtime, command, **more)
 
 
@@ -518,6 +520,88 @@ def test_a_full_disk_is_not_silent(on, place):
                 subprocess.run(["umount", made.attempt / "status"], check=True)
 
     on(body)
+
+
+class Cable:
+    """A socket in front of docker's, which can be cut and mended."""
+
+    def __init__(self, path):
+        self.path, self.process = path, None
+
+    def mend(self):
+        """Let docker be reached through it."""
+        self.path.unlink(missing_ok=True)
+        self.process = subprocess.Popen([sys.executable, "-c", RELAY, str(self.path)], start_new_session=True)
+        wait_for(self.path.exists)
+
+    def cut(self):
+        """End every connection."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+
+RELAY = """
+import socket, sys, threading
+def pump(a, b):
+    try:
+        while data := a.recv(65536):
+            b.sendall(data)
+        b.shutdown(socket.SHUT_WR)
+    except OSError:
+        pass
+listening = socket.socket(socket.AF_UNIX)
+listening.bind(sys.argv[1])
+listening.listen()
+while True:
+    near, _ = listening.accept()
+    far = socket.socket(socket.AF_UNIX)
+    far.connect("/var/run/docker.sock")
+    for pair in ((near, far), (far, near)):
+        threading.Thread(target=pump, args=pair, daemon=True).start()
+"""
+
+
+@pytest.mark.parametrize("back", [True, False])
+def test_docker_lost_in_the_middle_of_a_job(place, ordinary, monkeypatch, back):
+    """Back in time, its word on the exit code counts; not back, the status says that the end is not known."""
+    cable = Cable(place / "docker.sock")
+    cable.mend()
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{cable.path}")
+    os.chown(place, account_of(ordinary).uid, -1)
+    node = Node(place, account_of(ordinary))
+    with node:
+        made = Box(node, "docker", "echo ready; sleep 4; exit 9").start()
+        made.until_out("ready")
+        cable.cut()
+        if back:
+            wait_for(lambda: "error" in made.err().lower() or "EOF" in made.err(), 10)
+            cable.mend()
+            assert made.finish()["exit_code"] == 9
+            assert made.status()["reason"]
+        else:
+            status = made.finish()
+            assert (status["exit_code"], status["signal"]) == (None, None)
+            assert "does not answer" in status["reason"]
+            assert status["oom"] is False
+        monkeypatch.delenv("DOCKER_HOST")
+        Docker().reap(made.mark)
+        assert not containers(made.mark)
+        if back:
+            cable.cut()
+
+
+def test_docker_is_measured_without_a_cgroup_of_ours(place, ordinary):
+    """Where the scheduler has no cgroups, a container's own are looked at while it runs."""
+    os.chown(place, account_of(ordinary).uid, -1)
+    node = Node(place, account_of(ordinary))
+    made = Box(node, "docker", f"python3 -c '{WORK}'")
+    subprocess.run(["chown", "-R", f"{node.account.uid}:{node.account.gid}", made.dir], check=True)
+    subprocess.run(["sh", made.script], env={"PATH": os.environ["PATH"]}, check=True)
+    status = made.status()
+    assert 60 * MIB <= status["peak_memory"] <= 110 * MIB
+    assert 0.9 <= status["cpu_seconds"] <= 2
+    assert status["measured_by"] == "samples"
+    assert not containers(made.mark)
 
 
 @pytest.mark.parametrize("shell", ["dash", "bash"])

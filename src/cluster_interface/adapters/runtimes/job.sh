@@ -1,7 +1,8 @@
 # The part of job.sh that every runtime shares: fence, start, signals, status. POSIX sh and coreutils only.
 #
 # Set above by the server: job_dir attempt mark user uid gid grace.
-# Defined above by the runtime: launch (turns into the container's client), signal_program NAME, stop_program,
+# Defined above by the runtime: launch (turns into the container's client), attend (is called once that has begun, and
+# may start something beside it), signal_program NAME, stop_program,
 # settle (may correct $code, $oom and $reason), measure (may set $cpu_seconds, $peak_memory, $measured_by),
 # tidy (removes what is left; runs after the status is written).
 set -u
@@ -114,6 +115,7 @@ trap '' HUP
 # --- run it
 launch >"$out" 2>"$err" </dev/null &
 child=$!
+attend
 [ -n "$ending" ] && stop_program # the signal came before there was anything to signal
 while :; do
     interrupted=''
@@ -131,5 +133,5 @@ write_status
 written=$?
 tidy
 [ "$written" -eq 0 ] || exit 1
-[ "$code" = null ] && exit 1
+[ "$code" = null ] && exit 125 # something may be left: the scheduler's dispatcher looks for it
 exit "$code"

@@ -48,6 +48,8 @@ class Active:
     cores: tuple[int, ...] = ()
     pidfd: int | None = None
     verdict: str | None = None
+    reason: str = ""
+    code: int | None = None  #: job.sh's exit status, once it has ended and was our child
     kill_at: float | None = None  #: monotonic; set once the polite signal was sent
     killed: bool = False
     peak: Use = field(default_factory=lambda: Use(0, 0.0))

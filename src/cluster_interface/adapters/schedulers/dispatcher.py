@@ -12,6 +12,7 @@ import os
 import selectors
 import signal
 import time
+from collections import deque
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
 
@@ -37,6 +38,7 @@ _LOOK = 0.5  # seconds: the longest sleep
 _SAMPLE = 1.0
 _LINGER = 2.0  # what job.sh left running to tidy up may take this long
 _PATIENCE = 5.0  # for a predecessor to give up its lock
+_UNSURE = 125  # job.sh's exit status when it does not know what became of its container
 _KEEP = 86_400.0  # ended jobs can be found for a day
 _log = structlog.get_logger(__name__)
 
@@ -81,7 +83,10 @@ class Dispatcher:
             self._selector.register(wake, selectors.EVENT_READ)
             self._recover()
             while not stop.is_set():
-                self._look()
+                try:
+                    self._look()
+                except OSError as error:  # a full disk, most likely: limits are kept, and records follow later
+                    _log.warning("the local scheduler cannot keep its records", error=str(error))
                 self._sleep(wake)
 
     # --- one look
@@ -138,29 +143,31 @@ class Dispatcher:
     def _stop(self, active: Active, verdict: str, reason: str, *, grace: float | None = None) -> None:
         if active.kill_at is not None:
             return
-        self._note(active.job, active.task, "stopping", verdict=verdict, reason=reason)
-        active.verdict = verdict
+        active.verdict, active.reason = verdict, reason
+        with suppress(OSError):  # the disk may be full: it is said again at the end
+            self._note(active.job, active.task, "stopping", verdict=verdict, reason=reason)
         active.kill_at = time.monotonic() + (self._settings.grace if grace is None else grace)
         with suppress(ProcessLookupError):
             os.kill(active.process.pid, signal.SIGTERM)
 
     def _end(self, active: Active) -> None:
         """Write down that a task is over, and see to what it left."""
-        code = active.collect()
+        active.code = code = active.collect() if active.code is None else active.code
         if active.pidfd is not None:
             self._selector.unregister(active.pidfd)
             os.close(active.pidfd)
+            active.pidfd = None
         if code is None and active.task not in self._spool.records(active.job.directory):
             del active.job.running[active.task]  # our predecessor died before it could let it begin
             active.job.waiting.appendleft(active.task)
             return
-        verdict, reason = active.verdict, ""
+        verdict, reason = active.verdict, active.reason
         if verdict is None and code != 0 and active.cgroup and active.cgroup.out_of_memory:
             limit = show_bytes(active.order.ask.memory)
             verdict, reason = "out_of_memory", f"needed more than the {limit} of memory it asked for"
         self._note(active.job, active.task, "ended", verdict=verdict, reason=reason, code=code)
         del active.job.running[active.task]
-        if active.killed or code is None or code < 0:
+        if active.killed or code is None or code < 0 or code == _UNSURE:
             self._reap_apart(f"{active.order.mark}-{active.task}")
         gone_by = time.monotonic() + (0 if active.kill_at else _LINGER)
         self._remains.append(Remains(cgroup=active.cgroup, leader=active.process, gone_by=gone_by))
@@ -217,9 +224,8 @@ class Dispatcher:
         for job in self._jobs.values():
             self._spool.mend(job.directory)
             records = self._spool.records(job.directory)
+            job.waiting = deque(task for task in job.waiting if task not in records)
             for task, record in records.items():
-                with suppress(ValueError):
-                    job.waiting.remove(task)
                 if record.ended is not None or record.process is None:
                     continue
                 active = Active.again(job, task, record, self._spool)
