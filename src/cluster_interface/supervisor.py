@@ -26,6 +26,7 @@ NETWORK_FILESYSTEMS = frozenset({
     "lustre", "ncpfs", "nfs", "nfs4", "ocfs2", "orangefs", "panfs", "smb3", "smbfs",
 })  # fmt: skip
 STOP_SECONDS = 10.0  #: for a process to end after SIGTERM
+PATIENCE = 5.0  #: seconds for another server to give up the state directory
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 10.0  #: seconds before a process that ended is started again
 
 log = structlog.get_logger()
@@ -74,14 +75,25 @@ class StateLock:
         self.path = state / "server.lock"
         self._file = self.path.open("a+")
         os.set_inheritable(self._file.fileno(), False)
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise Rejected.field("server.state", f"another server uses {state} ({self.holder(state)})") from None
+        if not self._taken():
+            raise Rejected.field("server.state", f"another server uses {state} ({self.holder(state)})")
         self._file.truncate(0)
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         self._file.write(json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "boot": boot}))
         self._file.flush()
+
+    def _taken(self) -> bool:
+        """Take the lock; a predecessor that is just ending has some seconds to let go."""
+        end = time.monotonic() + PATIENCE
+        while True:
+            try:
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                if time.monotonic() > end:
+                    return False
+                time.sleep(0.1)
+            else:
+                return True
 
     @staticmethod
     def holder(state: Path) -> str:
@@ -169,11 +181,15 @@ class Child:
             self.process = subprocess.Popen(self.argv, preexec_fn=_die_with_parent, **self.options)  # noqa: PLW1509 - one system call
             self.started = now
 
-    def stop(self) -> None:
-        """Ask it to end; kill it if it does not."""
+    def terminate(self) -> None:
+        """Ask it to end."""
+        if self.process is not None:
+            self.process.terminate()
+
+    def await_end(self) -> None:
+        """Wait until it has ended; kill it if it takes too long."""
         if self.process is None:
             return
-        self.process.terminate()
         try:
             self.process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
@@ -191,7 +207,9 @@ def supervise(children: Sequence[Child]) -> None:
             child.tend()
         time.sleep(0.2)
     for child in children:
-        child.stop()
+        child.terminate()
+    for child in children:
+        child.await_end()
 
 
 _LIBC = ctypes.CDLL(None, use_errno=True)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from cluster_interface.service import Service
     from cluster_interface.wire import EventView
 
-PAUSE = 0.05  #: seconds between looks on behalf of somebody who waits
+FIRST_PAUSE, LONGEST_PAUSE = 0.005, 0.05  #: seconds between looks on behalf of somebody who waits
 LONGEST_WAIT = 30.0  #: seconds
 LONGEST_STREAM = 60.0  #: seconds; then the client resumes by Last-Event-ID
 HEARTBEAT = 10.0  #: seconds
@@ -175,9 +175,10 @@ def _created(view: JobView, *, new: bool) -> Response:
 def _waited(look: Callable[[], Any], enough: Callable[[Any], bool]) -> Any:
     """Look until there is something to say or the caller's `wait` is over."""
     deadline = time.monotonic() + number("wait", 0, least=0, most=LONGEST_WAIT)
-    seen = look()
+    seen, pause = look(), FIRST_PAUSE
     while not enough(seen) and time.monotonic() < deadline:
-        time.sleep(PAUSE)
+        time.sleep(pause)
+        pause = min(LONGEST_PAUSE, pause * 1.3)
         seen = look()
     return seen
 
@@ -206,4 +207,4 @@ def _frames(service: Service, user: str, job: str, after: int) -> Iterator[str]:
         if not new and time.monotonic() - beat > HEARTBEAT:
             beat = time.monotonic()
             yield ": still here\n\n"
-        time.sleep(PAUSE)
+        time.sleep(LONGEST_PAUSE)

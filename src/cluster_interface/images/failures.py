@@ -42,7 +42,7 @@ def disk_full(where: object) -> Permanent:
     """Say that the disk is full."""
     return image_failed(
         f"the disk that holds the image store ({where}) is full; "
-        "free some space (`clif images prune` removes images that are not in use) and run the job again"
+        "free some space and run the job again"
     )
 
 

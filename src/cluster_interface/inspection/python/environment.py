@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import ast
+import posixpath
 from typing import TYPE_CHECKING
 
 from cluster_interface.inspection.draft import PACKAGES, distribution_of, shown
 from cluster_interface.inspection.python.distributions import call_name, table
 from cluster_interface.inspection.python.metadata import read_metadata
 from cluster_interface.inspection.python.pyproject import read_pyproject
-from cluster_interface.inspection.python.requirements import add_requirements, find_requirements, is_requirement
+from cluster_interface.inspection.python.requirements import (
+    add_requirements,
+    find_requirements,
+    is_requirement,
+    names_in,
+)
 from cluster_interface.inspection.python.versions import choose_version, read_version_file
 from cluster_interface.model.proposal import Sureness
 
@@ -29,7 +35,7 @@ def propose_environment(draft: Draft, programs: Sequence[Program]) -> None:
     """Fill in Python's version and packages. Rejected: inline metadata that cannot be read."""
     draft.uses_python = True
     if not _by_metadata(draft, programs):
-        stated, source = _by_files(draft)
+        stated, source = _by_files(draft, programs)
         _by_imports(draft, programs, stated, source)
         _companions(draft, programs, stated)
     if draft.python_version is None and (found := read_version_file(draft.project, draft.script)):
@@ -51,12 +57,16 @@ def _by_metadata(draft: Draft, programs: Sequence[Program]) -> bool:
     return found
 
 
-def _by_files(draft: Draft) -> tuple[set[str], str]:
+def _by_files(draft: Draft, programs: Sequence[Program]) -> tuple[set[str], str]:
     """Take a requirements file or else pyproject.toml; return the distributions named there, and its name."""
     pyproject = read_pyproject(draft.project, draft.script)
+    if pyproject is not None and not _concerns(draft, pyproject.file, pyproject.dependencies, programs):
+        pyproject = None
     if pyproject is not None:
         _state_version(draft, pyproject.requires_python, f"{pyproject.file}, requires-python")
     name = find_requirements(draft.project, draft.script)
+    if name is not None and not _concerns(draft, name, names_in(draft.project, name), programs):
+        name = None
     if name is not None and (stated := add_requirements(draft, name)) is not None:
         return stated, name
     if pyproject is not None and pyproject.trouble:
@@ -68,6 +78,18 @@ def _by_files(draft: Draft) -> tuple[set[str], str]:
     if unread:
         draft.warn(f"{', '.join(unread)} is not read yet: packages are taken from the imports; say --with for more")
     return set(), ""
+
+
+def _concerns(draft: Draft, file: str, names: Sequence[str], programs: Sequence[Program]) -> bool:
+    """Say whether a file speaks of this script: it lies beside it, or names something that is imported.
+
+    At the top of a directory with many things in it, it may well be about another one of them.
+    """
+    if posixpath.dirname(file) == posixpath.dirname(draft.script):
+        return True
+    stated = {distribution_of(name) for name in names}
+    imported = (outside.item for program in programs for outside in program.outside)
+    return any(distribution_of(name) in stated for item in imported for name in table().find(item))
 
 
 def _state(draft: Draft, dependencies: Sequence[str], where: str) -> None:

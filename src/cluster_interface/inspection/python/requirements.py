@@ -91,6 +91,11 @@ def find_requirements(project: Project, script: str) -> str | None:
     return None
 
 
+def names_in(project: Project, name: str) -> list[str]:
+    """List what a requirements file names, roughly: the first word of every line that begins like a package."""
+    return re.findall(r"^[ \t]*([A-Za-z0-9][A-Za-z0-9._-]*)", project.text(name) or "", re.MULTILINE)
+
+
 def add_requirements(draft: Draft, name: str) -> set[str] | None:
     """Make a requirements file the environment's; return the distributions it names, None if it is no text.
 
