@@ -223,8 +223,9 @@ def test_after_a_reboot_running_tasks_have_lost_their_node(on):
     """A task of an earlier boot ends with node_failed; one that had not started yet runs."""
 
     def body(node):
-        lost = node.run("sleep 30\n")
-        node.until_running(lost)
+        lost = node.run("echo begun; sleep 30\n")
+        log = node.place / f"ci-{node.place.name}-1/job.log"
+        wait_for(lambda: log.exists() and log.read_text())
         node.end(signal.SIGKILL)
         directory = next(d for i, _, d in node.scheduler._spool.list() if i == lost)
         pid = json.loads((directory / "events").read_text().splitlines()[0])["pid"]
@@ -323,6 +324,7 @@ def test_no_cgroup_is_left(place, ordinary):
         node.until_ended(native_id)
         name = Path(cgroups.prefix(node.spool)).name
         wait_for(lambda: not [p for p in Path("/sys/fs/cgroup").glob(f"*/cluster-interface/{name}/*") if p.is_dir()])
+    assert not list(Path("/sys/fs/cgroup").glob(f"*/cluster-interface/{name}"))
 
 
 def test_a_full_disk_keeps_the_limits(place, ordinary):
@@ -335,8 +337,8 @@ def test_a_full_disk_keeps_the_limits(place, ordinary):
             log = node.place / f"ci-{node.place.name}-1/job.log"
             pid = int(wait_for(lambda: log.exists() and log.read_text()))
             filler = place / "spool/filler"
-            fill = f"while printf %512s x >>{filler}; do :; done"
-            assert "No space" in subprocess.run(["sh", "-c", fill], capture_output=True, text=True, check=False).stderr
+            fill = subprocess.run(["dd", "if=/dev/zero", f"of={filler}", "bs=512"], capture_output=True, check=False)
+            assert b"No space" in fill.stderr
             with pytest.raises(Transient, match="spool cannot be written"):
                 node.run("exit 0\n")
             wait_for(lambda: gone(pid), 10)

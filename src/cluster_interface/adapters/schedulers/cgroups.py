@@ -33,11 +33,11 @@ class Limits:
     cpus: int
 
 
+@dataclass(frozen=True)
 class TaskCgroup:
-    """The cgroup of one task; `name` is its path below every hierarchy's root."""
+    """The cgroup of one task."""
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    name: str  #: its path below every hierarchy's root
 
     def make(self, limits: Limits) -> None:
         """Make both parts and set the limits; OSError if the kernel refuses."""
@@ -116,6 +116,13 @@ def leftovers(spool: Path) -> list[str]:
         with suppress(FileNotFoundError):
             return [f"{prefix(spool)}/{entry.name}" for entry in os.scandir(mount / prefix(spool)) if entry.is_dir()]
     return []
+
+
+def forget(spool: Path) -> None:
+    """Remove what a spool's cgroups were under, if none is left."""
+    for hierarchy in (ROOT, *ROOT.iterdir()):
+        with suppress(OSError):
+            (hierarchy / prefix(spool)).rmdir()
 
 
 @cache

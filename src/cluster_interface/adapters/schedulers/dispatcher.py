@@ -77,6 +77,7 @@ class Dispatcher:
         self._spool.make()
         with ExitStack() as stack:
             self._lock(stack)
+            stack.callback(cgroups.forget, self._spool.directory)
             wake = os.open(self._spool.fifo, os.O_RDWR | os.O_NONBLOCK)
             stack.callback(os.close, wake)
             self._selector = stack.enter_context(selectors.DefaultSelector())
@@ -209,6 +210,8 @@ class Dispatcher:
         taken = {core for active in self._running() for core in active.cores}
         active = Active.begin(job, task, self._spool, self._note, cpus=cpus, taken=taken)
         job.running[task] = active
+        # What a predecessor left in a cgroup of this name is this task now: not to be swept away.
+        self._remains = [r for r in self._remains if not (r.cgroup and active.cgroup and r.cgroup == active.cgroup)]
         self._follow(active)
 
     def _follow(self, active: Active) -> None:
