@@ -130,6 +130,7 @@ def test_pip_install_states_packages():
         "f() { date; }\nf\n",
         "function g {\n date\n}\ng",
         "x=1 y=2 env",
+        "case $1 in\nstart|go) date;;\n  stop) exit;;\n*) echo no;;\nesac\n(cd x; date)",
     ],
 )
 def test_ordinary_commands_are_no_warning(source):

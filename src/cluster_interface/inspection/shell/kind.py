@@ -72,6 +72,7 @@ class _Reader:
     def __init__(self, draft: Draft) -> None:
         self._draft = draft
         self._seen: set[str] = set()
+        self._functions: set[str] = set()  # of this script and of those that it has read in
         self.programs: list[Program] = []
 
     def read(self, script: str, arguments: Sequence[str]) -> None:
@@ -87,11 +88,11 @@ class _Reader:
                 f"{script} has #{found[1]} lines: what they ask for is not taken over yet; "
                 "say --cpus, --memory, --time and --gpus"
             )
-        functions = {one or other for one, other in _FUNCTION.findall(text)}
+        self._functions |= {one or other for one, other in _FUNCTION.findall(text)}
         for command in read_commands(text, arguments):
-            self._command(script, command, functions)
+            self._command(script, command)
 
-    def _command(self, script: str, command: Command, functions: set[str]) -> None:
+    def _command(self, script: str, command: Command) -> None:
         where = f"line {command.line}" + ("" if script == self._draft.script else f" of {script}")
         for redirection in command.redirections:
             if "<" in redirection.operator:
@@ -108,9 +109,9 @@ class _Reader:
             return
         for word in words:
             self._reads(word, where)
-        self._call(words, where, functions)
+        self._call(words, where)
 
-    def _call(self, words: tuple[str, ...], where: str, functions: set[str]) -> None:
+    def _call(self, words: tuple[str, ...], where: str) -> None:
         name = posixpath.basename(words[0])
         if is_python(name):
             self._python(words[1:], where)
@@ -124,7 +125,7 @@ class _Reader:
             self._started(other, words[1:], where)
         elif name in SITE:
             self._draft.warn(f"{where} calls {name}: {SITE[name]}")
-        elif _NAME.fullmatch(words[0]) and name not in SHELL | ESSENTIAL | functions:
+        elif _NAME.fullmatch(words[0]) and name not in SHELL | ESSENTIAL | self._functions:
             self._missing(name, where)
 
     def _missing(self, name: str, where: str) -> None:

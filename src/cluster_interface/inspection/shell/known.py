@@ -20,6 +20,7 @@ ESSENTIAL = words(  # packages of priority "required" in Debian: coreutils, find
     "mktemp more mv nice nl nohup nproc numfmt od paste pathchk perl pinky pr printenv ptx readlink realpath rev rm "
     "rmdir runcon sdiff sed seq sh sha1sum sha224sum sha256sum sha384sum sha512sum shred shuf sleep sort split stat "
     "stdbuf stty sum sync tac tail tar tee timeout touch tr truncate tsort tty uname unexpand uniq unlink uptime users "
+    "getconf getent iconv ldd locale tput clear dpkg dpkg-query update-alternatives sysctl mount flock "
     "vdir wc which who whoami xargs yes zcat zcmp zdiff zegrep zfgrep zforce zgrep zless zmore znew"
 )
 INTERPRETERS = frozenset({"bash", "sh", "dash"})

@@ -80,11 +80,20 @@ def _is_open(line: str) -> bool:
 
 
 def _split(line: str) -> list[list[str]]:
-    """Split a logical line at control operators into lists of raw words, quotes still in them."""
+    """Split a logical line at control operators into lists of raw words, quotes still in them.
+
+    What stands before a closing parenthesis that was never opened is the pattern of a `case`, no command.
+    """
     commands: list[list[str]] = [[]]
+    depth, first = 0, 0  # `first` of `commands` is where a pattern such as `a|b)` would begin
     for piece in _Cutter(line).pieces:
+        depth += piece == "("
+        if piece == ")" and not depth:
+            del commands[first:]
+        depth -= piece == ")" and depth > 0
         if piece in _BREAKS or piece == "\n":
             commands.append([])
+            first = first if piece == "|" else len(commands) - 1
         else:
             commands[-1].append(piece)
     return [words for words in commands if words]
