@@ -147,7 +147,7 @@ def _attribute(values: Values, node: ast.Attribute, depth: int) -> str | None:
     if node.attr == "parent":
         base = values.text(node.value, depth)
         return None if base is None else posixpath.dirname(base)
-    if node.attr in values.options and isinstance(node.value, ast.Name):
+    if node.attr in values.options and isinstance(node.value, ast.Name | ast.Call):
         return values.options[node.attr]
     if node.attr in values.attributes:
         return values.text(values.attributes[node.attr], depth)
