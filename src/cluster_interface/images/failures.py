@@ -40,10 +40,7 @@ def without_secrets(text: str) -> str:
 
 def disk_full(where: object) -> Permanent:
     """Say that the disk is full."""
-    return image_failed(
-        f"the disk that holds the image store ({where}) is full; "
-        "free some space and run the job again"
-    )
+    return image_failed(f"the disk that holds the image store ({where}) is full; free some space and run the job again")
 
 
 def of_uv(text: str, python: str, store: object) -> ClusterError:
