@@ -536,8 +536,17 @@ class Cable:
 
     def cut(self):
         """End every connection."""
-        os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
+        if self.process:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+            self.process = None
+
+    def __enter__(self):
+        self.mend()
+        return self
+
+    def __exit__(self, *_):
+        self.cut()
 
 
 RELAY = """
@@ -564,12 +573,9 @@ while True:
 @pytest.mark.parametrize("back", [True, False])
 def test_docker_lost_in_the_middle_of_a_job(place, ordinary, monkeypatch, back):
     """Back in time, its word on the exit code counts; not back, the status says that the end is not known."""
-    cable = Cable(place / "docker.sock")
-    cable.mend()
-    monkeypatch.setenv("DOCKER_HOST", f"unix://{cable.path}")
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{place}/docker.sock")
     os.chown(place, account_of(ordinary).uid, -1)
-    node = Node(place, account_of(ordinary))
-    with node:
+    with Cable(place / "docker.sock") as cable, Node(place, account_of(ordinary)) as node:
         made = Box(node, "docker", "echo ready; sleep 4; exit 9").start()
         made.until_out("ready")
         cable.cut()
@@ -585,9 +591,7 @@ def test_docker_lost_in_the_middle_of_a_job(place, ordinary, monkeypatch, back):
             assert status["oom"] is False
         monkeypatch.delenv("DOCKER_HOST")
         Docker().reap(made.mark)
-        assert not containers(made.mark)
-        if back:
-            cable.cut()
+        wait_for(lambda: not containers(made.mark), 10)
 
 
 def test_docker_is_measured_without_a_cgroup_of_ours(place, ordinary):

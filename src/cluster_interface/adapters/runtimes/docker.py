@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from cluster_interface.ports import Run
 
 _ANSWER = 10  # seconds
+_GONE = ("No such container", "is already in progress")  # of containers that are to be removed
 _INIT_PLACES = ("/usr/libexec/docker", "/usr/local/libexec/docker", "/usr/local/lib/docker", "/usr/lib/docker")
 
 
@@ -107,7 +108,7 @@ def _docker(*words: str) -> str:
         raise Permanent("there is no docker command on this machine") from None
     except subprocess.TimeoutExpired:
         raise Transient(f"docker's engine has not answered for {_ANSWER} s") from None
-    if done.returncode != 0 and "No such container" not in done.stderr:
+    if done.returncode != 0 and not any(words in done.stderr for words in _GONE):
         last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
         raise Transient(f"docker's engine does not answer: {last}{_advice()}")
     return done.stdout
