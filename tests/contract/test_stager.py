@@ -323,7 +323,7 @@ def test_logs_are_read_in_parts(stager):
 
 
 def test_new_and_changed_files_are_outputs(stager):
-    """Without patterns, what is new or changed is listed; what was staged, links and noise are not."""
+    """Without patterns, what is new or written to is listed, with the same bytes too; the rest and noise are not."""
     stage(stager, {"same": FileEntry(content="s"), "edited": FileEntry(content="e"), "touched": FileEntry(content="t")})
     put(stager, "edited", b"E")
     put(stager, "touched", b"t")
@@ -335,7 +335,7 @@ def test_new_and_changed_files_are_outputs(stager):
     (root / "dirlink").symlink_to("/etc")
     os.mkfifo(root / "fifo")
     found, unmatched = collect(stager, None)
-    assert set(found) == {(0, "edited"), (0, "results/new.csv")}
+    assert set(found) == {(0, "edited"), (0, "touched"), (0, "results/new.csv")}
     assert unmatched == []
     assert found[0, "results/new.csv"] == OutputFile(
         path="results/new.csv", size=4, sha256=hashlib.sha256(b"1,2\n").hexdigest()

@@ -34,7 +34,7 @@ def collect(
     """List the regular files that the patterns choose below each tasks/<n>/, and the patterns that choose none.
 
     Patterns are those of `trees.patterns`; a pattern counts as matched if it chooses a file of any task. None
-    chooses every file that is new or not the one that was staged, NOISE left out. Links, fifos, sockets and
+    chooses every file that is new or was written to since it was staged, NOISE left out. Links, fifos, sockets and
     devices are never outputs. A name that is not UTF-8 is listed in the form of `trees.names`. What cannot be
     read, or goes away meanwhile, is left out, and the report's note says how many there were.
     """
@@ -84,9 +84,6 @@ class _Search:
         except OSError:
             self.skipped += 1
             return
-        staged = self.staged.get(entry.path)
-        if staged is not None and staged.sha256 == checksum:
-            return  # written anew, with the same bytes
         self.outputs.append(OutputFile(path=portable(entry.path), size=size, sha256=checksum, task=task))
         note = f"{self.skipped} could not be read" if self.skipped else ""
         self.report(Progress(stage="outputs", done=len(self.outputs), unit="files", note=note))
