@@ -88,8 +88,14 @@ class Server:
         return []
 
     def part(self, name: str) -> psutil.Process:
-        """One part: engine, web or dispatcher."""
-        return next(p for p in self.processes() if p.is_running() and p.cmdline()[-2:] == ["--part", name])
+        """One part: engine, web or dispatcher; waited for, since it may just be starting again."""
+
+        def find():
+            with contextlib.suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
+                return next((p for p in self.processes() if p.cmdline()[-2:] == ["--part", name]), None)
+            return None
+
+        return wait_for(find)
 
     def kill(self) -> None:
         """Kill the supervisor without a word; its parts must end by themselves."""

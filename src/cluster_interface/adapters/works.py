@@ -168,8 +168,12 @@ class DetachedWorks:
     def _locked(self) -> Iterator[int]:
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = os.open(self._directory / ".lock", os.O_CREAT | os.O_RDWR, 0o600)
+        end = time.monotonic() + _PATIENCE
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            while not _take(lock):
+                if time.monotonic() > end:  # an engine that was stopped while it held this must not stop the others
+                    raise Transient("another engine holds the records of long work")
+                time.sleep(0.01)
             yield lock
         finally:
             os.close(lock)
@@ -192,6 +196,14 @@ class DetachedWorks:
                 traceback.print_exc()
             os._exit(1)
         os._exit(0)
+
+
+def _take(lock: int) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _outcome(place: Path, task: Callable[[Report], Any], server: TextIO) -> dict[str, Any]:
