@@ -91,6 +91,7 @@ def _supervise(settings: Settings) -> None:
 def _engine(settings: Settings) -> None:
     from cluster_interface.composition import WAKE  # noqa: PLC0415
     from cluster_interface.engine import Engine  # noqa: PLC0415
+    from cluster_interface.store import claims  # noqa: PLC0415
 
     _log_to_stderr()
     parts = _compose(settings)
@@ -104,6 +105,9 @@ def _engine(settings: Settings) -> None:
         with contextlib.suppress(OSError):
             to_us.send(mark.encode(), socket.MSG_DONTWAIT)
 
+    if settings.database.startswith("sqlite"):  # one machine, and the state directory's lock: no other engine lives
+        with parts.store.write() as db:
+            claims.release(db)
     Engine(parts.store, parts.tools(wake), [from_others, from_works]).run(_until_terminated().is_set)
 
 

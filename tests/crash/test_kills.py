@@ -71,7 +71,7 @@ def test_kills_at_random_moments_end_in_one_correct_result_each(victim):
         time.sleep(dice.uniform(0, ordinary))
         killed = kill_something(victim, dice)
         told = f"seed {seed}, job {number}, killed {killed}"
-        view = wait_for(lambda job=job: final(victim, job), seconds=90)
+        view = wait_for(lambda job=job: final(victim, job), seconds=30)
         assert view["state"] == "completed", (told, view["reason"], victim.clif("logs", job, "--err").stdout)
         task = victim.state / "jobs" / job / "tasks/0"
         assert (task / "runs").read_text() == "run\n", told

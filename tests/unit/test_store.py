@@ -98,6 +98,16 @@ def test_a_write_under_a_lost_lease_changes_nothing(store):
         assert len(jobs.events(db, "a")) == 1
 
 
+def test_leases_of_a_dead_engine_are_taken_back_at_once(store):
+    """An engine that starts alone need not wait for its predecessor's leases, and the dead one can write no more."""
+    add(store)
+    dead = claim(store)
+    with store.write() as db:
+        claims.release(db)
+    assert claim(store).id == "a"
+    assert not apply(store, dead, Step(state=JobState.PREPARING))
+
+
 def test_a_forbidden_move_is_a_bug_and_not_written(store):
     """The table of transitions is checked where states are written."""
     add(store)

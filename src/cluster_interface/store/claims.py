@@ -61,6 +61,11 @@ def apply(db: Connection, job: Job, step: Step) -> bool:
     return True
 
 
+def release(db: Connection) -> None:
+    """Take every lease back. For an engine that knows itself alone: its predecessor is dead and will not apply."""
+    db.execute(update(t.job).where(_LIVE, t.job.c.lease_until > 0).values(lease_until=0, lease_token=None))
+
+
 def nudge(db: Connection, where: ColumnElement[bool]) -> None:
     """Make live jobs due at once."""
     db.execute(update(t.job).where(_LIVE, where).values(due=now(db)))
