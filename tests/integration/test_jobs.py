@@ -138,8 +138,6 @@ def test_inputs_are_staged_by_every_means(server):
     server.write("elsewhere/b.bin", "B" * 100)
     server.write("cat.py", "print(open('data/a.txt').read() + open('b.bin').read()[:1])\n")
     done = server.clif("run", "--input", "b.bin=elsewhere/b.bin", "cat.py")
-    if done.returncode == 2:  # SOURCE is a source, not a path: name it as one
-        done = server.clif("run", "--input", f"b.bin=file:{server.work}/elsewhere/b.bin", "cat.py")
     assert (done.returncode, done.stdout) == (0, "AB\n"), done.stderr
 
 
@@ -207,9 +205,9 @@ def test_follow_up_commands_tell_the_same_story(quick):
     assert quick.clif("wait", job).returncode == 0
     view = quick.json("status", job)
     assert (view["name"], view["state"]) == ("story", "completed")
-    assert [event["new"] for event in quick.json("events", job)["events"]] == [
-        "submitted", "preparing", "queued", "running", "staging_out", "completed",
-    ] or "running" not in [event["new"] for event in quick.json("events", job)["events"]]  # fmt: skip
+    moves = [event["new"] for event in quick.json("events", job)["events"]]
+    whole = ["submitted", "preparing", "queued", "running", "staging_out", "completed"]
+    assert moves in (whole, [state for state in whole if state != "running"])  # too short to be seen running
     assert quick.clif("logs", job).stdout == "out\n"
     outputs = quick.json("outputs", job)["outputs"]
     assert [(o["path"], o["size"], o["sha256"]) for o in outputs] == [
