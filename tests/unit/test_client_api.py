@@ -371,12 +371,12 @@ def test_many_threads_share_a_cluster(place, cluster):
     """Requests of several threads do not mix."""
     ids = [place.server.add(spec()) for _ in range(8)]
     seen = []
-    threads = [threading.Thread(target=lambda job=job: seen.append((job, cluster.job(job).id))) for job in ids * 4]
+    threads = [threading.Thread(target=lambda job=job: seen.append((job, cluster.job(job).id))) for job in ids * 8]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(seen) == 32
+    assert len(seen) == 64
     assert all(asked == got for asked, got in seen)
 
 

@@ -10,6 +10,7 @@ import http.client
 import json
 import socket
 import threading
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any, Self
@@ -34,6 +35,9 @@ _STALE = (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError,
 _ABSENT = (FileNotFoundError, ConnectionRefusedError)
 
 
+CROWDED = 10.0  #: seconds to try to get in where many call at once
+
+
 class _UnixConnection(http.client.HTTPConnection):
     """HTTP over a Unix socket."""
 
@@ -44,7 +48,14 @@ class _UnixConnection(http.client.HTTPConnection):
     def connect(self) -> None:
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.settimeout(self.timeout)
-        self.sock.connect(str(self._path))
+        end = time.monotonic() + CROWDED
+        while True:
+            try:
+                return self.sock.connect(str(self._path))
+            except BlockingIOError:  # the server's queue of callers is full: on a Unix socket that is EAGAIN, at once
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.01)
 
 
 @dataclass(frozen=True, kw_only=True)
