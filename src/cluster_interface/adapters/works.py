@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
     Kind = Callable[[Mapping[str, Any], Report], Any]
 
-_PATIENCE = 2.0  # seconds between the polite signal and the last one
+_PATIENCE = 2.0  # seconds: from the polite signal to the last one, and for another engine to let go of the records
 _REPORT_EVERY = 0.2
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGPIPE, signal.SIGCHLD, signal.SIGUSR1)
 
