@@ -49,12 +49,13 @@ class NativeState(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Observation:
-    """One task as its scheduler sees it."""
+    """One element of an order as its scheduler sees it."""
 
     state: NativeState
     reason: str = ""  #: why it waits or how it ended, in the scheduler's words
     verdict: Literal["time_limit", "out_of_memory", "node_failed", "disk_full", "canceled"] | None = None
     started: float | None = None
+    node: str | None = None  #: where it runs or ran, as the scheduler calls it
 
 
 UNSEEN = Observation(state=NativeState.UNKNOWN)
@@ -62,14 +63,41 @@ UNSEEN = Observation(state=NativeState.UNKNOWN)
 
 @dataclass(frozen=True, kw_only=True)
 class Order:
-    """What is handed to a scheduler. `script` is run with `sh`, once per task, with CLIF_TASK=<index>."""
+    """What is handed to a scheduler: `sh script offset`, run once for each of its elements.
+
+    An element knows its own number (0, 1, …) by what its scheduler puts into the environment; `offset` is where this
+    order begins among the elements of its attempt. The scheduler never runs an element a second time by itself.
+    """
 
     script: Path
     mark: str
     account: Account  #: whom the script runs as
     ask: Ask
-    tasks: int = 1
+    time: int  #: seconds that one element may take: those of all tasks it runs one after the other
+    elements: int = 1  #: more than one: an array
+    offset: int = 0
+    max_running: int | None = None  #: most elements at the same time
+    node: str | None = None  #: on this node and no other
     log: Path | None = None  #: where the script's own output goes; user output has its own files
+
+
+@dataclass(frozen=True, kw_only=True)
+class Handle:
+    """By what an order is known again. The mark and the owner are its identity; a native id may be given out again."""
+
+    mark: str
+    account: str  #: name of the account it runs as
+    native_id: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Waiting:
+    """Why an order is not running yet, for people."""
+
+    reason: str  #: in plain words
+    native_reason: str = ""  #: in the scheduler's
+    position: int | None = None  #: 1: the next of its queue, as far as is known
+    start: float | None = None  #: when the scheduler expects it to start
 
 
 class Scheduler(Protocol):
@@ -78,19 +106,52 @@ class Scheduler(Protocol):
     name: str
 
     def queues(self) -> list[Queue]:
-        """List the queues; raise Transient if it does not answer."""
+        """List the queues, the default first, without runtimes; Transient if it does not answer."""
 
     def submit(self, order: Order) -> str:
         """Hand over an order and return the native id. Rejected: refused in its own words. Transient: unknown."""
 
-    def find(self, mark: str) -> str | None:
-        """Return the native id of the order with this mark, ended ones included; Transient if it cannot tell."""
+    def find(self, handle: Handle) -> str | None:
+        """Return the native id of the order with this mark and account, ended ones included.
 
-    def observe(self, native_ids: Collection[str]) -> Mapping[str, Mapping[int, Observation]]:
-        """Look at many jobs in one call: native id -> task -> what is seen. Missing ones are left out."""
+        None only where it is certain that there is none; Transient where it cannot tell, or not see such orders.
+        """
 
-    def cancel(self, native_id: str) -> None:
-        """End every task, the polite signal first. Canceling what has ended is no error."""
+    def observe(self, handles: Collection[Handle]) -> Mapping[str, Mapping[int, Observation]]:
+        """Look at many orders in one call: mark -> element (counted from the order's own 0) -> what is seen.
+
+        What is not there is left out, if its absence is certain: where this account may not see such orders, they
+        are there as UNSEEN. Several native jobs of one mark count as the one that is most alive. What has not
+        changed since the last look is the same object.
+        """
+
+    def cancel(self, handle: Handle) -> None:
+        """End every element of every native job of this mark, the polite signal first. No error if all has ended."""
+
+    def waiting(self, handle: Handle) -> Waiting | None:
+        """Explain why an order waits; None if it does not, or nothing is known."""
+
+
+class Site(Protocol):
+    """The site's schedulers and queues together, and which runtimes work where."""
+
+    def queues(self) -> list[Queue]:
+        """List the queues of all schedulers with their runtimes, the default first. May be some seconds old."""
+
+    def schedulers(self) -> Mapping[str, Scheduler]:
+        """Return the schedulers by name."""
+
+    def scheduler(self, name: str) -> Scheduler:
+        """Return a scheduler; Transient if the site has none of that name now."""
+
+    def runtime(self, ask: Ask) -> Runtime:
+        """Return the runtime as it is on the nodes of a queue; Transient if it is not there now."""
+
+    def runs_as(self, owner: str, runtime: Runtime) -> Account:
+        """Say which account the job script of an owner's job runs as."""
+
+    def survey(self) -> float:
+        """Get on with finding out what works on the nodes; return the seconds until it wants to be called again."""
 
 
 # --- images and runtimes
@@ -101,6 +162,8 @@ class Face(StrEnum):
 
     DIRECTORY = "directory"
     DOCKER = "docker"
+    ARCHIVE = "archive"
+    SQUASHFS = "squashfs"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +171,9 @@ class ImageRef:
     """An image a runtime can start.
 
     directory: `rootfs` is the base's directory and `layer` (or None) is mounted read-only at /opt/env.
-    docker: `tag` names an image that the engine has, base and layer together.
+    docker: `tag` names an image that the server's own engine has, base and layer together.
+    archive: `archives` are what a node's engine loads, in this order, to have `tag`: the base, then what is new.
+    squashfs: `file` is one file with base and layer.
     """
 
     key: str
@@ -116,6 +181,8 @@ class ImageRef:
     rootfs: Path | None = None
     layer: Path | None = None
     tag: str | None = None
+    archives: tuple[Path, ...] = ()
+    file: Path | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,32 +231,44 @@ class Run:
     mark: str
     job_dir: Path
     attempt: int
-    image: ImageRef
-    command: str  #: a shell command line, run with `sh -c` in /job
+    image: ImageRef | None  #: None: the host's own software
+    command: str  #: a shell command line, run with `sh -c` in /job; parameters are $CLIF_PARAM_name in it
     account: Account
     ask: Ask
     network: bool = False
     variables: Mapping[str, str] = field(default_factory=dict)
+    parameters: tuple[str, ...] = ()  #: names of the parameters; the values are in attempts/<k>/parameters
+    dialect: Literal["slurm", "gridengine", "pbs"] | None = None
+    modules: tuple[str, ...] = ()  #: of the host, where there is no image
+    tasks: int = 1  #: of the whole job
+    packed: bool = False  #: elements run several tasks one after the other
+    signal_before: int | None = None  #: seconds before the end of its time at which the program gets USR1
 
 
 class Runtime(Protocol):
     """What runs an image on a node."""
 
     name: str
-    face: Face
+    face: Face | None  #: None: it takes no image
     runs_as: Literal["user", "server"]  #: whom job.sh must run as: docker needs an account the engine obeys
 
     def probe(self) -> str | None:
         """Say why it cannot be used on this machine; None when it works."""
 
     def bounds(self) -> Bounds:
-        """Say how well each limit is kept here."""
+        """Say how well each limit is kept on the nodes it is for."""
 
     def job_script(self, run: Run) -> str:
         """Write job.sh: POSIX sh that fences, runs, forwards signals and writes status/<n>.json."""
 
+    def shell_script(self, run: Run, task: int) -> str:
+        """Write a script that opens an interactive shell in the image and a task's directory, on a terminal."""
+
     def reap(self, mark: str) -> None:
         """Stop and remove whatever containers this mark left behind on this machine."""
+
+    def reap_script(self, mark: str) -> str:
+        """Write what does the same on another node: POSIX sh; empty where nothing can be left behind."""
 
 
 # --- files
@@ -211,6 +290,17 @@ class LogPart:
     size: int  #: of the whole log now
 
 
+@dataclass(frozen=True, kw_only=True)
+class Layout:
+    """How the tasks' directories are made."""
+
+    tasks: int  #: of the whole job
+    attempt: int = 1
+    only: tuple[int, ...] | None = None  #: the tasks of this attempt; the others stay as they are. None: all
+    keep: bool = False  #: go on with what an earlier attempt left
+    host: bool = False  #: no container: links lead to where the inputs really are
+
+
 class Stager(Protocol):
     """The job directory: made, filled, read and emptied as the job's user, following no link out of it."""
 
@@ -224,15 +314,19 @@ class Stager(Protocol):
         """
 
     def stage_in(
-        self, job: str, files: Sequence[tuple[SourceInfo, FileEntry]], tasks: int, report: Report, attempt: int = 1
+        self,
+        job: str,
+        files: Sequence[tuple[SourceInfo, FileEntry]],
+        layout: Layout,
+        report: Report,
     ) -> None:
-        """Make inputs/ and tasks/<n>/ with every file verified; a new attempt finds its tasks fresh.
+        """Make inputs/ and tasks/<n>/ with every file verified; a new attempt finds its tasks fresh, or as they were.
 
         Safe to repeat and to kill; nothing partial is ever visible under its name.
         """
 
-    def write_attempt(self, job: str, attempt: int, script: str, plan: str) -> Path:
-        """Make attempts/<k>/ with its directories and job.sh; return job.sh. Safe to repeat."""
+    def write_attempt(self, job: str, attempt: int, script: str, plan: str, lists: Mapping[str, str]) -> Path:
+        """Make attempts/<k>/ with its directories, the lists (name -> text) and job.sh; return job.sh. Repeatable."""
 
     def status(self, job: str, attempt: int, task: int) -> dict[str, Any] | None:
         """Read this attempt's status file of a task; None while there is none."""

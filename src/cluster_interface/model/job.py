@@ -9,7 +9,7 @@ from cluster_interface.model.state import FINAL
 
 if TYPE_CHECKING:
     from cluster_interface.model.jobspec import JobSpec
-    from cluster_interface.model.plan import Plan
+    from cluster_interface.model.plan import Ask, Plan
     from cluster_interface.model.state import FailureCode, JobState, TaskState
 
 
@@ -59,16 +59,34 @@ class Task:
     cpu_seconds: float | None = None
     peak_memory: int | None = None  #: bytes
     measured_by: str | None = None
+    node: str | None = None
+    parameters: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NativeOrder:
+    """One native job of an attempt: a stretch of its elements."""
+
+    mark: str  #: in the native job's name: finds it after a lost answer
+    offset: int  #: its first element among the attempt's
+    elements: int
+    native_id: str | None = None  #: None: not handed over yet
 
 
 @dataclass(frozen=True, kw_only=True)
 class Attempt:
-    """One try at running a job's tasks through the scheduler."""
+    """One try at running tasks through the scheduler: elements of one or more tasks, in one or more native jobs."""
 
     job: str
     number: int
-    mark: str  #: the token in the native job's name: finds it after a lost answer
-    native_id: str | None = None
+    mark: str
+    account: str = ""  #: whom the native jobs run as
+    ask: Ask | None = None  #: what was asked for: the plan's, or more after a failure
+    tasks: tuple[int, ...] | None = None  #: the tasks that are tried; None: all
+    pack: int = 1  #: tasks per element
+    orders: tuple[NativeOrder, ...] = ()
+    expected: float | None = None  #: when the scheduler expected it to start, as it said at first
+    started: float | None = None
     created: float
     ended: float | None = None
 

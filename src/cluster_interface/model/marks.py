@@ -4,8 +4,13 @@ from __future__ import annotations
 
 
 def attempt_mark(job: str, attempt: int) -> str:
-    """Name an attempt's native job: finds it after the scheduler's answer was lost."""
+    """Name an attempt: what its containers are called after."""
     return f"ci-{job}-{attempt}"
+
+
+def order_mark(attempt: str, order: int) -> str:
+    """Name a native job of an attempt: finds it after the scheduler's answer was lost. Most attempts have but one."""
+    return attempt if order == 0 else f"{attempt}.{order}"
 
 
 def work_mark(job: str, kind: str, attempt: int) -> str:

@@ -7,6 +7,8 @@ import json
 from enum import StrEnum
 from typing import Any
 
+from pydantic import Field
+
 from cluster_interface.model.base import Model
 from cluster_interface.model.jobspec import JobSpec
 
@@ -52,12 +54,21 @@ class Ask(Model):
     """Resources with every default filled in: what the scheduler and the runtime are given."""
 
     cpus: int
-    memory: int  #: bytes
+    memory: int  #: bytes, per task
     time: int  #: seconds
-    gpus: int = 0
+    gpus: int = 0  #: per node
+    gpu_type: str | None = None
     nodes: int = 1
+    tasks_per_node: int = 1
+    exclusive: bool = False
     queue: str
+    scheduler: str = "local"
     runtime: str
+    account: str | None = None
+    qos: str | None = None
+    reservation: str | None = None
+    constraint: str | None = None
+    licenses: tuple[str, ...] = ()
     disk: int  #: bytes the task's directory may hold
     pids: int = 512
 
@@ -67,8 +78,10 @@ class Plan(Model):
 
     spec: JobSpec
     command: str
-    lock: Lock
+    lock: Lock | None  #: None: the host's own software, no container
     sources: tuple[SourceInfo, ...] = ()
+    tasks: int = 1
+    parameters_sha256: str | None = Field(default=None, description="of the tasks' parameters, in order")
     ask: Ask
     bounds: Bounds = {}
 
