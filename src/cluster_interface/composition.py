@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from cluster_interface.adapters.clock import SystemClock
 from cluster_interface.adapters.identity.single import SingleIdentity
-from cluster_interface.adapters.runtimes import survey
+from cluster_interface.adapters.runtimes import on_nodes, survey
+from cluster_interface.adapters.schedulers import campus_schedulers
 from cluster_interface.adapters.schedulers.dispatcher import Dispatcher
 from cluster_interface.adapters.schedulers.local import LocalScheduler
+from cluster_interface.adapters.site import Site
+from cluster_interface.adapters.surveys import Surveys
 from cluster_interface.adapters.works import DetachedWorks
 from cluster_interface.doctor import examine
 from cluster_interface.engine import Tools
@@ -22,7 +25,7 @@ from cluster_interface.model.errors import Rejected
 from cluster_interface.model.job import Account
 from cluster_interface.model.jobspec import JobSpec
 from cluster_interface.model.plan import Lock, Plan
-from cluster_interface.ports import Face
+from cluster_interface.ports import Face, Layout
 from cluster_interface.service import Service
 from cluster_interface.staging import UploadStore, Workspace
 from cluster_interface.store import Store
@@ -31,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from cluster_interface.adapters.runtimes import Choice
-    from cluster_interface.ports import Report, Runtime
+    from cluster_interface.ports import Report, Runtime, Scheduler
     from cluster_interface.settings import Settings
     from cluster_interface.wire import DoctorReport
 
@@ -79,9 +82,29 @@ class Parts:
         return {runtime.name: runtime for runtime in self.choice.runtimes}
 
     @cached_property
-    def scheduler(self) -> LocalScheduler:
-        """The queue of this machine."""
-        return LocalScheduler(self.state / "local", self.settings.local, self.settings.defaults, tuple(self.runtimes))
+    def schedulers(self) -> dict[str, Scheduler]:
+        """The schedulers that the settings name, the one with the default queue first."""
+        made = {"local": lambda: LocalScheduler(self.state / "local", self.settings.local, self.settings.defaults)}
+        known = {**made, **campus_schedulers(self.settings)}
+        try:
+            return {name: known[name]() for name in self.settings.schedulers}
+        except KeyError as error:
+            words = f"there is no scheduler {error.args[0]!r}; there are: {', '.join(known)}"
+            raise Rejected.field("schedulers", words) from None
+
+    @cached_property
+    def site(self) -> Site:
+        """Schedulers, queues, and what works on their nodes."""
+        account, server = self.identity.account(self.owner), _own_account()
+        named = self.settings.queues.items()
+        surveys = Surveys(
+            self.settings.workspace / ".site",
+            account,
+            server,
+            lambda report: on_nodes(report, account),
+            {name: queue.runtimes for name, queue in named if queue.runtimes is not None},
+        )
+        return Site(self.settings, self.schedulers, lambda: self.runtimes, surveys, self.identity, server)
 
     @cached_property
     def images(self) -> ImageShelf:
@@ -111,14 +134,12 @@ class Parts:
     def tools(self, wake: Callable[[str], None]) -> Tools:
         """What the engine's steps are given."""
         return Tools(
-            scheduler=self.scheduler,
-            runtimes=self.runtimes,
+            site=self.site,
             images=self.images,
             stager=self.stager,
             works=self.works(wake),
             identity=self.identity,
             clock=SystemClock(),
-            server=_own_account(),
             defaults=self.settings.defaults,
         )
 
@@ -126,14 +147,14 @@ class Parts:
         """The use cases."""
         return Service(
             store=self.store,
-            scheduler=self.scheduler,
-            runtimes=self.runtimes,
+            site=self.site,
             shelf=self.images,
             stager=self.stager,
             works=self.works(lambda _mark: None),
             uploads=self.uploads,
             identity=self.identity,
             defaults=self.settings.defaults,
+            sweeps=self.settings.sweeps,
             wake=self.wake,
             examine=self._examine,
         )
@@ -156,7 +177,7 @@ class Parts:
 
     def _examine(self) -> DoctorReport:
         return examine(
-            self.settings, self.choice.why, self.choice.refused, self.runtimes, self.scheduler, self.images,
+            self.settings, self.choice.why, self.choice.refused, self.runtimes, self.site, self.images,
             self.identity.account(self.owner),
         )  # fmt: skip
 
@@ -167,9 +188,11 @@ class Parts:
         del report
         spec = JobSpec.model_validate(request["spec"])
         sources = self.stager.check(request["job"], spec.files)
-        lock = self.images.resolve(spec.environment, self._requirements(spec))
+        lock = None
+        if not request["host"]:
+            lock = self.images.resolve(spec.environment, self._requirements(spec)).model_dump(mode="json")
         return {
-            "lock": lock.model_dump(mode="json"),
+            "lock": lock,
             "sources": [source.model_dump(mode="json") for source in sources],
         }
 
@@ -201,7 +224,9 @@ class Parts:
         """Bring every input to the job directory."""
         plan = Plan.model_validate(request["plan"])
         pairs = [(source, plan.spec.files[source.path]) for source in plan.sources]
-        self.stager.stage_in(request["job"], pairs, request["tasks"], report, request["attempt"])
+        layout = request["layout"]
+        only = None if layout["only"] is None else tuple(layout["only"])
+        self.stager.stage_in(request["job"], pairs, Layout(**{**layout, "only": only}), report)
         return {}
 
     def _outputs(self, request: Mapping[str, Any], report: Report) -> dict[str, Any]:

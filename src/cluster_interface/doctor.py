@@ -14,20 +14,20 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from cluster_interface.model.job import Account
-    from cluster_interface.ports import ImageStore, Runtime, Scheduler
+    from cluster_interface.ports import ImageStore, Runtime, Site
     from cluster_interface.settings import Settings
 
 LITTLE_SPACE = 5 * 2**30  #: bytes
 
 
 def examine(  # noqa: PLR0917 - one for each thing looked at
-    settings: Settings, why: str, refused: Mapping[str, str], runtimes: Mapping[str, Runtime], scheduler: Scheduler,
+    settings: Settings, why: str, refused: Mapping[str, str], runtimes: Mapping[str, Runtime], site: Site,
     images: ImageStore, account: Account,
 ) -> DoctorReport:  # fmt: skip
     """Look at runtimes, scheduler, images, disk and account, and list the settings with their origins."""
     findings = (
         *_runtimes(why, refused, runtimes),
-        *_queues(scheduler),
+        *_queues(site),
         _bases(images),
         Finding(about="account", good=True, says=f"jobs run as {account.name}, uid {account.uid}"),
         *_disks(settings),
@@ -54,9 +54,9 @@ def _runtimes(why: str, refused: Mapping[str, str], runtimes: Mapping[str, Runti
         yield Finding(about=f"runtime {name}", good=bool(runtimes), says=f"not used: {trouble}")
 
 
-def _queues(scheduler: Scheduler) -> Iterator[Finding]:
+def _queues(site: Site) -> Iterator[Finding]:
     try:
-        for queue in scheduler.queues():
+        for queue in site.queues():
             says = f"{queue.cpus} cores, {show_bytes(queue.memory)}; runs in {', '.join(queue.runtimes) or 'nothing'}"
             yield Finding(about=f"queue {queue.name}", good=bool(queue.runtimes), says=says)
     except ClusterError as error:

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import IO, TYPE_CHECKING, Any, BinaryIO, Literal, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from cluster_interface.model.filetree import FileEntry
@@ -149,6 +149,9 @@ class Site(Protocol):
 
     def runs_as(self, owner: str, runtime: Runtime) -> Account:
         """Say which account the job script of an owner's job runs as."""
+
+    def reap(self, ask: Ask, mark: str, owner: str, nodes: Collection[str]) -> None:
+        """Remove what an attempt's containers left behind on these nodes."""
 
     def survey(self) -> float:
         """Get on with finding out what works on the nodes; return the seconds until it wants to be called again."""
@@ -331,8 +334,14 @@ class Stager(Protocol):
     def status(self, job: str, attempt: int, task: int) -> dict[str, Any] | None:
         """Read this attempt's status file of a task; None while there is none."""
 
-    def claimed(self, job: str, attempt: int, task: int) -> bool:
-        """Say whether a task of this attempt has passed its fence."""
+    def declare(self, job: str, attempt: int, mark: str) -> bool:
+        """Note that this order is about to be handed over; False if that had been noted before."""
+
+    def claimed(self, job: str, attempt: int, task: int) -> dict[str, str] | None:
+        """Return who passed the fence of a task of this attempt (host, native_id …); None if nobody did."""
+
+    def revoke(self, job: str, attempt: int, tasks: Iterable[int]) -> list[int]:
+        """Close the fence of tasks that nobody has passed; return those that can now never begin."""
 
     def collect(
         self, job: str, tasks: int, patterns: Sequence[str] | None, report: Report

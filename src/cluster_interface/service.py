@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Literal
 
 from cluster_interface import __version__
 from cluster_interface.inspection import inspect as read_script
-from cluster_interface.model.errors import Conflict, NotFound, Problem, Rejected
+from cluster_interface.intake import Intake
+from cluster_interface.model.advice import advice, earlier
+from cluster_interface.model.errors import ClusterError, Conflict, NotFound, Rejected
 from cluster_interface.model.marks import image_mark, work_mark
 from cluster_interface.model.queue import fill_in
 from cluster_interface.model.resources import Resources
-from cluster_interface.model.state import FINAL, TASK_FINAL, JobState
-from cluster_interface.ports import WorkState
+from cluster_interface.model.state import FINAL, TASK_FINAL, JobState, TaskState
+from cluster_interface.ports import Handle, WorkState
 from cluster_interface.store import jobs
 from cluster_interface.wire import (
     AttemptView,
@@ -27,32 +30,36 @@ from cluster_interface.wire import (
     OutputView,
     ProgressView,
     QueueView,
+    TaskPage,
     TaskView,
+    WaitingView,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Sequence
 
     from sqlalchemy import Connection
 
-    from cluster_interface.model.job import Job, OutputFile, Progress
+    from cluster_interface.model.job import Attempt, Job, OutputFile, Progress
     from cluster_interface.model.jobspec import JobSpec
+    from cluster_interface.model.plan import Plan
+    from cluster_interface.model.sweep import Values
     from cluster_interface.ports import (
         Identity,
         ImageStore,
         LogPart,
-        Runtime,
-        Scheduler,
+        Site,
         Stager,
         Uploads,
         Works,
     )
-    from cluster_interface.settings import Defaults
+    from cluster_interface.settings import Defaults, Sweeps
     from cluster_interface.store import Store
     from cluster_interface.wire import DoctorReport, InspectRequest
 
-LONGEST_SCRIPT = 2**20  #: bytes of a file that inspection reads
 MOST_LISTED = 200
+MOST_SHOWN = 100  #: tasks in a job's own view; the rest by pages
+MOST_TASKS_LISTED = 1000
 _ID_LETTERS = "abcdefghjkmnpqrstvwxyz23456789"  # none that is easily taken for another
 _ID_LENGTH = 10  #: 49 bits: not to be guessed, short enough to type the beginning of
 
@@ -62,99 +69,78 @@ class Service:
     """What people can do. `user` is who asks, already authenticated."""
 
     store: Store
-    scheduler: Scheduler
-    runtimes: Mapping[str, Runtime]
+    site: Site
     shelf: ImageStore
     stager: Stager
     works: Works
     uploads: Uploads
     identity: Identity
     defaults: Defaults
+    sweeps: Sweeps
     wake: Callable[[str], None]
     examine: Callable[[], DoctorReport]
 
+    @property
+    def intake(self) -> Intake:
+        """Checks and completes what is handed in."""
+        return Intake(
+            store=self.store, site=self.site, uploads=self.uploads, defaults=self.defaults, sweeps=self.sweeps
+        )
+
     # --- submitting
 
-    def inspect(self, request: InspectRequest) -> InspectResponse:
+    def inspect(self, user: str, request: InspectRequest) -> InspectResponse:
         """Propose what a script needs; nothing is kept."""
         proposal = read_script(request.files, request.script, request.arguments)
-        ask = fill_in(Resources(), self.scheduler.queues(), self.defaults.disk, self.defaults.pids)
-        bounds = self.runtimes[ask.runtime].bounds()
-        return InspectResponse(proposal=proposal, queue=ask.queue, runtime=ask.runtime, bounds=bounds)
+        ask = fill_in(Resources(), self.site.queues(), self.defaults.disk, self.defaults.pids)
+        with self.store.read() as db:
+            last = jobs.last_like(db, user, proposal.name, proposal.script)
+            used = jobs.peak_use(db, last.id) if last else (None, None, None)
+        return InspectResponse(
+            proposal=proposal,
+            queue=ask.queue,
+            runtime=ask.runtime,
+            bounds=self.site.runtime(ask).bounds(),
+            earlier=earlier(last, *used[:2]) if last else None,
+        )
 
     def submit(self, user: str, spec: JobSpec, key: str) -> tuple[JobView, bool]:
         """Take a job; the same key again is the same job. Says whether it is new; Rejected names what is wrong."""
         with self.store.read() as db:
             if known := jobs.find_by_key(db, user, key):
                 return self._view(db, known), False
-        self._check_uploads(user, spec)
-        spec = self._complete(user, spec)
-        fill_in(spec.resources, self.scheduler.queues(), self.defaults.disk, self.defaults.pids)
-        return self._add(user, spec, key, rerun_of=None)
+        spec, rows = self.intake.take(user, spec)
+        return self._add(user, spec, key, rows)
 
-    def rerun(self, user: str, job: str, key: str) -> tuple[JobView, bool]:
-        """Submit the same spec again as a new job."""
+    def rerun(self, user: str, job: str, key: str, *, failed: bool = False) -> tuple[JobView, bool]:
+        """Submit the same spec again as a new job: all of its tasks, or those that did not complete."""
         old = self._job(user, job)
-        self._check_uploads(user, old.spec)
-        return self._add(user, old.spec, key, rerun_of=old.id)
+        self.intake.check_uploads(user, old.spec)
+        with self.store.read() as db:
+            tasks = jobs.tasks(db, old.id)
+        if failed:
+            if not old.final:
+                raise Conflict(f"job {job} has not ended yet: what will have failed is not known")
+            tasks = [task for task in tasks if task.state is not TaskState.COMPLETED]
+            if not tasks:
+                raise Conflict(f"every task of job {job} completed: there is nothing to run again")
+        spec = old.spec.model_copy(update={"after": ()})
+        return self._add(user, spec, key, [task.parameters for task in tasks], rerun_of=old.id)
 
-    def _add(self, user: str, spec: JobSpec, key: str, rerun_of: str | None) -> tuple[JobView, bool]:
+    def _add(
+        self, user: str, spec: JobSpec, key: str, rows: list[Values], rerun_of: str | None = None
+    ) -> tuple[JobView, bool]:
         with self.store.write() as db:
             known = jobs.find_by_key(db, user, key)
             if known is None:
                 name = "".join(secrets.choice(_ID_LETTERS) for _ in range(_ID_LENGTH))
-                jobs.add(db, job=name, owner=user, group=spec.group or user, key=key, spec=spec, rerun_of=rerun_of)
+                group = spec.group or user
+                jobs.add(db, job=name, owner=user, group=group, key=key, spec=spec, rerun_of=rerun_of, tasks=rows)
             job = known or jobs.find(db, user, name)
             assert job is not None  # noqa: S101 - it was just inserted, in this transaction
             view = self._view(db, job)
         self.wake(job.id)
         return view, known is None
-
-    def _check_uploads(self, user: str, spec: JobSpec) -> None:
-        problems = []
-        for path, entry in spec.files.items():
-            scheme, _, upload = (entry.source or "").partition(":")
-            if scheme != "upload":
-                continue
-            try:
-                found = self.uploads.find(user, upload)
-            except NotFound:
-                problems.append(Problem(f"files.{path}.source", "there is no such upload; send the file again"))
-                continue
-            if not found.complete:
-                words = f"only {found.offset} of {found.length} bytes are here; finish the upload first"
-                problems.append(Problem(f"files.{path}.source", words))
-        if problems:
-            raise Rejected(problems=problems)
-
-    def _complete(self, user: str, spec: JobSpec) -> JobSpec:
-        """Infer what the spec leaves out: the command, and the environment where nothing is said of it."""
-        unsaid = "environment" not in spec.model_fields_set
-        if spec.script is None or (spec.command and not unsaid):
-            return spec.model_copy(update={"name": spec.name or "job"})
-        proposal = read_script({path: self._text(user, spec, path) for path in spec.files}, spec.script)
-        asked = [guess.value for guess in proposal.guesses if guess.sure == "ask" and "packages" in guess.field]
-        if unsaid and asked:
-            words = f"not sure which package {', '.join(asked)} means; name it, or write `environment: {{}}` for none"
-            raise Rejected.field("environment.python.packages", words)
-        return spec.model_copy(
-            update={
-                "name": spec.name or proposal.name,
-                "command": spec.command or proposal.command,
-                "environment": proposal.environment if unsaid else spec.environment,
-            }
-        )
-
-    def _text(self, user: str, spec: JobSpec, path: str) -> str | None:
-        entry = spec.files[path]
-        if entry.content is not None:
-            return entry.content
-        scheme, _, upload = (entry.source or "").partition(":")
-        data = self.uploads.read(user, upload, LONGEST_SCRIPT) if scheme == "upload" else None
-        try:
-            return None if data is None else data.decode()
-        except UnicodeDecodeError:
-            return None
 
     # --- looking
 
@@ -180,14 +166,24 @@ class Service:
 
     def log(self, user: str, job: str, stream: Literal["out", "err"], task: int, offset: int) -> tuple[LogPart, bool]:
         """Read a piece of a task's log; True when the task has ended and this is the end of it."""
-        found = self._job(user, job)
         with self.store.read() as db:
-            tasks = {item.index: item for item in jobs.tasks(db, found.id)}
-        if task not in tasks:
+            found = self._job(user, job, db)
+            shown = next(iter(jobs.task_page(db, found.id, after=task - 1, limit=1)), None)
+        if shown is None or shown.index != task:
             raise NotFound(f"job {job} has no task {task}")
-        ended = tasks[task].state in TASK_FINAL or found.final
-        part = self.stager.log(found.id, max(1, found.attempt), task, stream, offset)
+        ended = shown.state in TASK_FINAL or found.final
+        part = self.stager.log(found.id, max(1, shown.attempt), task, stream, offset)
         return part, ended and part.offset + len(part.data) >= part.size
+
+    def tasks(self, user: str, job: str, *, after: int = -1, limit: int = 100, state: str | None = None) -> TaskPage:
+        """List a job's tasks with an index above `after`, perhaps only those in one state."""
+        if state is not None and state not in [known.value for known in TaskState]:
+            raise Rejected.field("state", f"{state!r} is not a task's state; there are: {', '.join(TaskState)}")
+        limit = max(1, min(limit, MOST_TASKS_LISTED))
+        with self.store.read() as db:
+            found = jobs.task_page(db, self._job(user, job, db).id, after=after, limit=limit + 1, state=state)
+        more = found[limit - 1].index if len(found) > limit else None
+        return TaskPage(tasks=tuple(TaskView.of(task) for task in found[:limit]), next=more)
 
     # --- wishes
 
@@ -244,8 +240,7 @@ class Service:
     def queues(self) -> list[QueueView]:
         """List the queues."""
         return [
-            QueueView(**{name: getattr(queue, name) for name in QueueView.model_fields})
-            for queue in self.scheduler.queues()
+            QueueView(**{name: getattr(queue, name) for name in QueueView.model_fields}) for queue in self.site.queues()
         ]
 
     def me(self, user: str) -> Me:
@@ -269,17 +264,39 @@ class Service:
         return found
 
     def _view(self, db: Connection, job: Job) -> JobView:
+        tasks = jobs.task_page(db, job.id, after=-1, limit=MOST_SHOWN)
+        attempts = jobs.attempts(db, job.id)
         return JobView(
             **{name: getattr(JobSummary.of(job), name) for name in JobSummary.model_fields},
             spec=job.spec,
             plan=job.plan,
             plan_sha256=job.plan_sha256,
-            tasks=tuple(TaskView.of(task) for task in jobs.tasks(db, job.id)),
-            attempts=tuple(AttemptView.of(attempt) for attempt in jobs.attempts(db, job.id)),
+            counts=jobs.task_counts(db, job.id),
+            tasks=tuple(TaskView.of(task) for task in tasks),
+            attempts=tuple(AttemptView.of(attempt) for attempt in attempts),
             progress=tuple(ProgressView.of(progress) for progress in self._progress(job)),
+            waiting=self._waiting(db, job, attempts),
+            advice=advice(job, jobs.peak_use(db, job.id)),
             last_event=jobs.last_event(db, job.id),
             cancel_requested=job.cancel_requested,
         )
+
+    def _waiting(self, db: Connection, job: Job, attempts: Sequence[Attempt]) -> WaitingView | None:
+        """Say why a queued job does not run yet, and how good such guesses have been."""
+        if job.state is not JobState.QUEUED or job.plan is None or not attempts or not attempts[-1].orders:
+            return None
+        attempt = attempts[-1]
+        first = next((order for order in attempt.orders if order.native_id is not None), None)
+        if first is None:
+            return None
+        handle = Handle(mark=first.mark, account=attempt.account, native_id=first.native_id)
+        try:
+            waiting = self.site.scheduler(job.plan.ask.scheduler).waiting(handle)
+        except ClusterError as error:
+            return WaitingView(reason=str(error))
+        if waiting is None:
+            return None
+        return WaitingView.of(waiting, jobs.starts(db, job.plan.ask.scheduler, job.plan.ask.queue))
 
     def _progress(self, job: Job) -> Iterator[Progress]:
         """Ask the running long work how far it is."""
@@ -292,10 +309,16 @@ class Service:
 
     def _marks(self, job: Job) -> list[str]:
         if job.state is JobState.SUBMITTED:
-            return [work_mark(job.id, "resolve", job.attempt)]
-        if job.state is JobState.PREPARING and job.plan and (runtime := self.runtimes.get(job.plan.ask.runtime)):
-            return [image_mark(job.plan.lock.image, runtime.face), work_mark(job.id, "inputs", job.attempt)]
-        return [work_mark(job.id, "outputs", job.attempt)] if job.state is JobState.STAGING_OUT else []
+            return [work_mark(job.id, "resolve", job.number)]
+        if job.state is JobState.PREPARING and job.plan:
+            return [*self._building(job.plan), work_mark(job.id, "inputs", job.number)]
+        return [work_mark(job.id, "outputs", job.number)] if job.state is JobState.STAGING_OUT else []
+
+    def _building(self, plan: Plan) -> Iterator[str]:
+        with contextlib.suppress(ClusterError):
+            face = self.site.runtime(plan.ask).face
+            if plan.lock and face:
+                yield image_mark(plan.lock.image, face)
 
 
 def _parse_cursor(cursor: str | None) -> tuple[float, str] | None:

@@ -17,6 +17,7 @@ from cluster_interface import locations
 from cluster_interface.model.base import Model
 from cluster_interface.model.errors import Rejected
 from cluster_interface.model.resources import GIB, Memory, Seconds
+from cluster_interface.model.sweep import MOST_TASKS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -84,6 +85,22 @@ class Defaults(Model):
     pids: int = Field(default=512, ge=16, description="processes and threads of a task")
 
 
+class QueueSettings(Model):
+    """What the site says of one queue. Null: what the scheduler says, what the probe found, or `defaults`."""
+
+    runtimes: tuple[str, ...] | None = Field(default=None, description="in order of preference; `none`: no container")
+    cpus: int | None = Field(default=None, ge=1, description="a job's default")
+    memory: Memory | None = Field(default=None, description="a job's default")
+    time: Seconds | None = Field(default=None, description="a job's default")
+    hidden: bool = Field(default=False, description="do not offer it")
+
+
+class Sweeps(Model):
+    """What one job may sweep over."""
+
+    max_tasks: int = Field(default=10_000, ge=1, le=MOST_TASKS, description="most tasks of one job")
+
+
 class Settings(Model):
     """All of it."""
 
@@ -93,9 +110,14 @@ class Settings(Model):
     staging: Staging = Field(default_factory=Staging)
     local: Local = Field(default_factory=Local)
     defaults: Defaults = Field(default_factory=Defaults)
+    sweeps: Sweeps = Field(default_factory=Sweeps)
+    queues: dict[str, QueueSettings] = Field(default={}, description="by name, for what the site wants otherwise")
+    schedulers: tuple[str, ...] = Field(
+        default=("local",), description="local, slurm, gridengine; the first has the default queue"
+    )
     runtime: str | None = Field(
         default=None,
-        description="docker or bubblewrap; null: docker where its engine answers, else bubblewrap",
+        description="of this machine's own queue; null: docker where its engine answers, else bubblewrap, …",
     )
 
     @property

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence  # noqa: TC003 - pydantic reads annotations
+from statistics import median
 from typing import Any
 
 from pydantic import Field
 
+from cluster_interface.model.advice import Earlier
 from cluster_interface.model.base import Model
 from cluster_interface.model.job import Attempt, Event, Job, OutputFile, Progress, Task  # noqa: TC001
 from cluster_interface.model.jobspec import JobSpec
 from cluster_interface.model.plan import Bounds, Plan
 from cluster_interface.model.proposal import Proposal
 from cluster_interface.model.state import FailureCode, JobState, TaskState
+from cluster_interface.ports import Waiting  # noqa: TC001 - as above
 
 
 class SubmitRequest(Model):
@@ -35,6 +39,7 @@ class InspectResponse(Model):
     queue: str
     runtime: str
     bounds: Bounds
+    earlier: Earlier | None = Field(default=None, description="what the same script asked for and used last time")
 
 
 class ProgressView(Model):
@@ -65,6 +70,8 @@ class TaskView(Model):
     cpu_seconds: float | None
     peak_memory: int | None
     measured_by: str | None
+    node: str | None
+    parameters: dict[str, str]
 
     @classmethod
     def of(cls, task: Task) -> TaskView:
@@ -72,19 +79,57 @@ class TaskView(Model):
         return cls(**{name: value for name, value in vars(task).items() if name != "job"})
 
 
+class TaskPage(Model):
+    """GET /jobs/{id}/tasks?state=&after=N: in order; pass `next` as ?after= for the rest."""
+
+    tasks: tuple[TaskView, ...]
+    next: int | None
+
+
 class AttemptView(Model):
     """One attempt."""
 
     number: int
     mark: str
-    native_id: str | None
+    native_ids: tuple[str, ...]
+    tasks: int | None = Field(description="how many tasks it tries; null: all")
+    pack: int
+    memory: int | None = Field(description="bytes that it asked for")
     created: float
+    started: float | None
     ended: float | None
 
     @classmethod
     def of(cls, attempt: Attempt) -> AttemptView:
         """Show an attempt."""
-        return cls(**{name: value for name, value in vars(attempt).items() if name != "job"})
+        return cls(
+            number=attempt.number,
+            mark=attempt.mark,
+            native_ids=tuple(order.native_id for order in attempt.orders if order.native_id),
+            tasks=None if attempt.tasks is None else len(attempt.tasks),
+            pack=attempt.pack,
+            memory=attempt.ask.memory if attempt.ask else None,
+            created=attempt.created,
+            started=attempt.started,
+            ended=attempt.ended,
+        )
+
+
+class WaitingView(Model):
+    """Why a job in the queue does not run yet."""
+
+    reason: str
+    native_reason: str = ""
+    position: int | None = None
+    start: float | None = Field(default=None, description="when the scheduler expects it to start")
+    usually_off: float | None = Field(default=None, description="seconds by which such guesses were wrong, the median")
+    guesses: int = Field(default=0, description="how many guesses that rests on")
+
+    @classmethod
+    def of(cls, waiting: Waiting, starts: Sequence[tuple[float, float]]) -> WaitingView:
+        """Show why, with the (expected, actual) starts of earlier jobs."""
+        off = [abs(actual - expected) for expected, actual in starts]
+        return cls(**vars(waiting), usually_off=median(off) if off else None, guesses=len(off))
 
 
 class JobSummary(Model):
@@ -114,9 +159,12 @@ class JobView(JobSummary):
     spec: JobSpec
     plan: Plan | None
     plan_sha256: str | None
-    tasks: tuple[TaskView, ...]
+    counts: dict[TaskState, int]
+    tasks: tuple[TaskView, ...] = Field(description="the first hundred; the others by pages")
     attempts: tuple[AttemptView, ...]
     progress: tuple[ProgressView, ...]
+    waiting: WaitingView | None
+    advice: str = Field(description="what to ask for next time, where that differs")
     last_event: int
     cancel_requested: bool
 
@@ -198,15 +246,27 @@ class ImportBaseRequest(Model):
 
 
 class QueueView(Model):
-    """One queue."""
+    """One queue. What is null is not known."""
 
     name: str
+    scheduler: str
     cpus: int
     memory: int
     time: int | None
+    default_cpus: int
+    default_memory: int
+    default_time: int
     gpus: int
+    gpu_types: tuple[str, ...]
     nodes: int
+    features: tuple[str, ...] | None
+    licenses: tuple[str, ...] | None
+    accounts: tuple[str, ...] | None
+    qos: tuple[str, ...] | None
+    reservations: tuple[str, ...] | None
     runtimes: tuple[str, ...]
+    why_not: str
+    state: str
 
 
 class QueueList(Model):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from cluster_interface.model.job import OutputFile
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from cluster_interface.engine.tools import Case, Tools
-    from cluster_interface.model.job import Task
+    from cluster_interface.model.job import Attempt, Task
     from cluster_interface.model.plan import Ask
     from cluster_interface.ports import Observation
 
@@ -25,43 +26,113 @@ GRACE = 10.0  #: seconds a task may be gone without a status file before it coun
 _CODE_OF_REASON = {code.value: code for code in FailureCode}
 
 
-def read_endings(case: Case, tools: Tools, seen: Mapping[int, Observation]) -> tuple[dict[int, Task], dict[str, float]]:
-    """Return the tasks that have ended, and since when (by index) others are gone without a word.
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    """An attempt's tasks as they are now."""
 
-    Absent is not finished: a task that the scheduler no longer knows is looked up in its status file, then
-    given a grace period, then lost.
+    tasks: Mapping[int, Task]  #: those that the attempt tries
+    unbegun: tuple[int, ...] = ()  #: gone from the scheduler, and never begun
+    missing: Mapping[str, float] = field(default_factory=dict)  #: gone without a word, and since when
+    ended: frozenset[int] = frozenset()  #: orders of which every task has ended
+    failed: frozenset[int] = frozenset()  #: those of them with a task that did not complete
+
+
+def look_at(case: Case, tools: Tools, attempt: Attempt) -> Picture:
+    """See how every task of an attempt is getting on.
+
+    Absent is not finished: a task that the scheduler no longer knows is looked up in its status file, then given a
+    grace period; then it was never begun if it made no claim, else it is lost. Where the scheduler was not seen or
+    cannot be, nothing but a status file counts.
     """
-    ended: dict[int, Task] = {}
-    missing: dict[str, float] = {}
-    for task in case.tasks:
-        observation = seen.get(task.index)
-        if task.state in TASK_FINAL:
-            ended[task.index] = task
-        elif observation is not None and observation.state in (NativeState.PENDING, NativeState.RUNNING):
-            continue
-        elif status := tools.stager.status(case.job.id, _number(case), task.index):
-            ended[task.index] = _from_status(task, status, observation, _ask(case))
-        else:
-            since = case.job.facts.get("missing", {}).get(str(task.index), tools.clock.now())
-            missing[str(task.index)] = since
-            certain = observation is not None and observation.verdict is not None
-            if certain or tools.clock.now() - since >= GRACE:
-                ended[task.index] = _without_status(task, observation, tools.clock.now(), _ask(case))
-    return ended, missing
+    view = _View(case, tools, attempt)
+    elements = attempt.elements(len(case.tasks))
+    ended, failed = set(), set()
+    for number, order in enumerate(attempt.orders):
+        seen = tools.seen.get(order.mark) if order.native_id is not None else None
+        mine = [
+            view.task(task, seen, element)
+            for element in range(order.elements)
+            for task in elements[order.offset + element]
+        ]
+        if all(task.state in TASK_FINAL for task in mine):
+            ended.add(number)
+        if any(task.state in (TaskState.FAILED, TaskState.CANCELED) for task in mine):
+            failed.add(number)
+    return Picture(
+        tasks=view.tasks,
+        unbegun=tuple(view.unbegun),
+        missing=view.missing,
+        ended=frozenset(ended),
+        failed=frozenset(failed),
+    )
+
+
+class _View:
+    """Looks at one task after the other and keeps what it found."""
+
+    def __init__(self, case: Case, tools: Tools, attempt: Attempt) -> None:
+        self._known = {task.index: task for task in case.tasks}
+        self._since = case.job.facts.get("missing", {})
+        self._job, self._attempt, self._ask = case.job.id, attempt, attempt.ask or case.plan.ask
+        self._tools, self._now = tools, tools.clock.now()
+        self.tasks: dict[int, Task] = {}
+        self.unbegun: list[int] = []
+        self.missing: dict[str, float] = {}
+
+    def task(self, number: int, seen: Mapping[int, Observation] | None, element: int) -> Task:
+        """Look at a task. `seen`: its order's elements, None while nothing is known of them."""
+        task = self._known[number]
+        if task.state not in TASK_FINAL or task.attempt != self._attempt.number:
+            observation = seen.get(element) if seen is not None else None
+            task = self._look(task, observation, absent=seen is not None and observation is None)
+        self.tasks[number] = task
+        return task
+
+    def _look(self, task: Task, observation: Observation | None, *, absent: bool) -> Task:
+        state = observation.state if observation else None
+        if state is NativeState.PENDING or (observation is None and not absent):
+            return task
+        if state is NativeState.RUNNING and self._attempt.pack == 1:
+            return _running(task, observation)
+        if status := self._tools.stager.status(self._job, self._attempt.number, task.index):
+            return _from_status(task, status, observation, self._ask)
+        if state is NativeState.RUNNING:
+            return _running(task, observation) if self._claimed(task) else task
+        if state is NativeState.UNKNOWN:
+            return task
+        return self._gone(task, observation)
+
+    def _gone(self, task: Task, observation: Observation | None) -> Task:
+        since = self._since.get(str(task.index), self._now)
+        verdict = observation.verdict if observation else None
+        begun = self._claimed(task)
+        if self._now - since < GRACE and not (verdict and begun):
+            self.missing[str(task.index)] = since
+            return task
+        if not begun and verdict != "canceled":
+            self.unbegun.append(task.index)
+            return task
+        return _without_status(task, observation, self._now, self._ask)
+
+    def _claimed(self, task: Task) -> bool:
+        return self._tools.stager.claimed(self._job, self._attempt.number, task.index) is not None
 
 
 def tally(tasks: Sequence[Task]) -> str:
-    """Say in a few words how the tasks ended."""
+    """Say in a few words how the tasks are or ended."""
     if len(tasks) == 1:
         return "the program has ended"
-    count = Counter(task.state.value for task in tasks)
-    return ", ".join(f"{number} {state}" for state, number in sorted(count.items()))
+    count = Counter(task.state for task in tasks)
+    order = (TaskState.FAILED, TaskState.CANCELED, TaskState.RUNNING, TaskState.COMPLETED)
+    words = [f"{count[state]:,} {state}" for state in order if count[state]]
+    return f"{', '.join(words) or 'none begun'} of {len(tasks):,} tasks"
 
 
 def ending_of(case: Case, collected: dict[str, Any]) -> Step:
     """Decide how a job ended, from its tasks and from the output patterns that matched nothing."""
     failed = [task for task in case.tasks if task.state is not TaskState.COMPLETED]
-    outputs = tuple(OutputFile(**{**output, "partial": bool(failed)}) for output in collected["outputs"])
+    bad = {task.index for task in failed}
+    outputs = tuple(OutputFile(**{**output, "partial": output["task"] in bad}) for output in collected["outputs"])
     if failed:
         state, code, reason = JobState.FAILED, *_why(case, failed)
     elif unmatched := collected["unmatched"]:
@@ -72,12 +143,24 @@ def ending_of(case: Case, collected: dict[str, Any]) -> Step:
     return Step(state=state, code=code, reason=reason, outputs=outputs, facts={})
 
 
+def code_of(task: Task) -> FailureCode:
+    """Say why a task failed, as a code."""
+    return _CODE_OF_REASON.get(task.reason.partition(": ")[0], FailureCode.EXIT_CODE)
+
+
 def _why(case: Case, failed: list[Task]) -> tuple[FailureCode, str]:
     if len(case.tasks) > 1:
-        return FailureCode.TASKS_FAILED, f"{len(failed)} of {len(case.tasks)} tasks failed"
-    task = failed[0]
-    code, _, reason = task.reason.partition(": ")
-    return _CODE_OF_REASON.get(code, FailureCode.EXIT_CODE), reason or task.reason
+        kinds = Counter(code_of(task).value for task in failed)
+        each = ", ".join(f"{count:,} {kind}" for kind, count in kinds.most_common())
+        return FailureCode.TASKS_FAILED, f"{len(failed):,} of {len(case.tasks):,} tasks failed ({each})"
+    reason = failed[0].reason
+    return code_of(failed[0]), reason.partition(": ")[2] or reason
+
+
+def _running(task: Task, seen: Observation | None) -> Task:
+    started = task.started or (seen.started if seen else None)
+    node = seen.node if seen else None
+    return dataclasses.replace(task, state=TaskState.RUNNING, started=started, node=node or task.node)
 
 
 def _from_status(task: Task, status: dict[str, Any], seen: Observation | None, ask: Ask) -> Task:
@@ -85,7 +168,10 @@ def _from_status(task: Task, status: dict[str, Any], seen: Observation | None, a
     verdict = seen.verdict if seen else None
     if status.get("oom"):
         verdict = "out_of_memory"
-    reason = "" if exit_code == 0 and verdict is None else _failure(verdict, exit_code, status, ask)
+    elif status.get("limit") == "time":
+        verdict = "time_limit"
+    well = exit_code == 0 and verdict in (None, "canceled", "node_failed")
+    reason = "" if well else _failure(verdict, exit_code, status, ask)
     return dataclasses.replace(
         task,
         state=TaskState.FAILED if reason else TaskState.COMPLETED,
@@ -96,20 +182,21 @@ def _from_status(task: Task, status: dict[str, Any], seen: Observation | None, a
         cpu_seconds=status.get("cpu_seconds"),
         peak_memory=status.get("peak_memory"),
         measured_by=status.get("measured_by"),
+        node=(seen.node if seen else None) or task.node,
     )
 
 
 def _without_status(task: Task, seen: Observation | None, now: float, ask: Ask) -> Task:
     verdict = seen.verdict if seen else None
     if verdict == "canceled":
-        return dataclasses.replace(task, state=TaskState.CANCELED, ended=now, reason="canceled")
+        return dataclasses.replace(task, state=TaskState.CANCELED, ended=now, reason="canceled at the scheduler")
     words = "lost: the task is gone and left no word of how it ended"
     reason = _failure(verdict, None, {}, ask) if verdict else words
     return dataclasses.replace(task, state=TaskState.FAILED, ended=now, reason=reason)
 
 
 def _failure(verdict: str | None, exit_code: int | None, status: dict[str, Any], ask: Ask) -> str:
-    """Word a failure as `code: sentence`, which `_why` takes apart for the job."""
+    """Word a failure as `code: sentence`, which `code_of` takes apart for the job."""
     words = {
         "time_limit": f"time_limit: it ran longer than the {show_time(ask.time)} it asked for; "
         "ask for more with --time",
@@ -130,12 +217,3 @@ def _failure(verdict: str | None, exit_code: int | None, status: dict[str, Any],
 
 def _quoted(names: Sequence[str]) -> str:
     return ", ".join(f"`{name}`" for name in names)
-
-
-def _number(case: Case) -> int:
-    return case.attempt.number if case.attempt else 1
-
-
-def _ask(case: Case) -> Ask:
-    assert case.job.plan is not None  # noqa: S101 - a job that was handed over has a plan
-    return case.job.plan.ask

@@ -34,7 +34,7 @@ def look(
     case: Case, tools: Tools, kind: str, request: Mapping[str, Any], mark: str | None = None
 ) -> tuple[dict[str, Any] | None, Step]:
     """Return the result, or None with the step that waits for it; raise what the work raised."""
-    mark = mark or work_mark(case.job.id, kind, case.job.attempt)
+    mark = mark or work_mark(case.job.id, kind, case.job.number)
     work = tools.works.look(mark)
     if work.state is WorkState.ABSENT:
         if work.deaths >= MOST_DEATHS:
@@ -55,7 +55,7 @@ def stop_all(case: Case, tools: Tools) -> None:
     """End every piece of long work that is this job's alone."""
     for kind in KINDS:
         with contextlib.suppress(ClusterError):
-            tools.works.stop(work_mark(case.job.id, kind, case.job.attempt))
+            tools.works.stop(work_mark(case.job.id, kind, case.job.number))
 
 
 def _words(progress: Progress) -> str:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 import structlog
 
+from cluster_interface.engine.canceling import end_orders
 from cluster_interface.engine.long_work import stop_all
 from cluster_interface.engine.steps import STEPS, canceling
 from cluster_interface.engine.tools import Case
-from cluster_interface.model.errors import Permanent, Rejected, Transient
+from cluster_interface.model.errors import ClusterError, Permanent, Rejected, Transient
 from cluster_interface.model.state import FINAL, FailureCode, JobState
 from cluster_interface.model.step import Step
 from cluster_interface.store import claims, jobs
@@ -38,14 +40,27 @@ def turn(store: Store, tools: Tools) -> bool:
     if held and step.state != job.state:
         log.info("moved", job=job.id, old=job.state.value, new=step.state.value, why=step.reason)
     if held and step.state in FINAL:
-        stop_all(case, tools)  # nobody needs the results any more
+        _clear(case, tools)
     return True
+
+
+def _clear(case: Case, tools: Tools) -> None:
+    """End what nobody needs any more: long work, and native jobs where trouble ended a job before they did."""
+    stop_all(case, tools)
+    if case.job.state in (JobState.PREPARING, JobState.QUEUED, JobState.RUNNING) and not case.job.cancel_requested:
+        with contextlib.suppress(ClusterError):
+            end_orders(case, tools)
 
 
 def _case(store: Store, job: Job) -> Case:
     with store.read() as db:
         attempts = jobs.attempts(db, job.id)
-        return Case(job=job, tasks=tuple(jobs.tasks(db, job.id)), attempt=attempts[-1] if attempts else None)
+        return Case(
+            job=job,
+            tasks=tuple(jobs.tasks(db, job.id)),
+            attempt=attempts[-1] if attempts else None,
+            waits=tuple(jobs.waits_for(db, job.id)) if job.spec.after and job.state is JobState.SUBMITTED else (),
+        )
 
 
 def _step(case: Case, tools: Tools) -> Step:

@@ -2,55 +2,89 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from cluster_interface.engine.endings import ending_of, read_endings, tally
+from cluster_interface.engine.canceling import end_orders, reap
+from cluster_interface.engine.endings import ending_of, look_at, tally
+from cluster_interface.engine.handing import current, hand, may_go, write
 from cluster_interface.engine.long_work import look, stop_all
-from cluster_interface.model.errors import Permanent, Rejected, Transient
-from cluster_interface.model.job import Attempt
-from cluster_interface.model.marks import attempt_mark, image_mark
-from cluster_interface.model.plan import Lock, Plan, SourceInfo
+from cluster_interface.engine.trying_again import next_attempt
+from cluster_interface.model.errors import ClusterError, Permanent
+from cluster_interface.model.job import Task
+from cluster_interface.model.marks import image_mark
+from cluster_interface.model.plan import HOST, Lock, Plan, SourceInfo, digest
 from cluster_interface.model.policy import decide
 from cluster_interface.model.queue import fill_in
-from cluster_interface.model.state import TASK_FINAL, FailureCode, JobState, TaskState
+from cluster_interface.model.state import TASK_FINAL, JobState, TaskState
 from cluster_interface.model.step import Step
-from cluster_interface.ports import NativeState, Order, Run
+from cluster_interface.ports import Handle, NativeState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
+    from cluster_interface.engine.endings import Picture
     from cluster_interface.engine.tools import Case, Tools
-    from cluster_interface.model.job import Account, Job, Task
-    from cluster_interface.ports import ImageRef, Runtime
+    from cluster_interface.model.job import Attempt
+    from cluster_interface.model.plan import Ask
+    from cluster_interface.ports import ImageRef
 
 SOON = 2.0  #: seconds to the next look at long work, whose end wakes the engine anyway
-WATCHED = 30.0  #: seconds to the next look at a job of the scheduler; a change that is seen wakes it at once
+WATCHED = 300.0  #: seconds to the next look at a job of the scheduler; a change that is seen wakes it at once
+WAITING = 60.0  #: seconds to the next look at a job that waits for others, whose end wakes it at once
+SETTLED = 5.0  #: seconds after which a scheduler knows when it will start what it has
 
 
 def submitted(case: Case, tools: Tools) -> Step:
-    """Resolve the lock and the sources; then the policy decides."""
+    """Wait for other jobs where that is wished, resolve the lock and the sources; then the policy decides."""
     job = case.job
+    if waiting := _waits(case):
+        return waiting
     if job.plan is None:
-        resolved, waiting = look(case, tools, "resolve", {"job": job.id, "spec": job.spec.model_dump(mode="json")})
+        ask = _ask(case, tools)
+        request = {"job": job.id, "spec": job.spec.model_dump(mode="json"), "host": ask.runtime == HOST}
+        resolved, waiting = look(case, tools, "resolve", request)
         if resolved is None:
             return waiting
-        job = dataclasses.replace(job, plan=_plan(job, tools, resolved))
+        job = dataclasses.replace(job, plan=_plan(case, tools, ask, resolved))
     verdict = decide(job.plan) if job.plan else None
     if verdict is None or not verdict.runs_at_once:
         return Step(state=JobState.AWAITING_APPROVAL, plan=job.plan, reason=verdict.why if verdict else "")
     return Step(state=JobState.PREPARING, plan=job.plan, approved_by="policy", reason=verdict.why)
 
 
-def _plan(job: Job, tools: Tools, resolved: dict[str, Any]) -> Plan:
-    ask = fill_in(job.spec.resources, tools.scheduler.queues(), tools.defaults.disk, tools.defaults.pids)
+def _waits(case: Case) -> Step | None:
+    """Stay until the jobs that this one waits for have ended as they must; give it up once one did not."""
+    met = {other: when.met_by(state) for other, when, state in case.waits}
+    for other, when, state in case.waits:
+        if met[other] is False:
+            wanted = {"ok": "complete", "failed": "fail", "any": "end"}[when]
+            return Step(state=JobState.CANCELED, reason=f"job {other} had to {wanted} first, but it is {state}")
+    still = [other for other, ended in met.items() if ended is None]
+    if not still:
+        return None
+    return Step(state=JobState.SUBMITTED, reason=f"waits for {', '.join(still)}", after=WAITING)
+
+
+def _ask(case: Case, tools: Tools) -> Ask:
+    spec, defaults = case.job.spec, tools.defaults
+    chained = spec.checkpoint.resume
+    return fill_in(spec.resources, tools.site.queues(), defaults.disk, defaults.pids, chained=chained)
+
+
+def _plan(case: Case, tools: Tools, ask: Ask, resolved: dict[str, Any]) -> Plan:
+    job = case.job
+    rows = [task.parameters for task in case.tasks]
     return Plan(
         spec=job.spec,
         command=job.spec.command or "",
-        lock=Lock.model_validate(resolved["lock"]),
+        lock=Lock.model_validate(resolved["lock"]) if resolved["lock"] else None,
         sources=tuple(SourceInfo.model_validate(source) for source in resolved["sources"]),
+        tasks=len(case.tasks),
+        parameters_sha256=digest(rows) if any(rows) else None,
         ask=ask,
-        bounds=_runtime(tools, ask.runtime).bounds(),
+        bounds=tools.site.runtime(ask).bounds(),
     )
 
 
@@ -61,107 +95,179 @@ def awaiting_approval(_case: Case, _tools: Tools) -> Step:
 
 def preparing(case: Case, tools: Tools) -> Step:
     """Bring image and inputs side by side; when both are there, hand the attempt to the scheduler."""
-    plan = _plan_of(case.job)
-    runtime = _runtime(tools, plan.ask.runtime)
-    image = tools.images.find(plan.lock, runtime.face)
-    build = Step(state=JobState.PREPARING)
-    if image is None:
-        mark = image_mark(plan.lock.image, runtime.face)
-        wanted = {"lock": plan.lock.model_dump(mode="json"), "face": runtime.face.value}
-        built, build = look(case, tools, "build", wanted, mark=mark)
-        if built is not None:  # it ended just now: find it again, or build again if someone removed it since
-            tools.works.stop(mark)
-            image = tools.images.find(plan.lock, runtime.face)
-    request: dict[str, Any] = {
-        "job": case.job.id,
-        "plan": plan.model_dump(mode="json"),
-        "tasks": len(case.tasks),
-        "attempt": max(1, case.job.attempt),
-    }
-    staged, stage = look(case, tools, "inputs", request)
-    if image is None or staged is None:
+    attempt = current(case, tools)
+    ready, image, build = _image(case, tools, attempt)
+    staged, stage = look(case, tools, "inputs", _staging(case, attempt))
+    if not ready or staged is None:
         parts = [step.reason for step in (build, stage) if step.reason]
         return Step(state=JobState.PREPARING, after=SOON, reason="; ".join(parts))
-    return _hand_over(case, tools, plan, image)
-
-
-def _hand_over(case: Case, tools: Tools, plan: Plan, image: ImageRef) -> Step:
-    """Write the attempt's script and submit it, unless a lost answer already did."""
-    job, number = case.job, max(1, case.job.attempt)
-    mark = attempt_mark(job.id, number)
-    runtime = _runtime(tools, plan.ask.runtime)
-    user = tools.identity.account(job.owner)
-    native = tools.scheduler.find(mark)
-    if native is None:
-        text = runtime.job_script(_run(job, plan, image, user, tools))
-        script = tools.stager.write_attempt(job.id, number, text, plan.model_dump_json(indent=2))
-        order = Order(
-            script=script,
-            mark=mark,
-            account=user if runtime.runs_as == "user" else tools.server,
-            ask=plan.ask,
-            tasks=len(case.tasks),
-            log=script.parent / "job.log",
-        )
-        try:
-            native = tools.scheduler.submit(order)
-        except Rejected as error:
-            raise Permanent(str(error), code=FailureCode.SCHEDULER_REJECTED) from None
-    attempt = Attempt(job=job.id, number=number, mark=mark, native_id=native, created=tools.clock.now())
-    tasks = tuple(dataclasses.replace(task, state=TaskState.QUEUED, attempt=number) for task in case.tasks)
+    write(case, tools, attempt, image)
+    go = may_go(case, attempt, set(), set())
+    attempt = hand(case, tools, attempt, go)
+    if any(attempt.orders[number].native_id is None for number in go):
+        return Step(state=JobState.PREPARING, attempt=attempt, reason="being handed over", facts=_kept(case))
+    tried = set(attempt.numbers(len(case.tasks)))
+    tasks = [task for task in case.tasks if task.index in tried]
     return Step(
         state=JobState.QUEUED,
         attempt=attempt,
-        tasks=tasks,
+        tasks=tuple(_fresh(task, attempt.number) for task in tasks),
         after=WATCHED,
-        facts={},
-        reason=f"handed to {tools.scheduler.name} as {native}",
+        facts=_kept(case),
+        reason=_handed(tools.scheduler(case.plan.ask).name, attempt),
     )
 
 
-def _run(job: Job, plan: Plan, image: ImageRef, user: Account, tools: Tools) -> Run:
-    number = max(1, job.attempt)
-    return Run(
-        mark=attempt_mark(job.id, number),
-        job_dir=tools.stager.directory(job.id),
-        attempt=number,
-        image=image,
-        command=plan.command,
-        account=user,
-        ask=plan.ask,
-        network=plan.spec.network,
-        variables=plan.spec.environment.variables,
-    )
+def _image(case: Case, tools: Tools, attempt: Attempt) -> tuple[bool, ImageRef | None, Step]:
+    """Find the image or have it built: whether all is ready, the image (None on the host), the step that waits."""
+    lock, face = case.plan.lock, tools.site.runtime(attempt.ask or case.plan.ask).face
+    waiting = Step(state=JobState.PREPARING)
+    if lock is None or face is None:
+        return True, None, waiting
+    image = tools.images.find(lock, face)
+    if image is None:
+        mark = image_mark(lock.image, face)
+        wanted = {"lock": lock.model_dump(mode="json"), "face": face.value}
+        built, waiting = look(case, tools, "build", wanted, mark=mark)
+        if built is not None:  # it ended just now: find it again, or build again if someone removed it since
+            tools.works.stop(mark)
+            image = tools.images.find(lock, face)
+    return image is not None, image, waiting
+
+
+def _staging(case: Case, attempt: Attempt) -> dict[str, Any]:
+    again = case.job.facts.get("again", {})
+    return {
+        "job": case.job.id,
+        "plan": case.plan.model_dump(mode="json"),
+        "layout": {
+            "tasks": len(case.tasks),
+            "attempt": attempt.number,
+            "only": None if attempt.tasks is None else list(attempt.tasks),
+            "keep": bool(again.get("keep")),
+            "host": case.plan.lock is None,
+        },
+    }
+
+
+def _fresh(task: Task, attempt: int) -> Task:
+    return Task(job=task.job, index=task.index, state=TaskState.QUEUED, attempt=attempt, parameters=task.parameters)
+
+
+def _kept(case: Case) -> dict[str, Any]:
+    """Keep what has been tried already; what is to be tried again is now being tried."""
+    return {name: value for name, value in case.job.facts.items() if name == "tried"}
+
+
+def _handed(scheduler: str, attempt: Attempt) -> str:
+    ids = [order.native_id for order in attempt.orders if order.native_id]
+    more = f" and {len(ids) - 1} more" if len(ids) > 1 else ""
+    return f"handed to {scheduler} as {ids[0]}{more}"
 
 
 def watching(case: Case, tools: Tools) -> Step:
     """Follow the tasks from the bulk observation: queued, running, and on to the outputs when all have ended."""
-    if case.attempt is None or case.attempt.native_id is None:
+    if case.attempt is None:
         raise Permanent("this job's attempt is not in the database")
-    seen = tools.seen.get(case.attempt.native_id, {})
-    endings, missing = read_endings(case, tools, seen)
-    tasks = tuple(endings.get(task.index) or _alive(task, seen) for task in case.tasks)
-    if all(task.state in TASK_FINAL for task in tasks):
-        attempt = dataclasses.replace(case.attempt, ended=tools.clock.now())
-        return Step(state=JobState.STAGING_OUT, tasks=tasks, attempt=attempt, reason=tally(tasks), facts={})
-    started = any(task.started for task in tasks)
-    reasons = [seen[task.index].reason for task in tasks if task.index in seen and seen[task.index].reason]
+    attempt = case.attempt
+    seen = look_at(case, tools, attempt)
+    go = may_go(case, attempt, set(seen.ended), set(seen.failed))
+    if any(attempt.orders[number].native_id is None for number in go):
+        attempt = hand(case, tools, attempt, go)
+    elif all(seen.tasks[n].state in TASK_FINAL or n in seen.unbegun for n in _handed_tasks(case, attempt)):
+        return _over(case, tools, attempt, seen)
+    started = [task.started for task in seen.tasks.values() if task.started]
+    if started and attempt.started is None:
+        attempt = dataclasses.replace(attempt, started=min(started))
+    elif not started:
+        attempt = _expect(case, tools, attempt)
+    running = bool(started) or case.job.state is JobState.RUNNING
     return Step(
-        state=JobState.RUNNING if started or case.job.state == JobState.RUNNING else JobState.QUEUED,
-        tasks=tasks,
-        after=0.5 if missing else WATCHED,
-        reason=next(iter(reasons), "") if not started else "",
-        facts={"missing": missing},
+        state=JobState.RUNNING if running else JobState.QUEUED,
+        tasks=_changed(case, seen),
+        attempt=attempt if attempt != case.attempt else None,
+        after=0.5 if seen.missing else WATCHED,
+        note=_handed(tools.scheduler(case.plan.ask).name, attempt) if attempt.orders != case.attempt.orders else "",
+        reason=tally(list(seen.tasks.values())) if running and len(case.tasks) > 1 else _why_waiting(tools, attempt),
+        facts=_kept(case) | ({"missing": dict(seen.missing)} if seen.missing else {}),
     )
 
 
-def _alive(task: Task, seen: Any) -> Task:
-    if task.state in TASK_FINAL or task.index not in seen:
-        return task
-    if seen[task.index].state == NativeState.RUNNING:
-        started = task.started or seen[task.index].started
-        return dataclasses.replace(task, state=TaskState.RUNNING, started=started)
-    return task
+def _handed_tasks(case: Case, attempt: Attempt) -> Iterator[int]:
+    """Name the tasks of those orders that the scheduler has or had."""
+    elements = attempt.elements(len(case.tasks))
+    for order in attempt.orders:
+        if order.native_id is not None:
+            for element in elements[order.offset : order.offset + order.elements]:
+                yield from element
+
+
+def _over(case: Case, tools: Tools, attempt: Attempt, seen: Picture) -> Step:
+    """End an attempt: try again what is to be tried again, else see to the outputs."""
+    unbegun = set(tools.stager.revoke(case.job.id, attempt.number, seen.unbegun))
+    if len(unbegun) < len(seen.unbegun):  # it has begun after all
+        return Step(state=case.job.state, tasks=_changed(case, seen), after=0.5, facts=_kept(case))
+    now = tools.clock.now()
+    reap(
+        case,
+        tools,
+        attempt,
+        [task for task in seen.tasks.values() if task.state in TASK_FINAL and task.exit_code is None],
+    )
+    attempt = dataclasses.replace(attempt, ended=now)
+    again = next_attempt(case, tools, attempt, seen.tasks.values(), unbegun)
+    if again is not None and not case.job.cancel_requested:
+        return Step(
+            state=JobState.PREPARING,
+            tasks=_changed(case, seen),
+            attempt=attempt,
+            reason=again["again"]["why"],
+            facts=again,
+        )
+    tasks = {task.index: task for task in _changed(case, seen)}
+    for task in case.tasks:
+        current_ = tasks.get(task.index, task)
+        if current_.state not in TASK_FINAL:
+            lost = task.index in unbegun
+            tasks[task.index] = dataclasses.replace(
+                current_,
+                state=TaskState.FAILED if lost else TaskState.CANCELED,
+                ended=now,
+                reason="lost: the scheduler lost it again and again before it began" if lost else _NOT_TRIED,
+            )
+    every = [tasks.get(task.index, task) for task in case.tasks]
+    return Step(
+        state=JobState.STAGING_OUT,
+        tasks=tuple(tasks.values()),
+        attempt=attempt,
+        reason=tally(every),
+        facts={},
+    )
+
+
+_NOT_TRIED = "not tried: the first task failed"
+
+
+def _changed(case: Case, seen: Picture) -> tuple[Task, ...]:
+    """Keep what must be written: the tasks that are not as the database has them."""
+    return tuple(seen.tasks[task.index] for task in case.tasks if seen.tasks.get(task.index, task) != task)
+
+
+def _expect(case: Case, tools: Tools, attempt: Attempt) -> Attempt:
+    """Note when the scheduler expects an attempt to start, once, after it had a moment to think about it."""
+    if attempt.expected is not None or tools.clock.now() - attempt.created < SETTLED or not attempt.orders:
+        return attempt
+    handle = Handle(mark=attempt.orders[0].mark, account=attempt.account, native_id=attempt.orders[0].native_id)
+    with contextlib.suppress(ClusterError):
+        waiting = tools.scheduler(case.plan.ask).waiting(handle)
+        if waiting and waiting.start:
+            return dataclasses.replace(attempt, expected=waiting.start)
+    return attempt
+
+
+def _why_waiting(tools: Tools, attempt: Attempt) -> str:
+    seen = tools.seen.get(attempt.orders[0].mark, {}) if attempt.orders else {}
+    return next((o.reason for o in seen.values() if o.reason and o.state is NativeState.PENDING), "")
 
 
 def staging_out(case: Case, tools: Tools) -> Step:
@@ -177,39 +283,15 @@ def canceling(case: Case, tools: Tools) -> Step:
     """End whatever the job has going outside, look again until nothing is left, then call it canceled."""
     job = case.job
     stop_all(case, tools)
-    if job.state not in (JobState.SUBMITTED, JobState.AWAITING_APPROVAL):
-        native = case.attempt.native_id if case.attempt else None
-        mark = attempt_mark(job.id, max(1, job.attempt))
-        native = native or tools.scheduler.find(mark)
-        if native is not None:
-            tools.scheduler.cancel(native)
-            alive = tools.scheduler.observe([native]).get(native, {})
-            if any(seen.state in (NativeState.PENDING, NativeState.RUNNING) for seen in alive.values()):
-                return Step(state=job.state, reason="being canceled", after=0.2)
-        if job.plan is not None:
-            _runtime(tools, job.plan.ask.runtime).reap(mark)
+    if job.state not in (JobState.SUBMITTED, JobState.AWAITING_APPROVAL) and not end_orders(case, tools):
+        return Step(state=job.state, reason="being canceled", after=0.2, facts=job.facts)
     ended = tools.clock.now()
     tasks = tuple(
-        task
-        if task.state in TASK_FINAL
-        else dataclasses.replace(task, state=TaskState.CANCELED, ended=ended, reason="canceled")
+        dataclasses.replace(task, state=TaskState.CANCELED, ended=ended, reason="canceled")
         for task in case.tasks
+        if task.state not in TASK_FINAL
     )
     return Step(state=JobState.CANCELED, tasks=tasks, reason="canceled by its owner")
-
-
-def _plan_of(job: Job) -> Plan:
-    if job.plan is None:
-        raise Permanent("this job has no plan")
-    return job.plan
-
-
-def _runtime(tools: Tools, name: str) -> Runtime:
-    """Find a runtime by name; one that went away since may come back."""
-    try:
-        return tools.runtimes[name]
-    except KeyError:
-        raise Transient(f"the runtime {name} is not available on this server now") from None
 
 
 STEPS: dict[JobState, Callable[[Case, Tools], Step]] = {

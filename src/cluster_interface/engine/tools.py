@@ -5,17 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from cluster_interface.model.errors import Permanent
+from cluster_interface.model.queue import find_queue
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from cluster_interface.model.job import Account, Attempt, Job, Task
+    from cluster_interface.model.job import Attempt, Job, Task
+    from cluster_interface.model.plan import Ask, Plan
+    from cluster_interface.model.queue import Queue
+    from cluster_interface.model.state import JobState
+    from cluster_interface.model.wishes import When
     from cluster_interface.ports import (
         Clock,
         Identity,
         ImageStore,
         Observation,
-        Runtime,
         Scheduler,
+        Site,
         Stager,
         Works,
     )
@@ -24,24 +31,47 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """One job with its tasks and its present attempt."""
+    """One job with its tasks, its newest attempt and the jobs it waits for."""
 
     job: Job
     tasks: tuple[Task, ...]
     attempt: Attempt | None = None
+    waits: tuple[tuple[str, When, JobState], ...] = ()
+
+    @property
+    def plan(self) -> Plan:
+        """The job's plan; Permanent where it has none yet."""
+        if self.job.plan is None:
+            raise Permanent("this job has no plan")
+        return self.job.plan
+
+    @property
+    def ask(self) -> Ask:
+        """What the newest attempt asked for."""
+        return (self.attempt.ask if self.attempt else None) or self.plan.ask
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tools:
-    """The ports, and what was last seen of the scheduler's jobs (native id -> task -> observation)."""
+    """The ports, and what was last seen of the native jobs.
 
-    scheduler: Scheduler
-    runtimes: Mapping[str, Runtime]
+    `seen`: mark -> element of that native job -> observation. A mark that is not in there has not been looked for
+    yet; one with an empty mapping was looked for and is not there.
+    """
+
+    site: Site
     images: ImageStore
     stager: Stager
     works: Works
     identity: Identity
     clock: Clock
-    server: Account  #: the server's own, for runtimes whose job.sh must run as it
     defaults: Defaults
     seen: dict[str, Mapping[int, Observation]] = field(default_factory=dict)
+
+    def scheduler(self, ask: Ask) -> Scheduler:
+        """Return the scheduler of a request; Transient if the site has it no more."""
+        return self.site.scheduler(ask.scheduler)
+
+    def queue(self, ask: Ask) -> Queue | None:
+        """Return the queue of a request; None if the site has it no more."""
+        return find_queue(self.site.queues(), ask.scheduler, ask.queue)

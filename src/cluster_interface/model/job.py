@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from cluster_interface.model.state import FINAL
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from cluster_interface.model.jobspec import JobSpec
     from cluster_interface.model.plan import Ask, Plan
     from cluster_interface.model.state import FailureCode, JobState, TaskState
@@ -42,6 +44,11 @@ class Job:
     def final(self) -> bool:
         """Whether nothing more will happen to it."""
         return self.state in FINAL
+
+    @property
+    def number(self) -> int:
+        """The number of the attempt that is being prepared or under way."""
+        return max(1, self.attempt) + ("again" in self.facts)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +96,17 @@ class Attempt:
     started: float | None = None
     created: float
     ended: float | None = None
+
+    def numbers(self, tasks: int) -> Sequence[int]:
+        """Name the tasks that are tried, out of the job's so many."""
+        return range(tasks) if self.tasks is None else self.tasks
+
+    def elements(self, tasks: int) -> list[Sequence[int]]:
+        """Say which tasks each element runs, one after the other."""
+        numbers = self.numbers(tasks)
+        alone = 1 if len(self.orders) > 1 and self.orders[0].elements == 1 and self.pack > 1 else 0
+        first = [numbers[:1]] if alone else []
+        return first + [numbers[at : at + self.pack] for at in range(alone, len(numbers), self.pack)]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,7 +15,7 @@ def order_mark(attempt: str, order: int) -> str:
 
 def work_mark(job: str, kind: str, attempt: int) -> str:
     """Name a job's own piece of long work."""
-    return f"{job}.{kind}.{max(1, attempt)}"
+    return f"{job}.{kind}.{attempt}"
 
 
 def image_mark(image: str, face: str) -> str:

@@ -21,6 +21,8 @@ class Bound(StrEnum):
     NONE = "none"
 
 
+HOST = "none"  #: the runtime without a container, for the host's own software
+
 Bounds = dict[str, Bound]  #: memory, cpus, pids, disk, time, network, filesystem -> how well it is kept
 
 

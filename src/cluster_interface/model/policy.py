@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from cluster_interface.model.plan import HOST
+
 if TYPE_CHECKING:
     from cluster_interface.model.plan import Plan
 
@@ -18,6 +20,10 @@ class Verdict:
 
 
 def decide(plan: Plan) -> Verdict:
-    """Judge a plan. Alone on a machine every job is its owner's own business and runs at once."""
-    del plan  # a site's rules read it; alone there is none
-    return Verdict(runs_at_once=True, why="alone on this machine: every job runs at once")
+    """Judge a plan. Where there is one user every job is their own business and runs at once.
+
+    What runs without a container is a class of its own, which a queue must allow by name (`queues.NAME.runtimes`).
+    """
+    if plan.ask.runtime == HOST:
+        return Verdict(runs_at_once=True, why="the queue allows software of the host, without a container")
+    return Verdict(runs_at_once=True, why="every job of the one user runs at once")

@@ -18,6 +18,7 @@ class Step:
     state: JobState
     after: float = 0.0  #: seconds until the job is looked at again
     reason: str = ""
+    note: str = ""  #: something for the timeline, where the state stays as it is
     code: FailureCode | None = None
     again: bool = False  #: this step did not get on and counts as a try
     plan: Plan | None = None

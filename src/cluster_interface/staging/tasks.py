@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from cluster_interface.model.filetree import FileEntry
+    from cluster_interface.ports import Layout
 
 TASKS = "tasks"
 MADE_FOR = "tasks/attempt"  #: holds the number of the attempt that the directories were made for
@@ -40,22 +41,37 @@ def make_tasks(
     home: int,
     files: Mapping[str, FileEntry],
     *,
-    tasks: int,
-    attempt: int,
+    layout: Layout,
+    inputs: str,
     copy_below: int,
     made: Callable[[int], None],
 ) -> None:
-    """Make what is missing of tasks/0 … tasks/<tasks-1>; all anew if they were made for another attempt."""
-    if not _made_for(home, attempt):
+    """Make what is missing of the task directories; those of a new attempt anew, unless they are to be kept.
+
+    `inputs` is where the program finds the inputs: links lead there.
+    """
+    if not _made_for(home, layout.attempt):
+        if not layout.keep:
+            _set_aside(home, layout)
+        replace_file(home, MADE_FOR, str(layout.attempt).encode(), 0o600)
+    copies = _copies(home, files, copy_below if layout.tasks == 1 else -1)
+    for count, task in enumerate(layout.only or range(layout.tasks), 1):
+        if look(home, f"{TASKS}/{task}") is None:
+            _make_task(home, task, files, copies, inputs)
+        made(count)
+
+
+def _set_aside(home: int, layout: Layout) -> None:
+    """Move what an earlier attempt left out of the way: all of it, or the directories of some tasks."""
+    if layout.only is None:
         remove(home, f"{INCOMING}/tasks")
         with suppress(FileNotFoundError):
             rename(home, TASKS, f"{INCOMING}/tasks")
-        replace_file(home, MADE_FOR, str(attempt).encode(), 0o600)
-    copies = _copies(home, files, copy_below if tasks == 1 else -1)
-    for task in range(tasks):
-        if look(home, f"{TASKS}/{task}") is None:
-            _make_task(home, task, files, copies)
-        made(task + 1)
+        return
+    for task in layout.only:
+        remove(home, f"{INCOMING}/old-{task}")
+        with suppress(FileNotFoundError):
+            rename(home, f"{TASKS}/{task}", f"{INCOMING}/old-{task}")
 
 
 def _made_for(home: int, attempt: int) -> bool:
@@ -75,7 +91,7 @@ def _copies(home: int, files: Mapping[str, FileEntry], copy_below: int) -> froze
     return frozenset(chosen)
 
 
-def _make_task(home: int, task: int, files: Mapping[str, FileEntry], copies: frozenset[str]) -> None:
+def _make_task(home: int, task: int, files: Mapping[str, FileEntry], copies: frozenset[str], inputs: str) -> None:
     temporary = f"{INCOMING}/task-{task}"
     remove(home, temporary)
     os.close(open_directory(home, temporary, make=True))
@@ -87,7 +103,7 @@ def _make_task(home: int, task: int, files: Mapping[str, FileEntry], copies: fro
             _copy(home, f"{INPUTS}/{path}", target)
         else:
             with parent(home, target, make=True) as (above, name):
-                os.symlink(f"/{INPUTS}/{path}", name, dir_fd=above)
+                os.symlink(f"{inputs}/{path}", name, dir_fd=above)
     rename(home, temporary, f"{TASKS}/{task}")
 
 

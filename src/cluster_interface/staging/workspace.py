@@ -29,6 +29,7 @@ from cluster_interface.staging.tasks import TASKS, make_tasks
 from cluster_interface.staging.web import Web
 from cluster_interface.trees.beneath import (
     NotBeneath,
+    create_file,
     directory,
     look,
     open_directory,
@@ -39,13 +40,13 @@ from cluster_interface.trees.beneath import (
 from cluster_interface.trees.names import native
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from cluster_interface.model.filetree import FileEntry
     from cluster_interface.model.job import Account, OutputFile
     from cluster_interface.model.plan import SourceInfo
-    from cluster_interface.ports import Report
+    from cluster_interface.ports import Layout, Report
     from cluster_interface.settings import Staging
     from cluster_interface.staging.uploads import UploadStore
 
@@ -81,9 +82,7 @@ class Workspace:
         with acting_as(self._account_of(job)):
             return [self._sources.measure(path, entry) for path, entry in files.items()]
 
-    def stage_in(
-        self, job: str, files: Sequence[tuple[SourceInfo, FileEntry]], tasks: int, report: Report, attempt: int = 1
-    ) -> None:
+    def stage_in(self, job: str, files: Sequence[tuple[SourceInfo, FileEntry]], layout: Layout, report: Report) -> None:
         """Make inputs/ and tasks/<n>/ with every file verified; repeatable, and safe to kill at any moment.
 
         Files in place are not fetched again. Task directories that are there are left alone, unless they were
@@ -92,20 +91,36 @@ class Workspace:
         self._make(job)
         with self._home(job) as home, self._words_for(job), _alone(home):
             self._bring(home, files, report)
-            entries = {info.path: entry for info, entry in files}
-            made = _tasks_made(report, tasks)
-            make_tasks(home, entries, tasks=tasks, attempt=attempt, copy_below=self._settings.copy_below, made=made)
+            make_tasks(
+                home,
+                {info.path: entry for info, entry in files},
+                layout=layout,
+                inputs=str(self.directory(job) / INPUTS) if layout.host else f"/{INPUTS}",
+                copy_below=self._settings.copy_below,
+                made=_tasks_made(report, layout.tasks if layout.only is None else len(layout.only)),
+            )
             remove(home, INCOMING)
 
-    def write_attempt(self, job: str, attempt: int, script: str, plan: str) -> Path:
-        """Make attempts/<k>/ with its directories and job.sh, and plan.json; return job.sh. Safe to repeat."""
+    def write_attempt(self, job: str, attempt: int, script: str, plan: str, lists: Mapping[str, str]) -> Path:
+        """Make attempts/<k>/ with its directories, lists and job.sh, and plan.json; return job.sh. Safe to repeat."""
         self._make(job)
         with self._home(job) as home, self._words_for(job):
             replace_file(home, "plan.json", plan.encode(), 0o600)
             for name in ("claim", "status", "log"):
                 os.close(open_directory(home, f"attempts/{attempt}/{name}", make=True))
+            for name, text in lists.items():
+                replace_file(home, f"attempts/{attempt}/{name}", text.encode("utf-8", "surrogateescape"), 0o400)
             replace_file(home, f"attempts/{attempt}/job.sh", script.encode(), 0o500)
         return self.directory(job) / "attempts" / str(attempt) / "job.sh"
+
+    def declare(self, job: str, attempt: int, mark: str) -> bool:
+        """Note that this order is about to be handed over; False if that had been noted before."""
+        with self._home(job) as home, self._words_for(job):
+            try:
+                os.close(create_file(home, f"attempts/{attempt}/handed.{mark}", 0o600))
+            except FileExistsError:
+                return False
+        return True
 
     def status(self, job: str, attempt: int, task: int) -> dict[str, Any] | None:
         """Read this attempt's status file of a task; None while there is none, or none that is whole and sane."""
@@ -120,16 +135,35 @@ class Workspace:
             return None
         return status if isinstance(status, dict) else None
 
-    def claimed(self, job: str, attempt: int, task: int) -> bool:
-        """Say whether a task of this attempt has passed its fence."""
+    def claimed(self, job: str, attempt: int, task: int) -> dict[str, str] | None:
+        """Return who passed the fence of a task of this attempt (host, native_id …); None if nobody did."""
         try:
             with self._home(job) as home:
-                return look(home, f"attempts/{attempt}/claim/{task}") is not None
+                if look(home, f"attempts/{attempt}/claim/{task}") is None:
+                    return None
         except NotFound:
-            return False
+            return None
         except OSError as error:
             _pass_over(error)
-            return False
+            return None
+        fd = self._open_record(job, f"attempts/{attempt}/claim/{task}/owner")
+        if fd is None:
+            return {}
+        with os.fdopen(fd, "rb", buffering=0) as file:
+            lines = file.read(LONGEST_STATUS).decode(errors="replace").splitlines()
+        return {name: value for name, _, value in (line.partition("=") for line in lines)}
+
+    def revoke(self, job: str, attempt: int, tasks: Iterable[int]) -> list[int]:
+        """Close the fence of tasks that nobody has passed; return those that can now never begin."""
+        try:
+            with self._home(job) as home, self._words_for(job):
+                if look(home, f"attempts/{attempt}/claim") is None:
+                    return list(tasks)
+                with directory(home, f"attempts/{attempt}/claim") as claims:
+                    revoked = [task for task in tasks if _revoke(claims, task)]
+        except NotFound:
+            return list(tasks)  # there is no directory: nothing was handed over, and nothing can begin
+        return revoked
 
     def collect(
         self, job: str, tasks: int, patterns: Sequence[str] | None, report: Report
@@ -262,6 +296,14 @@ class Workspace:
                 f"the filesystem that holds {where} is full ({error.strerror}); remove old jobs or make room",
                 code=FailureCode.INPUT_UNAVAILABLE,
             ) from None
+
+
+def _revoke(claims: int, task: int) -> bool:
+    """Pass a task's fence so that nobody else can; False if somebody has."""
+    with suppress(FileExistsError):
+        os.mkdir(f"{task}", 0o700, dir_fd=claims)
+        os.close(create_file(claims, f"{task}/revoked", 0o600))
+    return look(claims, f"{task}/revoked") is not None
 
 
 def _checked(job: str) -> str:

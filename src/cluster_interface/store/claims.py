@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, case, delete, func, insert, select, update
+from sqlalchemy import and_, bindparam, case, delete, func, insert, select, update
 
-from cluster_interface.model.job import Job
+from cluster_interface.model.job import Attempt, Job, Task
 from cluster_interface.model.state import FINAL, JobState, may_go
 from cluster_interface.store import tables as t
 from cluster_interface.store.database import now
@@ -19,13 +20,13 @@ if TYPE_CHECKING:
 
     from sqlalchemy import ColumnElement, Connection
 
-    from cluster_interface.model.job import Task
     from cluster_interface.model.step import Step
 
 LEASE_SECONDS = 60.0
 ENGINE = "engine"  #: who made an event
 
 _LIVE = t.job.c.state.not_in(FINAL)
+_CHANGING = tuple(field.name for field in fields(Task) if field.name not in ("job", "index", "parameters"))
 
 
 def claim(db: Connection) -> Job | None:
@@ -55,9 +56,12 @@ def apply(db: Connection, job: Job, step: Step) -> bool:
     if not db.execute(update(t.job).where(held).values(_job_changes(job, step, at))).rowcount:
         return False
     whose = {"owner": job.owner, "group": job.group}
-    if step.state != job.state:
-        add_event(db, job.id, whose, old=job.state, new=step.state, who=ENGINE, why=step.reason, at=at)
+    if step.state != job.state or step.note:
+        why = step.note or step.reason
+        add_event(db, job.id, whose, old=job.state, new=step.state, who=ENGINE, why=why, at=at)
     _write_parts(db, job, step, whose)
+    if step.state in FINAL:
+        nudge_waiting(db, job.id)
     return True
 
 
@@ -76,6 +80,11 @@ def nudge_jobs(db: Connection, jobs: Collection[str]) -> None:
     nudge(db, t.job.c.id.in_(jobs))
 
 
+def nudge_waiting(db: Connection, job: str) -> None:
+    """Make the jobs that wait for this one due at once."""
+    nudge(db, t.job.c.id.in_(select(t.dependency.c.job).where(t.dependency.c.on == job)))
+
+
 def nudge_states(db: Connection, states: Collection[JobState]) -> None:
     """Make all jobs in these states due at once."""
     nudge(db, t.job.c.state.in_(states))
@@ -89,14 +98,26 @@ def next_due(db: Connection) -> float | None:
     return None if when is None else max(0.0, when)
 
 
-def watched(db: Connection) -> list[tuple[str, str]]:
-    """List (native id, job) of everything the scheduler has."""
-    rows = db.execute(
-        select(t.attempt.c.native_id, t.job.c.id)
+def last_event(db: Connection) -> int:
+    """Return the id of the newest event of all."""
+    return db.execute(select(func.max(t.event.c.id))).scalar() or 0
+
+
+def watched(db: Connection, since: int | None = None) -> dict[str, Attempt]:
+    """Return the attempts that schedulers have, by job; only of jobs with an event after `since` if that is given."""
+    query = (
+        select(t.attempt)
         .join(t.job, and_(t.job.c.id == t.attempt.c.job, t.job.c.attempt == t.attempt.c.number))
-        .where(t.job.c.state.in_([JobState.QUEUED, JobState.RUNNING]), t.attempt.c.native_id.is_not(None))
+        .where(t.job.c.state.in_([JobState.QUEUED, JobState.RUNNING]))
     )
-    return [(native, job) for native, job in rows]
+    if since is not None:
+        query = query.where(t.job.c.id.in_(select(t.event.c.job).where(t.event.c.id > since)))
+    return {row["job"]: value(Attempt, row) for row in db.execute(query).mappings()}
+
+
+def changed_since(db: Connection, since: int) -> set[str]:
+    """Name the jobs with an event after `since`."""
+    return set(db.execute(select(t.event.c.job).where(t.event.c.id > since).distinct()).scalars())
 
 
 def _later(one: ColumnElement[float], other: ColumnElement[float]) -> ColumnElement[float]:
@@ -135,5 +156,8 @@ def _write_parts(db: Connection, job: Job, step: Step, whose: dict[str, str]) ->
 
 
 def _write_tasks(db: Connection, tasks: Iterable[Task]) -> None:
-    for task in tasks:
-        db.execute(update(t.task).where(t.task.c.job == task.job, t.task.c.index == task.index).values(vars(task)))
+    rows = [{"of": task.job, "at": task.index, **{name: vars(task)[name] for name in _CHANGING}} for task in tasks]
+    if rows:
+        same = and_(t.task.c.job == bindparam("of"), t.task.c.index == bindparam("at"))
+        values = {name: bindparam(name) for name in _CHANGING}
+        db.execute(update(t.task).where(same).values(values), rows)

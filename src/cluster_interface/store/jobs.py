@@ -8,6 +8,7 @@ from sqlalchemy import and_, func, insert, or_, select, update
 
 from cluster_interface.model.job import Attempt, Event, Job, OutputFile, Task
 from cluster_interface.model.state import FINAL, JobState, TaskState
+from cluster_interface.model.wishes import When, split_after
 from cluster_interface.store import tables as t
 from cluster_interface.store.database import now
 from cluster_interface.store.rows import value
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from cluster_interface.model.jobspec import JobSpec
+    from cluster_interface.model.sweep import Values
+
+MOST_LOOKED_AT = 20  #: earlier jobs, to learn from
 
 
 def find(db: Connection, owner: str, job: str) -> Job | None:
@@ -32,8 +36,18 @@ def find_by_key(db: Connection, owner: str, key: str) -> Job | None:
     return value(Job, row) if row else None
 
 
-def add(db: Connection, *, job: str, owner: str, group: str, key: str, spec: JobSpec, rerun_of: str | None) -> None:
-    """Insert a submitted job with its task 0 and its first event."""
+def add(
+    db: Connection,
+    *,
+    job: str,
+    owner: str,
+    group: str,
+    key: str,
+    spec: JobSpec,
+    rerun_of: str | None,
+    tasks: Sequence[Values] = ({},),
+) -> None:
+    """Insert a submitted job with its tasks (the parameters of each), what it waits for, and its first event."""
     at = db.execute(select(now(db))).scalar_one()
     whose = {"owner": owner, "group": group}
     db.execute(
@@ -42,8 +56,26 @@ def add(db: Connection, *, job: str, owner: str, group: str, key: str, spec: Job
             spec=spec.model_dump(mode="json"), rerun_of=rerun_of, created=at, changed=at, due=at, **whose,
         )
     )  # fmt: skip
-    db.execute(insert(t.task).values(job=job, index=0, state=TaskState.WAITING, **whose))
+    rows = [
+        {"job": job, "index": index, "state": TaskState.WAITING, "parameters": values, **whose}
+        for index, values in enumerate(tasks)
+    ]
+    db.execute(insert(t.task), rows)
+    if spec.after:
+        waits = dict(map(split_after, spec.after))
+        db.execute(insert(t.dependency), [{"job": job, "on": on, "when": when} for on, when in waits.items()])
     add_event(db, job, whose, old=None, new=JobState.SUBMITTED, who=owner, why="", at=at)
+
+
+def waits_for(db: Connection, job: str) -> list[tuple[str, When, JobState]]:
+    """List what a job waits for: the other job, how it must end, and where it is."""
+    rows = db.execute(
+        select(t.dependency.c.on, t.dependency.c.when, t.job.c.state)
+        .join(t.job, t.job.c.id == t.dependency.c.on)
+        .where(t.dependency.c.job == job)
+        .order_by(t.dependency.c.on)
+    )
+    return [(on, When(when), JobState(state)) for on, when, state in rows]
 
 
 def add_event(
@@ -85,6 +117,52 @@ def tasks(db: Connection, job: str) -> list[Task]:
     """List a job's tasks in order."""
     rows = db.execute(select(t.task).where(t.task.c.job == job).order_by(t.task.c.index)).mappings()
     return [value(Task, row) for row in rows]
+
+
+def task_page(db: Connection, job: str, *, after: int, limit: int, state: str | None = None) -> list[Task]:
+    """List a job's tasks with an index above `after`, in order, perhaps only those in one state."""
+    query = select(t.task).where(t.task.c.job == job, t.task.c.index > after).order_by(t.task.c.index).limit(limit)
+    if state:
+        query = query.where(t.task.c.state == state)
+    return [value(Task, row) for row in db.execute(query).mappings()]
+
+
+def task_counts(db: Connection, job: str) -> dict[str, int]:
+    """Count a job's tasks by state."""
+    rows = db.execute(select(t.task.c.state, func.count()).where(t.task.c.job == job).group_by(t.task.c.state))
+    return dict(rows)
+
+
+def peak_use(db: Connection, job: str) -> tuple[int | None, float | None, float | None]:
+    """Return the most any completed task of a job used: bytes of memory, seconds it ran, seconds of processor."""
+    longest = func.max(t.task.c.ended - t.task.c.started)
+    query = select(func.max(t.task.c.peak_memory), longest, func.max(t.task.c.cpu_seconds))
+    memory, seconds, cpu = db.execute(query.where(t.task.c.job == job, t.task.c.state == TaskState.COMPLETED)).one()
+    return memory, seconds, cpu
+
+
+def last_like(db: Connection, owner: str, name: str, script: str | None) -> Job | None:
+    """Return an owner's newest completed job of this name and script."""
+    query = (
+        select(t.job)
+        .where(t.job.c.owner == owner, t.job.c.name == name, t.job.c.state == JobState.COMPLETED)
+        .order_by(t.job.c.created.desc(), t.job.c.id.desc())
+        .limit(MOST_LOOKED_AT)
+    )
+    found = (value(Job, row) for row in db.execute(query).mappings())
+    return next((job for job in found if job.spec.script == script), None)
+
+
+def starts(db: Connection, scheduler: str, queue: str) -> list[tuple[float, float]]:
+    """List (expected, actual) starts of the newest attempts in a queue for which both are known."""
+    query = (
+        select(t.attempt.c.expected, t.attempt.c.started, t.attempt.c.ask)
+        .where(t.attempt.c.expected.is_not(None), t.attempt.c.started.is_not(None))
+        .order_by(t.attempt.c.created.desc())
+        .limit(MOST_LOOKED_AT * 10)
+    )
+    rows = [(expected, started, ask or {}) for expected, started, ask in db.execute(query)]
+    return [(e, s) for e, s, ask in rows if (ask.get("scheduler"), ask.get("queue")) == (scheduler, queue)]
 
 
 def attempts(db: Connection, job: str) -> list[Attempt]:

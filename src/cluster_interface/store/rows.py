@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from cluster_interface.model.job import Attempt, Event, Job, OutputFile, Task
+from cluster_interface.model.job import Attempt, Event, Job, NativeOrder, OutputFile, Task
 from cluster_interface.model.jobspec import JobSpec
-from cluster_interface.model.plan import Plan
+from cluster_interface.model.plan import Ask, Plan
 from cluster_interface.model.state import FailureCode, JobState, TaskState
 
 if TYPE_CHECKING:
@@ -19,7 +19,11 @@ _CONVERT: dict[type, dict[str, Any]] = {
     Job: {"state": JobState, "code": FailureCode, "spec": JobSpec.model_validate, "plan": Plan.model_validate},
     Task: {"state": TaskState},
     Event: {"old": JobState, "new": JobState},
-    Attempt: {},
+    Attempt: {
+        "ask": Ask.model_validate,
+        "tasks": tuple,
+        "orders": lambda orders: tuple(NativeOrder(**order) for order in orders),
+    },
     OutputFile: {},
 }
 
@@ -34,5 +38,13 @@ def value(kind: type[T], row: RowMapping) -> T:
 
 
 def columns(item: object, **more: Any) -> dict[str, Any]:
-    """Make the columns of a flat value, and `more` beside them."""
-    return {**vars(item), **more}
+    """Make the columns of a value, and `more` beside them."""
+    return {**{name: _column(value) for name, value in vars(item).items()}, **more}
+
+
+def _column(value: Any) -> Any:
+    if isinstance(value, Ask):
+        return value.model_dump(mode="json")
+    if isinstance(value, tuple):
+        return [asdict(part) if isinstance(part, NativeOrder) else part for part in value]
+    return value

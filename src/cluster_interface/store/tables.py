@@ -82,6 +82,9 @@ task = Table(
     Column("cpu_seconds", Float),
     Column("peak_memory", BigInteger),
     Column("measured_by", String(32)),
+    Column("node", String(256)),
+    Column("parameters", JSON, nullable=False, default=dict),
+    Index(None, "job", "state"),
 )
 
 attempt = Table(
@@ -91,9 +94,23 @@ attempt = Table(
     Column("number", Integer, primary_key=True),
     *_belongs(),
     Column("mark", String(64), nullable=False, unique=True),
-    Column("native_id", String(64)),
+    Column("account", String(128), nullable=False, default=""),
+    Column("ask", JSON),
+    Column("tasks", JSON),  # null: all
+    Column("pack", Integer, nullable=False, default=1),
+    Column("orders", JSON, nullable=False, default=list),
+    Column("expected", Float),
+    Column("started", Float),
     Column("created", Float, nullable=False),
     Column("ended", Float),
+)
+
+dependency = Table(
+    "dependency",
+    metadata,
+    _of_job(),
+    Column("on", String(32), ForeignKey("job.id"), primary_key=True, index=True),
+    Column("when", String(16), nullable=False),
 )
 
 event = Table(

@@ -1,0 +1,181 @@
+"""What works on a queue's nodes, found out by small jobs of our own; their reports lie on the shared filesystem.
+
+A login node says nothing about the nodes behind it: it may have a Docker engine that they lack, and they may have
+another kernel. So each queue is asked, by a job in it, and again once a day.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from typing import TYPE_CHECKING
+
+import structlog
+
+from cluster_interface.adapters.runtimes.probing import NodeReport, probe_script, read_report
+from cluster_interface.model.errors import ClusterError, Rejected
+from cluster_interface.model.plan import Ask
+from cluster_interface.model.resources import MIB
+from cluster_interface.ports import Handle, Order
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from cluster_interface.model.job import Account
+    from cluster_interface.model.queue import Queue
+    from cluster_interface.ports import Runtime, Scheduler
+
+LOCAL = "local"
+KEEP = 86_400.0  #: seconds for which a report counts
+PATIENCE = 600.0  #: seconds after which a probe that has not reported is tried again
+SOON, LATER = 1.0, 300.0  #: seconds to the next look, while probes are out and when all have reported
+MEMORY, SECONDS = 200 * MIB, 120  #: what a probe asks for
+
+log = structlog.get_logger()
+
+
+class Surveys:
+    """Sends the probes and reads their reports.
+
+    `directory` is one that the nodes share; `account` is whom jobs run as and `server` whom the server does;
+    `make` turns the report of one queue into the runtimes for its nodes, by name.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        account: Account,
+        server: Account,
+        make: Callable[[NodeReport], Mapping[str, Runtime]],
+        pinned: Mapping[str, tuple[str, ...]],
+    ) -> None:
+        self._directory = directory
+        self._accounts = {"user": account} if server.uid == account.uid else {"user": account, "server": server}
+        self._make = make
+        self._pinned = pinned
+        self._read: dict[str, tuple[int, NodeReport]] = {}
+        self._refused: dict[tuple[str, str], str] = {}
+        self.news = False
+
+    def found(self, scheduler: str, queue: str) -> tuple[tuple[str, ...], str]:
+        """Return the runtimes that work in a queue, the preferred first, or why there is none (yet)."""
+        report = self.report(scheduler, queue)
+        if report is None:
+            refused = self._refused.get((scheduler, queue))
+            words = f"the probe of queue {queue} was refused: {refused}" if refused else ""
+            return (), words or f"what works in queue {queue} is being found out by a small job in it; try again soon"
+        trouble = "; ".join(f"{name}: {why}" for name, why in report.refused.items())
+        return report.runtimes, f"no runtime works on the nodes of queue {queue}: {trouble}"
+
+    def runtimes(self, scheduler: str, queue: str) -> Mapping[str, Runtime]:
+        """Return the runtimes for the nodes of a queue, by name: those that work, and those the site names."""
+        report = self.report(scheduler, queue) or NodeReport(host="", runtimes=(), refused={}, bounds={})
+        named = self._pinned.get(queue, ())
+        every = report.model_copy(update={"runtimes": tuple(dict.fromkeys((*named, *report.runtimes)))})
+        return self._make(every)
+
+    def report(self, scheduler: str, queue: str) -> NodeReport | None:
+        """Return what the probes of a queue have reported: docker as the server sees it, the rest as users do."""
+        reports = [self._report(scheduler, queue, who) for who in self._accounts]
+        if any(report is None for report in reports):
+            return None
+        first, *others = [report for report in reports if report is not None]
+        return first.joined(others[0], "docker") if others else first
+
+    def get_on(self, schedulers: Mapping[str, Scheduler], queues: Callable[[], list[Queue]]) -> float:
+        """Send the probes that are due; return the seconds until the next look. `news`: a report came or changed."""
+        self.news = False
+        remote = [name for name in schedulers if name != LOCAL]
+        if not remote:
+            return LATER
+        out = False
+        try:
+            for queue in [queue for queue in queues() if queue.scheduler in remote]:
+                for who in self._accounts:
+                    out |= self._see_to(schedulers[queue.scheduler], queue, who)
+        except ClusterError as error:
+            log.warning("queues cannot be probed now", reason=str(error))
+            return SOON * 10
+        return SOON if out else LATER
+
+    def write(self, name: str, text: str) -> Path:
+        """Keep a script where nodes and accounts can read it."""
+        path = self._place() / f"{_plain(name)}.sh"
+        fresh = path.with_suffix(f".{os.getpid()}")
+        fresh.write_text(text)
+        fresh.chmod(0o755)
+        fresh.rename(path)
+        return path
+
+    def run_on(self, scheduler: Scheduler, order: Order) -> None:
+        """Hand over an order that nobody waits for, unless it has been."""
+        if scheduler.find(Handle(mark=order.mark, account=order.account.name)) is None:
+            scheduler.submit(order)
+
+    # --- one probe
+
+    def _see_to(self, scheduler: Scheduler, queue: Queue, who: str) -> bool:
+        """Send a queue's probe if its report is missing or old; True while one is out."""
+        path = self._path(scheduler.name, queue.name, who)
+        before = self._read.get(path.name)
+        self._report(scheduler.name, queue.name, who)
+        self.news |= self._read.get(path.name) != before
+        age = time.time() - path.stat().st_mtime if path.exists() else None
+        if age is not None and age < KEEP:
+            return False
+        mark = f"ci-probe-{_plain(queue.name)[:32]}-{who}-{int(time.time() // PATIENCE)}"
+        try:
+            self.run_on(scheduler, self._order(scheduler, queue, who, mark, path))
+        except Rejected as error:
+            self._refused[scheduler.name, queue.name] = str(error)
+            log.warning("a probe was refused", scheduler=scheduler.name, queue=queue.name, reason=str(error))
+            return False
+        return True
+
+    def _order(self, scheduler: Scheduler, queue: Queue, who: str, mark: str, path: Path) -> Order:
+        account = self._accounts[who]
+        answers = self._place() / f"answers-{account.name}"
+        answers.mkdir(mode=0o700, exist_ok=True)
+        if os.geteuid() == 0:
+            os.chown(answers, account.uid, account.gid)
+        name = f"probe-{scheduler.name}-{queue.name}-{who}"
+        return Order(
+            script=self.write(name, probe_script(path)),
+            mark=mark,
+            account=account,
+            ask=Ask(
+                cpus=1,
+                memory=min(MEMORY, queue.memory),
+                time=min(SECONDS, queue.time or SECONDS),
+                queue=queue.name,
+                scheduler=scheduler.name,
+                runtime="none",
+                disk=MIB,
+            ),
+            time=min(SECONDS, queue.time or SECONDS),
+        )
+
+    def _report(self, scheduler: str, queue: str, who: str) -> NodeReport | None:
+        path = self._path(scheduler, queue, who)
+        try:
+            changed = path.stat().st_mtime_ns
+            known = self._read.get(path.name)
+            if known is None or known[0] != changed:
+                known = self._read[path.name] = (changed, read_report(path.read_text()))
+        except (OSError, ValueError):
+            return None
+        return known[1]
+
+    def _path(self, scheduler: str, queue: str, who: str) -> Path:
+        name = _plain(f"{scheduler}-{queue}-{who}")
+        return self._place() / f"answers-{self._accounts[who].name}" / f"{name}.json"
+
+    def _place(self) -> Path:
+        self._directory.mkdir(mode=0o755, parents=True, exist_ok=True)
+        return self._directory
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._-]", "_", name)

@@ -1,0 +1,145 @@
+"""Handing an attempt over: its script and lists into the job directory, its orders to the scheduler."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+from cluster_interface.model.errors import Permanent, Rejected
+from cluster_interface.model.job import Attempt
+from cluster_interface.model.marks import attempt_mark
+from cluster_interface.model.packing import orders_of
+from cluster_interface.model.parameters import element_lines, parameter_lines
+from cluster_interface.model.placeholders import place
+from cluster_interface.model.state import FailureCode
+from cluster_interface.ports import Handle, Order, Run
+
+if TYPE_CHECKING:
+    from cluster_interface.engine.tools import Case, Tools
+    from cluster_interface.model.job import NativeOrder
+    from cluster_interface.ports import ImageRef, Runtime
+
+MOST_AT_ONCE = 20  #: orders handed over in one step, so that it ends well inside its lease
+
+
+def current(case: Case, tools: Tools) -> Attempt:
+    """Return the attempt that is to be handed over: the open one, or a new one as the last ending wants it."""
+    job, plan = case.job, case.plan
+    if case.attempt is not None and case.attempt.number == job.number:
+        return case.attempt
+    again = job.facts.get("again", {})
+    ask = plan.ask.model_copy(update=again.get("ask", {}))
+    tasks = tuple(again["tasks"]) if "tasks" in again else None
+    runtime = tools.site.runtime(ask)
+    queue, sweep, mark = tools.queue(ask), job.spec.sweep, attempt_mark(job.id, job.number)
+    pack = (sweep.pack if sweep else None) or 1
+    count = len(case.tasks) if tasks is None else len(tasks)
+    orders = orders_of(
+        mark,
+        count,
+        pack,
+        first_alone=sweep is not None and sweep.first_alone and job.number == 1,
+        max_array=queue.max_array if queue else None,
+    )
+    return Attempt(
+        job=job.id,
+        number=job.number,
+        mark=mark,
+        account=tools.site.runs_as(job.owner, runtime).name,
+        ask=ask,
+        tasks=tasks,
+        pack=pack,
+        orders=orders,
+        created=tools.clock.now(),
+    )
+
+
+def write(case: Case, tools: Tools, attempt: Attempt, image: ImageRef | None) -> None:
+    """Write job.sh and the lists that it reads. Repeatable."""
+    ask = attempt.ask or case.plan.ask
+    script = tools.site.runtime(ask).job_script(run_of(case, tools, attempt, image))
+    lists = {}
+    if attempt.pack > 1 or attempt.tasks is not None:
+        lists["elements"] = element_lines(attempt.elements(len(case.tasks)))
+    if any(task.parameters for task in case.tasks):
+        lists["parameters"] = parameter_lines([task.parameters for task in case.tasks])
+    tools.stager.write_attempt(case.job.id, attempt.number, script, case.plan.model_dump_json(indent=2), lists)
+
+
+def run_of(case: Case, tools: Tools, attempt: Attempt, image: ImageRef | None) -> Run:
+    """Describe an attempt for its runtime."""
+    job, spec = case.job, case.job.spec
+    names = tuple(case.tasks[0].parameters)
+    return Run(
+        mark=attempt.mark,
+        job_dir=tools.stager.directory(job.id),
+        attempt=attempt.number,
+        image=image,
+        command=place(case.plan.command, names) if names else case.plan.command,
+        account=tools.identity.account(job.owner),
+        ask=attempt.ask or case.plan.ask,
+        network=spec.network,
+        variables=spec.environment.variables,
+        parameters=names,
+        dialect=spec.dialect,
+        modules=spec.environment.modules,
+        tasks=len(case.tasks),
+        packed=attempt.pack > 1,
+        signal_before=spec.checkpoint.signal_before,
+    )
+
+
+def hand(case: Case, tools: Tools, attempt: Attempt, may_go: set[int]) -> Attempt:
+    """Hand over those orders, by number, that may go and have not gone, unless a lost answer already did.
+
+    Permanent(scheduler_rejected) in the scheduler's words; Transient where the outcome is unknown.
+    """
+    ask = attempt.ask or case.plan.ask
+    runtime = tools.site.runtime(ask)
+    orders = list(attempt.orders)
+    waiting = [number for number in sorted(may_go) if orders[number].native_id is None]
+    for number in waiting[:MOST_AT_ONCE]:
+        native = _hand_one(case, tools, attempt, orders[number], runtime)
+        orders[number] = dataclasses.replace(orders[number], native_id=native)
+    return dataclasses.replace(attempt, orders=tuple(orders))
+
+
+def _hand_one(case: Case, tools: Tools, attempt: Attempt, part: NativeOrder, runtime: Runtime) -> str:
+    job, ask = case.job, attempt.ask or case.plan.ask
+    scheduler = tools.scheduler(ask)
+    handle = Handle(mark=part.mark, account=attempt.account)
+    if not tools.stager.declare(job.id, attempt.number, part.mark) and (known := scheduler.find(handle)) is not None:
+        return known
+    script = tools.stager.directory(job.id) / "attempts" / str(attempt.number) / "job.sh"
+    sweep = job.spec.sweep
+    order = Order(
+        script=script,
+        mark=part.mark,
+        account=tools.site.runs_as(job.owner, runtime),
+        ask=ask,
+        time=ask.time * attempt.pack,
+        elements=part.elements,
+        offset=part.offset,
+        max_running=sweep.max_running if sweep else None,
+        log=script.parent / "job.log",
+    )
+    try:
+        return scheduler.submit(order)
+    except Rejected as error:
+        raise Permanent(str(error), code=FailureCode.SCHEDULER_REJECTED) from None
+
+
+def may_go(case: Case, attempt: Attempt, ended: set[int], failed: set[int]) -> set[int]:
+    """Say which orders may be with the scheduler, given which have ended, and which of those with a failure.
+
+    All at once; but only one after the other where few tasks may run at the same time, and none after a first task
+    that runs alone and has failed.
+    """
+    sweep, count = case.job.spec.sweep, len(attempt.orders)
+    alone = sweep is not None and sweep.first_alone and attempt.number == 1 and count > 1
+    if alone and (0 not in ended or 0 in failed):
+        return {0}
+    if sweep is None or sweep.max_running is None:
+        return set(range(count))
+    first_open = next((number for number in range(count) if number not in ended), count)
+    return set(range(min(first_open + 1, count)))

@@ -1,0 +1,125 @@
+"""The one look at each scheduler per tick, for everybody's jobs."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import structlog
+
+from cluster_interface.model.errors import ClusterError
+from cluster_interface.ports import Handle
+from cluster_interface.store import claims
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from cluster_interface.engine.tools import Tools
+    from cluster_interface.model.job import Attempt
+    from cluster_interface.ports import Observation
+    from cluster_interface.store import Store
+
+POLL = 0.5  #: seconds between looks at a scheduler; one that can wakes us when something changed
+SHARE = 20.0  #: a look is followed by a pause so many times as long: a scheduler has other things to do
+SLOW_POLL = 5.0  #: seconds, after it did not answer
+REFRESH = 30.0  #: seconds after which the list of what is watched is read anew as a whole
+NOWHERE: Mapping[int, Observation] = {}  #: looked for, and not there
+
+log = structlog.get_logger()
+
+
+@dataclass
+class _Watched:
+    """What one scheduler has of ours."""
+
+    handles: dict[str, Handle] = field(default_factory=dict)  #: by mark
+    due: float = 0.0
+
+
+class Watch:
+    """Keeps the list of what schedulers have, and what was seen of it, in memory; both can be lost at any time."""
+
+    def __init__(self, store: Store, tools: Tools) -> None:
+        self._store, self._tools = store, tools
+        self._jobs: dict[str, list[tuple[str, str]]] = {}  # job -> (scheduler, mark) of its orders
+        self._job_of: dict[str, str] = {}
+        self._schedulers: dict[str, _Watched] = {}
+        self._event: int | None = None
+        self._read_at = 0.0
+
+    def look(self) -> set[str]:
+        """Look at every scheduler whose turn it is; name the jobs whose picture changed."""
+        self._read()
+        changed: set[str] = set()
+        for name, watched in self._schedulers.items():
+            if watched.handles and time.monotonic() >= watched.due:
+                changed |= self._observe(name, watched)
+        return changed
+
+    def until(self) -> float:
+        """Return the seconds until the next look."""
+        due = [watched.due for watched in self._schedulers.values() if watched.handles]
+        return max(0.0, min(due) - time.monotonic()) if due else float("inf")
+
+    def hurry(self) -> None:
+        """Look at once: a scheduler says that something changed."""
+        for watched in self._schedulers.values():
+            watched.due = 0.0
+
+    def _observe(self, name: str, watched: _Watched) -> set[str]:
+        seen, began = self._tools.seen, time.monotonic()
+        try:
+            found = self._tools.site.scheduler(name).observe(watched.handles.values())
+        except ClusterError as error:
+            log.warning("the scheduler does not answer", scheduler=name, reason=str(error))
+            watched.due = time.monotonic() + SLOW_POLL
+            return set()
+        changed = [mark for mark in watched.handles if found.get(mark, NOWHERE) is not seen.get(mark)]
+        news = {self._job_of[mark] for mark in changed if found.get(mark, NOWHERE) != seen.get(mark)}
+        for mark in changed:
+            seen[mark] = found.get(mark, NOWHERE)
+        now = time.monotonic()
+        watched.due = now + max(POLL, (now - began) * SHARE)
+        return news
+
+    # --- what is watched
+
+    def _read(self) -> None:
+        """Bring the list up to date: jobs with new events, or all of it now and then."""
+        with self._store.read() as db:
+            last = claims.last_event(db)
+            if self._event is None or time.monotonic() - self._read_at > REFRESH:
+                attempts, gone = claims.watched(db), set(self._jobs)
+                self._read_at = time.monotonic()
+            elif last == self._event:
+                return
+            else:
+                attempts, gone = claims.watched(db, self._event), claims.changed_since(db, self._event)
+        self._event = last
+        for job in gone - attempts.keys():
+            self._drop(job)
+        for job, attempt in attempts.items():
+            self._keep(job, attempt)
+
+    def _keep(self, job: str, attempt: Attempt) -> None:
+        scheduler = attempt.ask.scheduler if attempt.ask else "local"
+        marks = [(scheduler, order.mark) for order in attempt.orders if order.native_id is not None]
+        if self._jobs.get(job) == marks:
+            return
+        self._drop(job, but=marks)
+        self._jobs[job] = marks
+        watched = self._schedulers.setdefault(scheduler, _Watched())
+        for order in attempt.orders:
+            if order.native_id is not None:
+                self._job_of[order.mark] = job
+                watched.handles[order.mark] = Handle(
+                    mark=order.mark, account=attempt.account, native_id=order.native_id
+                )
+
+    def _drop(self, job: str, but: Iterable[tuple[str, str]] = ()) -> None:
+        for scheduler, mark in self._jobs.pop(job, []):
+            if (scheduler, mark) not in but:
+                self._schedulers[scheduler].handles.pop(mark, None)
+                self._job_of.pop(mark, None)
+                self._tools.seen.pop(mark, None)

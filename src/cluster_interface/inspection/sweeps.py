@@ -1,0 +1,41 @@
+"""A sweep written out: the parameters of every task."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cluster_interface.model.errors import Rejected
+from cluster_interface.trees.patterns import matches
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+    from cluster_interface.model.sweep import Sweep, Values
+
+FILE = "file"  #: the parameter of a sweep over files
+
+
+def expand(sweep: Sweep, files: Collection[str], read: Callable[[str], bytes | None], most: int) -> list[Values]:
+    """Return the parameters of every task, in order; Rejected if there are none or more than `most`.
+
+    `files` are the names in the job's file tree, `read` returns the bytes of one (None: not to be had here).
+    """
+    if sweep.count is not None and sweep.count > most:
+        raise _too_many(sweep.count, most)
+    rows = sweep.rows() if sweep.parameters else _from_files(sweep, files)
+    if len(rows) > most:
+        raise _too_many(len(rows), most)
+    return rows
+
+
+def _from_files(sweep: Sweep, files: Collection[str]) -> list[Values]:
+    found = sorted(name for name in files if not name.endswith("/") and matches(sweep.files or "", name))
+    if not found:
+        raise Rejected.field(
+            "sweep.files", f"no input matches {sweep.files!r}; there are: {', '.join(files) or 'none'}"
+        )
+    return [{FILE: name} for name in found]
+
+
+def _too_many(count: int, most: int) -> Rejected:
+    return Rejected.field("sweep", f"{count:,} tasks; this site allows {most:,} in one job (sweeps.max_tasks)")

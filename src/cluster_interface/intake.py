@@ -1,0 +1,130 @@
+"""What is handed in, checked and completed until it can be a job: uploads, command, environment, sweep, resources."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cluster_interface.inspection import inspect as read_script
+from cluster_interface.inspection.sweeps import expand
+from cluster_interface.model.errors import NotFound, Problem, Rejected
+from cluster_interface.model.packing import pack_size
+from cluster_interface.model.placeholders import place
+from cluster_interface.model.queue import fill_in, find_queue
+from cluster_interface.model.wishes import split_after
+from cluster_interface.store import jobs
+
+if TYPE_CHECKING:
+    from cluster_interface.model.jobspec import JobSpec
+    from cluster_interface.model.plan import Ask
+    from cluster_interface.model.sweep import Values
+    from cluster_interface.ports import Site, Uploads
+    from cluster_interface.settings import Defaults, Sweeps
+    from cluster_interface.store import Store
+
+LONGEST_SCRIPT = 2**20  #: bytes of a file that inspection reads
+LONGEST_TABLE = 16 * 2**20  #: bytes of a table that a sweep goes through
+
+
+@dataclass(frozen=True, kw_only=True)
+class Intake:
+    """Checks and completes specs. Rejected names every bad field."""
+
+    store: Store
+    site: Site
+    uploads: Uploads
+    defaults: Defaults
+    sweeps: Sweeps
+
+    def take(self, user: str, spec: JobSpec) -> tuple[JobSpec, list[Values]]:
+        """Return the spec with everything inferred that it leaves out, and the parameters of each of its tasks."""
+        self.check_uploads(user, spec)
+        self._check_after(user, spec)
+        spec = self._infer(user, spec)
+        ask = self.fit(spec)
+        if spec.sweep is None:
+            return spec, [{}]
+        rows = expand(spec.sweep, list(spec.files), lambda path: self._bytes(user, spec, path), self.sweeps.max_tasks)
+        place(spec.command or "", tuple(rows[0]))
+        return self._packed(user, spec, len(rows), ask), rows
+
+    def fit(self, spec: JobSpec) -> Ask:
+        """Fill the resources' defaults in and check that the queue has them."""
+        chained = spec.checkpoint.resume
+        return fill_in(spec.resources, self.site.queues(), self.defaults.disk, self.defaults.pids, chained=chained)
+
+    def check_uploads(self, user: str, spec: JobSpec) -> None:
+        """Check that every upload that the spec names is there and whole."""
+        problems = []
+        for path, entry in spec.files.items():
+            scheme, _, upload = (entry.source or "").partition(":")
+            if scheme != "upload":
+                continue
+            try:
+                found = self.uploads.find(user, upload)
+            except NotFound:
+                problems.append(Problem(f"files.{path}.source", "there is no such upload; send the file again"))
+                continue
+            if not found.complete:
+                words = f"only {found.offset} of {found.length} bytes are here; finish the upload first"
+                problems.append(Problem(f"files.{path}.source", words))
+        if problems:
+            raise Rejected(problems=problems)
+
+    def _check_after(self, user: str, spec: JobSpec) -> None:
+        """A job may wait for jobs of its owner's that are there already; so no circle can ever close."""
+        with self.store.read() as db:
+            named = [split_after(entry)[0] for entry in spec.after]
+            problems = [
+                Problem("after", f"there is no job {job!r} of yours") for job in named if not jobs.find(db, user, job)
+            ]
+        problems += [
+            Problem("after", f"job {job} is named more than once") for job in sorted(set(named)) if named.count(job) > 1
+        ]
+        if problems:
+            raise Rejected(problems=problems)
+
+    def _infer(self, user: str, spec: JobSpec) -> JobSpec:
+        """Infer what the spec leaves out: the command, and the environment where nothing is said of it."""
+        unsaid = "environment" not in spec.model_fields_set
+        if spec.script is None or (spec.command and not unsaid):
+            return spec.model_copy(update={"name": spec.name or "job"})
+        proposal = read_script({path: self._text(user, spec, path) for path in spec.files}, spec.script)
+        asked = [guess.value for guess in proposal.guesses if guess.sure == "ask" and "packages" in guess.field]
+        if unsaid and asked:
+            words = f"not sure which package {', '.join(asked)} means; name it, or write `environment: {{}}` for none"
+            raise Rejected.field("environment.python.packages", words)
+        return spec.model_copy(
+            update={
+                "name": spec.name or proposal.name,
+                "command": spec.command or proposal.command,
+                "environment": proposal.environment if unsaid else spec.environment,
+            }
+        )
+
+    def _packed(self, user: str, spec: JobSpec, tasks: int, ask: Ask) -> JobSpec:
+        """Settle how many tasks share a container start, by what the same script took last time."""
+        queue = find_queue(self.site.queues(), ask.scheduler, ask.queue)
+        assert spec.sweep is not None  # noqa: S101 - the caller knows
+        assert queue is not None  # noqa: S101 - it was just fitted into
+        seconds = None
+        with self.store.read() as db:
+            if last := jobs.last_like(db, user, spec.name or "", spec.script):
+                _, seconds, _ = jobs.peak_use(db, last.id)
+        size = pack_size(spec.sweep.pack, tasks, ask, queue, seconds)
+        return spec.model_copy(update={"sweep": spec.sweep.model_copy(update={"pack": size})})
+
+    def _text(self, user: str, spec: JobSpec, path: str) -> str | None:
+        data = self._bytes(user, spec, path, LONGEST_SCRIPT)
+        try:
+            return None if data is None else data.decode()
+        except UnicodeDecodeError:
+            return None
+
+    def _bytes(self, user: str, spec: JobSpec, path: str, limit: int = LONGEST_TABLE) -> bytes | None:
+        """Return what is known of a file's bytes before it is staged: those written in the spec, or uploaded."""
+        entry = spec.files[path]
+        if entry.content is not None:
+            return entry.content.encode()
+        scheme, _, upload = (entry.source or "").partition(":")
+        return self.uploads.read(user, upload, limit) if scheme == "upload" else None
