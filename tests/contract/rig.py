@@ -20,7 +20,7 @@ from cluster_interface.adapters.schedulers.dispatcher import Dispatcher
 from cluster_interface.adapters.schedulers.local import LocalScheduler
 from cluster_interface.model.job import Account
 from cluster_interface.model.plan import Ask
-from cluster_interface.ports import Face, ImageRef, NativeState, Order, Run
+from cluster_interface.ports import Face, Handle, ImageRef, NativeState, Order, Run
 from cluster_interface.settings import Defaults, Local
 
 MIB = 2**20
@@ -103,7 +103,7 @@ class Node:
         self.place, self.account = place, account
         self.settings = Local(**settings)
         self.spool = place / "spool"
-        self.scheduler = LocalScheduler(self.spool, self.settings, Defaults(), ("bubblewrap", "docker"))
+        self.scheduler = LocalScheduler(self.spool, self.settings, Defaults())
         self.pid: int | None = None
         self.keep = 86400.0
         self.reap = lambda name: (place / f"reaped.{name}").touch()
@@ -137,16 +137,18 @@ class Node:
         """Cancel what is left, so that no test leaves processes behind."""
         if self.pid is None:
             self.start()
-        ids = [native_id for native_id, _, _ in self.scheduler._spool.list()]
-        for native_id in ids:
-            self.scheduler.cancel(native_id)
-        wait_for(lambda: all(self.ended(i) for i in ids), 20)
+        listed = [(mark, directory) for _, mark, directory in self.scheduler._spool.list()]
+        handles = [Handle(mark=m, account=self.scheduler._spool.order(d)[0].account.name) for m, d in listed]
+        for handle in handles:
+            self.scheduler.cancel(handle)
+        wait_for(lambda: all(self.ended(h) for h in handles), 20)
         if cgroups.works():
             wait_for(lambda: not cgroups.leftovers(self.spool), 20)
         self.end()
 
-    def order(self, text: str, mark: str | None = None, tasks: int = 1, **asked) -> Order:
+    def order(self, text: str, mark: str | None = None, elements: int = 1, **asked) -> Order:
         """An order for a script as it stands."""
+        more = {name: asked.pop(name) for name in ("offset", "max_running", "node") if name in asked}
         self.count += 1
         mark = mark or f"ci-{self.place.name}-{self.count}"
         home = self.place / mark
@@ -155,28 +157,36 @@ class Node:
         path.write_text(text)
         if os.geteuid() == 0:
             os.chown(home, self.account.uid, self.account.gid)
-        return Order(script=path, mark=mark, account=self.account, ask=ask(**asked), tasks=tasks, log=home / "job.log")
+        asked = ask(**asked)
+        return Order(
+            script=path, mark=mark, account=self.account, ask=asked, time=asked.time, elements=elements,
+            log=home / "job.log", **more,
+        )  # fmt: skip
 
-    def run(self, text: str, **more) -> str:
-        """Submit a script and return its native id."""
-        return self.scheduler.submit(self.order(text, **more))
+    def run(self, text: str, **more) -> Handle:
+        """Submit a script and return by what it is known again."""
+        return self.submit(self.order(text, **more))
 
-    def task(self, native_id: str, task: int = 0):
-        """What the scheduler says of a task."""
-        return self.scheduler.observe([native_id])[native_id][task]
+    def submit(self, order: Order) -> Handle:
+        """Submit an order and return by what it is known again."""
+        return Handle(mark=order.mark, account=order.account.name, native_id=self.scheduler.submit(order))
 
-    def ended(self, native_id: str) -> bool:
-        """Whether all tasks have ended."""
-        return all(seen.state is NativeState.ENDED for seen in self.scheduler.observe([native_id])[native_id].values())
+    def task(self, handle: Handle, element: int = 0):
+        """What the scheduler says of an element."""
+        return self.scheduler.observe([handle])[handle.mark][element]
 
-    def until_ended(self, native_id: str, seconds: float = 30):
-        """Wait for the end of all tasks; return what is seen of the first."""
-        wait_for(lambda: self.ended(native_id), seconds, 0.01)
-        return self.task(native_id)
+    def ended(self, handle: Handle) -> bool:
+        """Whether all elements have ended."""
+        return all(s.state is NativeState.ENDED for s in self.scheduler.observe([handle])[handle.mark].values())
 
-    def until_running(self, native_id: str, task: int = 0):
-        """Wait until a task runs."""
-        wait_for(lambda: self.task(native_id, task).state is NativeState.RUNNING, 20, 0.01)
+    def until_ended(self, handle: Handle, seconds: float = 30):
+        """Wait for the end of all elements; return what is seen of the first."""
+        wait_for(lambda: self.ended(handle), seconds, 0.01)
+        return self.task(handle)
+
+    def until_running(self, handle: Handle, element: int = 0):
+        """Wait until an element runs."""
+        wait_for(lambda: self.task(handle, element).state is NativeState.RUNNING, 20, 0.01)
 
 
 def runtime_named(name: str):
@@ -209,7 +219,7 @@ class Box:
         )  # fmt: skip
         self.script = self.attempt / "job.sh"
         self.script.write_text(self.runtime.job_script(self.run))
-        self.native_id = ""
+        self.handle, self.native_id = None, ""
         self.tasks = tasks
 
     def start(self):
@@ -226,17 +236,19 @@ class Box:
             mark=self.mark,
             account=owner,
             ask=self.ask,
-            tasks=self.tasks,
+            time=self.ask.time,
+            elements=self.tasks,
             log=self.attempt / "job.log",
         )
-        self.native_id = self.node.scheduler.submit(order)
+        self.handle = self.node.submit(order)
+        self.native_id = self.handle.native_id
         return self
 
     def finish(self, seconds: float = 60):
         """Start it if need be and wait for its end; return its status."""
-        if not self.native_id:
+        if not self.handle:
             self.start()
-        self.node.until_ended(self.native_id, seconds)
+        self.node.until_ended(self.handle, seconds)
         return self.status()
 
     def status(self, task: int = 0):

@@ -1,5 +1,6 @@
 """The local scheduler's dispatcher on real processes: limits, deaths and restarts, as root and as an ordinary user."""
 
+import dataclasses
 import json
 import os
 import signal
@@ -10,12 +11,15 @@ from pathlib import Path
 
 import pytest
 from tests.conftest import wait_for
-from tests.contract.rig import MIB, Node, account_of, as_account, gone, seconds_of
+from tests.contract.rig import MIB, Node, account_of, as_account, ask, gone, seconds_of
 
 from cluster_interface.adapters.processes import boot_id
 from cluster_interface.adapters.schedulers import cgroups
+from cluster_interface.adapters.schedulers.local import LocalScheduler
+from cluster_interface.adapters.schedulers.spool import Spool
 from cluster_interface.model.errors import Transient
-from cluster_interface.ports import NativeState
+from cluster_interface.ports import Handle, NativeState, Order
+from cluster_interface.settings import Defaults, Local
 
 HOLD = """exec /usr/bin/python3 -c '
 import sys, time
@@ -47,10 +51,10 @@ def test_tasks_run_under_the_account_with_a_clean_environment(on):
     """A task has the job account's ids, its own session, umask 077 and only the variables it is promised."""
 
     def body(node):
-        native_id = node.run(
-            "id -u; id -g; id -G; umask; env | cut -d= -f1 | sort | tr '\\n' ' '; echo; echo $CLIF_TASK $CLIF_NATIVE_ID $USER $HOME"
+        handle = node.run(
+            "id -u; id -g; id -G; umask; env | cut -d= -f1 | sort | tr '\\n' ' '; echo; echo $CLIF_ELEMENT $CLIF_NATIVE_ID $1 $USER $HOME"
         )
-        node.until_ended(native_id)
+        node.until_ended(handle)
         uid, gid, groups, umask, names, values = (
             (node.place / f"ci-{node.place.name}-1/job.log").read_text().splitlines()
         )
@@ -64,12 +68,12 @@ def test_tasks_run_under_the_account_with_a_clean_environment(on):
             "LOGNAME",
             "LANG",
             "TMPDIR",
-            "CLIF_TASK",
+            "CLIF_ELEMENT",
             "CLIF_NATIVE_ID",
             "PWD",
             *ours,
         }
-        assert values == f"0 {native_id} {account.name} {account.home}"
+        assert values == f"0 {handle.native_id} 0 {account.name} {account.home}"
 
     on(body)
 
@@ -81,8 +85,8 @@ def test_a_task_starts_at_once(on):
         waits = []
         for _ in range(5):
             before = time.time()
-            native_id = node.run("date +%s.%N\n")
-            node.until_ended(native_id)
+            handle = node.run("date +%s.%N\n")
+            node.until_ended(handle)
             waits.append(float((node.place / f"ci-{node.place.name}-{node.count}/job.log").read_text()) - before)
         assert min(waits) < 0.1, waits
 
@@ -93,9 +97,9 @@ def test_time_limit(on):
     """What runs longer than it asked for gets TERM, then KILL, and the verdict time_limit."""
 
     def body(node):
-        native_id = node.run("trap 'echo polite' TERM\nwhile :; do sleep 0.1; done\n", time=1)
-        assert 1 <= seconds_of(lambda: node.until_ended(native_id)) < 6
-        seen = node.task(native_id)
+        handle = node.run("trap 'echo polite' TERM\nwhile :; do sleep 0.1; done\n", time=1)
+        assert 1 <= seconds_of(lambda: node.until_ended(handle)) < 6
+        seen = node.task(handle)
         assert (seen.verdict, seen.state) == ("time_limit", NativeState.ENDED)
         assert "1 s it asked for" in seen.reason
         assert "polite" in (node.place / f"ci-{node.place.name}-1/job.log").read_text()
@@ -115,13 +119,13 @@ def test_cancel_leaves_no_process(on):
             time.sleep(60)
             """
         text = f"trap '' TERM\n/usr/bin/python3 -c '{textwrap.dedent(daemon)}'\nsleep 50\n"
-        native_id = node.run(text)
+        handle = node.run(text)
         log = node.place / f"ci-{node.place.name}-1/job.log"
         wait_for(lambda: log.exists() and len(log.read_text().split()) == 2)
         pids = [int(pid) for pid in log.read_text().split()]
-        node.scheduler.cancel(native_id)
+        node.scheduler.cancel(handle)
         assert seconds_of(lambda: wait_for(lambda: all(map(gone, pids)), 10, 0.02)) < 5
-        assert node.until_ended(native_id).verdict == "canceled"
+        assert node.until_ended(handle).verdict == "canceled"
         assert (node.place / f"reaped.ci-{node.place.name}-1-0").exists() or wait_for(
             (node.place / f"reaped.ci-{node.place.name}-1-0").exists
         )
@@ -133,10 +137,10 @@ def test_too_much_memory(on):
     """A task that holds more memory than it asked for ends with out_of_memory; one that holds less does not."""
 
     def body(node):
-        native_id = node.run(HOLD.format(mib=300), memory=100 * MIB)
-        assert node.until_ended(native_id, 20).verdict == "out_of_memory"
-        native_id = node.run(HOLD.format(mib=20), memory=100 * MIB, time=3)
-        assert node.until_ended(native_id, 20).verdict == "time_limit"
+        handle = node.run(HOLD.format(mib=300), memory=100 * MIB)
+        assert node.until_ended(handle, 20).verdict == "out_of_memory"
+        handle = node.run(HOLD.format(mib=20), memory=100 * MIB, time=3)
+        assert node.until_ended(handle, 20).verdict == "time_limit"
 
     on(body)
 
@@ -152,11 +156,9 @@ def test_too_much_on_disk(on):
         script = attempt / "job.sh"
         script.write_text(f"head -c 60000000 /dev/zero >{order.script.parent}/tasks/0/large\nsleep 60\n")
         os.system(f"chown -R {node.account.uid} {order.script.parent}") if os.geteuid() == 0 else None
-        import dataclasses
-
         limits = order.ask.model_copy(update={"disk": 50_000_000})
-        native_id = node.scheduler.submit(dataclasses.replace(order, script=script, ask=limits))
-        seen = node.until_ended(native_id, 20)
+        handle = node.submit(dataclasses.replace(order, script=script, ask=limits))
+        seen = node.until_ended(handle, 20)
         assert seen.verdict == "disk_full"
         assert "57.2 MiB" in seen.reason
 
@@ -188,11 +190,11 @@ def test_no_task_runs_twice_whenever_the_dispatcher_dies(on):
     """Killed at random instants while it starts tasks, each task has run exactly once in the end."""
 
     def body(node):
-        native_id = node.run(f'echo "$CLIF_TASK" >>{node.place}/ran\n', tasks=30)
+        handle = node.run(f'echo "$CLIF_ELEMENT" >>{node.place}/ran\n', elements=30)
         (node.place / "ran").touch()
         (node.place / "ran").chmod(0o666)
         pauses = iter([0.01, 0.03, 0.05, 0.08, 0.02, 0.04, 0.06] * 10)
-        while not node.ended(native_id):
+        while not node.ended(handle):
             time.sleep(next(pauses, 0.5))
             node.end(signal.SIGKILL)
             node.start()
@@ -211,8 +213,8 @@ def test_only_one_dispatcher(on):
         from cluster_interface.adapters.schedulers import dispatcher
 
         dispatcher._PATIENCE = 0.2
-        native_id = node.run("exit 0\n")
-        node.until_ended(native_id)
+        handle = node.run("exit 0\n")
+        node.until_ended(handle)
         with pytest.raises(Transient, match="another dispatcher"):
             dispatcher.Dispatcher(node.spool, node.settings).run(threading.Event())
 
@@ -227,7 +229,7 @@ def test_after_a_reboot_running_tasks_have_lost_their_node(on):
         log = node.place / f"ci-{node.place.name}-1/job.log"
         wait_for(lambda: log.exists() and log.read_text())
         node.end(signal.SIGKILL)
-        directory = next(d for i, _, d in node.scheduler._spool.list() if i == lost)
+        directory = next(d for i, _, d in node.scheduler._spool.list() if i == lost.native_id)
         pid = json.loads((directory / "events").read_text().splitlines()[0])["pid"]
         os.killpg(pid, signal.SIGKILL)
         text = (directory / "events").read_text().replace(boot_id(), "0" * 36)
@@ -245,13 +247,13 @@ def test_a_task_that_waits_is_canceled_without_starting(on):
     """Canceling an array ends running tasks, and those that wait never start."""
 
     def body(node):
-        native_id = node.run(f"echo $CLIF_TASK >>{node.place}/ci-{node.place.name}-1/ran; sleep 60\n", tasks=5)
-        node.until_running(native_id)
-        assert node.task(native_id, 4).state is NativeState.PENDING
-        assert "waits" in node.task(native_id, 4).reason
-        node.scheduler.cancel(native_id)
-        node.until_ended(native_id)
-        seen = node.scheduler.observe([native_id])[native_id]
+        handle = node.run(f"echo $CLIF_ELEMENT >>{node.place}/ci-{node.place.name}-1/ran; sleep 60\n", elements=5)
+        node.until_running(handle)
+        assert node.task(handle, 4).state is NativeState.PENDING
+        assert "waits" in node.task(handle, 4).reason
+        node.scheduler.cancel(handle)
+        node.until_ended(handle)
+        seen = node.scheduler.observe([handle])[handle.mark]
         assert {task.verdict for task in seen.values()} == {"canceled"}
         assert [seen[n].started is None for n in range(5)] == [False, True, True, True, True]
 
@@ -263,8 +265,8 @@ def test_no_more_runs_than_there_is_room(on):
 
     def body(node):
         line = f"{node.place}/ci-{node.place.name}-1"
-        native_id = node.run(f"echo + >>{line}/n; sleep 0.2; echo - >>{line}/n\n", tasks=6)
-        node.until_ended(native_id)
+        handle = node.run(f"echo + >>{line}/n; sleep 0.2; echo - >>{line}/n\n", elements=6)
+        node.until_ended(handle)
         level, highest = 0, 0
         for sign in (Path(line) / "n").read_text().split():
             level += 1 if sign == "+" else -1
@@ -283,9 +285,9 @@ def test_old_orders_are_forgotten_but_not_their_ids(on):
         node.end()
         node.keep = 0.0
         node.start()
-        wait_for(lambda: node.scheduler.find("ci-old-1") is None, 10)
+        wait_for(lambda: node.scheduler.find(first) is None, 10)
         assert node.scheduler.observe([first]) == {}
-        assert int(node.run("exit 0\n")) > int(first)
+        assert int(node.run("exit 0\n").native_id) > int(first.native_id)
 
     on(body)
 
@@ -295,9 +297,9 @@ def test_submitting_the_same_mark_again_is_the_same_order(on):
 
     def body(node):
         order = node.order(f"echo x >>{node.place}/ci-{node.place.name}-1/n\n")
-        ids = {node.scheduler.submit(order) for _ in range(3)}
-        assert len(ids) == 1
-        node.until_ended(ids.pop())
+        handles = {node.submit(order) for _ in range(3)}
+        assert len(handles) == 1
+        node.until_ended(handles.pop())
         assert (node.place / f"ci-{node.place.name}-1/n").read_text() == "x\n"
 
     on(body)
@@ -311,7 +313,7 @@ def test_a_log_that_is_a_link_is_not_followed(on):
         victim = order.script.parent / "victim"
         victim.touch()
         order.log.symlink_to(victim)
-        node.until_ended(node.scheduler.submit(order))
+        node.until_ended(node.submit(order))
         assert victim.read_text() == ""
 
     on(body)
@@ -320,8 +322,8 @@ def test_a_log_that_is_a_link_is_not_followed(on):
 def test_no_cgroup_is_left(place, ordinary):
     """As root, every task's cgroups are removed after its end, in every hierarchy."""
     with Node(place, account_of(ordinary)) as node:
-        native_id = node.run("exit 0\n", tasks=3)
-        node.until_ended(native_id)
+        handle = node.run("exit 0\n", elements=3)
+        node.until_ended(handle)
         name = Path(cgroups.prefix(node.spool)).name
         wait_for(lambda: not [p for p in Path("/sys/fs/cgroup").glob(f"*/cluster-interface/{name}/*") if p.is_dir()])
     assert not list(Path("/sys/fs/cgroup").glob(f"*/cluster-interface/{name}"))
@@ -333,7 +335,7 @@ def test_a_full_disk_keeps_the_limits(place, ordinary):
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=128k", "none", place / "spool"], check=True)
     try:
         with Node(place, account_of(ordinary)) as node:
-            native_id = node.run("echo $$; exec sleep 60\n", time=2)
+            handle = node.run("echo $$; exec sleep 60\n", time=2)
             log = node.place / f"ci-{node.place.name}-1/job.log"
             pid = int(wait_for(lambda: log.exists() and log.read_text()))
             filler = place / "spool/filler"
@@ -343,7 +345,7 @@ def test_a_full_disk_keeps_the_limits(place, ordinary):
                 node.run("exit 0\n")
             wait_for(lambda: gone(pid), 10)
             filler.unlink()
-            assert node.until_ended(native_id).verdict == "time_limit"
+            assert node.until_ended(handle).verdict == "time_limit"
     finally:
         subprocess.run(["umount", place / "spool"], check=True)
 
@@ -351,11 +353,71 @@ def test_a_full_disk_keeps_the_limits(place, ordinary):
 def test_many_tasks_are_quick(place, ordinary):
     """An array of ten thousand tasks is taken, observed and canceled in a moment."""
     with Node(place, account_of(ordinary), cpus=1) as node:
-        order = node.order("sleep 60\n", tasks=10_000)
+        order = node.order("sleep 60\n", elements=10_000)
         assert seconds_of(lambda: node.scheduler.submit(order)) < 1
-        native_id = node.scheduler.find(order.mark)
-        node.until_running(native_id)
-        assert seconds_of(lambda: node.scheduler.observe([native_id])) < 0.5
-        node.scheduler.cancel(native_id)
-        assert seconds_of(lambda: node.until_ended(native_id)) < 5
-        assert node.task(native_id, 9_999).verdict == "canceled"
+        handle = Handle(mark=order.mark, account=order.account.name)
+        node.until_running(handle)
+        assert seconds_of(lambda: node.scheduler.observe([handle])) < 0.5
+        node.scheduler.cancel(handle)
+        assert seconds_of(lambda: node.until_ended(handle)) < 5
+        assert node.task(handle, 9_999).verdict == "canceled"
+
+
+def test_many_orders_are_quick(place, ordinary):
+    """A look at ten thousand orders of which nothing changed is cheap, and says so by the same objects."""
+    account = account_of(ordinary)
+    scheduler = LocalScheduler(place / "spool", Local(), Defaults())
+    spool = Spool(place / "spool")
+    spool.make()
+    order = Order(script=place / "job.sh", mark="ci-many-0", account=account, ask=ask(), time=60)
+    scheduler.submit(order)
+    (first,) = spool.jobs.iterdir()
+    for number in range(2, 10_001):
+        copy = spool.jobs / f"{number}.ci-many-{number}"
+        copy.mkdir()
+        (copy / "order").write_text((first / "order").read_text())
+        (copy / "events").touch()
+    handles = [Handle(mark="ci-many-0", account=ordinary)]
+    handles += [Handle(mark=f"ci-many-{number}", account=ordinary) for number in range(2, 10_001)]
+    before = scheduler.observe(handles)
+    assert len(before) == 10_000
+    assert seconds_of(lambda: scheduler.observe(handles)) < 0.5
+    after = scheduler.observe(handles)
+    assert all(after[mark] is before[mark] for mark in before)
+    spool.append(spool.jobs / "7.ci-many-7", task=0, what="ended", at=1.0, verdict="canceled", reason="because")
+    after = scheduler.observe(handles)
+    assert [mark for mark in before if after[mark] is not before[mark]] == ["ci-many-7"]
+    assert scheduler.waiting(handles[-1]).position == 9_999
+
+
+def test_what_an_attempt_retries_counts_where_it_lies(on):
+    """The disk of the task that an element has come to is watched, as the claims of job.sh say."""
+
+    def body(node):
+        order = node.order("exit 0\n")
+        attempt = order.script.parent / "attempts/2"
+        (order.script.parent / "tasks/7").mkdir(parents=True)
+        (attempt / "claim/7").mkdir(parents=True)
+        script = attempt / "job.sh"
+        script.write_text(
+            f"printf 'pid=%s\\nboot_id=%s\\n' $$ $(cat /proc/sys/kernel/random/boot_id) >{attempt}/claim/7/owner\n"
+            f"head -c 60000000 /dev/zero >{order.script.parent}/tasks/7/large\nsleep 60\n"
+        )
+        os.system(f"chown -R {node.account.uid} {order.script.parent}") if os.geteuid() == 0 else None
+        limits = order.ask.model_copy(update={"disk": 50_000_000})
+        handle = node.submit(dataclasses.replace(order, script=script, ask=limits, mark=f"{order.mark}.3"))
+        assert node.until_ended(handle, 20).verdict == "disk_full"
+
+    on(body)
+
+
+def test_only_so_many_run_at_once(on):
+    """An order's own bound on how many run together is kept."""
+
+    def body(node):
+        line = f"{node.place}/ci-{node.place.name}-1"
+        handle = node.run(f"echo + >>{line}/n; sleep 0.2; echo - >>{line}/n\n", elements=5, max_running=1)
+        node.until_ended(handle)
+        assert (Path(line) / "n").read_text().split() == ["+", "-"] * 5
+
+    on(body, cpus=2)

@@ -1,8 +1,9 @@
-"""One running task as the dispatcher holds it, and the job it belongs to."""
+"""One running element as the dispatcher holds it, and the job it belongs to."""
 
 from __future__ import annotations
 
 import os
+import re
 import signal
 from collections import deque
 from contextlib import suppress
@@ -13,6 +14,7 @@ from cluster_interface.adapters.processes import Process, descendants, kill_all,
 from cluster_interface.adapters.schedulers import cgroups
 from cluster_interface.adapters.schedulers.backfill import Size
 from cluster_interface.adapters.schedulers.cgroups import Limits, TaskCgroup
+from cluster_interface.adapters.schedulers.claims import Claims
 from cluster_interface.adapters.schedulers.sampling import DiskWatch, Use, use_of
 from cluster_interface.adapters.schedulers.starting import start
 from cluster_interface.model.resources import show_bytes
@@ -26,23 +28,30 @@ if TYPE_CHECKING:
 
 
 class Job:
-    """An order, with those of its tasks that wait and those that run."""
+    """An order, with those of its elements that wait and those that run."""
 
     def __init__(self, native_id: str, directory: Path, order: Order) -> None:
         self.native_id = native_id
         self.directory = directory
         self.order = order
-        self.size = Size(order.ask.cpus, order.ask.memory)
-        self.waiting = deque(range(order.tasks))
+        self.size = Size(cpus_of(order), order.ask.memory)
+        self.waiting = deque(range(order.elements))
         self.running: dict[int, Active] = {}
+        self.claims = Claims(order.script.parent)
+
+    @property
+    def startable(self) -> int:
+        """How many of those that wait may start now, as far as the order itself says."""
+        most = self.order.max_running
+        return len(self.waiting) if most is None else max(0, min(len(self.waiting), most - len(self.running)))
 
 
 @dataclass(kw_only=True)
 class Active:
-    """A running task, and after its end what is left of it."""
+    """A running element, and after its end what is left of it."""
 
     job: Job
-    task: int
+    task: int  #: which element of the order it is
     process: Process
     cgroup: TaskCgroup | None
     cores: tuple[int, ...] = ()
@@ -55,6 +64,7 @@ class Active:
     peak: Use = field(default_factory=lambda: Use(0, 0.0))
     peak_file: Path | None = None
     disk: DiskWatch = field(default_factory=lambda: DiskWatch(()))
+    watched: int | None = None  #: the task whose disk that is
 
     @property
     def order(self) -> Order:
@@ -68,10 +78,10 @@ class Active:
         cores: tuple[int, ...] = ()
         if cgroup:
             ask = job.order.ask
-            cgroup.make(Limits(ask.memory, ask.pids, ask.cpus))
+            cgroup.make(Limits(ask.memory, ask.pids, job.size.cpus))
         else:
             free = [core for core in sorted(os.sched_getaffinity(0)) if core not in taken]
-            cores = tuple(free[: job.order.ask.cpus]) if cpus > job.order.ask.cpus else ()
+            cores = tuple(free[: job.size.cpus]) if cpus > job.size.cpus else ()
         peak_file = None if cgroup else job.directory / f"peak.{task}"
 
         def record(process: Process) -> None:
@@ -80,12 +90,11 @@ class Active:
             who = {"pid": process.pid, "ticks": process.ticks, "boot": process.boot}
             note(job, task, "started", cores=list(cores), **who)
 
-        variables = {"CLIF_TASK": str(task), "CLIF_NATIVE_ID": job.native_id}
+        variables = {"CLIF_ELEMENT": str(task), "CLIF_NATIVE_ID": job.native_id}
         variables |= {"CLIF_CGROUP": cgroup.name} if cgroup else {}
         variables |= {"CLIF_PEAK": str(peak_file)} if peak_file else {}
         process = start(job.order, variables, cores, record, lambda: note(job, task, "unstarted"))
-        disk = DiskWatch(_watched(job.order, task))
-        return cls(job=job, task=task, process=process, cgroup=cgroup, cores=cores, disk=disk, peak_file=peak_file)
+        return cls(job=job, task=task, process=process, cgroup=cgroup, cores=cores, peak_file=peak_file)
 
     @classmethod
     def again(cls, job: Job, task: int, record: TaskRecord, spool: Spool) -> Self:
@@ -100,7 +109,6 @@ class Active:
             cores=record.cores,
             verdict=record.verdict,
             peak_file=None if cgroups.works() else job.directory / f"peak.{task}",
-            disk=DiskWatch(_watched(job.order, task)),
         )
 
     def collect(self) -> int | None:
@@ -131,10 +139,24 @@ class Active:
             self._publish(use)
             if held > ask.memory:
                 return "out_of_memory", f"held {show_bytes(held)} of memory and asked for {show_bytes(ask.memory)}"
+        self._watch(self.tasks()[-1])
         self.disk.advance()
         if self.disk.highest > ask.disk:
             return "disk_full", f"wrote {show_bytes(self.disk.highest)}; a task may keep {show_bytes(ask.disk)}"
         return None
+
+    def tasks(self) -> list[int]:
+        """List the tasks it has come to, the present one last; before it has claimed any, the likeliest."""
+        return self.job.claims.tasks(self.process.pid) or [self.order.offset + self.task]
+
+    def containers(self) -> list[str]:
+        """Name the containers that it may have started: those of the attempt's tasks it has come to."""
+        attempt = re.sub(r"\.\d+$", "", self.order.mark)
+        return [f"{attempt}-{task}" for task in self.tasks()]
+
+    def _watch(self, task: int) -> None:
+        if task != self.watched:
+            self.watched, self.disk = task, DiskWatch(_watched(self.order, task))
 
     def _publish(self, use: Use) -> None:
         """Leave the highest samples where job.sh finds them at its end."""
@@ -162,6 +184,11 @@ class Remains:
                 self.cgroup.kill()
             kill_all(left)
         return not left and (self.cgroup is None or self.cgroup.remove())
+
+
+def cpus_of(order: Order) -> int:
+    """Count the processors that one element holds."""
+    return order.ask.cpus * order.ask.tasks_per_node
 
 
 def _cgroup(spool: Spool, job: Job, task: int) -> TaskCgroup | None:

@@ -46,7 +46,7 @@ _log = structlog.get_logger(__name__)
 class Dispatcher:
     """Runs the spool's orders on this machine. One instance at a time.
 
-    `reap` is called with a container's name (`<mark>-<task>`) when its script could not tidy up itself;
+    `reap` is called with a container's name (`<attempt's mark>-<task>`) when its script could not tidy up itself;
     `changed` after tasks started or ended, so that others need not wait for their next look.
     """
 
@@ -135,8 +135,8 @@ class Dispatcher:
 
     def _watch(self, active: Active) -> None:
         """See to time: the limit itself, and the last signal when the polite one has had its grace."""
-        if active.kill_at is None and active.process.age > active.order.ask.time:
-            self._stop(active, "time_limit", f"ran longer than the {show_time(active.order.ask.time)} it asked for")
+        if active.kill_at is None and active.process.age > active.order.time:
+            self._stop(active, "time_limit", f"ran longer than the {show_time(active.order.time)} it asked for")
         if active.kill_at is not None and time.monotonic() >= active.kill_at:
             active.killed = True
             active.kill()
@@ -169,7 +169,7 @@ class Dispatcher:
         self._note(active.job, active.task, "ended", verdict=verdict, reason=reason, code=code)
         del active.job.running[active.task]
         if active.killed or code is None or code < 0 or code == _UNSURE:
-            self._reap_apart(f"{active.order.mark}-{active.task}")
+            self._reap_apart(active.containers())
         gone_by = time.monotonic() + (0 if active.kill_at else _LINGER)
         self._remains.append(Remains(cgroup=active.cgroup, leader=active.process, gone_by=gone_by))
 
@@ -186,7 +186,7 @@ class Dispatcher:
     # --- starting
 
     def _start_what_fits(self) -> None:
-        queue = [job for job in self._jobs.values() if job.waiting]
+        queue = [job for job in self._jobs.values() if job.startable]
         if not queue:
             return
         cpus, memory = capacity(self._settings)
@@ -194,8 +194,8 @@ class Dispatcher:
         holding = []
         for active in self._running():
             free -= active.job.size
-            holding.append(Holding(active.job.size, active.order.ask.time - active.process.age))
-        asked = [Waiting(job.native_id, job.size, job.order.ask.time, len(job.waiting)) for job in queue]
+            holding.append(Holding(active.job.size, active.order.time - active.process.age))
+        asked = [Waiting(job.native_id, job.size, job.order.time, job.startable) for job in queue]
         for native_id in choose(asked, holding, free):
             job = self._jobs[native_id]
             task = job.waiting.popleft()
@@ -265,15 +265,16 @@ class Dispatcher:
                 self._spool.forget(job.directory)
                 del self._jobs[job.native_id]
 
-    def _reap_apart(self, name: str) -> None:
+    def _reap_apart(self, names: Iterable[str]) -> None:
         """Let a child of ours remove containers: asking a container engine can take long."""
         pid = os.fork()
         if pid == 0:
             try:
                 os.closerange(3, 1024)  # our lock above all: a successor must not wait for this
-                self._reap(name)
+                for name in names:
+                    self._reap(name)
             except BaseException as error:  # noqa: BLE001 - a forked child must not go back into the loop
-                _log.warning("containers could not be removed", name=name, error=str(error))
+                _log.warning("containers could not be removed", names=list(names), error=str(error))
             os._exit(0)
         self._reapers.add(pid)
 
@@ -289,7 +290,7 @@ class Dispatcher:
     def _sleep(self, wake: int) -> None:
         until = _LOOK
         for active in self._running():
-            limit = active.order.ask.time - active.process.age
+            limit = active.order.time - active.process.age
             until = min(until, active.kill_at - time.monotonic() if active.kill_at is not None else limit)
         if self._remains:
             until = min(until, 0.05)

@@ -16,6 +16,7 @@ import json
 import os
 import re
 import shutil
+import time
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _MARK = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+_GRANULARITY = 50_000_000  # nanoseconds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +55,7 @@ class Spool:
         self.jobs = directory / "jobs"
         self.cancels = directory / "cancel"
         self.fifo = directory / "wake"
+        self._listed: tuple[int, list[tuple[str, str, Path]]] = (0, [])
 
     def make(self) -> None:
         """Make what is missing of the directory, closed to others."""
@@ -86,10 +89,16 @@ class Spool:
         return next((native_id for native_id, known, _ in self.list() if known == mark), None)
 
     def list(self) -> list[tuple[str, str, Path]]:
-        """List all orders as (native id, mark, directory), oldest first."""
+        """List all orders as (native id, mark, directory), oldest first. Read again only when it has changed."""
         with suppress(FileNotFoundError):
+            changed = self.jobs.stat().st_mtime_ns
+            if changed == self._listed[0]:
+                return self._listed[1]
             names = [entry.name.partition(".") for entry in os.scandir(self.jobs)]
-            return [(i, mark, self.jobs / f"{i}.{mark}") for i, _, mark in sorted(names, key=lambda n: int(n[0]))]
+            listed = [(i, mark, self.jobs / f"{i}.{mark}") for i, _, mark in sorted(names, key=lambda n: int(n[0]))]
+            # A change within the clock's granularity of this reading would not move the time again.
+            self._listed = (changed if time.time_ns() - changed > _GRANULARITY else 0, listed)
+            return listed
         return []
 
     def order(self, directory: Path) -> tuple[Order, float]:
@@ -131,20 +140,31 @@ class Spool:
             os.truncate(path, whole)
 
     def records(self, directory: Path) -> dict[int, TaskRecord]:
-        """Read what happened to the tasks; a task that nothing happened to is left out."""
+        """Read what happened to the elements; one that nothing happened to is left out."""
         found: dict[int, TaskRecord] = {}
-        for line in (directory / "events").read_bytes().splitlines():
+        self.follow(directory, found, 0)
+        return found
+
+    def follow(self, directory: Path, found: dict[int, TaskRecord], position: int) -> tuple[int, set[int]]:
+        """Read on from `position`; return where the next reading begins, and which elements' records changed."""
+        with (directory / "events").open("rb") as file:
+            file.seek(position)
+            text = file.read()
+        text = text[: text.rfind(b"\n") + 1]  # a half-written line does not count
+        touched: set[int] = set()
+        for line in text.splitlines():
             try:
                 event = json.loads(line)
                 first, last = event["task"] if isinstance(event["task"], list) else (event["task"], event["task"])
                 for task in range(first, last + 1):
+                    touched.add(task)
                     if event["what"] == "unstarted":
                         found.pop(task, None)
                     else:
                         found[task] = _after(found.get(task, TaskRecord()), event)
             except (ValueError, KeyError, TypeError):
-                continue  # half-written: it never counted
-        return found
+                continue
+        return position + len(text), touched
 
     def drop_unfinished(self) -> None:
         """Remove orders that were never accepted and records that were being forgotten when their writer died."""
@@ -199,7 +219,11 @@ def _order_to_json(order: Order) -> dict[str, Any]:
         "mark": order.mark,
         "account": asdict(order.account),
         "ask": order.ask.model_dump(mode="json"),
-        "tasks": order.tasks,
+        "time": order.time,
+        "elements": order.elements,
+        "offset": order.offset,
+        "max_running": order.max_running,
+        "node": order.node,
         "log": str(order.log) if order.log else None,
     }
 
@@ -211,7 +235,11 @@ def _order_from_json(data: dict[str, Any]) -> Order:
         mark=data["mark"],
         account=Account(**{**account, "groups": tuple(account["groups"])}),
         ask=Ask.model_validate(data["ask"]),
-        tasks=data["tasks"],
+        time=data["time"],
+        elements=data["elements"],
+        offset=data["offset"],
+        max_running=data["max_running"],
+        node=data["node"],
         log=Path(data["log"]) if data["log"] else None,
     )
 

@@ -27,7 +27,7 @@ def start(
     record: Callable[[Process], None],
     unstarted: Callable[[], None],
 ) -> Process:
-    """Start `sh job.sh`; it waits until `record` has written down who it is.
+    """Start `sh job.sh <offset>`; it waits until `record` has written down who it is.
 
     Should we die in between, the pipe closes, and it calls `unstarted` and ends without having done anything: what
     runs is on record, and what is on record either ran or says that it did not. OSError or Transient if no
@@ -76,7 +76,7 @@ def _become(
         _drop_to(order)
         _redirect(order)
         os.closerange(3, _MOST_FILES)  # whoever started the server may have left files open: not for users' eyes
-        os.execve("/bin/sh", ["sh", str(order.script)], {**_environment(order), **variables})  # noqa: S606 - clean by design
+        os.execve("/bin/sh", ["sh", str(order.script), str(order.offset)], {**_environment(order), **variables})  # noqa: S606 - clean by design
     except BaseException:  # noqa: BLE001 - a forked child must not go back into its parent's code
         with suppress(BaseException):
             traceback.print_exc()
