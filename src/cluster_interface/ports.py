@@ -243,7 +243,9 @@ class Run:
     parameters: tuple[str, ...] = ()  #: names of the parameters; the values are in attempts/<k>/parameters
     dialect: Literal["slurm", "gridengine", "pbs"] | None = None
     modules: tuple[str, ...] = ()  #: of the host, where there is no image
+    name: str = ""  #: the job's, for people and for scripts that look at it
     tasks: int = 1  #: of the whole job
+    array: tuple[int, int, int] | None = None  #: lowest, highest and step of the parameter `array`, where known
     packed: bool = False  #: elements run several tasks one after the other
     signal_before: int | None = None  #: seconds before the end of its time at which the program gets USR1
 

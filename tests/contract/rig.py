@@ -59,7 +59,7 @@ def account_of(name: str) -> Account:
 def as_account(name, body):
     """Run `body()` in a child that has become the account; what it raises is raised here."""
     account = account_of(name)
-    script._shipped("job.sh"), script._shipped("docker.sh"), script._shipped("bubblewrap.sh")  # while we may read them
+    script.shipped("job.sh"), script.shipped("docker.sh"), script.shipped("bubblewrap.sh")  # while we may read them
     reader, writer = os.pipe()
     pid = os.fork()
     if pid == 0:

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from cluster_interface.adapters.runtimes.script import PRELUDE, environment, render
+from cluster_interface.adapters.runtimes.script import program, render, variables
 from cluster_interface.model.errors import Permanent
 from cluster_interface.model.plan import Bound, Bounds
 from cluster_interface.ports import Face
@@ -72,27 +72,25 @@ class Bubblewrap:
 
     def job_script(self, run: Run) -> str:
         """Write job.sh for bwrap."""
-        program = find_program()
-        if run.image.rootfs is None:
-            raise Permanent(f"image {run.image.key} has no directory face")
-        if program is None:
+        bwrap = find_program()
+        if run.image is None or run.image.rootfs is None:
+            raise Permanent("bubblewrap needs an image in a directory")
+        if bwrap is None:
             raise Permanent("there is no bwrap on this machine any more")
         settings: dict[str, str | int] = {
-            "bwrap": program,
+            "bwrap": bwrap,
             "rootfs": str(run.image.rootfs),
             "layer": str(run.image.layer or ""),
             "memory": run.ask.memory,
             "grace": self._grace,
             "network": "yes" if run.network else "no",
-            "nested": "no" if "--disable-userns" in _help(program) else "yes",
+            "nested": "no" if "--disable-userns" in _help(bwrap) else "yes",
         }
-        variables = [f"--setenv {name} {shlex.quote(value)}" for name, value in environment(run).items()]
         # The limit counts this account's processes inside this user namespace alone, if it is set in there.
         limit = f"ulimit -u {run.ask.pids} 2>/dev/null || ulimit -p {run.ask.pids}; "
-        command = ["--", "/bin/sh", "-c", shlex.quote(limit + PRELUDE + run.command)]
-        return render(
-            run, "bubblewrap.sh", settings, ["--clearenv", *variables, '--setenv CLIF_TASK "$task"', *command]
-        )
+        words = [f"--setenv {name} {word}" for name, word in variables(run)]
+        command = ["--", "/bin/sh", "-c", shlex.quote(limit + program(run))]
+        return render(run, ["bubblewrap.sh"], settings, ["--clearenv", *words, *command])
 
     def reap(self, mark: str) -> None:
         """Nothing outlives bwrap: its sandbox ends with it."""

@@ -10,7 +10,7 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from cluster_interface.adapters.runtimes.script import PRELUDE, environment, render
+from cluster_interface.adapters.runtimes.script import program, render, variables
 from cluster_interface.model.errors import Permanent, Transient
 from cluster_interface.model.plan import Bound, Bounds
 from cluster_interface.ports import Face
@@ -63,8 +63,8 @@ class Docker:
 
     def job_script(self, run: Run) -> str:
         """Write job.sh for `docker run`."""
-        if run.image.tag is None:
-            raise Permanent(f"image {run.image.key} has no docker face")
+        if run.image is None or run.image.tag is None:
+            raise Permanent("docker needs an image that its engine has")
         settings: dict[str, str | int] = {
             "docker": shutil.which("docker") or "docker",
             "host": self._host,
@@ -79,9 +79,9 @@ class Docker:
             "job_mount": f"type=bind,target=/job,{_source(run.job_dir / 'tasks')}/",
             "claim_source": _source(run.job_dir / "attempts" / str(run.attempt) / "claim"),
         }
-        variables = [f"--env {shlex.quote(f'{name}={value}')}" for name, value in environment(run).items()]
-        command = ["--", shlex.quote(run.image.tag), "-c", shlex.quote(PRELUDE + run.command)]
-        return render(run, "docker.sh", settings, [*variables, '--env "CLIF_TASK=$task"', *command])
+        words = [f"--env {name}={word}" for name, word in variables(run)]
+        command = ["--", shlex.quote(run.image.tag), "-c", shlex.quote(program(run))]
+        return render(run, ["docker.sh"], settings, [*words, *command])
 
     def reap(self, mark: str) -> None:
         """Remove the containers of a mark, or the one of this name; Transient if docker does not answer."""

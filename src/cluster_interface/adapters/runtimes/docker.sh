@@ -5,7 +5,7 @@
 
 launch() {
     half=$((memory / 2))
-    set -- "$docker" run --pull never --name "$name" --label "cluster-interface.mark=$mark" --cidfile "$claim/container" \
+    set -- "$docker" run --pull never --name "$mark-$element" --label "cluster-interface.mark=$mark" --cidfile "$claim/container" \
         --user "$uid:$gid" --cap-drop ALL --security-opt no-new-privileges --read-only \
         --memory "$memory" --memory-swap "$memory" --cpus "$cpus" --pids-limit "$pids" --ulimit core=0 \
         --shm-size "$half" --tmpfs "/tmp:rw,exec,nosuid,nodev,mode=1777,size=$half" \
@@ -41,9 +41,9 @@ watch() {
     done
 }
 
-signal_program() { "$docker" kill -s "$1" "$name" >/dev/null 2>&1; }
+signal_program() { "$docker" kill -s "$1" "$mark-$element" >/dev/null 2>&1; }
 
-stop_program() { "$docker" kill "$name" >/dev/null 2>&1 || kill -s KILL "$child" 2>/dev/null; }
+stop_program() { "$docker" kill "$mark-$element" >/dev/null 2>&1 || kill -s KILL "$child" 2>/dev/null; }
 
 # The client's exit status may be the program's or its own. Ask only where it matters: asking takes 50 ms.
 settle() {
@@ -51,7 +51,7 @@ settle() {
     [ "$code" = 0 ] && return
     for pause in 0 1 2 4 8; do
         sleep "$pause"
-        if found=$("$docker" inspect -f '{{.State.Status}} {{.State.ExitCode}} {{.State.OOMKilled}}' "$name" 2>&1); then
+        if found=$("$docker" inspect -f '{{.State.Status}} {{.State.ExitCode}} {{.State.OOMKilled}}' "$mark-$element" 2>&1); then
             settled "$found"
             return
         fi
@@ -68,9 +68,9 @@ settled() {
     oom=${1##* }
     case $status in
         running | paused | restarting) # the client lost its connection, the program runs on
-            code=$("$docker" wait "$name" 2>/dev/null) || code=null
+            code=$("$docker" wait "$mark-$element" 2>/dev/null) || code=null
             reason='the connection to docker was lost while the program ran: its log may be cut'
-            oom=$("$docker" inspect -f '{{.State.OOMKilled}}' "$name" 2>/dev/null) || oom=false
+            oom=$("$docker" inspect -f '{{.State.OOMKilled}}' "$mark-$element" 2>/dev/null) || oom=false
             [ "$code" = 0 ] && reason=''
             ;;
         created)
@@ -94,8 +94,8 @@ measure() {
 # Removing takes docker a while, and nobody needs to wait for it but the one who wants all gone.
 tidy() {
     if [ -n "${CLIF_NATIVE_ID:-}" ] && [ -z "$ending" ]; then
-        "$docker" rm -f "$name" >/dev/null 2>&1 &
+        "$docker" rm -f "$mark-$element" >/dev/null 2>&1 &
     else
-        "$docker" rm -f "$name" >/dev/null 2>&1
+        "$docker" rm -f "$mark-$element" >/dev/null 2>&1
     fi
 }

@@ -8,11 +8,12 @@ from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING
 
+from cluster_interface.adapters.runtimes import dialects
 from cluster_interface.model.errors import Permanent, Rejected
 from cluster_interface.model.resources import MIB
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from cluster_interface.ports import Run
 
@@ -29,11 +30,13 @@ _THREADS = (
 # The shell that runs the command stays while its program handles a TERM, and leaves with the program's own status.
 PRELUDE = "trap exit TERM INT; trap : USR1; "
 
+_NODE_FILE = """printf '%s\\n' "$CLIF_NODES" >"$PBS_NODEFILE"; """
+
 _LEAST_ID = 1000
 
 
-def render(run: Run, part: str, settings: Mapping[str, str | int], become: Sequence[str]) -> str:
-    """Write job.sh. `become` are words of shell, quoted already, that follow those the runtime's part has made."""
+def render(run: Run, parts: Sequence[str], settings: Mapping[str, str | int], become: Sequence[str]) -> str:
+    """Write job.sh from the runtime's parts. `become` are words of shell, quoted, that follow those a part has made."""
     common: dict[str, str | int] = {
         "job_dir": str(run.job_dir),
         "attempt": run.attempt,
@@ -41,24 +44,68 @@ def render(run: Run, part: str, settings: Mapping[str, str | int], become: Seque
         "user": run.account.name,
         "uid": identifier(run)[0],
         "gid": identifier(run)[1],
+        "seconds": run.ask.time,
+        "signal_before": run.signal_before or 0,
+        "packed": "yes" if run.packed else "no",
+        "parameters": "yes" if run.parameters else "no",
     }
     lines = [f"{name}={shlex.quote(str(value))}" for name, value in {**common, **settings}.items()]
     return "\n".join(
         [
             "#!/bin/sh",
-            "# shellcheck disable=SC2016,SC2317  # what users wrote stays as it is; traps call functions too",
+            "# shellcheck disable=SC2016,SC2034,SC2317  # users' words stay; parts share variables, traps",
             f"# One attempt at the tasks of {shlex.quote(run.mark)}, written by cluster-interface.",
             *lines,
             f'become() {{ exec "$@" {" ".join(become)}; }}',
+            "open_element() { :; }; close_element() { :; }; prepare() { :; }; conclude() { :; }",
             "",
-            _shipped(part),
-            _shipped("job.sh"),
+            *map(shipped, (*parts, "task.sh", "job.sh")),
         ]
     )
 
 
-def environment(run: Run) -> dict[str, str]:
-    """Return what the program finds in its environment; the user's own variables come last and win, but for ours."""
+def program(run: Run) -> str:
+    """Return the shell text that is run in the container: what every program needs, then the command."""
+    return PRELUDE + (_NODE_FILE if run.dialect == "pbs" else "") + run.command
+
+
+def variables(run: Run) -> list[tuple[str, str]]:
+    """Return what the program finds in its environment as words of shell, quoted, for job.sh: `--env NAME=word`.
+
+    The user's own variables win over the defaults; ours and the dialect's win over the user's.
+    """
+    return [*lasting_variables(run), *task_variables(run)]
+
+
+def lasting_variables(run: Run) -> list[tuple[str, str]]:
+    """Return those of the variables that are the same for all tasks of an element."""
+    own = dict(task_variables(run))
+    return [(name, word) for name, word in _words(run).items() if name not in own]
+
+
+def task_variables(run: Run) -> list[tuple[str, str]]:
+    """Return those of the variables that differ between tasks; their words know only $task and $CLIF_PARAM_name."""
+    own = {"CLIF_TASK": '"$task"'}
+    own |= {f"CLIF_PARAM_{name}": f'"$CLIF_PARAM_{name}"' for name in run.parameters}
+    own |= {name: word for name, word in dialects.variables(run).items() if word == f'"$CLIF_PARAM_{dialects.ARRAY}"'}
+    return list(own.items())
+
+
+def parameter_lines(rows: Iterable[Mapping[str, str]]) -> str:
+    """Write attempts/<k>/parameters: a line a task, words of shell that job.sh evaluates; no value has a NUL in it.
+
+    A newline in a value becomes $nl, which job.sh knows, so that a task's line is found by its number.
+    """
+    return "".join(
+        " ".join(f"CLIF_PARAM_{name}={_literal(value)}" for name, value in row.items()) + "\n" for row in rows
+    )
+
+
+def _literal(value: str) -> str:
+    return "'" + value.replace("'", "'\\''").replace("\n", "'\"$nl\"'") + "'"
+
+
+def _words(run: Run) -> dict[str, str]:
     for name in run.variables:
         if not _NAME.fullmatch(name):
             raise Rejected.field(f"environment.variables.{name[:40]}", "is not a variable's name: letters, digits, _")
@@ -67,9 +114,10 @@ def environment(run: Run) -> dict[str, str]:
         "USER": run.account.name,
         "LOGNAME": run.account.name,
         "CLIF_MARK": run.mark,
-        "CLIF_ATTEMPT": str(run.attempt),
-        "CLIF_CPUS": str(run.ask.cpus),
-        "CLIF_MEMORY_MIB": str(run.ask.memory // MIB),
+        "CLIF_ATTEMPT": run.attempt,
+        "CLIF_TASKS": run.tasks,
+        "CLIF_CPUS": run.ask.cpus,
+        "CLIF_MEMORY_MIB": run.ask.memory // MIB,
     }
     defaults = {
         "PATH": _PATH,
@@ -77,9 +125,11 @@ def environment(run: Run) -> dict[str, str]:
         "TMPDIR": "/tmp",  # noqa: S108 - private to the sandbox
         "PYTHONUNBUFFERED": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
-        **dict.fromkeys(_THREADS, str(run.ask.cpus)),
+        **dict.fromkeys(_THREADS, run.ask.cpus),
     }
-    return {**defaults, **run.variables, **ours}
+    fixed = {name: shlex.quote(str(value)) for name, value in {**defaults, **run.variables}.items()}
+    certain = {name: shlex.quote(str(value)) for name, value in ours.items()}
+    return {**fixed, **dialects.variables(run), **certain, "CLIF_NATIVE_ID": '"$native"'}
 
 
 def identifier(run: Run) -> tuple[int, int]:
@@ -94,5 +144,6 @@ def identifier(run: Run) -> tuple[int, int]:
 
 
 @cache
-def _shipped(name: str) -> str:
+def shipped(name: str) -> str:
+    """Return a part of job.sh that comes with the package."""
     return (resources.files(__package__) / name).read_text()

@@ -1,0 +1,177 @@
+# One task: fence, start, limits, status. The part of job.sh that every runtime shares; POSIX sh and coreutils only.
+#
+# Set above by the server: job_dir attempt mark user uid gid seconds signal_before packed parameters grace.
+# Defined above by the runtime: launch (turns into the container's client), attend (is called once that has begun, and
+# may start something beside it), signal_program NAME, stop_program,
+# settle (may correct $code, $oom and $reason), measure (may set $cpu_seconds, $peak_memory, $measured_by),
+# tidy (removes what is left; runs after the status is written).
+# A runtime may have more to do (by default nothing): open_element and close_element, before the first task and after
+# the last; prepare, before launch (if it fails it says why in $reason); conclude, before the status is written.
+set -u
+umask 022
+
+attempt_dir=$job_dir/attempts/$attempt
+native=${CLIF_NATIVE_ID:-${SLURM_ARRAY_JOB_ID:-${SLURM_JOB_ID:-${PBS_JOBID:-${JOB_ID:-none}}}}}
+node=$(uname -n)
+nodes=$node
+[ -r "${PBS_NODEFILE:-}" ] && nodes=$(cat "$PBS_NODEFILE")
+read -r boot </proc/sys/kernel/random/boot_id
+nl='
+'
+
+now() { date +%s.%N; }
+
+line_of() { tail -n "+$(($2 + 1))" "$1" | head -n 1; }
+
+quoted() { if [ -n "$1" ]; then printf '"%s"' "$1"; else printf null; fi; }
+
+run_task() {
+    claim=$attempt_dir/claim/$task
+    out=$attempt_dir/log/$task.out
+    err=$attempt_dir/log/$task.err
+    enter || return
+    code=null oom=false reason='' limit='' cpu_seconds=null peak_memory=null measured_by=''
+    started=$(now)
+    accounts "$claim"
+    if load_parameters && prepare; then
+        carry_out
+        settle
+        measure
+    fi
+    [ -L "$claim/limit" ] && limit=time
+    conclude
+    write_status || trouble=1
+    tidy
+    [ "$code" = null ] && trouble=${trouble:-125} # something may be left: whoever started us looks for it
+    return 0
+}
+
+# --- the fence: the task of an attempt is run once, whatever the scheduler does
+enter() {
+    if ! mkdir "$claim" 2>/dev/null; then
+        [ -d "$claim" ] && return 1
+        echo "job.sh: $mark-$task cannot begin: $claim cannot be made. Is the disk full, or the job directory gone?" >&2
+        trouble=1
+        return 1
+    fi
+    printf 'native_id=%s\nhost=%s\nboot_id=%s\npid=%s\n' "$native" "$node" "$boot" "$$" >"$claim/owner"
+}
+
+# --- accounts as the program sees them
+accounts() {
+    printf 'root:x:0:0:root:/root:/usr/sbin/nologin\n%s:x:%s:%s::/home/%s:/bin/sh\nnobody:x:65534:65534::/nonexistent:/usr/sbin/nologin\n' \
+        "$user" "$uid" "$gid" "$user" >"$1/passwd"
+    printf 'root:x:0:\n%s:x:%s:\nnogroup:x:65534:\n' "$user" "$gid" >"$1/group"
+}
+
+# --- parameters: written by the server, every value quoted
+load_parameters() {
+    values=''
+    [ "$parameters" = yes ] || return 0
+    values=$(line_of "$attempt_dir/parameters" "$task" 2>/dev/null)
+    [ -n "$values" ] && eval "$values" && return
+    reason='the parameters of this task cannot be read'
+    return 1
+}
+
+# --- run it, and wait for its end while signals come and go
+carry_out() {
+    watcher='' clock='' reaper=''
+    launch >>"$out" 2>>"$err" </dev/null &
+    child=$!
+    attend
+    if [ "$packed" = yes ] || [ "$signal_before" -gt 0 ]; then
+        watch_time &
+        clock=$!
+    fi
+    [ -n "$ending" ] && stop_program # the signal came before there was anything to signal
+    while :; do
+        interrupted=''
+        wait "$child"
+        got=$?
+        [ "$got" -eq 127 ] && [ "$code" != null ] && break # it had ended while a signal was handled
+        code=$got
+        [ -z "$interrupted" ] && break
+    done
+    child=''
+    [ -n "$reaper" ] && kill "$reaper" 2>/dev/null
+    [ -n "$clock" ] && kill "$clock" 2>/dev/null
+    reaper=''
+}
+
+# These two run beside the task, and end with what they started when they are told to.
+after_grace() {
+    before=$!
+    trap 'wake; exit' TERM
+    nap "$grace"
+    stop_program
+}
+
+# The scheduler knows the time of the whole element; where that has several tasks, the task's own is kept here.
+watch_time() {
+    before=$!
+    trap 'wake; exit' TERM
+    rest=$seconds
+    if [ "$signal_before" -gt 0 ] && [ "$signal_before" -lt "$seconds" ]; then
+        nap $((seconds - signal_before))
+        signal_program USR1
+        rest=$signal_before
+    fi
+    [ "$packed" = yes ] || exit 0
+    nap "$rest"
+    ln -s time "$claim/limit"
+    signal_program TERM
+    nap "$grace"
+    stop_program
+}
+
+nap() {
+    sleep "$1" &
+    wait "$!"
+}
+
+wake() { [ "$!" = "$before" ] || kill "$!" 2>/dev/null; }
+
+# --- the status: all of it or nothing, and never silently nothing
+write_status() {
+    signal=null
+    [ "$code" != null ] && [ "$code" -gt 128 ] && [ "$code" -le 192 ] && signal=$((code - 128))
+    [ "$code" = 0 ] && oom=false
+    text=$(printf '{"exit_code": %s, "signal": %s, "started": %s, "ended": %s, "cpu_seconds": %s, "peak_memory": %s, "measured_by": %s, "oom": %s, "limit": %s, "reason": %s}' \
+        "$code" "$signal" "$started" "$(now)" "$cpu_seconds" "$peak_memory" \
+        "$(quoted "$measured_by")" "$oom" "$(quoted "$limit")" "$(quoted "$reason")")
+    place=$attempt_dir/status/$task.json
+    for pause in 0 1 2 4; do # a full disk may be over in a moment: others' temporary files go
+        sleep "$pause"
+        if printf '%s\n' "$text" >"$place.new" && sync "$place.new" && mv "$place.new" "$place"; then
+            return 0
+        fi
+    done 2>/dev/null
+    rm -f "$place.new"
+    echo "job.sh: cannot write $place: is the disk full? It would say: $text" >&2
+    # What takes no block of its own can still say how it ended: the name of a link.
+    ln -s "$text" "$place.lost" 2>/dev/null
+    return 1
+}
+
+# Read what the kernel counted for a cgroup: its directories in the memory and in the processor hierarchy,
+# which are one in version 2. Nothing is set that cannot be read.
+measure_cgroup() {
+    if number=$(cat "$1/memory.peak" 2>/dev/null || cat "$1/memory.max_usage_in_bytes" 2>/dev/null); then
+        peak_memory=$number measured_by=$3
+    fi
+    if number=$(cat "$2/cpuacct.usage" 2>/dev/null); then
+        cpu_seconds=$(printf '%d.%09d' $((number / 1000000000)) $((number % 1000000000))) measured_by=$3
+    elif read -r word number <"$2/cpu.stat" && [ "$word" = usage_usec ]; then
+        cpu_seconds=$(printf '%d.%06d' $((number / 1000000)) $((number % 1000000))) measured_by=$3
+    fi 2>/dev/null
+}
+
+# Where the local scheduler put us: "job" holds this script, "box" is the parent for others' containers.
+measure_task() {
+    if [ -d "/sys/fs/cgroup/memory/$CLIF_CGROUP" ]; then
+        measure_cgroup "/sys/fs/cgroup/memory/$CLIF_CGROUP/$1" "/sys/fs/cgroup/cpuacct/$CLIF_CGROUP/$1" cgroup
+    else
+        measure_cgroup "/sys/fs/cgroup/$CLIF_CGROUP/$1" "/sys/fs/cgroup/$CLIF_CGROUP/$1" cgroup
+    fi
+}
