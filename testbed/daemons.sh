@@ -96,7 +96,8 @@ end() {
   rm -f "$run/$1"
 }
 
-# main start|stop|env: what a part answers to; it has the functions up, start, stop, and summary and env if it likes.
+# main start|status|stop|env: what a part answers to, by its functions up, start and stop, and by summary and
+# env_lines where it has them. `status` says by its exit code whether the part is up.
 main() {
   case ${1-} in
     start)
@@ -112,9 +113,10 @@ main() {
       alone
       stop
       ;;
+    status) up ;;
     env) env_lines ;;
     *)
-      echo "usage: $0 start|stop|env" >&2
+      echo "usage: $0 start|status|stop|env" >&2
       exit 2
       ;;
   esac
