@@ -28,6 +28,7 @@ SchedulerType=sched/backfill
 SchedulerParameters=batch_sched_delay=0,sched_interval=1,sched_min_interval=0,bf_interval=2
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core_Memory
+DefMemPerCPU=500
 JobAcctGatherType=jobacct_gather/linux
 JobAcctGatherFrequency=1
 ReturnToService=2
@@ -71,14 +72,22 @@ start_daemons() {
 
 no_job_runs() { [ -z "$(squeue --noheader --states=R,CG 2>/dev/null)" ]; }
 
-# End the jobs first: what runs them outlives the daemons.
-stop_daemons() {
+# What runs the jobs outlives the daemons, so that they can be started again with another configuration.
+end_jobs() {
   if runs "$cluster-slurmctld" && controller_answers; then
     squeue --noheader --format=%A 2>/dev/null | sort -u | xargs -r scancel --quiet 2>/dev/null || :
     wait_for 10 no_job_runs || :
   fi
+}
+
+end_daemons() {
   for node in $nodes; do end "$cluster-slurmd-$node"; done
   end "$cluster-slurmctld"
+}
+
+slurm_stop() {
+  end_jobs
+  end_daemons
 }
 
 env_lines() { echo "export SLURM_CONF=$SLURM_CONF"; }
