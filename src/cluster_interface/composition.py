@@ -104,7 +104,14 @@ class Parts:
             lambda report: on_nodes(report, account),
             {name: queue.runtimes for name, queue in named if queue.runtimes is not None},
         )
-        return Site(self.settings, self.schedulers, lambda: self.runtimes, surveys, self.identity, server)
+        return Site(
+            settings=self.settings,
+            schedulers=self.schedulers,
+            local=lambda: self.runtimes,
+            surveys=surveys,
+            identity=self.identity,
+            server=server,
+        )
 
     @cached_property
     def images(self) -> ImageShelf:

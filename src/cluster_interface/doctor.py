@@ -60,7 +60,7 @@ def _queues(site: Site) -> Iterator[Finding]:
             says = f"{queue.cpus} cores, {show_bytes(queue.memory)}; runs in {', '.join(queue.runtimes) or 'nothing'}"
             yield Finding(about=f"queue {queue.name}", good=bool(queue.runtimes), says=says)
     except ClusterError as error:
-        yield Finding(about=f"scheduler {scheduler.name}", good=False, says=str(error))
+        yield Finding(about="scheduler", good=False, says=str(error))
 
 
 def _bases(images: ImageStore) -> Finding:

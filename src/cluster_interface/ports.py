@@ -254,8 +254,11 @@ class Runtime(Protocol):
     """What runs an image on a node."""
 
     name: str
-    face: Face | None  #: None: it takes no image
     runs_as: Literal["user", "server"]  #: whom job.sh must run as: docker needs an account the engine obeys
+
+    @property
+    def face(self) -> Face | None:
+        """The form in which it takes images; None: it takes none."""
 
     def probe(self) -> str | None:
         """Say why it cannot be used on this machine; None when it works."""

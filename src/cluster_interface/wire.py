@@ -159,12 +159,12 @@ class JobView(JobSummary):
     spec: JobSpec
     plan: Plan | None
     plan_sha256: str | None
-    counts: dict[TaskState, int]
+    counts: dict[TaskState, int] = Field(default={}, description="how many tasks are in which state")
     tasks: tuple[TaskView, ...] = Field(description="the first hundred; the others by pages")
     attempts: tuple[AttemptView, ...]
     progress: tuple[ProgressView, ...]
-    waiting: WaitingView | None
-    advice: str = Field(description="what to ask for next time, where that differs")
+    waiting: WaitingView | None = None
+    advice: str = Field(default="", description="what to ask for next time, where that differs")
     last_event: int
     cancel_requested: bool
 

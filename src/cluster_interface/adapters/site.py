@@ -33,6 +33,7 @@ class Site:
 
     def __init__(
         self,
+        *,
         settings: Settings,
         schedulers: Mapping[str, Scheduler],
         local: Callable[[], Mapping[str, Runtime]],
@@ -76,9 +77,7 @@ class Site:
         try:
             return self._schedulers[name]
         except KeyError:
-            raise Transient(
-                f"this server has no scheduler {name} now; `schedulers` in its settings names them"
-            ) from None
+            raise Transient(f"this server has no scheduler {name} now: see `schedulers` in its settings") from None
 
     def runtime(self, ask: Ask) -> Runtime:
         """Return the runtime as it is on the nodes of a queue; one that went away since may come back."""

@@ -18,6 +18,7 @@ from cluster_interface.wire import (
     JobView,
     OutputList,
     SubmitRequest,
+    TaskPage,
 )
 
 if TYPE_CHECKING:
@@ -57,8 +58,9 @@ def _submission(bp: APIBlueprint, service: Service) -> None:
     @bp.post("/jobs/<job>/rerun")
     @bp.output(JobView, status_code=201)
     def rerun(job: str) -> Response:
-        """Submit the same spec again as a new job."""
-        view, new = service.rerun(g.user, job, key())
+        """Submit the same spec again as a new job; with `failed=true`, only the tasks that did not complete."""
+        failed = request.args.get("failed", "") in ("1", "true")
+        view, new = service.rerun(g.user, job, key(), failed=failed)
         return _created(view, new=new)
 
     @bp.post("/jobs/<job>/cancel")
@@ -79,6 +81,13 @@ def _submission(bp: APIBlueprint, service: Service) -> None:
     def look(job: str) -> Response:
         """Show a job."""
         return answer(service.job(g.user, job))
+
+    @bp.get("/jobs/<job>/tasks")
+    @bp.output(TaskPage)
+    def tasks(job: str) -> Response:
+        """List tasks with an index above `after`, perhaps only those in one `state`."""
+        after, limit = int(number("after", -1, least=-1, most=2**31)), int(number("limit", 100, least=1, most=1000))
+        return answer(service.tasks(g.user, job, after=after, limit=limit, state=request.args.get("state")))
 
 
 def _watching(bp: APIBlueprint, service: Service) -> None:

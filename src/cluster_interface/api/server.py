@@ -36,7 +36,7 @@ def blueprint(service: Service, page_address: str) -> APIBlueprint:
     @bp.output(InspectResponse)
     def inspect() -> Response:
         """Propose environment, command and files for a script; nothing is kept."""
-        return answer(service.inspect(body(InspectRequest)))
+        return answer(service.inspect(g.user, body(InspectRequest)))
 
     @bp.get("/queues")
     @bp.output(QueueList)

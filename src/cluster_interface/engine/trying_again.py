@@ -59,19 +59,19 @@ def _kind(task: Task) -> FailureCode:
 
 def _once_more(case: Case, tools: Tools, attempt: Attempt, code: FailureCode, tried: dict[str, int]) -> bool:
     if code is FailureCode.TIME_LIMIT:
-        return _time_is_left(case, tools, attempt) and _count(tried, code.value) <= MOST_CHAINED
+        return _time_is_left(case, attempt) and _count(tried, code.value) <= MOST_CHAINED
     if code is FailureCode.OUT_OF_MEMORY and _more_memory(case, tools, attempt) <= _memory(case, attempt):
         return False
     return _count(tried, code.value) <= getattr(case.job.spec.retry, code.value, 0)
 
 
-def _time_is_left(case: Case, tools: Tools, attempt: Attempt) -> bool:
+def _time_is_left(case: Case, attempt: Attempt) -> bool:
     """Say whether a chain of attempts goes on: it was cut by the queue's limit, and asked for more time in all."""
     wanted = case.job.spec.resources.time
     if not case.job.spec.checkpoint.resume or wanted is None:
         return False
     each = (attempt.ask or case.plan.ask).time
-    chain = case.job.facts.get("tried", {}).get(FailureCode.TIME_LIMIT.value, 0) + 1
+    chain = int(case.job.facts.get("tried", {}).get(FailureCode.TIME_LIMIT.value, 0)) + 1
     return chain * each < wanted
 
 

