@@ -73,18 +73,22 @@ launch() {
         case $answer in
             "begun $task") begun=yes ;;
             "done $task "*)
-                ln -s "$answer" "$claim/answer"
+                keep_answer
                 answer=${answer#done "$task" }
                 exit "${answer%% *}"
                 ;;
             "gone "*)
-                ln -s "gone $begun" "$claim/answer"
+                answer="gone $begun"
+                keep_answer
                 exit 125
                 ;;
         esac
     done
     exit 125
 }
+
+# A full disk still takes a link.
+keep_answer() { echo "$answer" >"$claim/answer" || ln -s "$answer" "$claim/answer.lost"; } 2>/dev/null
 
 attend() { :; }
 
@@ -98,7 +102,7 @@ stop_program() {
 
 settle() {
     used=- peak=- state=spent
-    answer=$(readlink "$claim/answer" 2>/dev/null)
+    { read -r answer <"$claim/answer"; } 2>/dev/null || answer=$(readlink "$claim/answer.lost")
     case $answer in
         "done "*)
             # shellcheck disable=SC2086  # its words
