@@ -24,8 +24,15 @@ prepare() {
 }
 
 launch() {
+    enter_sandbox "$job_dir/tasks/$task" --new-session
+}
+
+# Turn into bwrap with a directory as /job; what follows are options of its own.
+enter_sandbox() {
+    place=$1
+    shift
     exec 3>"$claim/sandbox"
-    set -- "$bwrap" --unshare-all --unshare-user --uid "$uid" --gid "$gid" --die-with-parent --new-session \
+    set -- "$bwrap" "$@" --unshare-all --unshare-user --uid "$uid" --gid "$gid" --die-with-parent \
         --cap-drop ALL --json-status-fd 3
     [ "$nested" = no ] && set -- "$@" --disable-userns
     [ "$network" = yes ] && set -- "$@" --share-net
@@ -33,12 +40,12 @@ launch() {
     number=0
     for entry in "$rootfs"/* "$rootfs"/.[!.]*; do
         [ -L "$entry" ] && eval "target=\$link_$((number += 1))"
-        place=/${entry##*/}
-        case $place in /dev | /etc | /home | /inputs | /job | /opt | /proc | /run | /sys | /tmp) continue ;; esac
+        at=/${entry##*/}
+        case $at in /dev | /etc | /home | /inputs | /job | /opt | /proc | /run | /sys | /tmp) continue ;; esac
         if [ -L "$entry" ]; then
-            set -- "$@" --symlink "$target" "$place"
+            set -- "$@" --symlink "$target" "$at"
         elif [ -e "$entry" ]; then
-            set -- "$@" --ro-bind "$entry" "$place"
+            set -- "$@" --ro-bind "$entry" "$at"
         fi
     done
     for entry in "$rootfs"/opt/*; do
@@ -53,7 +60,7 @@ launch() {
     set -- "$@" --proc /proc --dev /dev --size "$half" --perms 1777 --tmpfs /dev/shm \
         --size "$half" --perms 1777 --tmpfs /tmp --dir /run --dir /var \
         --dir /home --size "$half" --perms 0700 --tmpfs "/home/$user" \
-        --ro-bind "$job_dir/inputs" /inputs --bind "$job_dir/tasks/$task" /job --chdir /job --remount-ro /
+        --ro-bind "$job_dir/inputs" /inputs --bind "$place" /job --chdir /job --remount-ro /
     [ "$defaults" = yes ] && set -- env --default-signal=INT,QUIT "$@"
     become "$@"
 }
@@ -118,3 +125,18 @@ measure() {
 }
 
 tidy() { :; }
+
+# The terminal must not be the caller's own: whoever has that could type into it (ioctl_tty(2), TIOCSTI). Where script(1)
+# is, it makes another, with job control; else the shell is in a session without one.
+open_shell() {
+    open_element
+    if [ "${CLIF_TERMINAL:-}" = own ]; then
+        (enter_sandbox "$place")
+    elif [ -r "$0" ] && command -v script >/dev/null; then
+        CLIF_TERMINAL=own CLIF_SELF=$0 SHELL=/bin/sh script -q -e -c 'exec sh "$CLIF_SELF"' /dev/null
+    else
+        (enter_sandbox "$place" --new-session)
+    fi
+}
+
+close_shell() { :; }

@@ -13,7 +13,7 @@ as_account() {
 open_element() {
     superuser=no client=''
     [ "$(id -u)" = 0 ] && superuser=yes
-    pack=$attempt_dir/pack/$element
+    pack=$attempt_dir/pack/$element pack_source=$job_source/attempts/$attempt/pack/$element
     as_account mkdir "$attempt_dir/pack" 2>/dev/null
     if ! as_account mkdir "$pack" 2>/dev/null; then
         [ -d "$pack" ] && exit 0 # another has it, or had it: what it has not claimed is for another attempt
@@ -47,9 +47,9 @@ begin_container() {
     calls=$(mktemp -d) && mkfifo "$calls/to" "$calls/from" && exec 4<>"$calls/to" 5<>"$calls/from"
     rm -rf "$calls"
     {
-        (start_container "pack/$element" --interactive \
-            --mount "type=bind,target=/job,$attempt_source/pack/$element/job\"" \
-            --mount "type=bind,target=/io,$attempt_source/pack/$element/io\"")
+        (start_container "$pack_source" --interactive \
+            --label "cluster-interface.mark=$mark" --cidfile "$claim/container" \
+            --mount "type=bind,target=/job,$pack_source/job\"" --mount "type=bind,target=/io,$pack_source/io\"")
         printf '\ngone %s\n' "$?"
     } <&4 >&5 2>"$errors" &
     client=$!
