@@ -28,8 +28,8 @@ format: ## put the code into shape
 	@.venv/bin/ruff check --fix
 	@.venv/bin/ruff format
 
-testbed: ## start what the tests talk to: Docker Engine
-	@testbed/docker start
+testbed: ## start a small campus cluster here: two Slurms, Grid Engine, PostgreSQL, runtimes
+	@testbed/up
 
 testbed-down: ## stop what `make testbed` started
-	@testbed/docker stop
+	@testbed/down

@@ -19,6 +19,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+pytest_plugins = ["tests.campus"]  # fixtures of the testbed's parts
+
 PROJECT = Path(__file__).parent.parent
 CACHE = Path(os.environ.get("CLIF_TEST_CACHE", "/var/tmp/clif-test-cache"))
 ORDINARY = "clif-test"  #: the account of tests as an ordinary user
