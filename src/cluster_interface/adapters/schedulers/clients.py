@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -47,11 +48,12 @@ class Clients:
         The server's own environment stays here: SBATCH_PARTITION or SGE_CELL of whoever started it would change what
         is asked for. Permanent if we may not act as the account.
         """
-        environment = {"PATH": os.environ.get("PATH", SYSTEM_PATH), "LC_ALL": "C", **self.environment, **(extra or {})}
+        environment = {"PATH": SYSTEM_PATH, **self.environment, **(extra or {})}
+        program = shutil.which(argv[0]) or argv[0]
         become = _become(account)
         try:
             done = subprocess.run(
-                argv, env=environment, capture_output=True, timeout=self.timeout, check=False, cwd="/",
+                [program, *argv[1:]], env=environment, capture_output=True, timeout=self.timeout, check=False, cwd="/",
                 input=(text or "").encode(), **become,
             )  # fmt: skip
         except FileNotFoundError:

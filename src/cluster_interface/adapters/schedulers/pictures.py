@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
 _RANKS = {NativeState.RUNNING: 3, NativeState.PENDING: 2, NativeState.UNKNOWN: 1, NativeState.ENDED: 0}
+SINGLE: tuple[int, ...] = (0,)  #: the elements of an order that is no array
 _MOST_SHARED = 50_000
 _MOST_KEPT = 1000  # records or marks, beyond what the last look needed
 
@@ -46,12 +47,16 @@ class Pictures:
         self._records: dict[str, Record | None] = {}
         self._kept: dict[str, _Kept] = {}
         self._shared: dict[Observation, Observation] = {}
+        self._last: tuple[list[str], list[Record]] = ([], [])
+        self._composed: tuple[list[Record], Mapping[str, str], dict[str, Mapping[int, Observation]]] = ([], {}, {})
         #: marks of the last `compose` of which something is missing that accounting may know: all of it, elements that
         #: had not ended, or those of an array that we see for the first time
         self.doubtful: set[str] = set()
 
-    def read(self, texts: Iterable[str]) -> list[Record]:
+    def read(self, texts: list[str]) -> list[Record]:
         """Read a listing; what cannot be read costs that record alone. What was read before is not read again."""
+        if texts == self._last[0]:
+            return self._last[1]
         known, fresh = self._records, {}
         for text in texts:
             try:
@@ -62,13 +67,16 @@ class Pictures:
             self._records = fresh
         else:
             known.update(fresh)
-        return [record for record in fresh.values() if record is not None]
+        self._last = (texts, [record for record in fresh.values() if record is not None])
+        return self._last[1]
 
-    def compose(self, records: Iterable[Record], accounts: Mapping[str, str]) -> dict[str, Mapping[int, Observation]]:
+    def compose(self, records: list[Record], accounts: Mapping[str, str]) -> dict[str, Mapping[int, Observation]]:
         """Sort records by mark, those of `accounts` (mark -> account) only.
 
         An element that was seen ended and is no longer listed is still ended; any other that is not listed is absent.
         """
+        if records is self._composed[0] and accounts == self._composed[1] and not self.doubtful:
+            return self._composed[2]
         grouped: dict[str, list[Record]] = {}
         for record in records:
             if accounts.get(record.mark) == record.account:
@@ -81,6 +89,7 @@ class Pictures:
             else:
                 self.doubtful.add(mark)
         self._forget(accounts)
+        self._composed = (records, accounts, found)
         return found
 
     def _mapping(self, mark: str, records: list[Record]) -> dict[int, Observation]:
@@ -89,14 +98,18 @@ class Pictures:
             if not records:
                 return {}
             kept = self._kept[mark] = _Kept()
-            if any(record.elements != (0,) for record in records):
+            if any(record.elements != SINGLE for record in records):
                 self.doubtful.add(mark)
         if kept.records == records and (records or not kept.seen or _all_ended(kept.seen)):
             return kept.seen
         fresh = {element: seen for element, seen in kept.seen.items() if seen.state is NativeState.ENDED}
         listed: dict[int, Observation] = {}
+        arrays = {record.native_id for record in records if record.elements != SINGLE}
         for record in sorted(records, key=_liveliness):
-            listed.update(dict.fromkeys(record.elements, self._share(record.seen)))
+            elements = record.elements
+            if elements == SINGLE and (record.native_id in arrays or len(kept.seen) > 1):
+                elements = _rest(kept.seen, records)
+            listed.update(dict.fromkeys(elements, self._share(record.seen)))
         fresh.update(listed)
         kept.records = records
         if any(element not in fresh for element in kept.seen):
@@ -123,6 +136,15 @@ def liveliest(records: Iterable[Record]) -> Record | None:
 def _liveliness(record: Record) -> tuple[int, bool, int]:
     number = int(record.native_id) if record.native_id.isdecimal() else 0
     return (_RANKS[record.seen.state], record.seen.verdict is not None, number)
+
+
+def _rest(seen: Iterable[int], records: Iterable[Record]) -> list[int]:
+    """Return what a record stands for that no longer says which elements it means: those that have one no more.
+
+    Slurm forgets the numbers of those elements of an array that were canceled before they began.
+    """
+    listed = {element for record in records if record.elements != SINGLE for element in record.elements}
+    return [element for element in seen if element not in listed]
 
 
 def _all_ended(seen: Mapping[int, Observation]) -> bool:

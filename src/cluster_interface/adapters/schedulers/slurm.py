@@ -52,7 +52,7 @@ class SlurmScheduler:
 
     def __init__(self, settings: Slurm, defaults: Defaults, name: str = "slurm") -> None:
         conf = settings.conf or os.environ.get("SLURM_CONF")
-        environment = {"SLURM_TIME_FORMAT": "%s"} | ({"SLURM_CONF": str(conf)} if conf else {})
+        environment = {"SLURM_CONF": str(conf)} if conf else {}
         self.name = name
         self._clients = Clients(scheduler="Slurm", timeout=settings.timeout, environment=environment)
         self._defaults = defaults
@@ -136,7 +136,7 @@ class SlurmScheduler:
     # --- asking
 
     def _ask(self, *argv: str) -> str:
-        answer = self._clients.run(*argv)
+        answer = self._clients.run(*argv, extra={"SLURM_TIME_FORMAT": "%s"})
         if answer.code != 0:
             raise Transient(f"Slurm does not answer {argv[0]}: {'; '.join(cleaned(answer.err).splitlines())[:400]}")
         return answer.out

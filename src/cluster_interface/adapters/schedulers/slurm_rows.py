@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from cluster_interface.adapters.schedulers.pictures import Record
+from cluster_interface.adapters.schedulers.pictures import SINGLE, Record
 from cluster_interface.adapters.schedulers.slurm_states import state_of, verdict_of
 from cluster_interface.ports import NativeState, Observation
 
@@ -62,7 +62,7 @@ def elements_of(text: str) -> Sequence[int]:
     An order that is no array has one element, number 0 (`N/A`).
     """
     if text in _NOTHING:
-        return (0,)
+        return SINGLE
     spans = [_span(part) for part in text.partition("%")[0].strip("[]").split(",")]
     if sum(map(len, spans)) > _MOST_ELEMENTS:
         raise ValueError(f"more elements than there can be: {text[:40]}")

@@ -194,7 +194,7 @@ def cleaned(words: str) -> str:
 
 def failure(words: str) -> Transient | Rejected:
     """Say what a refused submission means: to be looked at again, or refused in Slurm's own words."""
-    text = "; ".join(cleaned(words).splitlines()) or "sbatch failed without a word"
+    text = " ".join(cleaned(words).split()) or "sbatch failed without a word"
     if any(mark in text.lower() for mark in TEMPORARY):
         return Transient(f"Slurm does not answer as it should: {text}")
     if re.search(r"QOSMaxSubmit|AssocMaxSubmit|AssocGrpSubmit|QOSGrpSubmit", text):
