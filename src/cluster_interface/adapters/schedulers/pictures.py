@@ -37,6 +37,7 @@ class _Kept:
 
     records: list[Record] = field(default_factory=list)
     seen: dict[int, Observation] = field(default_factory=dict)
+    lost: set[int] = field(default_factory=set)  #: elements that are listed no more and had not ended
 
 
 class Pictures:
@@ -92,6 +93,11 @@ class Pictures:
         self._composed = (records, accounts, found)
         return found
 
+    def lost(self, mark: str) -> frozenset[int]:
+        """Return the elements of a mark that are listed no more and were not seen ended."""
+        kept = self._kept.get(mark)
+        return frozenset(kept.lost) if kept else frozenset()
+
     def _mapping(self, mark: str, records: list[Record]) -> dict[int, Observation]:
         kept = self._kept.get(mark)
         if kept is None:
@@ -100,6 +106,8 @@ class Pictures:
             kept = self._kept[mark] = _Kept()
             if any(record.elements != SINGLE for record in records):
                 self.doubtful.add(mark)
+        if kept.lost:
+            self.doubtful.add(mark)
         if kept.records == records and (records or not kept.seen or _all_ended(kept.seen)):
             return kept.seen
         fresh = {element: seen for element, seen in kept.seen.items() if seen.state is NativeState.ENDED}
@@ -112,7 +120,8 @@ class Pictures:
             listed.update(dict.fromkeys(elements, self._share(record.seen)))
         fresh.update(listed)
         kept.records = records
-        if any(element not in fresh for element in kept.seen):
+        kept.lost = (kept.lost | kept.seen.keys()) - fresh.keys()
+        if kept.lost:
             self.doubtful.add(mark)
         if fresh != kept.seen:
             kept.seen = fresh
