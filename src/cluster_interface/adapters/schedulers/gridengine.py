@@ -175,7 +175,7 @@ class GridEngineScheduler:
         return [self._marked(record) for record in records]
 
     def _deleted(self, handle: Handle, accounted: Collection[Record]) -> list[Record]:
-        """Say of what was deleted by us and is gone that it was canceled: accounting never heard of what only waited."""
+        """Say of what we deleted and is gone that it was canceled: accounting never heard of what only waited."""
         if handle.mark not in self._canceled:
             return []
         known = {n for record in accounted if record.mark == handle.mark for n in record.elements}
