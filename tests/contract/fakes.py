@@ -22,9 +22,10 @@ class FakeScheduler:
     after a controller's crash. `orders` and `seen` are by native id; `run`, `end` and `requeue` take one.
     """
 
-    name = "fake"
-
-    def __init__(self, cpus: int = 4, memory: int = 8 * 2**30, runtimes=(), **queue):
+    def __init__(
+        self, cpus: int = 4, memory: int = 8 * 2**30, runtimes=("bubblewrap", "docker"), name: str = "fake", **queue
+    ):
+        self.name = name
         self.orders, self.seen = {}, {}
         self.submissions, self.canceled = [], []
         self.lose_answers, self.refuse, self.away, self.blind = 0, "", False, False
