@@ -18,7 +18,9 @@ from cluster_interface.ports import Handle, NativeState, Order
 from cluster_interface.settings import Defaults, GridEngine, Slurm
 
 #: Shell: the number of an element, as its scheduler's environment says it.
-ELEMENT = 'n=${CLIF_ELEMENT:-${SLURM_ARRAY_TASK_ID:-}}; [ -n "$n" ] || n=$((${SGE_TASK_ID:-1} - 1))\n'
+ELEMENT = """n=${CLIF_ELEMENT:-${SLURM_ARRAY_TASK_ID:-}}
+case $n${SGE_TASK_ID:-undefined} in undefined) n=0 ;; [0-9]*undefined) ;; *) n=$((SGE_TASK_ID - 1)) ;; esac
+"""
 
 
 class Rig:

@@ -87,12 +87,14 @@ class SlurmScheduler:
         status files of the attempt first, which such a job has left behind, and were it submitted again all the same
         the fence of job.sh would send it away.
         """
-        if found := liveliest(self._listed([handle])):
+        if found := liveliest(record for record in self._listed([handle]) if not _refused(record)):
             return found.native_id
         site = self._survey()
         if site.accounting:
             unfinished = False
             for record in self._from_accounting([handle]):
+                if _refused(record):
+                    continue
                 if record.seen.state is NativeState.ENDED:
                     return record.native_id
                 unfinished = True
@@ -215,6 +217,12 @@ class SlurmScheduler:
             return False
         level = self._ask("sacctmgr", "--noheader", "--parsable2", "show", "user", me, "format=adminlevel")
         return level.strip().lower().startswith(("operator", "admin"))
+
+
+def _refused(record: Record) -> bool:
+    """Say whether this is the record that the controller keeps of a job that it never took (BadConstraints)."""
+    seen = record.seen
+    return seen.state is NativeState.ENDED and seen.node is None and seen.reason.startswith("FAILED")
 
 
 def _hides_jobs(config: Mapping[str, str]) -> bool:
