@@ -189,7 +189,7 @@ def test_a_controller_that_stands_still(own_slurm):
             lambda: rig.scheduler.find(known),
             lambda: rig.scheduler.observe([known]),
             lambda: rig.scheduler.cancel(known),
-            lambda: rig.scheduler.queues(),
+            rig.scheduler.queues,
         ):
             with pytest.raises(Transient):
                 act()

@@ -6,6 +6,7 @@ under its text. Ten thousand jobs that wait as before are ten thousand look-ups 
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 _RANKS = {NativeState.RUNNING: 3, NativeState.PENDING: 2, NativeState.UNKNOWN: 1, NativeState.ENDED: 0}
 SINGLE: tuple[int, ...] = (0,)  #: the elements of an order that is no array
+_UNSURE_FOR = 60.0  # seconds: accounting is written with some delay
 _MOST_SHARED = 50_000
 _MOST_KEPT = 1000  # records or marks, beyond what the last look needed
 
@@ -38,6 +40,7 @@ class _Kept:
     records: list[Record] = field(default_factory=list)
     seen: dict[int, Observation] = field(default_factory=dict)
     lost: set[int] = field(default_factory=set)  #: elements that are listed no more and had not ended
+    unsure_until: float = 0.0  #: of an array: monotonic; till then more of it may turn up in accounting
 
 
 class Pictures:
@@ -51,7 +54,7 @@ class Pictures:
         self._last: tuple[list[str], list[Record]] = ([], [])
         self._composed: tuple[list[Record], Mapping[str, str], dict[str, Mapping[int, Observation]]] = ([], {}, {})
         #: marks of the last `compose` of which something is missing that accounting may know: all of it, elements that
-        #: had not ended, or those of an array that we see for the first time
+        #: had not ended, or, for a while, those of an array that we saw for the first time
         self.doubtful: set[str] = set()
 
     def read(self, texts: list[str]) -> list[Record]:
@@ -105,8 +108,8 @@ class Pictures:
                 return {}
             kept = self._kept[mark] = _Kept()
             if any(record.elements != SINGLE for record in records):
-                self.doubtful.add(mark)
-        if kept.lost:
+                kept.unsure_until = time.monotonic() + _UNSURE_FOR
+        if kept.lost or time.monotonic() < kept.unsure_until:
             self.doubtful.add(mark)
         if kept.records == records and (records or not kept.seen or _all_ended(kept.seen)):
             return kept.seen
