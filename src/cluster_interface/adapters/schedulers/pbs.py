@@ -145,7 +145,7 @@ def _elements(native_id: str) -> tuple[str, Sequence[int]]:
         raise ValueError(native_id)
     if found[2] is None:
         return native_id, SINGLE
-    return f"{found[1]}[]{found[3] or ''}", (int(found[2]),)
+    return f"{found[1]}[]{found[3] or ''}", range(int(found[2]), int(found[2]) + 1)
 
 
 def _queue(

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
 _RANKS = {NativeState.RUNNING: 3, NativeState.PENDING: 2, NativeState.UNKNOWN: 1, NativeState.ENDED: 0}
-SINGLE: tuple[int, ...] = (0,)  #: the elements of an order that is no array
+SINGLE: tuple[int, ...] = (0,)  #: the elements of an order that is no array; element 0 of one is a range
 _UNSURE_FOR = 60.0  # seconds: accounting is written with some delay
 _MOST_SHARED = 50_000
 _MOST_KEPT = 1000  # records or marks, beyond what the last look needed
