@@ -11,12 +11,15 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 from cluster_interface.model.base import Model
 from cluster_interface.model.filetree import FileEntry, check_name, check_names
 from cluster_interface.model.resources import Resources
+from cluster_interface.model.sweep import Sweep
+from cluster_interface.model.wishes import MOST_AFTER, After, Checkpoint, Retry
 
 LONGEST_COMMAND = 64 * 1024  #: well below the kernel's limit of one argument (MAX_ARG_STRLEN, 128 KiB)
 
 _DISTRIBUTION = re.compile(r"[a-z0-9][a-z0-9+.-]+")  # Debian Policy 5.6.1
 _VERSION = re.compile(r"3\.\d{1,2}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_MODULE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+/-]{0,127}")
 _REQUIREMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\s*(\[[A-Za-z0-9._, -]*\])?[^\x00-\x1f#@/\\]*")
 
 
@@ -36,6 +39,12 @@ def _requirement(value: str) -> str:
 def _distribution_package(value: str) -> str:
     if not _DISTRIBUTION.fullmatch(value):
         raise ValueError(f"{value!r} is not the name of a distribution package")
+    return value
+
+
+def _module(value: str) -> str:
+    if not _MODULE.fullmatch(value):
+        raise ValueError(f"{value!r} is not a module; write for example blast/2.14")
     return value
 
 
@@ -68,6 +77,9 @@ class Environment(Model):
     python: PythonEnvironment | None = None
     system: tuple[Annotated[str, AfterValidator(_distribution_package)], ...] = ()
     base: str | None = Field(default=None, description="the name of an imported base; null: the site's default")
+    modules: tuple[Annotated[str, AfterValidator(_module)], ...] = Field(
+        default=(), description="of the host's own software; needs the runtime `none`"
+    )
     variables: dict[str, str] = {}
 
     @field_validator("variables")
@@ -96,6 +108,15 @@ class JobSpec(Model):
         default=None, description="patterns below /job; null: every file that is new or changed"
     )
     resources: Resources = Resources()
+    sweep: Sweep | None = Field(default=None, description="many tasks, each with its own parameters")
+    after: tuple[After, ...] = Field(
+        default=(), max_length=MOST_AFTER, description="jobs that must have ended: JOB (well), JOB:any, JOB:failed"
+    )
+    retry: Retry = Retry()
+    checkpoint: Checkpoint = Checkpoint()
+    dialect: Literal["slurm", "gridengine", "pbs"] | None = Field(
+        default=None, description="the variables of this batch system mean inside what they meant"
+    )
     network: bool = False
     group: str | None = None
 
@@ -145,4 +166,6 @@ class JobSpec(Model):
         python = self.environment.python
         if python and python.requirements is not None and python.requirements not in self.files:
             raise ValueError(f"environment.python.requirements: {python.requirements!r} is not among the files")
+        if self.sweep and self.sweep.table is not None and self.sweep.table not in self.files:
+            raise ValueError(f"sweep.table: {self.sweep.table!r} is not among the files")
         return self

@@ -41,6 +41,8 @@ _MEMORY = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?i?)b?", re.IGNORECASE)
 _SPAN = re.compile(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m(?:in)?)?(?:(\d+)s)?")
 _CLOCK = re.compile(r"(?:(\d+)-)?(\d+):(\d{1,2})(?::(\d{1,2}))?")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}")
+_CONSTRAINT = re.compile(r"[A-Za-z0-9\[(][A-Za-z0-9._&|,=*()\[\]-]{0,255}")
+_LICENSE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}(:[1-9]\d{0,5})?")
 
 
 def parse_memory(value: Any) -> int:
@@ -95,14 +97,38 @@ class Resources(Model):
     cpus: int | None = Field(default=None, ge=1, description="processor cores per task")
     memory: Memory | None = Field(default=None, description="bytes, or a text such as 4GiB")
     time: Seconds | None = Field(default=None, description="seconds, or a text such as 1h30m")
-    gpus: int = Field(default=0, ge=0)
+    gpus: int = Field(default=0, ge=0, description="graphics processors per node")
+    gpu_type: str | None = Field(default=None, description="a kind of GPU as the site calls it, such as a100")
     nodes: int = Field(default=1, ge=1)
+    tasks_per_node: int | None = Field(default=None, ge=1, description="processes per node, of `cpus` cores each")
+    exclusive: bool = Field(default=False, description="whole nodes, shared with nobody")
     queue: str | None = None
+    scheduler: str | None = Field(default=None, description="one of the site's schedulers")
     runtime: str | None = Field(default=None, description="one of the queue's runtimes")
+    account: str | None = Field(default=None, description="whom the scheduler charges")
+    qos: str | None = Field(default=None, description="quality of service, as the scheduler calls it")
+    reservation: str | None = None
+    constraint: str | None = Field(default=None, description="features of the node, in the scheduler's own words")
+    licenses: tuple[str, ...] = Field(default=(), description="such as matlab or matlab:2")
 
-    @field_validator("queue", "runtime")
+    @field_validator("queue", "scheduler", "runtime", "account", "qos", "reservation", "gpu_type")
     @classmethod
     def _plain_name(cls, value: str | None) -> str | None:
         if value is not None and not _NAME.fullmatch(value):
             raise ValueError(f"{value!r} is not a name: letters, digits and ._@+- only")
+        return value
+
+    @field_validator("constraint")
+    @classmethod
+    def _features(cls, value: str | None) -> str | None:
+        if value is not None and not _CONSTRAINT.fullmatch(value):
+            raise ValueError(f"{value!r} is not a constraint: names joined by & | , or = only")
+        return value
+
+    @field_validator("licenses")
+    @classmethod
+    def _licenses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for license_ in value:
+            if not _LICENSE.fullmatch(license_):
+                raise ValueError(f"{license_!r} is not a licence; write for example matlab or matlab:2")
         return value
