@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, BinaryIO, Literal
 
 from cluster_interface import __version__
 from cluster_interface.inspection import inspect as read_script
+from cluster_interface.inspection.batch.queues import with_known_queue
 from cluster_interface.model.errors import Conflict, NotFound, Problem, Rejected
 from cluster_interface.model.marks import image_mark, work_mark
 from cluster_interface.model.queue import fill_in
@@ -77,8 +78,10 @@ class Service:
 
     def inspect(self, request: InspectRequest) -> InspectResponse:
         """Propose what a script needs; nothing is kept."""
+        queues = self.scheduler.queues()
         proposal = read_script(request.files, request.script, request.arguments)
-        ask = fill_in(Resources(), self.scheduler.queues(), self.defaults.disk, self.defaults.pids)
+        proposal = with_known_queue(proposal, [queue.name for queue in queues])
+        ask = fill_in(Resources(), queues, self.defaults.disk, self.defaults.pids)
         bounds = self.runtimes[ask.runtime].bounds()
         return InspectResponse(proposal=proposal, queue=ask.queue, runtime=ask.runtime, bounds=bounds)
 

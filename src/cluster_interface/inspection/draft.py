@@ -46,6 +46,7 @@ class Draft:
         self._network: dict[str, None] = {}
         self._guesses: dict[Guess, None] = {}
         self._warnings: dict[str, None] = {}
+        self._warned: set[str] = set()
 
     def guess(self, field: str, value: str, rests_on: str, sure: Sureness = Sureness.KNOWN) -> None:
         """Note what one line of the proposal rests on."""
@@ -55,6 +56,12 @@ class Draft:
     def warn(self, sentence: str) -> None:
         """Note something the person should know before the job runs."""
         self._warnings[writable(sentence)] = None
+
+    def warn_once(self, about: str, sentence: str) -> None:
+        """Note something that holds for many lines, at the first of them."""
+        if about not in self._warned:
+            self._warned.add(about)
+            self.warn(sentence)
 
     def add_package(self, requirement: str, rests_on: str, sure: Sureness) -> None:
         """Add a Python requirement unless its distribution is there already."""

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 NOTIFY = 60  #: seconds: what queue_conf(5) has as `notify` unless the site changed it
 _SLOTS = re.compile(r"([1-9]\d{0,6})?(-)?([1-9]\d{0,6})?")
-_SHARED = re.compile(r"smp|shm|shared|thread|openmp|omp|single|onenode|serial|local", re.IGNORECASE)
+_SHARED = re.compile(r"smp|shm|shared|thread|openmp(?!i)|omp(?!i)|single|onenode|serial|local|pe_slots", re.IGNORECASE)
 _HARD_MEMORY = ("h_vmem", "h_rss", "h_data")
 _MEMORY = words(
     "h_vmem h_rss h_data s_vmem s_rss mem mem_free mem_token memory m_mem_free mem_requested mem_req rmem tmem "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -35,6 +36,8 @@ class Option:
 
     def refuse(self, field: str, why: str) -> Rejected:
         """Make the refusal of what this option says."""
+        if re.search(r"<[^<>]*>|<\S*$", self.written):
+            why = "this stands for something of your own; write that in its place"
         return Rejected.field(field, f"line {self.line}: {self.written}: {why}")
 
 
@@ -67,7 +70,7 @@ def getopt(directive: Directive, table: Table, letters: Mapping[str, str]) -> It
             )
         elif word.startswith("-") and len(word) > 1:
             name, value = letters.get(word[1], word[1]), word[2:]
-            if value and name in table and not table[name].takes:  # flags that are written together
+            if value and name in table and table[name].takes != 1:  # flags that are written together
                 words.append(f"-{value}")
                 word, value = word[:2], ""
             yield _with_value(directive, words, Option(name, value, directive.line, word), table, given=bool(value))

@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from cluster_interface.inspection.draft import shown
 from cluster_interface.inspection.wordlist import words as words_of
 from cluster_interface.model.proposal import Sureness
 
@@ -22,12 +21,13 @@ MOST_MODULES = 50
 
 _INDICES = ("SLURM_ARRAY_TASK_ID", "SGE_TASK_ID", "PBS_ARRAY_INDEX", "PBS_ARRAYID")
 _HERE = ("SLURM_SUBMIT_DIR", "SGE_O_WORKDIR", "PBS_O_WORKDIR", "PWD")
+_PROCESSES = ("SLURM_NTASKS", "SLURM_NPROCS", "NSLOTS", "PBS_NP")
 _OWN: dict[Dialect, re.Pattern[str]] = {
     "slurm": re.compile(r"\$\{?(SLURM_[A-Z_]+)"),
     "gridengine": re.compile(r"\$\{?(SGE_[A-Z_]+|NSLOTS|PE_HOSTFILE)\b"),
     "pbs": re.compile(r"\$\{?(PBS_[A-Z_]+)"),
 }
-_HOSTS = re.compile(r"\$\{?(SLURM_(?:JOB_)?NODELIST|PE_HOSTFILE|PBS_NODEFILE|PBS_GPUFILE)\b|\$\{?TMPDIR\}?/machines\b")
+_HOSTS = re.compile(r"\$\{?((?:SLURM_(?:JOB_)?NODELIST|PE_HOSTFILE|PBS_NODEFILE|PBS_GPUFILE)\b|TMPDIR\}?/machines\b)")
 _LOADING = frozenset({"load", "add", "try-load"})
 _SWAPPING = frozenset({"swap", "switch"})
 _OTHER_WORDS = words_of(
@@ -38,8 +38,15 @@ _OTHER_WORDS = words_of(
 
 def known_variables(draft: Draft) -> dict[str, str]:
     """Return the variables whose values are known before the job runs; the array's index is a mark in a word."""
-    index = dict.fromkeys(_INDICES, INDEX) if draft.array else {}
-    return {**dict.fromkeys(_HERE, "."), **index, "TMPDIR": "/tmp"}  # noqa: S108 - private in the container
+    asked = draft.batch.resources if draft.batch else {}
+    processes = str(_processes(draft) * (asked.get("cpus", 1) if draft.dialect == "gridengine" else 1))
+    return {
+        **dict.fromkeys(_HERE, "."),
+        **(dict.fromkeys(_INDICES, INDEX) if draft.array else {}),
+        **(dict.fromkeys(_PROCESSES, processes) if asked else {}),
+        **({"SLURM_CPUS_PER_TASK": str(asked["cpus"])} if "cpus" in asked else {}),
+        "TMPDIR": "/tmp",  # noqa: S108 - private in the container
+    }
 
 
 def use_of_batch_system(draft: Draft, text: str) -> None:
@@ -59,7 +66,9 @@ def use_of_batch_system(draft: Draft, text: str) -> None:
             "say which indices there are with --sweep array=1,2,3"
         )
     if hosts := _HOSTS.search(code):
-        draft.warn(f"{_line(code, hosts)} uses {shown(hosts[0])[1:-1]}: there is no list of nodes inside a container")
+        draft.warn(
+            f"{_line(code, hosts)} uses ${hosts[1].replace('}', '')}: there is no list of nodes inside a container"
+        )
 
 
 def _line(text: str, found: re.Match[str]) -> str:
@@ -70,14 +79,16 @@ def warn_of_starter(draft: Draft, starter: str, where: str) -> None:
     """Say what becomes of `srun PROGRAM` and `mpirun PROGRAM`."""
     processes = _processes(draft)
     if starter in ("srun", "aprun"):
-        draft.warn(
+        draft.warn_once(
+            starter,
             f"{where} starts its program with {starter}, which is not there inside a container: "
-            + ("take it out, a single process needs none" if processes < 2 else "start its processes with mpirun")
+            + ("take it out, a single process needs none" if processes < 2 else "start its processes with mpirun"),
         )
     else:
-        draft.warn(
+        draft.warn_once(
+            starter,
             f"{where} starts its program with {starter}, which the image has only if you say so "
-            "(--system openmpi-bin, or --system mpich); it reaches no further than one node"
+            "(--system openmpi-bin, or --system mpich); it reaches no further than one node",
         )
 
 
@@ -93,9 +104,10 @@ def read_modules(draft: Draft, words: tuple[str, ...], where: str) -> None:
         if "\0" not in module and INDEX not in module:
             draft.add_module(module, f"{where} loads it")
     if loaded:
-        draft.warn(
+        draft.warn_once(
+            "module",
             f"{where} calls {words[0]}: modules of the site are not there in a container, only where the queue runs "
-            "the host's own software; for a container say --with or --system for what it loads"
+            "the host's own software; for a container say --with or --system for what it loads",
         )
 
 

@@ -220,7 +220,8 @@ class _Reader:
             return
         if target.startswith("/"):
             if not target.startswith("/tmp/"):  # noqa: S108 - only named
-                self._draft.warn(f"{where} writes {shown(target)}, which is not there in the job: use a relative path")
+                named = shown(target.replace(HOLE, "*"))
+                self._draft.warn(f"{where} writes {named}, which is not there in the job: use a relative path")
             return
         name = simplify(posixpath.normpath(target.replace(HOLE, "*")))
         if name.startswith(".."):
