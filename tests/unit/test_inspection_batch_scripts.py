@@ -136,7 +136,6 @@ def test_which_words_are_modules(line, modules):
         ("threaded.sbatch", "a single process needs none"),
         ("mpi.slurm", "with mpirun"),
         ("select.pbs", "mpiexec"),
-        ("nodes.pbs", "$PBS_NODEFILE"),
     ],
 )
 def test_what_is_not_there_inside_is_said(name, word):
@@ -157,6 +156,12 @@ def test_what_is_not_there_inside_is_said(name, word):
 def test_variables_tell_the_dialect(line, dialect):
     """Where no directives do."""
     assert read("a.sh", f"{line}\n").dialect == dialect
+
+
+@pytest.mark.parametrize("words", ["cat $PE_HOSTFILE", "mpirun -machinefile ${TMPDIR}/machines x"])
+def test_files_of_the_batch_system_are_warned_of(words):
+    """They are not made for a container."""
+    assert [warning for warning in read("a.sh", f"#$ -cwd\n{words}\n").warnings if "no such file" in warning]
 
 
 def test_an_array_that_nothing_asks_for_is_warned_of():

@@ -20,7 +20,7 @@ Values = dict[str, str]  #: the parameters of one task, as text
 _PARAMETER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 
 
-def _scalar(value: bool | float | str) -> str:  # noqa: FBT001 - any of the values that YAML knows
+def _scalar(value: float | str) -> str:
     """Write a value as the program will see it."""
     if isinstance(value, bool):
         return "true" if value else "false"

@@ -27,7 +27,7 @@ _OWN: dict[Dialect, re.Pattern[str]] = {
     "gridengine": re.compile(r"\$\{?(SGE_[A-Z_]+|NSLOTS|PE_HOSTFILE)\b"),
     "pbs": re.compile(r"\$\{?(PBS_[A-Z_]+)"),
 }
-_HOSTS = re.compile(r"\$\{?((?:SLURM_(?:JOB_)?NODELIST|PE_HOSTFILE|PBS_NODEFILE|PBS_GPUFILE)\b|TMPDIR\}?/machines\b)")
+_HOSTS = re.compile(r"\$\{?((?:PE_HOSTFILE|PBS_GPUFILE)\b|TMPDIR\}?/machines\b)")
 _LOADING = frozenset({"load", "add", "try-load"})
 _SWAPPING = frozenset({"swap", "switch"})
 _OTHER_WORDS = words_of(
@@ -66,9 +66,7 @@ def use_of_batch_system(draft: Draft, text: str) -> None:
             "say which indices there are with --sweep array=1,2,3"
         )
     if hosts := _HOSTS.search(code):
-        draft.warn(
-            f"{_line(code, hosts)} uses ${hosts[1].replace('}', '')}: there is no list of nodes inside a container"
-        )
+        draft.warn(f"{_line(code, hosts)} uses ${hosts[1].replace('}', '')}: there is no such file inside a container")
 
 
 def _line(text: str, found: re.Match[str]) -> str:
