@@ -39,12 +39,12 @@ def refused(dialect, *lines):
         ("--nodes=2", {"nodes": 2}),
         ("--nodes 2-4", {"nodes": 2}),
         ("--cpus-per-t=3", {"cpus": 3}),
-        ("-n 4", {"tasks_per_node": 4}),
-        ("-n 8 -N 2", {"nodes": 2, "tasks_per_node": 4}),
-        ("-n 7 -N 2", {"nodes": 2, "tasks_per_node": 4}),
-        ("-n 8 --ntasks-per-node=4", {"nodes": 2, "tasks_per_node": 4}),
-        ("--ntasks-per-node=4 --nodes=2", {"nodes": 2, "tasks_per_node": 4}),
-        ("-n 1 -N 2", {"nodes": 1, "tasks_per_node": 1}),
+        ("-n 4", {"tasks_per_node": 4, "cpus": 1}),
+        ("-n 8 -N 2", {"nodes": 2, "tasks_per_node": 4, "cpus": 1}),
+        ("-n 7 -N 2", {"nodes": 2, "tasks_per_node": 4, "cpus": 1}),
+        ("-n 8 --ntasks-per-node=4", {"nodes": 2, "tasks_per_node": 4, "cpus": 1}),
+        ("--ntasks-per-node=4 --nodes=2", {"nodes": 2, "tasks_per_node": 4, "cpus": 1}),
+        ("-n 1 -N 2", {"nodes": 1, "tasks_per_node": 1, "cpus": 1}),
         ("--cpus-per-task=4", {"cpus": 4}),
         ("-c4", {"cpus": 4}),
         ("--time 1:00", {"time": 60}),
@@ -65,7 +65,7 @@ def refused(dialect, *lines):
         ("--gpus=4 --nodes=2", {"gpus": 2, "nodes": 2}),
         ("-G v100:1", {"gpus": 1, "gpu_type": "v100"}),
         ("--gpus-per-node=2", {"gpus": 2}),
-        ("--gpus-per-task=1 --ntasks=2", {"gpus": 2, "tasks_per_node": 2}),
+        ("--gpus-per-task=1 --ntasks=2", {"gpus": 2, "tasks_per_node": 2, "cpus": 1}),
         ("--cpus-per-gpu=6 --gpus=2", {"gpus": 2, "cpus": 12}),
         ("--gres=gpu:2 --gpus-per-node=2", {"gpus": 2}),
         ("-p long", {"queue": "long"}),
@@ -76,7 +76,8 @@ def refused(dialect, *lines):
         ("--exclusive=user", {}),
         ("--licenses=matlab:2,ansys", {"licenses": ("matlab:2", "ansys")}),
         ("--mem=1G # --mem=2G", {"memory": GIB}),
-        ("-Hn4", {"tasks_per_node": 4}),
+        ("-Hn4", {"tasks_per_node": 4, "cpus": 1}),
+        ("-n 4 --exclusive", {"tasks_per_node": 4, "exclusive": True}),
         ("--time=0", {}),
         ("--mem=0", {}),
         ("--output x.log --wrap='ls' --chdir=/x --mail-type ALL", {}),
@@ -96,8 +97,8 @@ def test_slurm(line, asked):
         ("-l h_vmem=4G -pe smp 4", {"cpus": 4, "memory": 16 * GIB}),
         ("-pe openmp 4-8", {"cpus": 4}),
         ("-pe threaded -8", {"cpus": 1}),
-        ("-pe mpi 16", {"tasks_per_node": 16}),
-        ("-pe openmpi 2 -l rmem=2G", {"tasks_per_node": 2, "memory": 4 * GIB}),
+        ("-pe mpi 16", {"tasks_per_node": 16, "cpus": 1}),
+        ("-pe openmpi 2 -l rmem=2G", {"tasks_per_node": 2, "cpus": 1, "memory": 4 * GIB}),
         ("-l mem_free=8G,h_vmem=4G", {"memory": 4 * GIB}),
         ("-l h_vmem=INFINITY", {}),
         ("-l gpu=2", {"gpus": 2}),
@@ -270,6 +271,21 @@ def test_the_last_of_one_option_counts():
 def test_which_lines_are_directives(text, lines):
     """Slurm's and PBS's stand before the first command, Grid Engine's anywhere."""
     assert [directive.line for directive in find_directives(text)] == lines
+
+
+def test_directives_that_nobody_reads_are_warned_of():
+    """They stand behind the first command, a common slip; in a here-document they are another script's."""
+    late = "#SBATCH -n 1\ndate\n#SBATCH --mem=4G\n"
+    assert [warning for warning in inspect({"a.sh": late}, "a.sh").warnings if warning.startswith("line 3: ")]
+    inner = "#SBATCH -n 1\ncat <<E > x.sh\n#SBATCH --mem=4G\nE\n"
+    assert not inspect({"a.sh": inner}, "a.sh").warnings
+
+
+def test_the_first_part_of_a_heterogeneous_job_is_asked_for():
+    """The others have no place in a job spec."""
+    request = read("slurm", "-c 1", "hetjob", "-c 16 --mem=4G")
+    assert request.resources == {"cpus": 1}
+    assert [one.line for one in request.left_out] == [3, 4, 4]
 
 
 def test_two_dialects_that_agree():

@@ -78,7 +78,7 @@ EXPECTED = {
         "pbs", {"nodes": 2, "tasks_per_node": 8, "cpus": 1, "memory": 16 * GIB, "time": HOUR}, None, set(),
     ),
     "both.job": ("slurm", {"cpus": 4, "time": HOUR}, None, set()),
-    "heredoc.slurm": ("slurm", {"tasks_per_node": 1, "time": 48 * HOUR}, None, set()),
+    "heredoc.slurm": ("slurm", {"tasks_per_node": 1, "cpus": 1, "time": 48 * HOUR}, None, set()),
     "program.py": ("slurm", {"memory": 2 * GIB, "time": 900}, None, set()),
     "bare.sub": ("slurm", {"cpus": 2, "time": 300}, None, set()),
 }  # fmt: skip

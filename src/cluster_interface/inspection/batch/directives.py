@@ -48,6 +48,18 @@ def begins_with_directives(text: str) -> bool:
     return any(True for _ in _lines(text, to_the_end=False))
 
 
+def overlooked(text: str) -> list[int]:
+    """Return the lines of Slurm's and PBS's directives behind the first command, where nobody reads them.
+
+    In a text with here-documents, which may hold other scripts, none is looked for.
+    """
+    if "<<" in text:
+        return []
+    read = {number for _, number, _ in _lines(text)}
+    likely = (number for number, line in enumerate(text.split("\n"), 1) if re.match(r"#(?:SBATCH|PBS)\s+-", line))
+    return [number for number in likely if number not in read]
+
+
 def _lines(text: str, *, to_the_end: bool = True) -> Iterator[tuple[Dialect, int, str]]:
     in_head = True
     for number, line in enumerate(text.split("\n"), 1):

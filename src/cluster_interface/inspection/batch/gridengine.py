@@ -147,6 +147,7 @@ def _settle(request: Request) -> None:
     if environment and _SHARED.search(environment):
         request.ask("cpus", slots, "slots")
     elif environment:
+        request.ask("cpus", 1, "slots")
         request.ask("tasks_per_node", slots, "slots")
         if slots > 1:
             option = request.options("slots")[0]

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from cluster_interface.inspection.batch import gridengine, pbs, slurm
-from cluster_interface.inspection.batch.directives import PREFIXES, Dialect, Directive, find_directives
+from cluster_interface.inspection.batch.directives import PREFIXES, Dialect, Directive, find_directives, overlooked
 from cluster_interface.inspection.batch.request import Request
 from cluster_interface.inspection.project import LARGEST
 from cluster_interface.inspection.python.source import normalize
@@ -73,6 +73,8 @@ def add_to_draft(draft: Draft) -> None:
     text = draft.project.text(draft.script) or ""
     if other := _OTHERS.search(text[:LARGEST]):
         draft.warn(f"what its #{other[1]} lines ask for is not taken over: say --cpus, --memory, --time and --gpus")
+    if late := overlooked(normalize(text[:LARGEST])):
+        draft.warn(f"line {late[0]}: directives behind the first command count for nothing; move them to the top")
     draft.batch = request = read_batch(text)
     if request is None:
         return

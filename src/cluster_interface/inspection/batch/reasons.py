@@ -22,4 +22,5 @@ CHECKPOINTS = "checkpoints are the program's own: see checkpoint in the job spec
 GROUP = "the job belongs to the group that the job spec names"
 ACCOUNTING = "it is only a note in the batch system's books"
 SOFT = "only wished for, not needed"
+PARTS = "only the first part of a heterogeneous job is asked for"
 SIGNAL = "before its time is over a job gets USR1"

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from cluster_interface.inspection.batch.request import Request
 
 DEFAULT_SIGNAL = 60  #: seconds before the end, where --signal names none
+_PARTS = ("hetjob", "packjob")  #: what stands between the parts of a heterogeneous job
 _NODES = re.compile(r"([1-9]\d{0,5})(?:-([1-9]\d{0,5}))?")
 _SIGNAL = re.compile(r"(?:[RB]{1,2}:)?([A-Za-z0-9+]+)(?:@(\d{1,5}))?")
 _GPUS = re.compile(r"(?:([A-Za-z][\w.-]*):)?([1-9]\d{0,4})", re.ASCII)
@@ -40,9 +41,14 @@ _GPU_GRES = re.compile(r"(?:gres:|gres/)?gpu(?:[:=]([A-Za-z][\w.-]*))?(?:[:=]([1
 
 def read(request: Request, directives: Iterable[Directive]) -> None:
     """Read the directives and make resources of them; Rejected where they contradict each other or say nothing."""
+    first_part = True
     for directive in directives:
         for option in getopt(directive, TABLE, LETTERS):
-            _apply(request, option)
+            first_part = first_part and option.value not in _PARTS
+            if first_part:
+                _apply(request, option)
+            else:
+                request.leave(option, reasons.PARTS)
     settle(request)
 
 

@@ -48,6 +48,8 @@ def _layout(request: Request) -> None:
         request.ask("tasks_per_node", on_each, "ntasks", "ntasks_per_node", "nodes")
     if "cpus_per_task" in request.facts:
         request.ask("cpus", request.value("cpus_per_task"), "cpus_per_task")
+    elif (tasks or per_node) and not {"exclusive", "cpus_per_gpu"} & request.facts.keys():
+        request.ask("cpus", 1, "ntasks", "ntasks_per_node")  # a task has one unless it says otherwise
 
 
 def _settle_gpus(request: Request) -> None:
