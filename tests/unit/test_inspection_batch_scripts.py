@@ -134,7 +134,7 @@ def test_which_words_are_modules(line, modules):
     ("name", "word"),
     [
         ("threaded.sbatch", "a single process needs none"),
-        ("mpi.slurm", "with mpirun"),
+        ("mpi.slurm", "several nodes"),
         ("select.pbs", "mpiexec"),
     ],
 )

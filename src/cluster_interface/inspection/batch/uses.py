@@ -75,12 +75,10 @@ def _line(text: str, found: re.Match[str]) -> str:
 
 def warn_of_starter(draft: Draft, starter: str, where: str) -> None:
     """Say what becomes of `srun PROGRAM` and `mpirun PROGRAM`."""
-    processes = _processes(draft)
     if starter in ("srun", "aprun"):
         draft.warn_once(
             starter,
-            f"{where} starts its program with {starter}, which is not there inside a container: "
-            + ("take it out, a single process needs none" if processes < 2 else "start its processes with mpirun"),
+            f"{where} starts its program with {starter}, which is not there inside a container: {_instead(draft)}",
         )
     else:
         draft.warn_once(
@@ -88,6 +86,12 @@ def warn_of_starter(draft: Draft, starter: str, where: str) -> None:
             f"{where} starts its program with {starter}, which the image has only if you say so "
             "(--system openmpi-bin, or --system mpich); it reaches no further than one node",
         )
+
+
+def _instead(draft: Draft) -> str:
+    if draft.batch and draft.batch.resources.get("nodes", 1) > 1:
+        return "processes on several nodes cannot be started from within one"
+    return "start its processes with mpirun" if _processes(draft) > 1 else "take it out, a single process needs none"
 
 
 def _processes(draft: Draft) -> int:
