@@ -72,7 +72,7 @@ class NoContainer:
         subprocess.run(["sh", "-s"], input=text, text=True, timeout=60, check=False, capture_output=True)
 
     def reap_script(self, mark: str) -> str:
-        """Write what ends processes with this mark, or of this element of it, in their environment."""
+        """Write what ends processes with this mark, or this name of an element (mark-number), in their environment."""
         return f"mark={shlex.quote(mark)}\n{shipped('none-reap.sh')}"
 
     def _settings(self, run: Run) -> dict[str, str | int]:
@@ -83,7 +83,7 @@ class NoContainer:
     def _words(self, run: Run, text: str) -> list[str]:
         given = [f"{name}={word}" for name, word in variables(run) if name not in _CONTAINERS or name in run.variables]
         home = ['"HOME=$home"'] if "HOME" not in run.variables else []
-        begin = [f"PATH={_PATH}", "LANG=C.UTF-8", "SHELL=/bin/sh", *given, *home, '"CLIF_INPUTS=$job_dir/inputs"']
+        begin = [f"PATH={_PATH}", "LANG=C.UTF-8", "SHELL=/bin/sh", *given, *home, '"CLIF_NAME=$mark-$element"', '"CLIF_INPUTS=$job_dir/inputs"']
         enter = f'while [ "$1" != -- ]; do command export "$1"; shift; done; {_load(run)}echo began >&3; exec 3>&-; '
         return ["/bin/sh", "-c", shlex.quote(enter + 'exec /bin/sh -c "$2"'), "sh", *begin, "--", shlex.quote(text)]
 
