@@ -10,7 +10,14 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from cluster_interface.adapters.runtimes.script import program, render, variables
+from cluster_interface.adapters.runtimes.script import (
+    lasting_variables,
+    program,
+    render,
+    shipped,
+    task_variables,
+    variables,
+)
 from cluster_interface.model.errors import Permanent, Transient
 from cluster_interface.model.plan import Bound, Bounds
 from cluster_interface.ports import Face
@@ -21,6 +28,12 @@ if TYPE_CHECKING:
 _ANSWER = 10  # seconds
 _GONE = ("No such container", "is already in progress")  # of containers that are to be removed
 _INIT_PLACES = ("/usr/libexec/docker", "/usr/local/libexec/docker", "/usr/local/lib/docker", "/usr/lib/docker")
+
+# A process whose executable its account may not read is closed to all others of the account: see driver.sh.
+_UNREADABLE = (
+    "mkdir /tmp/.driver && cp /bin/sh /tmp/.driver/sh && chmod 0111 /tmp/.driver/sh && "
+    'exec /tmp/.driver/sh -c "$1" driver "$2" "$3" "$4"'
+)
 
 
 class Docker:
@@ -77,11 +90,14 @@ class Docker:
             "parents": "yes" if self._takes_parents() else "no",
             "inputs_mount": f'type=bind,readonly,target=/inputs,{_source(run.job_dir / "inputs")}"',
             "job_mount": f"type=bind,target=/job,{_source(run.job_dir / 'tasks')}/",
-            "claim_source": _source(run.job_dir / "attempts" / str(run.attempt) / "claim"),
+            "attempt_source": _source(run.job_dir / "attempts" / str(run.attempt)),
         }
+        image = ["--", shlex.quote(run.image.tag)]
+        if run.packed:
+            settings["moves"] = shipped("moves.sh")
+            return render(run, ["docker.sh", "docker_pack.sh"], settings, [*_calm(run), *image, *_driver(run)])
         words = [f"--env {name}={word}" for name, word in variables(run)]
-        command = ["--", shlex.quote(run.image.tag), "-c", shlex.quote(program(run))]
-        return render(run, ["docker.sh"], settings, [*words, *command])
+        return render(run, ["docker.sh"], settings, [*words, *image, "-c", shlex.quote(program(run))])
 
     def reap(self, mark: str) -> None:
         """Remove the containers of a mark, or the one of this name; Transient if docker does not answer."""
@@ -99,6 +115,19 @@ class Docker:
         if errors := found.get("ServerErrors"):
             raise Transient(f"docker's engine does not answer: {'; '.join(errors)}{_advice()}")
         return found
+
+
+def _calm(run: Run) -> list[str]:
+    """Give a shared container only what it knows alone, under our own names: the driver must not heed the user's."""
+    return [f"--env {name}={word}" for name, word in lasting_variables(run) if word.startswith('"')]
+
+
+def _driver(run: Run) -> list[str]:
+    """Return the words of the driver's start: what users set comes in with each task."""
+    settled = [(name, word) for name, word in lasting_variables(run) if not word.startswith('"')]
+    exports = "export " + " ".join(f"{name}={word}" for name, word in [*settled, *task_variables(run)])
+    texts = [_UNREADABLE, "sh", shipped("driver.sh"), program(run), exports, f"/home/{run.account.name}"]
+    return ["-c", *map(shlex.quote, texts)]
 
 
 def _docker(*words: str) -> str:

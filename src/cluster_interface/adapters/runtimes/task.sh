@@ -38,7 +38,7 @@ run_task() {
         settle
         measure
     fi
-    [ -L "$claim/limit" ] && limit=time
+    [ -L "$claim/limit" ] && limit='time'
     conclude
     write_status || trouble=1
     tidy
@@ -84,7 +84,10 @@ carry_out() {
         watch_time &
         clock=$!
     fi
-    [ -n "$ending" ] && stop_program # the signal came before there was anything to signal
+    if [ -n "$ending" ] && [ -z "$reaper" ]; then # the signal came before there was anything to signal
+        stop_program &
+        reaper=$!
+    fi
     while :; do
         interrupted=''
         wait "$child"
