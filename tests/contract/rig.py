@@ -227,7 +227,7 @@ class Box:
         ):
             (self.dir / part).mkdir(parents=True)
         self.run = Run(
-            mark=self.mark, job_dir=self.dir, attempt=1, image=image_ref or image(self.runtime.face), command=command,
+            mark=self.mark, job_dir=self.dir, attempt=1, image=image_ref or (image(self.runtime.face) if self.runtime.face else None), command=command,
             account=node.account, ask=self.ask, tasks=tasks, parameters=tuple(rows[0]) if rows else (),
             packed=any(len(numbers) > 1 for numbers in elements or ()), **more,
         )  # fmt: skip

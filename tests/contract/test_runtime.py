@@ -1,4 +1,4 @@
-"""What every runtime keeps: docker as root, bubblewrap as root's job account, bubblewrap as an ordinary user."""
+"""What every runtime keeps: docker as root, the others as root's job account and as an ordinary user."""
 
 import dataclasses
 import json
@@ -13,14 +13,24 @@ import pytest
 from tests.conftest import PROJECT, containers, wait_for
 from tests.contract.rig import MIB, Box, Node, account_of, as_account, image, seconds_of
 
-from cluster_interface.adapters.runtimes import Bubblewrap, Docker, choose
+from cluster_interface.adapters.runtimes import KINDS, Bubblewrap, Docker, choose, make
 from cluster_interface.adapters.schedulers import cgroups
 from cluster_interface.model.errors import Permanent, Rejected
 from cluster_interface.model.job import Account
 from cluster_interface.model.plan import Bound
 from cluster_interface.ports import Face
 
-WAYS = ("docker", "bubblewrap", "bubblewrap as an ordinary user")
+WAYS = (
+    "docker",
+    "bubblewrap",
+    "bubblewrap as an ordinary user",
+    "podman",
+    "podman as an ordinary user",
+    "apptainer",
+    "apptainer as an ordinary user",
+    "charliecloud",
+    "charliecloud as an ordinary user",
+)
 
 
 class Boxes:
@@ -45,8 +55,8 @@ def on(request, place, ordinary):
 
     def run(body, **settings):
         node = Node(place, account, **settings)
-        if runtime == "docker":
-            node.reap = Docker().reap
+        if runtime in ("docker", "podman"):  # whose containers outlive job.sh
+            node.reap = make(runtime, account).reap
 
         def inside():
             with node:
@@ -609,7 +619,7 @@ def test_docker_is_measured_without_a_cgroup_of_ours(place, ordinary):
 
 
 @pytest.mark.parametrize("shell", ["dash", "bash"])
-@pytest.mark.parametrize("runtime", ["docker", "bubblewrap"])
+@pytest.mark.parametrize("runtime", ["docker", *KINDS])
 def test_scripts_are_clean(place, ordinary, runtime, shell):
     """Shellcheck finds nothing in job.sh, and the shells parse it."""
     node = Node(place, account_of(ordinary))
@@ -624,7 +634,7 @@ def test_scripts_are_clean(place, ordinary, runtime, shell):
     assert checked.returncode == 0, checked.stdout
 
 
-@pytest.mark.parametrize("runtime", ["docker", "bubblewrap"])
+@pytest.mark.parametrize("runtime", ["docker", *KINDS])
 def test_system_accounts_never_run_jobs(place, runtime):
     """A uid below 1000 is refused before anything is written."""
     node = Node(place, Account(name="daemon", uid=1, gid=1))

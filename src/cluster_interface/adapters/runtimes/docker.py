@@ -46,7 +46,8 @@ class Docker:
     face = Face.DOCKER
     runs_as: Literal["user", "server"] = "server"
 
-    def __init__(self, *, grace: int = 2, bridge: str = "bridge") -> None:
+    def __init__(self, *, grace: int = 2, bridge: str = "bridge", remote: bool = False) -> None:
+        self._remote = remote
         self._grace = grace
         self._bridge = bridge
         self._host = os.environ.get("DOCKER_HOST", "")
