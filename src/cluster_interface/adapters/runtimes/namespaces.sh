@@ -59,11 +59,14 @@ signal_program() {
     find_sandbox && kill -s "$1" -- "-$first" 2>/dev/null
 }
 
+# unshare does not always say by which signal its child ended.
 stop_program() {
+    : >"$claim/killed"
     if find_sandbox; then kill -s KILL "$first"; else kill -s KILL "$child"; fi 2>/dev/null
 }
 
 settle() {
+    [ -e "$claim/killed" ] && [ "$code" -ne 0 ] && code=137
     settle_entered "$runtime could not start the image: the error log of the task says why"
     count_oom
 }

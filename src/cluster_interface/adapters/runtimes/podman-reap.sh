@@ -17,7 +17,7 @@ for file in /proc/[0-9]*/cmdline; do
     kill -s KILL "$conmon"
     case $room in
         */"$mark"*)
-            read -r pause <"$room/tmp/pause.pid" && kill "$pause"
+            kill "$(cat "$room/tmp/pause.pid")"
             rm -rf "$room"
             ;;
     esac

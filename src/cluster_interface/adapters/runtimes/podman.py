@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from cluster_interface.adapters.runtimes import entry, ordinary
 from cluster_interface.adapters.runtimes.script import render, shipped
 from cluster_interface.model.errors import Permanent
+from cluster_interface.model.plan import Bound
 from cluster_interface.ports import Face
 
 if TYPE_CHECKING:
@@ -47,8 +48,13 @@ class Podman:
         return None if said is None else f"podman cannot map an ordinary account's ids: {said}{ordinary.advice()}"
 
     def bounds(self) -> Bounds:
-        """Memory and processors are the scheduler's business: an ordinary account sets no limits on cgroups v1."""
-        return ordinary.bounds(cgroups=self._cgroups)
+        """Memory and processors are kept by the scheduler's cgroups or not at all.
+
+        An ordinary account sets no limits on cgroups v1 (podman says so and goes on), and who looks for a task's
+        processes among those that job.sh started does not find podman's.
+        """
+        kept = Bound.ENFORCED if self._cgroups else Bound.NONE
+        return {**ordinary.bounds(cgroups=self._cgroups), "memory": kept, "cpus": kept}
 
     def job_script(self, run: Run) -> str:
         """Write job.sh; Permanent if the image is not in a directory."""

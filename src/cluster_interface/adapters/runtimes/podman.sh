@@ -72,10 +72,10 @@ launch() {
 attend() { :; }
 
 # The container's first process leads the session and the group that the program is in.
-signal_program() { read -r first <"$claim/sandbox" && kill -s "$1" -- "-$first"; } 2>/dev/null
+signal_program() { first=$(cat "$claim/sandbox") && kill -s "$1" -- "-$first"; } 2>/dev/null
 
 stop_program() {
-    if read -r first <"$claim/sandbox"; then kill -s KILL "$first"; else kill -s KILL "$child"; fi
+    if first=$(cat "$claim/sandbox"); then kill -s KILL "$first"; else kill -s KILL "$child"; fi
 } 2>/dev/null
 
 settle() {
@@ -83,16 +83,19 @@ settle() {
     count_oom
 }
 
-measure() { measure_own; }
+# What the dispatcher saw of us is not what is in the container: podman's processes leave our family.
+measure() {
+    [ -z "${CLIF_CGROUP:-}" ] || measure_own
+}
 
 # What podman leaves: the process that keeps its user namespace, and its directory, in which some files belong to
 # other numbers of that namespace.
 tidy() {
-    read -r first <"$claim/sandbox" && kill -s KILL "$first"
+    first=$(cat "$claim/sandbox") && kill -s KILL "$first"
     oci=$(oci_runtime)
     in_podman rm --force --all --time 0 >/dev/null || :
-    read -r conmon <"$claim/conmon" && kill "$conmon"
-    rm -rf "$podman_room" || "$podman" unshare rm -rf "$podman_room"
-    read -r pause <"$podman_room/tmp/pause.pid" && kill "$pause"
-    rm -rf "$podman_room"
+    conmon=$(cat "$claim/conmon") && kill "$conmon"
+    pause=$(cat "$podman_room/tmp/pause.pid")
+    rm -rf "$podman_room" || in_podman unshare rm -rf "$podman_room"
+    kill "$pause"
 } 2>/dev/null
