@@ -495,7 +495,9 @@ def test_a_missing_image_fails_in_words(on, place):
     """An image that was pruned meanwhile is a failure in words, not a mystery."""
 
     def body(box):
-        ref = dataclasses.replace(image(Face.DOCKER), rootfs=place / "nothing", file=place / "no", tag="clif-test-none:latest")
+        ref = dataclasses.replace(
+            image(Face.DOCKER), rootfs=place / "nothing", file=place / "no", tag="clif-test-none:latest"
+        )
         status = box("true", image_ref=ref).finish()
         assert status["exit_code"] is None
         assert status["reason"]

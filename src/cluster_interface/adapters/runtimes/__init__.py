@@ -47,9 +47,7 @@ KINDS: Mapping[str, type[Apptainer | Bubblewrap | Charliecloud | NoContainer | P
 LOCAL = ("docker", "bubblewrap", "podman", "apptainer", "charliecloud")  #: on this machine, the preferred one first
 
 
-def make(
-    name: str, account: Account | None, *, remote: bool = False, cgroups: bool = False, grace: int = 2
-) -> Runtime:
+def make(name: str, account: Account | None, *, remote: bool = False, cgroups: bool = False, grace: int = 2) -> Runtime:
     """Make a runtime as it is on this machine, or (`remote`) on the nodes of a queue; Rejected for an unknown name.
 
     `account` is whom jobs run as, for probing here; `cgroups` says whether the scheduler bounds what each task takes.

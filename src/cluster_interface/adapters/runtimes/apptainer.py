@@ -6,7 +6,7 @@ import shutil
 from typing import TYPE_CHECKING, Literal
 
 from cluster_interface.adapters.runtimes import entry, ordinary
-from cluster_interface.adapters.runtimes.script import render
+from cluster_interface.adapters.runtimes.script import render, render_shell
 from cluster_interface.model.errors import Permanent
 from cluster_interface.ports import Face
 
@@ -51,12 +51,7 @@ class Apptainer:
             return said
         if said := ordinary.attempt(self._account, ("apptainer", "--version")):
             return f"apptainer does not run: {said}"
-        if self.face is Face.SQUASHFS and not shutil.which("squashfuse_ll", path=ordinary.search_path()):
-            if not shutil.which("squashfuse", path=ordinary.search_path()):
-                return "there is no squashfuse, with which apptainer mounts images as an ordinary user"
-        if self.face is Face.SQUASHFS and (said := ordinary.attempt(self._account, ("test", "-w", "/dev/fuse"))):
-            return "this account may not use /dev/fuse, with which images are mounted"
-        return None
+        return self._lacks_fuse() if self.face is Face.SQUASHFS else None
 
     def bounds(self) -> Bounds:
         """Memory and processors are the scheduler's business; the rest is namespaces'."""
@@ -64,11 +59,12 @@ class Apptainer:
 
     def job_script(self, run: Run) -> str:
         """Write job.sh; Permanent if the image is not in this runtime's face."""
-        return render(run, _PARTS, {**self._settings(run), "interactive": "no"}, entry.words(run))
+        return render(run, _PARTS, self._settings(run) | {"interactive": "no"}, entry.words(run))
 
     def shell_script(self, run: Run, task: int) -> str:
         """Write what opens a shell in the image and the directory of a task."""
-        return entry.render_shell(run, task, _PARTS, self._settings(run), entry.words(run, interactive=True))
+        settings = self._settings(run) | {"interactive": "yes", "job_source": ""}
+        return render_shell(run, task, _PARTS, settings, entry.words(run, interactive=True))
 
     def reap(self, mark: str) -> None:
         """Nothing outlives job.sh: the namespaces end with it."""
@@ -78,9 +74,18 @@ class Apptainer:
         del mark
         return ""
 
+    def _lacks_fuse(self) -> str | None:
+        if not any(shutil.which(name, path=ordinary.search_path()) for name in ("squashfuse_ll", "squashfuse")):
+            return "there is no squashfuse, with which apptainer mounts images as an ordinary user"
+        if ordinary.attempt(self._account, ("test", "-w", "/dev/fuse")):
+            return "this account may not use /dev/fuse, with which images are mounted"
+        return None
+
     def _settings(self, run: Run) -> dict[str, str | int]:
         image = run.image
-        place = image and (image.file if self.face is Face.SQUASHFS else image.rootfs)
+        place = None
+        if image is not None:
+            place = image.file if self.face is Face.SQUASHFS else image.rootfs
         if image is None or place is None:
             raise Permanent(f"apptainer needs an image in the form {self.face}")
         layer = None if self.face is Face.SQUASHFS else image.layer

@@ -12,5 +12,5 @@ contain() {
         "$apptainer" --silent exec --userns --containall --no-mount tmp,home,hostfs,cwd,devpts,bind-paths,sys,dev \
         --bind "$room/dev:/dev,$room/tmp:/tmp,$room/home:/home,$room/hosts:/etc/hosts:ro" \
         --bind "$room/passwd:/etc/passwd:ro,$room/group:/etc/group:ro" \
-        --bind "$job_dir/inputs:/inputs:ro,$job_dir/tasks/$task:/job" "$@"
+        --bind "$job_dir/inputs:/inputs:ro,$place:/job" "$@"
 }

@@ -6,7 +6,7 @@ import shutil
 from typing import TYPE_CHECKING, Literal
 
 from cluster_interface.adapters.runtimes import entry, ordinary
-from cluster_interface.adapters.runtimes.script import render
+from cluster_interface.adapters.runtimes.script import render, render_shell
 from cluster_interface.model.errors import Permanent
 from cluster_interface.ports import Face
 
@@ -60,11 +60,12 @@ class Charliecloud:
 
     def job_script(self, run: Run) -> str:
         """Write job.sh; Permanent if the image is not in this runtime's face."""
-        return render(run, _PARTS, {**self._settings(run), "interactive": "no"}, entry.words(run))
+        return render(run, _PARTS, self._settings(run) | {"interactive": "no"}, entry.words(run))
 
     def shell_script(self, run: Run, task: int) -> str:
         """Write what opens a shell in the image and the directory of a task."""
-        return entry.render_shell(run, task, _PARTS, self._settings(run), entry.words(run, interactive=True))
+        settings = self._settings(run) | {"interactive": "yes", "job_source": ""}
+        return render_shell(run, task, _PARTS, settings, entry.words(run, interactive=True))
 
     def reap(self, mark: str) -> None:
         """Nothing outlives job.sh: the namespaces end with it."""

@@ -18,7 +18,7 @@ contain() {
         "$chrun" --uid="$uid" --gid="$gid" --private-tmp --no-passwd --unset-env='*' \
         --bind="$room/tmp:/tmp" --bind="$room/home:/home" --bind="$room/hosts:/etc/hosts" \
         --bind="$room/passwd:/etc/passwd" --bind="$room/group:/etc/group" \
-        --bind="$room/inputs:/inputs" --bind="$job_dir/tasks/$task:/job" "$@"
+        --bind="$room/inputs:/inputs" --bind="$place:/job" "$@"
 }
 
 read_only() { mkdir -p "$room/$2" && mount --bind "$1" "$room/$2" && mount -o remount,bind,ro "$room/$2"; }

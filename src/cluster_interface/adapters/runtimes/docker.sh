@@ -1,29 +1,30 @@
 # docker's part of job.sh. Set above: docker host memory cpus pids network init parents
-# inputs_mount job_mount attempt_source (its directory as docker's --mount wants it, the last quote left open).
+# job_source (the job's directory as docker's --mount wants it, the last quote left open).
 # `become` runs the words it is given with the environment, the image and the command. $box is the container's name.
 [ -n "$host" ] && export DOCKER_HOST="$host"
 
 prepare() { box=$mark-$task; }
 
 launch() {
-    set -- --mount "$job_mount$task\""
+    set -- --mount "type=bind,target=/job,$job_source/tasks/$task\""
     [ "$init" = yes ] && set -- "$@" --init --env TINI_KILL_PROCESS_GROUP=1
-    start_container "claim/$task" "$@"
+    start_container "$job_source/attempts/$attempt/claim/$task" \
+        --label "cluster-interface.mark=$mark" --cidfile "$claim/container" "$@"
 }
 
-# Turn into the client of a new container; passwd and group are in $1, the rest are options of its own.
+# Turn into the client of a new container; passwd and group are in $1 (as $job_source is), the rest are options of its own.
 start_container() {
     half=$((memory / 2)) names=$1
     shift
     [ "$parents" = yes ] && [ -n "${CLIF_CGROUP:-}" ] && set -- "$@" --cgroup-parent "/$CLIF_CGROUP/box"
-    become "$docker" run --pull never --name "$box" --label "cluster-interface.mark=$mark" --cidfile "$claim/container" \
+    become "$docker" run --pull never --name "$box" \
         --user "$uid:$gid" --cap-drop ALL --security-opt no-new-privileges --read-only \
         --memory "$memory" --memory-swap "$memory" --cpus "$cpus" --pids-limit "$pids" --ulimit core=0 \
         --shm-size "$half" --tmpfs "/tmp:rw,exec,nosuid,nodev,mode=1777,size=$half" \
         --tmpfs "/home/$user:rw,exec,nosuid,nodev,mode=0700,uid=$uid,gid=$gid,size=$half" \
-        --mount "$inputs_mount" --workdir /job \
-        --mount "type=bind,readonly,target=/etc/passwd,$attempt_source/$names/passwd\"" \
-        --mount "type=bind,readonly,target=/etc/group,$attempt_source/$names/group\"" \
+        --mount "type=bind,readonly,target=/inputs,$job_source/inputs\"" --workdir /job \
+        --mount "type=bind,readonly,target=/etc/passwd,$names/passwd\"" \
+        --mount "type=bind,readonly,target=/etc/group,$names/group\"" \
         --log-driver none --network "$network" --entrypoint /bin/sh "$@"
 }
 
@@ -109,3 +110,12 @@ tidy() {
         "$docker" rm -f "$box" >/dev/null 2>&1
     fi
 }
+
+# A shell has a label of its own: it may stay when the attempt's containers are removed.
+open_shell() {
+    box=$mark-$task-shell-$$
+    (start_container "\"source=$claim" --label "cluster-interface.shell=$mark" --rm --interactive --tty \
+        --mount "type=bind,target=/job,$place_source\"")
+}
+
+close_shell() { [ -z "${box:-}" ] || "$docker" rm -f "$box" >/dev/null 2>&1; }

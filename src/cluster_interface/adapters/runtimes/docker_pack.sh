@@ -13,7 +13,7 @@ as_account() {
 open_element() {
     superuser=no client=''
     [ "$(id -u)" = 0 ] && superuser=yes
-    pack=$attempt_dir/pack/$element
+    pack=$attempt_dir/pack/$element pack_source=$job_source/attempts/$attempt/pack/$element
     as_account mkdir "$attempt_dir/pack" 2>/dev/null
     if ! as_account mkdir "$pack" 2>/dev/null; then
         [ -d "$pack" ] && exit 0 # another has it, or had it: what it has not claimed is for another attempt
@@ -47,9 +47,9 @@ begin_container() {
     calls=$(mktemp -d) && mkfifo "$calls/to" "$calls/from" && exec 4<>"$calls/to" 5<>"$calls/from"
     rm -rf "$calls"
     {
-        (start_container "pack/$element" --interactive \
-            --mount "type=bind,target=/job,$attempt_source/pack/$element/job\"" \
-            --mount "type=bind,target=/io,$attempt_source/pack/$element/io\"")
+        (start_container "$pack_source" --interactive \
+            --label "cluster-interface.mark=$mark" --cidfile "$claim/container" \
+            --mount "type=bind,target=/job,$pack_source/job\"" --mount "type=bind,target=/io,$pack_source/io\"")
         printf '\ngone %s\n' "$?"
     } <&4 >&5 2>"$errors" &
     client=$!
@@ -73,18 +73,22 @@ launch() {
         case $answer in
             "begun $task") begun=yes ;;
             "done $task "*)
-                ln -s "$answer" "$claim/answer"
+                keep_answer
                 answer=${answer#done "$task" }
                 exit "${answer%% *}"
                 ;;
             "gone "*)
-                ln -s "gone $begun" "$claim/answer"
+                answer="gone $begun"
+                keep_answer
                 exit 125
                 ;;
         esac
     done
     exit 125
 }
+
+# A full disk still takes a link.
+keep_answer() { echo "$answer" >"$claim/answer" || ln -s "$answer" "$claim/answer.lost"; } 2>/dev/null
 
 attend() { :; }
 
@@ -98,7 +102,7 @@ stop_program() {
 
 settle() {
     used=- peak=- state=spent
-    answer=$(readlink "$claim/answer" 2>/dev/null)
+    { read -r answer <"$claim/answer"; } 2>/dev/null || answer=$(readlink "$claim/answer.lost")
     case $answer in
         "done "*)
             # shellcheck disable=SC2086  # its words

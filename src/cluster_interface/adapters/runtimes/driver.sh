@@ -83,7 +83,7 @@ while :; do
         eval "$exports"
         # shellcheck disable=SC2086  # several words
         exec $defaults /bin/sh -c "$program"
-    ) </dev/null >>/io/out 2>>/io/err &
+    ) </dev/null >>"/io/$task.out" 2>>"/io/$task.err" &
     child=$! code=''
     while :; do
         interrupted=''

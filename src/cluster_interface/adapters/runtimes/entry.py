@@ -9,18 +9,19 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
-from cluster_interface.adapters.runtimes.script import identifier, program, shipped, variables
+from cluster_interface.adapters.runtimes.script import program, shell_program, variables
 from cluster_interface.model.errors import Permanent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from cluster_interface.ports import Run
 
 #: Variables that apptainer sets although it was told to set none.
 _OF_APPTAINER = " ".join(
-    f"{prefix}_{name}" for prefix in ("APPTAINER", "SINGULARITY") for name in ("BIND", "CONTAINER", "ENVIRONMENT", "NAME")
+    f"{prefix}_{name}"
+    for prefix in ("APPTAINER", "SINGULARITY")
+    for name in ("BIND", "CONTAINER", "ENVIRONMENT", "NAME")
 )
 _NOBODYS = f"{_OF_APPTAINER} APPTAINER_COMMAND APPTAINER_APPNAME PROMPT_COMMAND PS1 LD_LIBRARY_PATH CH_RUNNING"
 
@@ -30,9 +31,6 @@ _ENTER = (
     f'echo began >&3; exec 3>&-; unset -v {_NOBODYS}; while [ "$1" != -- ]; do command export "$1"; shift; done; '
     'exec /bin/sh -c "$2"'
 )
-# A shell for people: it may not be the first process's only child, and job control wants a terminal.
-SHELL = "command -v bash >/dev/null && exec bash -i; exec sh -i"
-
 _SPECIAL = ',:"\n'
 
 
@@ -43,41 +41,12 @@ def words(run: Run, *, interactive: bool = False, init: bool = False) -> list[st
     is the first process of its namespace, so it stays and clears up after others.
     """
     limit = f"ulimit -c 0; ulimit -u {run.ask.pids} 2>/dev/null || ulimit -p {run.ask.pids}; "
-    text = limit + (SHELL if interactive else program(run))
+    text = limit + (shell_program(run) if interactive else program(run))
     enter = _ENTER.replace("exec /bin/sh", "trap : TERM INT USR1; /bin/sh") + "; exit $?" if init else _ENTER
     given = [f"{name}={word}" for name, word in variables(run)]
+    if interactive:
+        given.insert(0, '"TERM=${TERM:-xterm}"')
     return ["/bin/sh", "-c", shlex.quote(enter), "sh", *given, "--", shlex.quote(text)]
-
-
-def render_shell(
-    run: Run, task: int, parts: Sequence[str], settings: Mapping[str, str | int], become: Iterable[str]
-) -> str:
-    """Write the script that opens a shell in the image and a task's directory, from the same parts as job.sh."""
-    common: dict[str, str | int] = {
-        "job_dir": str(run.job_dir),
-        "attempt": run.attempt,
-        "mark": run.mark,
-        "user": run.account.name,
-        "uid": identifier(run)[0],
-        "gid": identifier(run)[1],
-        "parameters": "yes" if run.parameters else "no",
-        "task": task,
-        "element": "shell",
-        "interactive": "yes",
-    }
-    lines = [f"{name}={shlex.quote(str(value))}" for name, value in {**common, **settings}.items()]
-    return "\n".join(
-        [
-            "#!/bin/sh",
-            "# shellcheck disable=SC2016,SC2034,SC2317",
-            f"# A shell beside task {task} of {shlex.quote(run.mark)}, written by cluster-interface.",
-            *lines,
-            f'become() {{ exec "$@" {" ".join(become)}; }}',
-            "prepare() { :; }",
-            "",
-            *map(shipped, (*parts, "task.sh", "shell.sh")),
-        ]
-    )
 
 
 def plain(*paths: Path | None) -> None:

@@ -32,10 +32,9 @@ move_each() {
 
 if [ "$way" = in ]; then
     : >>"$log.out" && : >>"$log.err" || exit
-    ln "$log.out" "$pack/io/out" && ln "$log.err" "$pack/io/err" || exit
+    ln -t "$pack/io" -- "$log.out" "$log.err" || exit
     ln -s "$task" "$pack/now" && move_all "$own" "$pack/job"
 else
-    rm -rf "$pack"/io/* "$pack"/io/.[!.]* "$pack"/io/..?*
-    chmod 755 "$pack/job"
-    move_all "$pack/job" "$own" && rm -f "$pack/now"
+    [ -r "$pack/job" ] && [ -w "$pack/job" ] && [ -x "$pack/job" ] || chmod 755 "$pack/job"
+    move_all "$pack/job" "$own" && rm -rf "$pack"/io/* "$pack"/io/.[!.]* "$pack"/io/..?* "$pack/now"
 fi

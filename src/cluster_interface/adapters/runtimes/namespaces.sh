@@ -3,19 +3,26 @@
 # Set above: memory network nested (user namespaces that the runtime makes) interactive.
 # Defined by the runtime: contain WORDS… (runs them in the image, from in here).
 
+prepare() { count_before; }
+
 launch() {
+    enter_image "$job_dir/tasks/$task"
+}
+
+enter_image() {
+    place=$1
     # No --mount-proc: the first process still has to learn its pid outside.
     set -- unshare --user --map-root-user --mount --pid --ipc --fork --kill-child
     [ "$network" = yes ] || set -- "$@" --net
     [ "$interactive" = yes ] || set -- "$@" setsid
     # A script's background process starts with INT and QUIT ignored, which no program could undo.
     env --default-signal=INT true 2>/dev/null && set -- env --default-signal=INT,QUIT "$@"
-    become "$@" /bin/sh "$0" inside "$claim" "$task"
+    become "$@" /bin/sh "$0" inside "$claim" "$place"
 }
 
 # The first process in there: it reaps what was left to it, and leads the session and group that the program is in.
 inside() {
-    claim=$1 task=$2
+    claim=$1 place=$2
     shift 2
     room=$claim/room
     trap : TERM INT USR1
@@ -78,6 +85,21 @@ tidy() {
     rmdir "$claim/room" 2>/dev/null
     :
 }
+
+# The terminal must not be the caller's own: whoever has that could type into it (ioctl_tty(2), TIOCSTI). Where script(1)
+# is, it makes another, with job control; else the shell is in a session without one.
+open_shell() {
+    if [ "${CLIF_TERMINAL:-}" = own ]; then
+        (enter_image "$place")
+    elif [ -r "$0" ] && command -v script >/dev/null; then
+        CLIF_TERMINAL=own CLIF_SELF=$0 SHELL=/bin/sh script -q -e -c 'exec sh "$CLIF_SELF"' /dev/null
+    else
+        interactive=no
+        (enter_image "$place")
+    fi
+}
+
+close_shell() { rmdir "$claim/room" 2>/dev/null; }
 
 if [ "${1:-}" = inside ]; then
     shift

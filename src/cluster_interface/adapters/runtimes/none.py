@@ -6,8 +6,7 @@ import shlex
 import subprocess
 from typing import TYPE_CHECKING, Literal
 
-from cluster_interface.adapters.runtimes import entry
-from cluster_interface.adapters.runtimes.script import program, render, shipped, variables
+from cluster_interface.adapters.runtimes.script import program, render, render_shell, shell_program, shipped, variables
 from cluster_interface.model.errors import Permanent
 from cluster_interface.model.plan import Bound, Bounds
 
@@ -60,11 +59,12 @@ class NoContainer:
 
     def job_script(self, run: Run) -> str:
         """Write job.sh."""
-        return render(run, _PARTS, {**self._settings(run), "interactive": "no"}, self._words(run, program(run)))
+        return render(run, _PARTS, self._settings(run) | {"interactive": "no"}, self._words(run, program(run)))
 
     def shell_script(self, run: Run, task: int) -> str:
         """Write what opens a shell in the directory of a task, with its modules."""
-        return entry.render_shell(run, task, _PARTS, self._settings(run), self._words(run, entry.SHELL))
+        settings = self._settings(run) | {"interactive": "yes", "job_source": ""}
+        return render_shell(run, task, _PARTS, settings, self._words(run, shell_program(run)))
 
     def reap(self, mark: str) -> None:
         """End what has this mark in its environment."""
@@ -83,7 +83,15 @@ class NoContainer:
     def _words(self, run: Run, text: str) -> list[str]:
         given = [f"{name}={word}" for name, word in variables(run) if name not in _CONTAINERS or name in run.variables]
         home = ['"HOME=$home"'] if "HOME" not in run.variables else []
-        begin = [f"PATH={_PATH}", "LANG=C.UTF-8", "SHELL=/bin/sh", *given, *home, '"CLIF_NAME=$mark-$element"', '"CLIF_INPUTS=$job_dir/inputs"']
+        begin = [
+            f"PATH={_PATH}",
+            "LANG=C.UTF-8",
+            "SHELL=/bin/sh",
+            *given,
+            *home,
+            '"CLIF_NAME=$mark-$element"',
+            '"CLIF_INPUTS=$job_dir/inputs"',
+        ]
         enter = f'while [ "$1" != -- ]; do command export "$1"; shift; done; {_load(run)}echo began >&3; exec 3>&-; '
         return ["/bin/sh", "-c", shlex.quote(enter + 'exec /bin/sh -c "$2"'), "sh", *begin, "--", shlex.quote(text)]
 
@@ -97,6 +105,6 @@ def _load(run: Run) -> str:
         f"for place in {MODULE_PLACES}; do command -v module >/dev/null && break; "
         '[ -r "$place" ] && . "$place"; done; '
         'command -v module >/dev/null || { echo "there is no module command on $(uname -n)" >&2; exit 127; }; '
-        f"for name in {names}; do module load \"$name\" || {{ echo \"the module $name cannot be loaded\" >&2; "
+        f'for name in {names}; do module load "$name" || {{ echo "the module $name cannot be loaded" >&2; '
         "exit 127; }; done; "
     )

@@ -2,8 +2,14 @@
 # login. Set above: home modules interactive. The program is in a session of its own; what leaves that is known by the
 # mark in its environment.
 
+prepare() { count_before; }
+
 launch() {
-    cd "$job_dir/tasks/$task" || return
+    enter_host "$job_dir/tasks/$task"
+}
+
+enter_host() {
+    cd "$1" || return
     [ -d "$home" ] || home=$PWD
     clear_variables
     [ "$interactive" = yes ] || set -- setsid
@@ -52,3 +58,7 @@ sweep() {
         [ "$round" = 1 ] || sleep 0.1
     done
 } 2>/dev/null
+
+open_shell() { (enter_host "$place"); }
+
+close_shell() { :; }

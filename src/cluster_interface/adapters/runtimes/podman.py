@@ -7,7 +7,7 @@ import subprocess
 from typing import TYPE_CHECKING, Literal
 
 from cluster_interface.adapters.runtimes import entry, ordinary
-from cluster_interface.adapters.runtimes.script import render, shipped
+from cluster_interface.adapters.runtimes.script import render, render_shell, shipped
 from cluster_interface.model.errors import Permanent
 from cluster_interface.model.plan import Bound
 from cluster_interface.ports import Face
@@ -58,11 +58,12 @@ class Podman:
 
     def job_script(self, run: Run) -> str:
         """Write job.sh; Permanent if the image is not in a directory."""
-        return render(run, _PARTS, {**self._settings(run), "interactive": "no"}, entry.words(run, init=True))
+        return render(run, _PARTS, self._settings(run) | {"interactive": "no"}, entry.words(run, init=True))
 
     def shell_script(self, run: Run, task: int) -> str:
         """Write what opens a shell in the image and the directory of a task."""
-        return entry.render_shell(run, task, _PARTS, self._settings(run), entry.words(run, interactive=True))
+        settings = self._settings(run) | {"interactive": "yes", "job_source": ""}
+        return render_shell(run, task, _PARTS, settings, entry.words(run, interactive=True))
 
     def reap(self, mark: str) -> None:
         """End containers of a mark, or the one of this name, whose job.sh was killed."""

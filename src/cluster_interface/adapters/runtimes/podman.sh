@@ -4,6 +4,11 @@
 # The container's root is a directory of links and places to mount on, so that any image will do, and podman, which
 # writes into it, leaves the image alone.
 prepare() {
+    count_before
+    make_room
+}
+
+make_room() {
     podman_room=$(mktemp -d "${TMPDIR:-/tmp}/$mark-$task.XXXXXX") || {
         reason="no private directory can be made in ${TMPDIR:-/tmp} of $node"
         return 1
@@ -39,6 +44,11 @@ in_podman() {
 }
 
 launch() {
+    enter_image "$job_dir/tasks/$task"
+}
+
+enter_image() {
+    place=$1
     oci=$(oci_runtime)
     half=$((memory / 2))
     set -- "$podman" --log-level error --root "$podman_room/storage" --runroot "$podman_room/runroot" \
@@ -49,15 +59,15 @@ launch() {
         --read-only-tmpfs=false --passwd=false --no-hosts --preserve-fds 1 --network "$network" --shm-size "$half" \
         --tmpfs "/tmp:rw,exec,nosuid,nodev,mode=1777,size=$half" \
         --tmpfs "/home/$user:rw,exec,nosuid,nodev,mode=1777,size=$half" \
-        --volume "$job_dir/inputs:/inputs:ro" --volume "$job_dir/tasks/$task:/job" --workdir /job
+        --volume "$job_dir/inputs:/inputs:ro" --volume "$place:/job" --workdir /job
     [ "$interactive" = yes ] && set -- "$@" --interactive --tty
     for entry in "$rootfs"/* "$rootfs"/.[!.]*; do
-        place=/${entry##*/}
-        case $place in /dev | /home | /inputs | /job | /opt | /proc | /run | /sys | /tmp) continue ;; esac
+        inside=/${entry##*/}
+        case $inside in /dev | /home | /inputs | /job | /opt | /proc | /run | /sys | /tmp) continue ;; esac
         if [ -L "$entry" ]; then
-            ln -s "$(readlink "$entry")" "$podman_room/root$place"
+            ln -s "$(readlink "$entry")" "$podman_room/root$inside"
         elif [ -e "$entry" ]; then
-            set -- "$@" --volume "$entry:$place:ro"
+            set -- "$@" --volume "$entry:$inside:ro"
         fi
     done
     for entry in "$rootfs"/opt/*; do
@@ -99,3 +109,10 @@ tidy() {
     rm -rf "$podman_room" || in_podman unshare rm -rf "$podman_room"
     kill "$pause"
 } 2>/dev/null
+
+open_shell() {
+    make_room || return
+    (enter_image "$place")
+}
+
+close_shell() { tidy; }
