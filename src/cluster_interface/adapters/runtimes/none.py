@@ -19,11 +19,16 @@ _CONTAINERS = ("PATH", "TMPDIR", "HOME", "LANG", "PYTHONDONTWRITEBYTECODE")  #: 
 _PATH = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"
 
 #: Where Environment Modules and Lmod keep what defines `module` for sh, after what the login shell would read.
-MODULE_PLACES = (
-    '"$LMOD_PKG/init/sh" "$MODULESHOME/init/sh" /etc/profile.d/modules.sh /etc/profile.d/z00_lmod.sh '
-    "/etc/profile.d/lmod.sh /usr/share/modules/init/sh /usr/share/Modules/init/sh /usr/share/lmod/lmod/init/sh "
-    "/opt/modules/init/sh /opt/apps/lmod/lmod/init/sh"
+MODULE_FILES = (
+    "/etc/profile.d/modules.sh",
+    "/etc/profile.d/z00_lmod.sh",
+    "/etc/profile.d/lmod.sh",
+    "/usr/share/modules/init/sh",
+    "/usr/share/Modules/init/sh",
+    "/usr/share/lmod/lmod/init/sh",
+    "/opt/apps/lmod/lmod/init/sh",
 )
+_MODULE_PLACES = f'"$LMOD_PKG/init/sh" "$MODULESHOME/init/sh" {" ".join(MODULE_FILES)}'
 
 
 class NoContainer:
@@ -102,7 +107,7 @@ def _load(run: Run) -> str:
         return ""
     names = " ".join(shlex.quote(name) for name in run.modules)
     return (
-        f"for place in {MODULE_PLACES}; do command -v module >/dev/null && break; "
+        f"for place in {_MODULE_PLACES}; do command -v module >/dev/null && break; "
         '[ -r "$place" ] && . "$place"; done; '
         'command -v module >/dev/null || { echo "there is no module command on $(uname -n)" >&2; exit 127; }; '
         f'for name in {names}; do module load "$name" || {{ echo "the module $name cannot be loaded" >&2; '
