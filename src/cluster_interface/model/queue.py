@@ -90,7 +90,9 @@ def _unknown(ask: Ask, queue: Queue) -> Iterator[Problem]:
             yield Problem("resources.licenses", words)
 
 
-def fill_in(wanted: Resources, queues: Sequence[Queue], disk: int, pids: int, *, chained: bool = False) -> Ask:
+def fill_in(
+    wanted: Resources, queues: Sequence[Queue], disk: int, pids: int, *, chained: bool = False
+) -> Ask:
     """Fill every default in and check that the queue can give it; Rejected says what would fit.
 
     `chained`: what is left when a queue's time is over goes on in a new attempt, so a longer time is none too long.

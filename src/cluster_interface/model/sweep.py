@@ -43,9 +43,7 @@ class Sweep(Model):
     method: Literal["grid", "zip"] = Field(
         default="grid", description="grid: every combination; zip: the first values together, the second ones …"
     )
-    table: str | None = Field(
-        default=None, description="a CSV, TSV or XLSX file of the file tree: a column a parameter"
-    )
+    table: str | None = Field(default=None, description="a CSV, TSV or XLSX file of the file tree: a column a parameter")
     files: str | None = Field(default=None, description="a pattern over the inputs; {file} is each that matches")
     max_running: int | None = Field(default=None, ge=1, description="most tasks that run at the same time")
     first_alone: bool = Field(default=False, description="run one task; the rest only if it succeeds")
