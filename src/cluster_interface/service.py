@@ -103,7 +103,7 @@ class Service:
             proposal=proposal,
             queue=ask.queue,
             runtime=ask.runtime,
-            bounds=self.site.runtime(ask).bounds(),
+            bounds=self.site.bounds(ask),
             earlier=earlier(last, *used[:2]) if last else None,
         )
 

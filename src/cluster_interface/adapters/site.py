@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from cluster_interface.adapters.surveys import Surveys
     from cluster_interface.model.job import Account
-    from cluster_interface.model.plan import Ask
+    from cluster_interface.model.plan import Ask, Bounds
     from cluster_interface.model.queue import Queue
     from cluster_interface.ports import Identity, Runtime, Scheduler
     from cluster_interface.settings import Settings
@@ -86,6 +86,11 @@ class Site:
             return known[ask.runtime]
         except KeyError:
             raise Transient(f"the runtime {ask.runtime} is not available in queue {ask.queue} now") from None
+
+    def bounds(self, ask: Ask) -> Bounds:
+        """Say how well each limit is kept on a queue's nodes."""
+        found = None if ask.scheduler == LOCAL else self._surveys.bounds(ask.scheduler, ask.queue, ask.runtime)
+        return self.runtime(ask).bounds() if found is None else found
 
     def runs_as(self, owner: str, runtime: Runtime) -> Account:
         """Say which account a job script runs as: docker's is one that its engine obeys."""

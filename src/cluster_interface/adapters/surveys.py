@@ -13,17 +13,19 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from cluster_interface.adapters.runtimes.probing import NodeReport, probe_script, read_report
+from cluster_interface.adapters.runtimes.probing import probe_script, read_report
 from cluster_interface.model.errors import ClusterError, Rejected
 from cluster_interface.model.plan import Ask
 from cluster_interface.model.resources import MIB
 from cluster_interface.ports import Handle, Order
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+    from cluster_interface.adapters.runtimes.probing import NodeReport
     from cluster_interface.model.job import Account
+    from cluster_interface.model.plan import Bounds
     from cluster_interface.model.queue import Queue
     from cluster_interface.ports import Runtime, Scheduler
 
@@ -31,6 +33,7 @@ LOCAL = "local"
 KEEP = 86_400.0  #: seconds for which a report counts
 PATIENCE = 600.0  #: seconds after which a probe that has not reported is tried again
 SOON, LATER = 1.0, 300.0  #: seconds to the next look, while probes are out and when all have reported
+_DOCKER = "docker"
 MEMORY, SECONDS = 200 * MIB, 120  #: what a probe asks for
 
 log = structlog.get_logger()
@@ -39,19 +42,22 @@ log = structlog.get_logger()
 class Surveys:
     """Sends the probes and reads their reports.
 
-    `directory` is one that the nodes share; `account` is whom jobs run as and `server` whom the server does;
-    `make` turns the report of one queue into the runtimes for its nodes, by name.
+    `directory` and the image store `store` are such that the nodes share; `account` is whom jobs run as and `server`
+    whom the server does; `make` makes the named runtimes for nodes; `pinned` are those that the site names per queue.
     """
 
     def __init__(
         self,
         directory: Path,
+        *,
         account: Account,
         server: Account,
-        make: Callable[[NodeReport], Mapping[str, Runtime]],
+        make: Callable[[Sequence[str]], Mapping[str, Runtime]],
         pinned: Mapping[str, tuple[str, ...]],
+        store: Path,
     ) -> None:
         self._directory = directory
+        self._store = store
         self._accounts = {"user": account} if server.uid == account.uid else {"user": account, "server": server}
         self._make = make
         self._pinned = pinned
@@ -66,15 +72,19 @@ class Surveys:
             refused = self._refused.get((scheduler, queue))
             words = f"the probe of queue {queue} was refused: {refused}" if refused else ""
             return (), words or f"what works in queue {queue} is being found out by a small job in it; try again soon"
-        trouble = "; ".join(f"{name}: {why}" for name, why in report.refused.items())
+        trouble = "; ".join((*report.trouble, *(f"{name}: {why}" for name, why in report.refused.items())))
         return report.runtimes, f"no runtime works on the nodes of queue {queue}: {trouble}"
 
     def runtimes(self, scheduler: str, queue: str) -> Mapping[str, Runtime]:
         """Return the runtimes for the nodes of a queue, by name: those that work, and those the site names."""
-        report = self.report(scheduler, queue) or NodeReport(host="", runtimes=(), refused={}, bounds={})
-        named = self._pinned.get(queue, ())
-        every = report.model_copy(update={"runtimes": tuple(dict.fromkeys((*named, *report.runtimes)))})
-        return self._make(every)
+        report = self.report(scheduler, queue)
+        works = report.runtimes if report else ()
+        return self._make(tuple(dict.fromkeys((*self._pinned.get(queue, ()), *works))))
+
+    def bounds(self, scheduler: str, queue: str, runtime: str) -> Bounds | None:
+        """Return how well a runtime keeps its bounds on a queue's nodes; None if that is not known."""
+        report = self.report(scheduler, queue)
+        return report.bounds.get(runtime) if report else None
 
     def report(self, scheduler: str, queue: str) -> NodeReport | None:
         """Return what the probes of a queue have reported: docker as the server sees it, the rest as users do."""
@@ -82,7 +92,7 @@ class Surveys:
         if any(report is None for report in reports):
             return None
         first, *others = [report for report in reports if report is not None]
-        return first.joined(others[0], "docker") if others else first
+        return _joined(first, others[0]) if others else first
 
     def get_on(self, schedulers: Mapping[str, Scheduler], queues: Callable[[], list[Queue]]) -> float:
         """Send the probes that are due; return the seconds until the next look. `news`: a report came or changed."""
@@ -142,7 +152,7 @@ class Surveys:
             os.chown(answers, account.uid, account.gid)
         name = f"probe-{scheduler.name}-{queue.name}-{who}"
         return Order(
-            script=self.write(name, probe_script(path)),
+            script=self.write(name, probe_script(path, workspace=answers, store=self._store, rootfs=self._rootfs())),
             mark=mark,
             account=account,
             ask=Ask(
@@ -157,6 +167,10 @@ class Surveys:
             time=min(SECONDS, queue.time or SECONDS),
         )
 
+    def _rootfs(self) -> Path | None:
+        """Find some root filesystem of the store to try runtimes on."""
+        return next((path for path in self._store.glob("bases/*/rootfs") if path.is_dir()), None)
+
     def _report(self, scheduler: str, queue: str, who: str) -> NodeReport | None:
         path = self._path(scheduler, queue, who)
         try:
@@ -164,7 +178,7 @@ class Surveys:
             known = self._read.get(path.name)
             if known is None or known[0] != changed:
                 known = self._read[path.name] = (changed, read_report(path.read_text()))
-        except (OSError, ValueError):
+        except (OSError, ClusterError):
             return None
         return known[1]
 
@@ -175,6 +189,16 @@ class Surveys:
     def _place(self) -> Path:
         self._directory.mkdir(mode=0o755, parents=True, exist_ok=True)
         return self._directory
+
+
+def _joined(users: NodeReport, servers: NodeReport) -> NodeReport:
+    """Take docker as the server's account finds it, and everything else as jobs' accounts do."""
+    works = (*(name for name in users.runtimes if name != _DOCKER), *(n for n in servers.runtimes if n == _DOCKER))
+    refused = {name: why for name, why in users.refused.items() if name != _DOCKER}
+    if _DOCKER in servers.refused:
+        refused[_DOCKER] = servers.refused[_DOCKER]
+    bounds = {**users.bounds, **{name: kept for name, kept in servers.bounds.items() if name == _DOCKER}}
+    return users.model_copy(update={"runtimes": works, "refused": refused, "bounds": bounds})
 
 
 def _plain(name: str) -> str:

@@ -84,7 +84,7 @@ def _plan(case: Case, tools: Tools, ask: Ask, resolved: dict[str, Any]) -> Plan:
         tasks=len(case.tasks),
         parameters_sha256=digest(rows) if any(rows) else None,
         ask=ask,
-        bounds=tools.site.runtime(ask).bounds(),
+        bounds=tools.site.bounds(ask),
     )
 
 

@@ -3,7 +3,12 @@
 # `become` runs the words it is given with the environment, the image and the command. $box is the container's name.
 [ -n "$host" ] && export DOCKER_HOST="$host"
 
-prepare() { box=$mark-$task; }
+bring() { :; } # see docker_bring.sh
+
+prepare() {
+    box=$mark-$task
+    bring
+}
 
 launch() {
     set -- --mount "type=bind,target=/job,$job_source/tasks/$task\""

@@ -27,6 +27,7 @@ open_element() {
 close_element() { [ -z "$client" ] || end_container; }
 
 prepare() {
+    bring || return
     if ! as_account sh -c "$moves" move in "$job_dir" "$attempt_dir" "$pack" "$task" 2>>"$claim/moves"; then
         reason="the task's files could not be put in place: is the disk full?"
         return 1
