@@ -14,7 +14,6 @@ from cluster_interface.intake import Intake
 from cluster_interface.model.advice import advice, earlier
 from cluster_interface.model.errors import ClusterError, Conflict, NotFound, Rejected
 from cluster_interface.model.marks import image_mark, work_mark
-from cluster_interface.model.queue import fill_in
 from cluster_interface.model.resources import Resources
 from cluster_interface.model.state import FINAL, TASK_FINAL, JobState, TaskState
 from cluster_interface.ports import Handle, WorkState
@@ -92,10 +91,9 @@ class Service:
 
     def inspect(self, user: str, request: InspectRequest) -> InspectResponse:
         """Propose what a script needs; nothing is kept."""
-        queues = self.site.queues()
         proposal = read_script(request.files, request.script, request.arguments)
-        proposal = with_known_queue(proposal, [queue.name for queue in queues])
-        ask = fill_in(Resources(), queues, self.defaults.disk, self.defaults.pids)
+        proposal = with_known_queue(proposal, [queue.name for queue in self.site.queues()])
+        ask = self.intake.fit(Resources())
         with self.store.read() as db:
             last = jobs.last_like(db, user, proposal.name, proposal.script)
             used = jobs.peak_use(db, last.id) if last else (None, None, None)

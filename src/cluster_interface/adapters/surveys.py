@@ -6,8 +6,10 @@ another kernel. So each queue is asked, by a job in it, and again once a day.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+import secrets
 import time
 from typing import TYPE_CHECKING
 
@@ -62,16 +64,13 @@ class Surveys:
         self._make = make
         self._pinned = pinned
         self._read: dict[str, tuple[int, NodeReport]] = {}
-        self._refused: dict[tuple[str, str], str] = {}
         self.news = False
 
-    def found(self, scheduler: str, queue: str) -> tuple[tuple[str, ...], str]:
-        """Return the runtimes that work in a queue, the preferred first, or why there is none (yet)."""
+    def found(self, scheduler: str, queue: str) -> tuple[tuple[str, ...] | None, str]:
+        """Return the runtimes that work in a queue, the preferred first, or why there is none; None: not known yet."""
         report = self.report(scheduler, queue)
         if report is None:
-            refused = self._refused.get((scheduler, queue))
-            words = f"the probe of queue {queue} was refused: {refused}" if refused else ""
-            return (), words or f"what works in queue {queue} is being found out by a small job in it; try again soon"
+            return None, ""
         trouble = "; ".join((*report.trouble, *(f"{name}: {why}" for name, why in report.refused.items())))
         return report.runtimes, f"no runtime works on the nodes of queue {queue}: {trouble}"
 
@@ -135,11 +134,10 @@ class Surveys:
         age = time.time() - path.stat().st_mtime if path.exists() else None
         if age is not None and age < KEEP:
             return False
-        mark = f"ci-probe-{_plain(queue.name)[:32]}-{who}-{int(time.time() // PATIENCE)}"
+        mark = f"ci-probe-{self._id()}-{_plain(queue.name)[:24]}-{who}-{int(time.time() // PATIENCE)}"
         try:
             self.run_on(scheduler, self._order(scheduler, queue, who, mark, path))
         except Rejected as error:
-            self._refused[scheduler.name, queue.name] = str(error)
             log.warning("a probe was refused", scheduler=scheduler.name, queue=queue.name, reason=str(error))
             return False
         return True
@@ -166,6 +164,17 @@ class Surveys:
             ),
             time=min(SECONDS, queue.time or SECONDS),
         )
+
+    def _id(self) -> str:
+        """Return what tells this site's probes from those of others."""
+        path = self._place() / "id"
+        if not path.exists():
+            fresh = self._place() / f"id.{os.getpid()}"
+            fresh.write_text(secrets.token_hex(4))
+            with contextlib.suppress(FileExistsError):
+                path.hardlink_to(fresh)
+            fresh.unlink()
+        return path.read_text()
 
     def _rootfs(self) -> Path | None:
         """Find some root filesystem of the store to try runtimes on."""
