@@ -70,7 +70,8 @@ class Surveys:
         """Return the runtimes that work in a queue, the preferred first, or why there is none; None: not known yet."""
         report = self.report(scheduler, queue)
         if report is None:
-            return None, ""
+            refused = self._refusal(scheduler, queue, "user")
+            return (() if refused else None), f"the scheduler refused the probe of queue {queue}: {refused}"
         trouble = "; ".join((*report.trouble, *(f"{name}: {why}" for name, why in report.refused.items())))
         return report.runtimes, f"no runtime works on the nodes of queue {queue}: {trouble}"
 
@@ -87,11 +88,12 @@ class Surveys:
 
     def report(self, scheduler: str, queue: str) -> NodeReport | None:
         """Return what the probes of a queue have reported: docker as the server sees it, the rest as users do."""
-        reports = [self._report(scheduler, queue, who) for who in self._accounts]
-        if any(report is None for report in reports):
-            return None
-        first, *others = [report for report in reports if report is not None]
-        return _joined(first, others[0]) if others else first
+        users = self._report(scheduler, queue, "user")
+        if users is None or "server" not in self._accounts:
+            return users
+        servers = self._report(scheduler, queue, "server")
+        refused = self._refusal(scheduler, queue, "server")
+        return None if servers is None and not refused else _joined(users, servers, refused)
 
     def get_on(self, schedulers: Mapping[str, Scheduler], queues: Callable[[], list[Queue]]) -> float:
         """Send the probes that are due; return the seconds until the next look. `news`: a report came or changed."""
@@ -131,13 +133,13 @@ class Surveys:
         before = self._read.get(path.name)
         self._report(scheduler.name, queue.name, who)
         self.news |= self._read.get(path.name) != before
-        age = time.time() - path.stat().st_mtime if path.exists() else None
-        if age is not None and age < KEEP:
+        if _age(path) < KEEP or _age(path.with_suffix(".refused")) < PATIENCE:
             return False
         mark = f"ci-probe-{self._id()}-{_plain(queue.name)[:24]}-{who}-{int(time.time() // PATIENCE)}"
         try:
             self.run_on(scheduler, self._order(scheduler, queue, who, mark, path))
         except Rejected as error:
+            self._path(scheduler.name, queue.name, who).with_suffix(".refused").write_text(str(error))
             log.warning("a probe was refused", scheduler=scheduler.name, queue=queue.name, reason=str(error))
             return False
         return True
@@ -191,6 +193,12 @@ class Surveys:
             return None
         return known[1]
 
+    def _refusal(self, scheduler: str, queue: str, who: str) -> str:
+        """Return the words with which the scheduler refused a probe; empty if it did not."""
+        with contextlib.suppress(OSError):
+            return self._path(scheduler, queue, who).with_suffix(".refused").read_text()
+        return ""
+
     def _path(self, scheduler: str, queue: str, who: str) -> Path:
         name = _plain(f"{scheduler}-{queue}-{who}")
         return self._place() / f"answers-{self._accounts[who].name}" / f"{name}.json"
@@ -200,14 +208,24 @@ class Surveys:
         return self._directory
 
 
-def _joined(users: NodeReport, servers: NodeReport) -> NodeReport:
+def _joined(users: NodeReport, servers: NodeReport | None, refusal: str) -> NodeReport:
     """Take docker as the server's account finds it, and everything else as jobs' accounts do."""
-    works = (*(name for name in users.runtimes if name != _DOCKER), *(n for n in servers.runtimes if n == _DOCKER))
+    works = tuple(name for name in users.runtimes if name != _DOCKER)
     refused = {name: why for name, why in users.refused.items() if name != _DOCKER}
-    if _DOCKER in servers.refused:
-        refused[_DOCKER] = servers.refused[_DOCKER]
-    bounds = {**users.bounds, **{name: kept for name, kept in servers.bounds.items() if name == _DOCKER}}
+    bounds = {name: kept for name, kept in users.bounds.items() if name != _DOCKER}
+    if servers is not None and _DOCKER in servers.runtimes:
+        works, bounds = (*works, _DOCKER), {**bounds, _DOCKER: servers.bounds[_DOCKER]}
+    else:
+        why = servers.refused.get(_DOCKER, "; ".join(servers.trouble)) if servers is not None else refusal
+        refused[_DOCKER] = why
     return users.model_copy(update={"runtimes": works, "refused": refused, "bounds": bounds})
+
+
+def _age(path: Path) -> float:
+    try:
+        return time.time() - path.stat().st_mtime
+    except OSError:
+        return float("inf")
 
 
 def _plain(name: str) -> str:
