@@ -79,7 +79,8 @@ class GridEngineScheduler:
         """Look a mark up in the queue, then in accounting.
 
         None is certain where qmaster and qacct answered, but for a job that ended a moment ago: accounting is written
-        with a delay (accounting_flush_time). A cell without an accounting file is one in which nothing has ended. Such a job has left claims and status files, see engine rule 5.
+        with a delay (accounting_flush_time). Such a job has left claims and status files, see engine rule 5. A cell
+        without an accounting file is one in which nothing has ended yet.
         """
         listed = liveliest(self._listed([handle]))
         found = listed or liveliest(self._from_accounting(handle))
