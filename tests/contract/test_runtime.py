@@ -13,7 +13,7 @@ import pytest
 from tests.conftest import PROJECT, containers, wait_for
 from tests.contract.rig import MIB, Box, Node, account_of, as_account, image, seconds_of
 
-from cluster_interface.adapters.runtimes import KINDS, Bubblewrap, Docker, choose, make
+from cluster_interface.adapters.runtimes import KINDS, Bubblewrap, Docker, choose, make, script
 from cluster_interface.adapters.schedulers import cgroups
 from cluster_interface.images.rootfs import finish
 from cluster_interface.model.errors import Permanent, Rejected
@@ -632,15 +632,20 @@ def test_docker_is_measured_without_a_cgroup_of_ours(place, ordinary):
 def test_scripts_are_clean(place, ordinary, runtime, shell):
     """Shellcheck finds nothing in job.sh, and the shells parse it."""
     node = Node(place, account_of(ordinary))
-    made = Box(node, runtime, "echo 'it'\"s\"", network=True, variables={"A": "'\n$(x)"})
-    subprocess.run([shell, "-n", made.script], check=True)
-    checked = subprocess.run(
-        ["shellcheck", "-s", shell if shell == "dash" else "sh", made.script],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert checked.returncode == 0, checked.stdout
+    more = {"network": True, "variables": {"A": "'\n$(x)"}, "rows": [{"x": "1"}] * 2, "dialect": "pbs"}
+    alone, shared = (Box(node, runtime, "echo 'it'\"s\"", tasks=2, elements=e, **more) for e in (None, [[0, 1]]))
+    texts = [alone.script.read_text(), shared.script.read_text(), alone.runtime.shell_script(alone.run, 1)]
+    texts += [script.shipped("driver.sh"), script.shipped("moves.sh"), alone.runtime.reap_script("it's")]
+    for text in texts:
+        subprocess.run([shell, "-n"], input=text, text=True, check=True)
+        checked = subprocess.run(
+            ["shellcheck", "-s", shell if shell == "dash" else "sh", "-"],
+            input=text,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert checked.returncode == 0, checked.stdout
 
 
 @pytest.mark.parametrize("runtime", ["docker", *KINDS])

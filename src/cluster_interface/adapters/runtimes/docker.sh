@@ -120,7 +120,7 @@ tidy() {
 open_shell() {
     box=$mark-$task-shell-$$
     (start_container "\"source=$claim" --label "cluster-interface.shell=$mark" --rm --interactive --tty \
-        --mount "type=bind,target=/job,$place_source\"")
+        --mount "type=bind,target=/job,$2\"")
 }
 
 close_shell() { [ -z "${box:-}" ] || "$docker" rm -f "$box" >/dev/null 2>&1; }

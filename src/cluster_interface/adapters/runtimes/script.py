@@ -68,6 +68,7 @@ def _render(run: Run, parts: Sequence[str], settings: Mapping[str, str | int], b
             "# shellcheck disable=SC2016,SC2034,SC2317  # users' words stay; parts share variables, traps",
             f"# One attempt at the tasks of {shlex.quote(run.mark)}, written by cluster-interface.",
             *lines,
+            "# shellcheck disable=SC2154  # the parameters are set by evaluating their line",
             f'become() {{ exec "$@" {" ".join(become)}; }}',
             "open_element() { :; }; close_element() { :; }; prepare() { :; }; conclude() { :; }",
             "",
