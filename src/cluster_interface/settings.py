@@ -95,7 +95,7 @@ class Settings(Model):
     defaults: Defaults = Field(default_factory=Defaults)
     runtime: str | None = Field(
         default=None,
-        description="docker or bubblewrap; null: docker where its engine answers, else bubblewrap",
+        description="docker, bubblewrap, podman, apptainer or charliecloud; null: the first of these that works here",
     )
 
     @property
