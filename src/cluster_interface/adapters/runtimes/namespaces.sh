@@ -15,6 +15,8 @@ enter_image() {
     set -- unshare --user --map-root-user --mount --pid --ipc --fork --kill-child
     [ "$network" = yes ] || set -- "$@" --net
     [ "$interactive" = yes ] || set -- "$@" setsid
+    # Who is killed takes it along: the first process goes with unshare, and unshare with job.sh.
+    setpriv --pdeathsig KILL true 2>/dev/null && set -- setpriv --pdeathsig KILL "$@"
     # A script's background process starts with INT and QUIT ignored, which no program could undo.
     env --default-signal=INT true 2>/dev/null && set -- env --default-signal=INT,QUIT "$@"
     become "$@" /bin/sh "$0" inside "$claim" "$place"

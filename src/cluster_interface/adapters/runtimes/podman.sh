@@ -15,8 +15,8 @@ make_room() {
     }
     echo "$podman_room" >"$claim/podman"
     mkdir -p "$podman_room/run" "$podman_room/root" && chmod 700 "$podman_room/run" || return
-    for place in dev etc home inputs job opt/env proc run sys tmp var; do
-        mkdir -p "$podman_room/root/$place" || return
+    for point in dev etc home inputs job opt/env proc run sys tmp var; do
+        mkdir -p "$podman_room/root/$point" || return
     done
     chmod 1777 "$podman_room/root/tmp" # a tmpfs on it takes its mode
     printf '127.0.0.1 localhost %s\n::1 localhost\n' "$node" >"$podman_room/hosts"
