@@ -6,7 +6,7 @@ import uuid
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, bindparam, case, delete, func, insert, select, update
+from sqlalchemy import and_, bindparam, case, delete, func, insert, or_, select, update
 
 from cluster_interface.model.job import Attempt, Job, Task
 from cluster_interface.model.state import FINAL, JobState, may_go
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from cluster_interface.model.step import Step
 
 LEASE_SECONDS = 60.0
+AT_ONCE = 1000  #: ids named in one statement
 ENGINE = "engine"  #: who made an event
 
 _LIVE = t.job.c.state.not_in(FINAL)
@@ -33,7 +34,8 @@ def claim(db: Connection) -> Job | None:
     """Lease the most overdue job; None if nothing is due."""
     clock = now(db)
     due = and_(_LIVE, t.job.c.due <= clock, t.job.c.lease_until <= clock)
-    candidate = select(t.job.c.id).where(due).order_by(t.job.c.due).limit(1).with_for_update(skip_locked=True)
+    candidate = select(t.job.c.id).where(due).order_by(t.job.c.due).limit(1)
+    candidate = candidate.with_for_update(skip_locked=True, key_share=True)
     row = (
         db.execute(
             update(t.job)
@@ -51,38 +53,39 @@ def apply(db: Connection, job: Job, step: Step) -> bool:
     """Write a step if the lease is still ours: state, facts and event together. False: somebody else has it now."""
     if not may_go(job.state, step.state):
         raise AssertionError(f"a job may not go from {job.state} to {step.state}")
+    if step.state in FINAL:
+        _lock(db, or_(t.job.c.id == job.id, _waits_for(job.id)))
     at = db.execute(select(now(db))).scalar_one()
     held = and_(t.job.c.id == job.id, t.job.c.lease_token == job.lease_token)
     if not db.execute(update(t.job).where(held).values(_job_changes(job, step, at))).rowcount:
         return False
     whose = {"owner": job.owner, "group": job.group}
+    _write_parts(db, job, step, whose)
+    if step.state in FINAL:
+        nudge(db, _waits_for(job.id))
     if step.state != job.state or step.note:
         why = step.note or step.reason
         add_event(db, job.id, whose, old=job.state, new=step.state, who=ENGINE, why=why, at=at)
-    _write_parts(db, job, step, whose)
-    if step.state in FINAL:
-        nudge_waiting(db, job.id)
     return True
 
 
 def release(db: Connection) -> None:
     """Take every lease back. For an engine that knows itself alone: its predecessor is dead and will not apply."""
+    _lock(db, and_(_LIVE, t.job.c.lease_until > 0))
     db.execute(update(t.job).where(_LIVE, t.job.c.lease_until > 0).values(lease_until=0, lease_token=None))
 
 
 def nudge(db: Connection, where: ColumnElement[bool]) -> None:
     """Make live jobs due at once."""
+    _lock(db, and_(_LIVE, where))
     db.execute(update(t.job).where(_LIVE, where).values(due=now(db)))
 
 
 def nudge_jobs(db: Connection, jobs: Collection[str]) -> None:
-    """Make these jobs due at once."""
-    nudge(db, t.job.c.id.in_(jobs))
-
-
-def nudge_waiting(db: Connection, job: str) -> None:
-    """Make the jobs that wait for this one due at once."""
-    nudge(db, t.job.c.id.in_(select(t.dependency.c.job).where(t.dependency.c.on == job)))
+    """Make these jobs due at once, in the order of their ids and some at a time: there may be very many."""
+    ordered = sorted(jobs)
+    for begin in range(0, len(ordered), AT_ONCE):
+        nudge(db, t.job.c.id.in_(ordered[begin : begin + AT_ONCE]))
 
 
 def nudge_states(db: Connection, states: Collection[JobState]) -> None:
@@ -118,6 +121,16 @@ def watched(db: Connection, since: int | None = None) -> dict[str, Attempt]:
 def changed_since(db: Connection, since: int) -> set[str]:
     """Name the jobs with an event after `since`."""
     return set(db.execute(select(t.event.c.job).where(t.event.c.id > since).distinct()).scalars())
+
+
+def _waits_for(job: str) -> ColumnElement[bool]:
+    return t.job.c.id.in_(select(t.dependency.c.job).where(t.dependency.c.on == job))
+
+
+def _lock(db: Connection, where: ColumnElement[bool]) -> None:
+    """Lock several jobs in the one order that everybody keeps to; SQLite has but one writer anyway."""
+    if db.dialect.name != "sqlite":
+        db.execute(select(t.job.c.id).where(where).order_by(t.job.c.id).with_for_update(key_share=True)).all()
 
 
 def _later(one: ColumnElement[float], other: ColumnElement[float]) -> ColumnElement[float]:

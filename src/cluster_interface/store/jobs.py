@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from cluster_interface.model.jobspec import JobSpec
     from cluster_interface.model.sweep import Values
 
+TIMELINE = 0x636C_6966_0002  #: PostgreSQL's lock for drawing the ids of events
 MOST_LOOKED_AT = 20  #: earlier jobs, to learn from
 
 
@@ -89,7 +90,13 @@ def add_event(
     why: str,
     at: float,
 ) -> None:
-    """Insert one line of the timeline."""
+    """Insert one line of the timeline; the last thing that a transaction does.
+
+    Events become visible in the order of their ids, so that whoever has read up to one has missed none: SQLite has one
+    writer at a time, and on PostgreSQL a lock is held from before the id is drawn until it can be seen.
+    """
+    if db.dialect.name == "postgresql":
+        db.execute(select(func.pg_advisory_xact_lock(TIMELINE)))
     db.execute(insert(t.event).values(job=job, at=at, old=old, new=new, who=who, why=why, **whose))
 
 
