@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import and_, bindparam, case, delete, func, insert, or_, select, update
+from sqlalchemy import Text, and_, bindparam, delete, func, insert, or_, select, update
 
-from cluster_interface.model.job import Attempt, Job, Task
+from cluster_interface.model.job import Job, Task
 from cluster_interface.model.state import FINAL, JobState, may_go
 from cluster_interface.store import tables as t
 from cluster_interface.store.database import now
@@ -26,14 +27,13 @@ LEASE_SECONDS = 60.0
 AT_ONCE = 1000  #: ids named in one statement
 ENGINE = "engine"  #: who made an event
 
-_LIVE = t.job.c.state.not_in(FINAL)
 _CHANGING = tuple(field.name for field in fields(Task) if field.name not in ("job", "index", "parameters"))
 
 
 def claim(db: Connection) -> Job | None:
     """Lease the most overdue job; None if nothing is due."""
     clock = now(db)
-    due = and_(_LIVE, t.job.c.due <= clock, t.job.c.lease_until <= clock)
+    due = and_(t.live, t.job.c.due <= clock, t.job.c.lease_until <= clock)
     candidate = select(t.job.c.id).where(due).order_by(t.job.c.due).limit(1)
     candidate = candidate.with_for_update(skip_locked=True, key_share=True)
     row = (
@@ -71,14 +71,14 @@ def apply(db: Connection, job: Job, step: Step) -> bool:
 
 def release(db: Connection) -> None:
     """Take every lease back. For an engine that knows itself alone: its predecessor is dead and will not apply."""
-    _lock(db, and_(_LIVE, t.job.c.lease_until > 0))
-    db.execute(update(t.job).where(_LIVE, t.job.c.lease_until > 0).values(lease_until=0, lease_token=None))
+    _lock(db, and_(t.live, t.leased))
+    db.execute(update(t.job).where(t.live, t.leased).values(lease_until=0, lease_token=None))
 
 
 def nudge(db: Connection, where: ColumnElement[bool]) -> None:
     """Make live jobs due at once."""
-    _lock(db, and_(_LIVE, where))
-    db.execute(update(t.job).where(_LIVE, where).values(due=now(db)))
+    _lock(db, and_(t.live, where))
+    db.execute(update(t.job).where(t.live, where).values(due=now(db)))
 
 
 def nudge_jobs(db: Connection, jobs: Collection[str]) -> None:
@@ -95,10 +95,11 @@ def nudge_states(db: Connection, states: Collection[JobState]) -> None:
 
 def next_due(db: Connection) -> float | None:
     """Return the seconds until a job is due (0: now); None if there is no live job."""
-    when = db.execute(
-        select(func.min(func.coalesce(_later(t.job.c.due, t.job.c.lease_until), 0)) - now(db)).where(_LIVE)
-    ).scalar()
-    return None if when is None else max(0.0, when)
+    clock = db.execute(select(now(db))).scalar_one()
+    free = select(t.job.c.due).where(t.live, t.job.c.lease_until <= clock).order_by(t.job.c.due).limit(1)
+    held = select(t.job.c.due, t.job.c.lease_until).where(t.live, t.leased, t.job.c.lease_until > clock)
+    times = [*db.execute(free).scalars(), *(max(due, until) for due, until in db.execute(held))]
+    return max(0.0, min(times) - clock) if times else None
 
 
 def last_event(db: Connection) -> int:
@@ -106,16 +107,31 @@ def last_event(db: Connection) -> int:
     return db.execute(select(func.max(t.event.c.id))).scalar() or 0
 
 
-def watched(db: Connection, since: int | None = None) -> dict[str, Attempt]:
-    """Return the attempts that schedulers have, by job; only of jobs with an event after `since` if that is given."""
+class Given(NamedTuple):
+    """What a scheduler has of a job: only what is needed for looking at it, since there may be very many."""
+
+    job: str
+    scheduler: str
+    account: str
+    orders: str  #: as JSON, to be read where it is not the one that was read before
+
+    def handed(self) -> list[tuple[str, str]]:
+        """List the orders that were handed over: mark and native id."""
+        orders = json.loads(self.orders)
+        return [(order["mark"], order["native_id"]) for order in orders if order["native_id"] is not None]
+
+
+def watched(db: Connection, since: int | None = None) -> list[Given]:
+    """List what schedulers have; only of jobs with an event after `since` if that is given."""
+    scheduler = func.coalesce(t.attempt.c.ask["scheduler"].as_string(), "local")
     query = (
-        select(t.attempt)
+        select(t.attempt.c.job, scheduler, t.attempt.c.account, t.attempt.c.orders.cast(Text))
         .join(t.job, and_(t.job.c.id == t.attempt.c.job, t.job.c.attempt == t.attempt.c.number))
         .where(t.job.c.state.in_([JobState.QUEUED, JobState.RUNNING]))
     )
     if since is not None:
         query = query.where(t.job.c.id.in_(select(t.event.c.job).where(t.event.c.id > since)))
-    return {row["job"]: value(Attempt, row) for row in db.execute(query).mappings()}
+    return [Given._make(row) for row in db.execute(query)]
 
 
 def changed_since(db: Connection, since: int) -> set[str]:
@@ -131,10 +147,6 @@ def _lock(db: Connection, where: ColumnElement[bool]) -> None:
     """Lock several jobs in the one order that everybody keeps to; SQLite has but one writer anyway."""
     if db.dialect.name != "sqlite":
         db.execute(select(t.job.c.id).where(where).order_by(t.job.c.id).with_for_update(key_share=True)).all()
-
-
-def _later(one: ColumnElement[float], other: ColumnElement[float]) -> ColumnElement[float]:
-    return case((one > other, one), else_=other)
 
 
 def _job_changes(job: Job, step: Step, at: float) -> dict[str, Any]:
