@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO, Literal
 
 from cluster_interface import __version__
 from cluster_interface.inspection import inspect as read_script
+from cluster_interface.inspection.batch.queues import with_known_queue
 from cluster_interface.intake import Intake
 from cluster_interface.model.advice import advice, earlier
 from cluster_interface.model.errors import ClusterError, Conflict, NotFound, Rejected
@@ -91,8 +92,10 @@ class Service:
 
     def inspect(self, user: str, request: InspectRequest) -> InspectResponse:
         """Propose what a script needs; nothing is kept."""
+        queues = self.site.queues()
         proposal = read_script(request.files, request.script, request.arguments)
-        ask = fill_in(Resources(), self.site.queues(), self.defaults.disk, self.defaults.pids)
+        proposal = with_known_queue(proposal, [queue.name for queue in queues])
+        ask = fill_in(Resources(), queues, self.defaults.disk, self.defaults.pids)
         with self.store.read() as db:
             last = jobs.last_like(db, user, proposal.name, proposal.script)
             used = jobs.peak_use(db, last.id) if last else (None, None, None)

@@ -54,7 +54,7 @@ def on(request, place, ordinary):
 
         return as_account(ordinary, inside) if "ordinary" in request.param else inside()
 
-    run.runtime = runtime
+    run.runtime, run.way = runtime, request.param
     return run
 
 

@@ -154,7 +154,8 @@ def _draft(given: Document, inspected: Document | None, files: Inputs, wishes: W
         "environment": _environment(environment, asks, wishes),
         "files": _entries(given, files),
         "outputs": list(wishes.outputs) or given.get("outputs"),
-        "resources": {**(given.get("resources") or {}), **wishes.resources},
+        "resources": {**proposal.get("resources", {}), **(given.get("resources") or {}), **wishes.resources},
+        **{field: _said(given, proposal, field) for field in ("sweep", "dialect", "checkpoint")},
         "network": given.get("network", False) if wishes.network is None else wishes.network,
     }
     rest = {name: value for name, value in given.items() if name not in document}
@@ -169,6 +170,14 @@ def _command(given: Document, proposal: Document, wishes: Wishes) -> str | None:
     if command is None:
         return proposal.get("command")
     return f"{command} {shlex.join(wishes.args)}" if wishes.args else command
+
+
+def _said(given: Document, proposal: Document, field: str) -> Any:
+    """Return what the spec says of a field, else what the directives of a batch script do, without its empty parts."""
+    found = given.get(field) or proposal.get(field)
+    if field in given or not isinstance(found, dict):
+        return found
+    return {name: value for name, value in found.items() if value not in (None, False)}
 
 
 def _environment(environment: Any, asks: Sequence[Document], wishes: Wishes) -> Any:

@@ -31,5 +31,5 @@ def available(wanted: str | None, account: Account) -> Mapping[str, Runtime]:
 
 def on_nodes(report: NodeReport, account: Account) -> Mapping[str, Runtime]:
     """Return the runtimes for the nodes that a report is about, by name."""
-    del report, account
-    return {}
+    made: list[Runtime] = [Docker(), Bubblewrap(account=account)]
+    return {runtime.name: runtime for runtime in made if runtime.name in report.runtimes}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cluster_interface.adapters.schedulers.slurm import SlurmScheduler
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -13,5 +15,4 @@ if TYPE_CHECKING:
 
 def campus_schedulers(settings: Settings) -> dict[str, Callable[[], Scheduler]]:
     """Return what makes each scheduler of a cluster, by name."""
-    del settings
-    return {}
+    return {"slurm": lambda: SlurmScheduler(settings.slurm, settings.defaults)}

@@ -6,6 +6,7 @@ under its text. Ten thousand jobs that wait as before are ten thousand look-ups 
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
 _RANKS = {NativeState.RUNNING: 3, NativeState.PENDING: 2, NativeState.UNKNOWN: 1, NativeState.ENDED: 0}
-SINGLE: tuple[int, ...] = (0,)  #: the elements of an order that is no array
+SINGLE: tuple[int, ...] = (0,)  #: the elements of an order that is no array; element 0 of one is a range
+_UNSURE_FOR = 60.0  # seconds: accounting is written with some delay
 _MOST_SHARED = 50_000
 _MOST_KEPT = 1000  # records or marks, beyond what the last look needed
 
@@ -37,6 +39,8 @@ class _Kept:
 
     records: list[Record] = field(default_factory=list)
     seen: dict[int, Observation] = field(default_factory=dict)
+    lost: set[int] = field(default_factory=set)  #: elements that are listed no more and had not ended
+    unsure_until: float = 0.0  #: of an array: monotonic; till then more of it may turn up in accounting
 
 
 class Pictures:
@@ -50,7 +54,7 @@ class Pictures:
         self._last: tuple[list[str], list[Record]] = ([], [])
         self._composed: tuple[list[Record], Mapping[str, str], dict[str, Mapping[int, Observation]]] = ([], {}, {})
         #: marks of the last `compose` of which something is missing that accounting may know: all of it, elements that
-        #: had not ended, or those of an array that we see for the first time
+        #: had not ended, or, for a while, those of an array that we saw for the first time
         self.doubtful: set[str] = set()
 
     def read(self, texts: list[str]) -> list[Record]:
@@ -92,6 +96,11 @@ class Pictures:
         self._composed = (records, accounts, found)
         return found
 
+    def lost(self, mark: str) -> frozenset[int]:
+        """Return the elements of a mark that are listed no more and were not seen ended."""
+        kept = self._kept.get(mark)
+        return frozenset(kept.lost) if kept else frozenset()
+
     def _mapping(self, mark: str, records: list[Record]) -> dict[int, Observation]:
         kept = self._kept.get(mark)
         if kept is None:
@@ -99,7 +108,9 @@ class Pictures:
                 return {}
             kept = self._kept[mark] = _Kept()
             if any(record.elements != SINGLE for record in records):
-                self.doubtful.add(mark)
+                kept.unsure_until = time.monotonic() + _UNSURE_FOR
+        if kept.lost or time.monotonic() < kept.unsure_until:
+            self.doubtful.add(mark)
         if kept.records == records and (records or not kept.seen or _all_ended(kept.seen)):
             return kept.seen
         fresh = {element: seen for element, seen in kept.seen.items() if seen.state is NativeState.ENDED}
@@ -112,7 +123,8 @@ class Pictures:
             listed.update(dict.fromkeys(elements, self._share(record.seen)))
         fresh.update(listed)
         kept.records = records
-        if any(element not in fresh for element in kept.seen):
+        kept.lost = (kept.lost | kept.seen.keys()) - fresh.keys()
+        if kept.lost:
             self.doubtful.add(mark)
         if fresh != kept.seen:
             kept.seen = fresh
