@@ -19,7 +19,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-pytest_plugins = ["tests.campus"]  # fixtures of the testbed's parts
+pytest_plugins = ["tests.campus", "tests.databases"]  # fixtures of the testbed's parts, stores on each database
 
 PROJECT = Path(__file__).parent.parent
 CACHE = Path(os.environ.get("CLIF_TEST_CACHE", "/var/tmp/clif-test-cache"))

@@ -132,7 +132,7 @@ class Service:
         self, user: str, spec: JobSpec, key: str, rows: list[Values], rerun_of: str | None = None
     ) -> tuple[JobView, bool]:
         with self.store.write() as db:
-            known = jobs.find_by_key(db, user, key)
+            known = jobs.find_by_key(db, user, key, take=True)
             if known is None:
                 name = "".join(secrets.choice(_ID_LETTERS) for _ in range(_ID_LENGTH))
                 group = spec.group or user

@@ -17,7 +17,7 @@ from cluster_interface.model.queue import Queue
 from cluster_interface.model.state import FailureCode, JobState, TaskState
 from cluster_interface.ports import NativeState, Observation, Order, Work, WorkState
 from cluster_interface.settings import Defaults
-from cluster_interface.store import Store, claims, jobs
+from cluster_interface.store import claims, jobs
 
 QUEUE = Queue(
     name="q", cpus=4, memory=2**33, time=None, default_cpus=1, default_memory=2**30, default_time=60, runtimes=("r",)
@@ -194,14 +194,6 @@ class Images:
 
     def find(self, lock, face):
         return object()
-
-
-@pytest.fixture
-def store(tmp_path):
-    made = Store(f"sqlite:///{tmp_path / 'x.db'}")
-    made.migrate()
-    yield made
-    made.close()
 
 
 @pytest.fixture
