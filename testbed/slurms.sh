@@ -1,9 +1,12 @@
 #!/bin/sh
 # What both Slurms of the testbed share: a controller and nodes that are all this machine. Sourced.
-# Set before: cluster, nodes (their names), slurm (the directory), port (the controller's).
+# Set before: cluster, letter and count (of its nodes), slurm (the directory), port (the controller's).
 # shellcheck disable=SC2154
 export SLURM_CONF="$slurm/slurm.conf"
 host=$(hostname -s)
+# Cgroups are called after nodes: those of a second testbed must not be called the same.
+[ "$offset" = 0 ] || letter=$letter$offset-
+nodes=$(seq -f "$letter%.0f" "$count" | paste -sd ' ')
 
 directories() {
   mkdir -p "$slurm/state" "$slurm/run"
@@ -64,11 +67,15 @@ start_daemons() {
     mkdir -p "$slurm/spool.$node"
     runs "$cluster-slurmd-$node" || launch "$cluster-slurmd-$node" slurmd -D -N "$node" -f "$SLURM_CONF"
   done
-  if wait_for 10 nodes_answer; then return; fi
+  wait_for 10 nodes_settle || :
+  daemons_run || return 1
+  if nodes_answer; then return; fi
   # What a crash may leave: nodes that are down or drained.
   scontrol update "NodeName=$(echo "$nodes" | tr ' ' ,)" State=RESUME 2>/dev/null || :
   wait_for 10 nodes_answer
 }
+
+nodes_settle() { ! daemons_run || nodes_answer; }
 
 no_job_runs() { [ -z "$(squeue --noheader --states=R,CG 2>/dev/null)" ]; }
 

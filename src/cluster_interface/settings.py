@@ -75,6 +75,34 @@ class Local(Model):
     grace: Seconds = Field(default=3, description="between the polite signal and the last one")
 
 
+class Slurm(Model):
+    """How Slurm is reached."""
+
+    conf: Path | None = Field(default=None, description="slurm.conf; null: SLURM_CONF, or where Slurm looks itself")
+    timeout: Seconds = Field(default=20, description="seconds by which each of its programs must have answered")
+
+
+class GridEngine(Model):
+    """How Grid Engine is reached, and what this site calls its resources."""
+
+    root: Path | None = Field(default=None, description="SGE_ROOT; null: the environment's")
+    cell: str | None = Field(default=None, description="SGE_CELL; null: the environment's, or default")
+    timeout: Seconds = Field(default=20, description="seconds by which each of its programs must have answered")
+    parallel_environment: str | None = Field(
+        default=None, description="for several processors on one node; null: one that has allocation rule $pe_slots"
+    )
+    memory_resource: str | None = Field(default="h_vmem", description="asked for by memory; null: none is asked for")
+    memory_per_slot: bool = Field(default=True, description="whether that resource is counted per slot")
+    gpu_resource: str | None = Field(default=None, description="asked for by gpus; null: there are none")
+
+
+class Pbs(Model):
+    """How PBS is reached (experimental)."""
+
+    server: str | None = Field(default=None, description="null: the default of its own programs")
+    timeout: Seconds = Field(default=20, description="seconds by which each of its programs must have answered")
+
+
 class Defaults(Model):
     """What a job gets that does not ask."""
 
@@ -109,6 +137,9 @@ class Settings(Model):
     images: Images = Field(default_factory=Images)
     staging: Staging = Field(default_factory=Staging)
     local: Local = Field(default_factory=Local)
+    slurm: Slurm = Field(default_factory=Slurm)
+    gridengine: GridEngine = Field(default_factory=GridEngine)
+    pbs: Pbs = Field(default_factory=Pbs)
     defaults: Defaults = Field(default_factory=Defaults)
     sweeps: Sweeps = Field(default_factory=Sweeps)
     queues: dict[str, QueueSettings] = Field(default={}, description="by name, for what the site wants otherwise")

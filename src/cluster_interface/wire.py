@@ -70,8 +70,8 @@ class TaskView(Model):
     cpu_seconds: float | None
     peak_memory: int | None
     measured_by: str | None
-    node: str | None
-    parameters: dict[str, str]
+    node: str | None = None
+    parameters: dict[str, str] = {}
 
     @classmethod
     def of(cls, task: Task) -> TaskView:
@@ -249,24 +249,24 @@ class QueueView(Model):
     """One queue. What is null is not known."""
 
     name: str
-    scheduler: str
+    scheduler: str = "local"
     cpus: int
     memory: int
     time: int | None
-    default_cpus: int
-    default_memory: int
-    default_time: int
-    gpus: int
-    gpu_types: tuple[str, ...]
-    nodes: int
-    features: tuple[str, ...] | None
-    licenses: tuple[str, ...] | None
-    accounts: tuple[str, ...] | None
-    qos: tuple[str, ...] | None
-    reservations: tuple[str, ...] | None
-    runtimes: tuple[str, ...]
-    why_not: str
-    state: str
+    default_cpus: int | None = None
+    default_memory: int | None = None
+    default_time: int | None = None
+    gpus: int = 0
+    gpu_types: tuple[str, ...] = ()
+    nodes: int = 1
+    features: tuple[str, ...] | None = None
+    licenses: tuple[str, ...] | None = None
+    accounts: tuple[str, ...] | None = None
+    qos: tuple[str, ...] | None = None
+    reservations: tuple[str, ...] | None = None
+    runtimes: tuple[str, ...] = ()
+    why_not: str = ""
+    state: str = ""
 
 
 class QueueList(Model):

@@ -197,7 +197,9 @@ def runtime_named(name: str):
 class Box:
     """One job of a runtime: its directory, and what came of it."""
 
-    def __init__(self, node: Node, runtime: str, command: str, tasks: int = 1, image_ref=None, **more):
+    def __init__(
+        self, node: Node, runtime: str, command: str, tasks: int = 1, image_ref=None, elements=None, rows=None, **more
+    ):
         self.node, self.runtime = node, runtime_named(runtime)
         asked = {name: more.pop(name) for name in list(more) if name in Ask.model_fields}
         self.ask = ask(**{"runtime": runtime, **asked})
@@ -215,12 +217,18 @@ class Box:
             (self.dir / part).mkdir(parents=True)
         self.run = Run(
             mark=self.mark, job_dir=self.dir, attempt=1, image=image_ref or image(self.runtime.face), command=command,
-            account=node.account, ask=self.ask, **more,
+            account=node.account, ask=self.ask, tasks=tasks, parameters=tuple(rows[0]) if rows else (),
+            packed=any(len(numbers) > 1 for numbers in elements or ()), **more,
         )  # fmt: skip
+        if elements:
+            lines = [" ".join(map(str, numbers)) + "\n" for numbers in elements]
+            (self.attempt / "elements").write_text("".join(lines))
+        if rows:
+            (self.attempt / "parameters").write_text(script.parameter_lines(rows))
         self.script = self.attempt / "job.sh"
         self.script.write_text(self.runtime.job_script(self.run))
         self.handle, self.native_id = None, ""
-        self.tasks = tasks
+        self.tasks, self.elements = tasks, elements or [[task] for task in range(tasks)]
 
     def start(self):
         """Hand it to the scheduler."""
@@ -236,8 +244,8 @@ class Box:
             mark=self.mark,
             account=owner,
             ask=self.ask,
-            time=self.ask.time,
-            elements=self.tasks,
+            time=self.ask.time * max(map(len, self.elements)) + 5,
+            elements=len(self.elements),
             log=self.attempt / "job.log",
         )
         self.handle = self.node.submit(order)
@@ -250,6 +258,10 @@ class Box:
             self.start()
         self.node.until_ended(self.handle, seconds)
         return self.status()
+
+    def cancel(self):
+        """Have the scheduler end it."""
+        self.node.scheduler.cancel(self.handle)
 
     def status(self, task: int = 0):
         """The status file of a task, None if there is none."""
@@ -268,9 +280,9 @@ class Box:
         ]
         return "".join(words)
 
-    def until_out(self, text: str):
+    def until_out(self, text: str, task: int = 0):
         """Wait until the program has printed something."""
-        wait_for(lambda: text in self.out(), 30, 0.02)
+        wait_for(lambda: text in self.out(task), 30, 0.02)
 
 
 def gone(pid: int) -> bool:

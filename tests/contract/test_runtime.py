@@ -98,7 +98,7 @@ def test_output_is_seen_while_the_program_runs(on):
     def body(box):
         made = box("python3 -c 'import time; print(\"early\"); time.sleep(60)'").start()
         made.until_out("early")
-        made.node.scheduler.cancel(made.native_id)
+        made.cancel()
 
     on(body)
 
@@ -277,7 +277,7 @@ def test_the_program_itself_gets_the_signal(on, command):
         made = box(command)
         (made.dir / "tasks/0/polite.py").write_text(POLITE)
         made.start().until_out("ready")
-        made.node.scheduler.cancel(made.native_id)
+        made.cancel()
         status = made.finish()
         assert made.out() == "ready\ngot SIGTERM\n"
         assert (status["exit_code"], status["signal"]) == (7, None)
@@ -298,7 +298,7 @@ def test_usr1_is_passed_on_and_the_program_goes_on(on):
         made.until_out("got SIGUSR1")
         os.kill(pid, signal.SIGUSR1)
         wait_for(lambda: made.out().count("got SIGUSR1") == 2)
-        made.node.scheduler.cancel(made.native_id)
+        made.cancel()
         assert made.finish()["exit_code"] == 7
         assert made.out().endswith("got SIGTERM\n")
 
@@ -311,7 +311,7 @@ def test_cancel_leaves_nothing(on):
     def body(box):
         made = box("trap '' TERM; (trap '' TERM; exec sleep 4242) & echo ready; while :; do sleep 4243; done").start()
         made.until_out("ready")
-        made.node.scheduler.cancel(made.native_id)
+        made.cancel()
 
         def nothing():
             sleeping = subprocess.run(["pgrep", "-f", "^sleep 424[23]$"], capture_output=True, check=False).stdout
@@ -320,7 +320,7 @@ def test_cancel_leaves_nothing(on):
         assert seconds_of(lambda: wait_for(nothing, 10, 0.1)) < 5
         status = made.finish()
         assert status["signal"] == 9
-        assert made.node.task(made.native_id).verdict == "canceled"
+        assert made.node.task(made.handle).verdict == "canceled"
 
     on(body)
 
@@ -351,7 +351,7 @@ def test_the_second_start_of_an_attempt_is_fenced(on):
         made = box("echo run >>/job/runs; exit 5")
         assert made.finish()["exit_code"] == 5
         before = {path: path.stat().st_mtime_ns for path in made.attempt.rglob("*")}
-        again = subprocess.run(["sh", made.script], env={"PATH": os.environ["PATH"], "CLIF_TASK": "0"}, check=False)
+        again = subprocess.run(["sh", made.script], env={"PATH": os.environ["PATH"], "CLIF_ELEMENT": "0"}, check=False)
         assert again.returncode == 0
         assert (made.dir / "tasks/0/runs").read_text() == "run\n"
         assert {path: path.stat().st_mtime_ns for path in made.attempt.rglob("*")} == before
@@ -383,7 +383,7 @@ def test_out_of_memory(on):
         hungry.start()
         assert modest.finish()["exit_code"] == 0
         status = hungry.finish()
-        verdict = hungry.node.task(hungry.native_id).verdict
+        verdict = hungry.node.task(hungry.handle).verdict
         assert verdict == "out_of_memory" or status["oom"], (status, verdict)
         assert status is None or status["exit_code"] != 0
 

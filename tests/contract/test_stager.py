@@ -19,6 +19,7 @@ from cluster_interface.model.errors import NotFound, Permanent, Transient
 from cluster_interface.model.filetree import FileEntry, Mode
 from cluster_interface.model.job import Account, OutputFile
 from cluster_interface.model.plan import SourceInfo
+from cluster_interface.ports import Layout
 from cluster_interface.settings import Staging
 from cluster_interface.staging import UploadStore, Workspace
 
@@ -55,7 +56,9 @@ def stage(stager, files, tasks=1, attempt=1, job=JOB):
     """Check and stage; return what was reported."""
     seen = []
     infos = stager.check(job, files)
-    stager.stage_in(job, [(info, files[info.path]) for info in infos], tasks, seen.append, attempt)
+    stager.stage_in(
+        job, [(info, files[info.path]) for info in infos], Layout(tasks=tasks, attempt=attempt), seen.append
+    )
     return seen
 
 
@@ -122,7 +125,7 @@ def test_the_tree_is_made(stager, uploads):
 def test_the_directory_is_the_account_s_alone(stager):
     """Everything staged belongs to the job's account, and the directory is closed to others."""
     stage(stager, {"a/b.txt": FileEntry(content="x"), "big": FileEntry(content="y" * 2000)})
-    stager.write_attempt(JOB, 1, "true\n", "{}")
+    stager.write_attempt(JOB, 1, "true\n", "{}", {})
     home = stager.directory(JOB)
     assert stat.S_IMODE(home.stat().st_mode) == 0o700
     assert {path.lstat().st_uid for path in [home, *home.rglob("*")]} == {ordinary().uid}
@@ -143,11 +146,11 @@ def test_staging_again_keeps_what_is_there(stager, uploads):
     files = {"in": FileEntry(source=source)}
     infos = stager.check(JOB, files)
     pairs = [(info, files[info.path]) for info in infos]
-    stager.stage_in(JOB, pairs, 1, lambda progress: None)
+    stager.stage_in(JOB, pairs, Layout(tasks=1), lambda progress: None)
     before = (stager.directory(JOB) / "inputs/in").stat()
     put(stager, "made", b"by the task")
     uploads.remove("ada", source.removeprefix("upload:"))
-    stager.stage_in(JOB, pairs, 1, lambda progress: None)
+    stager.stage_in(JOB, pairs, Layout(tasks=1), lambda progress: None)
     assert (stager.directory(JOB) / "inputs/in").stat() == before
     assert (stager.directory(JOB) / "tasks/0/made").exists()
 
@@ -185,7 +188,7 @@ def test_other_bytes_than_planned_are_refused(stager, tmp_path):
         [info] = stager.check(JOB, files)
         source.write_bytes(b"other")
         with pytest.raises(Permanent) as caught:
-            stager.stage_in(JOB, [(info, files["in"])], 1, lambda progress: None)
+            stager.stage_in(JOB, [(info, files["in"])], Layout(tasks=1), lambda progress: None)
     finally:
         source.unlink()
     assert caught.value.code == "input_unavailable"
@@ -235,7 +238,7 @@ def test_a_source_that_grows_is_refused(stager):
     info = SourceInfo(path="in", source=entry.source or "")
     try:
         with pytest.raises(Permanent, match="changed while it was read"):
-            stager.stage_in(JOB, [(info, entry)], 1, report)
+            stager.stage_in(JOB, [(info, entry)], Layout(tasks=1), report)
     finally:
         source.unlink()
     assert not (stager.directory(JOB) / "inputs/in").exists()
@@ -251,19 +254,19 @@ def test_one_process_stages_at_a_time(stager):
         if not refused:
             refused.append(True)
             with pytest.raises(Transient, match="another process"):
-                stager.stage_in(JOB, [(info, files["in"])], 1, lambda progress: None)
+                stager.stage_in(JOB, [(info, files["in"])], Layout(tasks=1), lambda progress: None)
 
-    stager.stage_in(JOB, [(info, files["in"])], 1, report)
+    stager.stage_in(JOB, [(info, files["in"])], Layout(tasks=1), report)
     assert refused
 
 
 def test_an_attempt_is_written(stager):
     """Writing an attempt makes the directories that job.sh writes to, may be repeated, and replaces whole files."""
-    first = stager.write_attempt(JOB, 2, "echo one\n", '{"a": 1}')
+    first = stager.write_attempt(JOB, 2, "echo one\n", '{"a": 1}', {})
     inode = first.stat().st_ino
-    assert stager.write_attempt(JOB, 2, "echo one\n", '{"a": 1}') == first
+    assert stager.write_attempt(JOB, 2, "echo one\n", '{"a": 1}', {}) == first
     assert first.stat().st_ino == inode
-    stager.write_attempt(JOB, 2, "echo two\n", '{"a": 2}')
+    stager.write_attempt(JOB, 2, "echo two\n", '{"a": 2}', {})
     home = stager.directory(JOB)
     assert first == home / "attempts/2/job.sh"
     assert first.read_text() == "echo two\n"
@@ -274,8 +277,8 @@ def test_an_attempt_is_written(stager):
 def test_status_and_claim_are_read(stager):
     """A whole status file is returned; none, half a one, and one that is a link are None."""
     assert stager.status(JOB, 1, 0) is None
-    assert stager.claimed(JOB, 1, 0) is False
-    script = stager.write_attempt(JOB, 1, "", "")
+    assert stager.claimed(JOB, 1, 0) is None
+    script = stager.write_attempt(JOB, 1, "", "", {})
     status = script.parent / "status/0.json"
     assert stager.status(JOB, 1, 0) is None
     for bad in (b"", b"{", b"[1]", b"\xff", b"[" * 60000, b'"' + b"x" * 10**6 + b'"'):
@@ -288,13 +291,13 @@ def test_status_and_claim_are_read(stager):
     status.symlink_to("../other.json")
     assert stager.status(JOB, 1, 0) is None
     (script.parent / "claim/0").mkdir()
-    assert stager.claimed(JOB, 1, 0) is True
-    assert stager.claimed(JOB, 1, 1) is False
+    assert stager.claimed(JOB, 1, 0) is not None
+    assert stager.claimed(JOB, 1, 1) is None
 
 
 def test_what_the_server_itself_wrote_is_read_too(stager):
     """A status file that a runtime left as the server's own (0600) is read; a hard link to another file is not."""
-    script = stager.write_attempt(JOB, 1, "", "")
+    script = stager.write_attempt(JOB, 1, "", "", {})
     status = script.parent / "status/0.json"
     status.write_text("{}")
     status.chmod(0o600)
@@ -307,7 +310,7 @@ def test_what_the_server_itself_wrote_is_read_too(stager):
 def test_logs_are_read_in_parts(stager):
     """A log comes in parts of at most 1 MiB, from an offset or counted from the end; a missing one is empty."""
     assert stager.log(JOB, 1, 0, "out", 0).size == 0
-    script = stager.write_attempt(JOB, 1, "", "")
+    script = stager.write_attempt(JOB, 1, "", "", {})
     assert stager.log(JOB, 1, 0, "out", 5).data == b""
     data = bytes(range(256)) * 8192
     log = script.parent / "log/0.out"

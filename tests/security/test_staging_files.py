@@ -20,6 +20,7 @@ from cluster_interface.model.errors import NotFound, Permanent
 from cluster_interface.model.filetree import FileEntry
 from cluster_interface.model.job import Account, OutputFile
 from cluster_interface.model.plan import SourceInfo
+from cluster_interface.ports import Layout
 from cluster_interface.settings import Staging
 from cluster_interface.staging import UploadStore, Workspace
 from cluster_interface.staging.acting import acting_as, as_the_server
@@ -42,14 +43,14 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only a server that ru
 def workspace(tmp_path):
     """A workspace with one staged job."""
     made = Workspace(tmp_path / "jobs", UploadStore(tmp_path / "uploads", 2**20), Staging(), lambda job: ordinary())
-    made.stage_in(JOB, [], 1, lambda progress: None)
+    made.stage_in(JOB, [], Layout(tasks=1), lambda progress: None)
     return made
 
 
 def stage_anyway(workspace, source):
     """Stage a source without the early check."""
     info = SourceInfo(path="in", source=source)
-    workspace.stage_in(JOB, [(info, FileEntry(source=source))], 1, lambda progress: None)
+    workspace.stage_in(JOB, [(info, FileEntry(source=source))], Layout(tasks=1), lambda progress: None)
 
 
 def test_the_shadow_file_is_not_read(workspace):
@@ -96,9 +97,8 @@ def test_a_name_cannot_lead_out_of_the_inputs(workspace, tmp_path):
             workspace.stage_in(
                 JOB,
                 [(SourceInfo(path=path, source="content"), FileEntry(content="x"))],
-                1,
+                Layout(tasks=1, attempt=2),
                 lambda progress: None,
-                attempt=2,
             )
     assert not list(tmp_path.rglob("evil"))
     assert not Path("/tmp/evil").exists()
@@ -112,7 +112,9 @@ def test_staging_through_a_planted_link_writes_nothing_outside(workspace, tmp_pa
     (workspace.directory(JOB) / "inputs/sub").symlink_to(outside)
     entry = FileEntry(content="x")
     with pytest.raises(Exception, match=r"sub|directory|links"):
-        workspace.stage_in(JOB, [(SourceInfo(path="sub/f", source="content"), entry)], 1, lambda progress: None)
+        workspace.stage_in(
+            JOB, [(SourceInfo(path="sub/f", source="content"), entry)], Layout(tasks=1), lambda progress: None
+        )
     assert not list(outside.iterdir())
 
 
@@ -208,7 +210,7 @@ def test_a_forged_status_is_not_followed(workspace, tmp_path):
     elsewhere = tmp_path / "elsewhere.json"
     elsewhere.write_text('{"exit_code": 0}')
     elsewhere.chmod(0o644)
-    home = workspace.write_attempt(JOB, 1, "", "").parent
+    home = workspace.write_attempt(JOB, 1, "", "", {}).parent
     (home / "status/0.json").symlink_to(elsewhere)
     (home / "log/0.out").symlink_to("/etc/passwd")
     assert workspace.status(JOB, 1, 0) is None
@@ -286,7 +288,7 @@ def test_a_full_disk_is_told_in_words(tmp_path):
     workspace = Workspace(root, uploads, Staging(), lambda job: Account(name="nobody", uid=65534, gid=65534))
     entry = FileEntry(content="x" * 3_000_000)
     try:
-        workspace.stage_in("job", [(SourceInfo(path="in", source="content"), entry)], 1, lambda progress: None)
+        workspace.stage_in("job", [(SourceInfo(path="in", source="content"), entry)], Layout(tasks=1), lambda progress: None)
     except Permanent as error:
         print(error, "|", error.code, "|", list((root / "job/inputs").iterdir()))
     """

@@ -88,7 +88,17 @@ class FakeServer(socketserver.ThreadingUnixStreamServer):
         for passed in ("preparing", "queued", "running", "staging_out"):
             self.move(job, passed)
         self.jobs[job]["attempts"] = [
-            {"number": 1, "mark": f"ci-{job}-1", "native_id": "7", "created": 0.0, "ended": 1.0}
+            {
+                "number": 1,
+                "mark": f"ci-{job}-1",
+                "native_ids": ("7",),
+                "tasks": None,
+                "pack": 1,
+                "memory": None,
+                "created": 0.0,
+                "started": 0.5,
+                "ended": 1.0,
+            }
         ]
         self.move(job, state, why, code)
 

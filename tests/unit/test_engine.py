@@ -1,6 +1,5 @@
 """The engine over a real database and an imagined outside world that fails at will."""
 
-import dataclasses
 import random
 import socket
 from pathlib import Path
@@ -16,7 +15,7 @@ from cluster_interface.model.job import Account
 from cluster_interface.model.jobspec import JobSpec
 from cluster_interface.model.queue import Queue
 from cluster_interface.model.state import FailureCode, JobState, TaskState
-from cluster_interface.ports import NativeState, Observation, Work, WorkState
+from cluster_interface.ports import NativeState, Observation, Order, Work, WorkState
 from cluster_interface.settings import Defaults
 from cluster_interface.store import Store, claims, jobs
 
@@ -28,18 +27,28 @@ COLLECTED = {"outputs": [{"path": "o", "size": 1, "sha256": "0" * 64, "task": 0}
 
 
 class World:
-    """Every port at once: it remembers what it was asked to do, and misbehaves when told to."""
+    """Every port at once: it remembers what it was asked to do, and misbehaves when told to.
+
+    Its scheduler knows orders by their marks; `begin` and `runs` are what their elements do: pass the fence, write
+    a status. An element that finds the fence closed ends without a word, like job.sh.
+    """
 
     name = "world"
     face = "directory"
-    runs_as = "user"
 
     def __init__(self, chance=lambda: 1.0):
         self.chance = chance
         self.time = 1000.0
-        self.native: dict[str, str] = {}  # mark -> id
-        self.states: dict[str, Observation] = {}
-        self.statuses: dict[str, dict] = {}
+        self.queue = QUEUE
+        self.orders: dict[str, Order] = {}  # mark -> order
+        self.states: dict[str, dict[int, Observation]] = {}
+        self.claims: dict[tuple, dict] = {}
+        self.statuses: dict[tuple, dict] = {}
+        self.declared: set[str] = set()
+        self.runs_of: list[tuple] = []
+        self.scripts: list = []
+        self.lists: dict[tuple, dict] = {}
+        self.staged: list[dict] = []
         self.submissions: list[str] = []
         self.canceled: list[str] = []
         self.results = {"resolve": {"lock": LOCK, "sources": []}, "build": {}, "inputs": {}, "outputs": COLLECTED}
@@ -62,53 +71,86 @@ class World:
         return {}
 
     def job_script(self, run):
+        self.scripts.append(run)
         return run.command
 
-    def reap(self, mark):
-        self.canceled.append(f"reaped {mark}")
+    # site
+    def scheduler(self, name):
+        return self
 
-    def find_image(self, lock, face):
-        return object()
+    def runtime(self, ask):
+        return self
+
+    def runs_as(self, owner, runtime):
+        return self.account(owner)
+
+    def survey(self):
+        return 1000.0
+
+    def reap(self, ask, mark, owner, nodes):
+        self.canceled.append(f"reaped {mark} on {', '.join(sorted(nodes))}")
 
     # scheduler
     def queues(self):
-        return [QUEUE]
+        return [self.queue]
 
-    def find(self, mark):
+    def find(self, handle):
         self.trouble()
-        return self.native.get(mark)
+        return handle.mark.upper() if handle.mark in self.orders else None
 
     def submit(self, order):
         if self.refuses:
             raise Rejected(self.refuses)
         self.trouble()
         self.submissions.append(order.mark)
-        self.native[order.mark] = str(len(self.native) + 1)
-        self.states[self.native[order.mark]] = Observation(state=NativeState.PENDING)
+        self.orders[order.mark] = order
+        self.states[order.mark] = dict.fromkeys(range(order.elements), Observation(state=NativeState.PENDING))
         self.trouble()  # the answer is lost after it was accepted
-        return self.native[order.mark]
+        return order.mark.upper()
 
-    def observe(self, ids):
+    def observe(self, handles):
         self.trouble()
-        return {} if self.hidden else {i: {0: self.states[i]} for i in ids if i in self.states}
+        return {} if self.hidden else {h.mark: self.states[h.mark] for h in handles if h.mark in self.states}
 
-    def cancel(self, native):
+    def cancel(self, handle):
         self.trouble()
-        self.canceled.append(native)
-        self.states[native] = Observation(state=NativeState.ENDED, verdict="canceled")
+        self.canceled.append(handle.mark)
+        over = Observation(state=NativeState.ENDED, verdict="canceled")
+        ended = NativeState.ENDED
+        seen = self.states.get(handle.mark, {})
+        self.states[handle.mark] = {n: old if old.state is ended else over for n, old in seen.items()}
+
+    def waiting(self, handle):
+        return None
 
     # stager
     def directory(self, job):
         return Path("/nowhere") / job
 
-    def write_attempt(self, job, attempt, script, plan):
+    def write_attempt(self, job, attempt, script, plan, lists):
+        self.lists[job, attempt] = lists
         return Path("/nowhere") / job / "job.sh"
 
+    def declare(self, job, attempt, mark):
+        fresh = mark not in self.declared
+        self.declared.add(mark)
+        return fresh
+
     def status(self, job, attempt, task):
-        return self.statuses.get(job)
+        return self.statuses.get((job, attempt, task))
+
+    def claimed(self, job, attempt, task):
+        return self.claims.get((job, attempt, task))
+
+    def revoke(self, job, attempt, tasks):
+        for task in tasks:
+            self.claims.setdefault((job, attempt, task), {"revoked": "yes"})
+        return [task for task in tasks if "revoked" in self.claims[job, attempt, task]]
 
     # works
     def start(self, mark, kind, request):
+        if kind == "inputs":
+            self.staged.append(request["layout"])
         result = self.results[kind]
         if isinstance(result, Exception):
             self.works[mark] = Work(state=WorkState.FAILED, error=result)
@@ -121,12 +163,30 @@ class World:
     def stop(self, mark):
         self.works.pop(mark, None)
 
-    def runs(self, job, **status):
-        """The program of a job runs to its end."""
-        native = self.native[f"ci-{job}-1"]
-        self.states[native] = Observation(state=NativeState.ENDED)
-        if status:
-            self.statuses[job] = {"exit_code": 0, "started": 1.0, "ended": 2.0, **status}
+    # what the nodes do
+    def see(self, mark, element=0, **seen):
+        """Something is to be seen of an element."""
+        self.states[mark] = {**self.states[mark], element: Observation(**seen)}
+
+    def begin(self, mark, element=0, task=None):
+        """An element starts and passes the fence of its task; one that finds it closed leaves."""
+        job, attempt = mark.partition(".")[0].removeprefix("ci-").rsplit("-", 1)
+        task = self.orders[mark].offset + element if task is None else task
+        if (job, int(attempt), task) in self.claims:
+            self.see(mark, element, state=NativeState.ENDED)
+            return None
+        self.claims[job, int(attempt), task] = {"host": "n1"}
+        self.runs_of.append((job, task))
+        self.see(mark, element, state=NativeState.RUNNING, started=1.0)
+        return job, int(attempt), task
+
+    def runs(self, mark, element=0, task=None, verdict=None, **status):
+        """An element runs its task to the end, and writes its status if one is given."""
+        which = self.begin(mark, element, task)
+        if which:
+            self.see(mark, element, state=NativeState.ENDED, verdict=verdict)
+            if status:
+                self.statuses[which] = {"exit_code": 0, "started": 1.0, "ended": 2.0, **status}
 
 
 class Images:
@@ -151,9 +211,8 @@ def world():
 
 def engine_of(store, world):
     tools = Tools(
-        scheduler=world, runtimes={"r": world}, images=Images(), stager=world, works=world, identity=world,
-        clock=world, server=Account(name="root", uid=0, gid=0), defaults=Defaults(),
-    )  # fmt: skip
+        site=world, images=Images(), stager=world, works=world, identity=world, clock=world, defaults=Defaults()
+    )
     return Engine(store, tools, [])
 
 
@@ -162,22 +221,28 @@ def engine(store, world):
     return engine_of(store, world)
 
 
-def add(store, name="a", **spec):
+def add(store, name="a", tasks=({},), **spec):
     with store.write() as db:
-        parsed = JobSpec(command="true", name="n", **spec)
-        jobs.add(db, job=name, owner="ada", group="ada", key=name * 8, spec=parsed, rerun_of=None)
+        parsed = JobSpec(**{"command": "true", "name": "n", **spec})
+        jobs.add(db, job=name, owner="ada", group="ada", key=name * 8, spec=parsed, rerun_of=None, tasks=tasks)
 
 
 def settle(engine, seconds=60.0):
     """Let the engine look and turn until nothing moves, with time passing between looks."""
     for _ in range(8):
         engine.tools.clock.time += seconds / 8
-        engine.look()
+        look(engine)
         with engine.store.write() as db:
             claims.nudge_states(db, list(JobState))
         for _ in range(60):
             if not turn(engine.store, engine.tools):
                 break
+
+
+def look(engine):
+    """Look at the scheduler now, whenever that was done last."""
+    engine._watch.hurry()
+    engine.look()
 
 
 def job(store, name="a"):
@@ -186,8 +251,12 @@ def job(store, name="a"):
 
 
 def task(store, name="a"):
+    return tasks(store, name)[0]
+
+
+def tasks(store, name="a"):
     with store.read() as db:
-        return jobs.tasks(db, name)[0]
+        return jobs.tasks(db, name)
 
 
 def test_a_job_goes_all_the_way(store, world, engine):
@@ -195,10 +264,18 @@ def test_a_job_goes_all_the_way(store, world, engine):
     add(store)
     settle(engine, 1)
     assert job(store).state is JobState.QUEUED
-    world.states["1"] = Observation(state=NativeState.RUNNING, started=1.0)
+    world.begin("ci-a-1")
     settle(engine, 1)
     assert job(store).state is JobState.RUNNING
-    world.runs("a", exit_code=0, cpu_seconds=1.5, peak_memory=7, measured_by="cgroup")
+    world.statuses["a", 1, 0] = {
+        "exit_code": 0,
+        "started": 1.0,
+        "ended": 2.0,
+        "cpu_seconds": 1.5,
+        "peak_memory": 7,
+        "measured_by": "cgroup",
+    }
+    world.see("ci-a-1", state=NativeState.ENDED)
     settle(engine, 1)
     assert job(store).state is JobState.COMPLETED
     assert (task(store).exit_code, task(store).peak_memory) == (0, 7)
@@ -224,8 +301,7 @@ def test_a_failure_has_its_code_and_a_sentence(store, world, engine, status, ver
     """How the program ended is told by code and in words, and its outputs are kept as partial."""
     add(store)
     settle(engine, 1)
-    world.runs("a", **status)
-    world.states["1"] = dataclasses.replace(world.states["1"], verdict=verdict)
+    world.runs("ci-a-1", verdict=verdict, **status)
     settle(engine, GRACE * 3)
     assert (job(store).state, job(store).code) == (JobState.FAILED, code)
     assert words in job(store).reason
@@ -245,7 +321,7 @@ def test_absent_is_not_finished(store, world, engine):
     world.hidden = True
     settle(engine, GRACE / 2)  # its patience began anew when it was seen again
     assert job(store).state is JobState.QUEUED
-    world.statuses["a"] = {"exit_code": 0}
+    world.statuses["a", 1, 0] = {"exit_code": 0}
     settle(engine, 1)
     assert job(store).state is JobState.COMPLETED
 
@@ -255,7 +331,7 @@ def test_a_pattern_that_matched_nothing_fails_the_job_by_name(store, world, engi
     world.results["outputs"] = {**COLLECTED, "unmatched": ["plot.png"], "left": ["o"]}
     add(store, outputs=["plot.png"])
     settle(engine, 1)
-    world.runs("a", exit_code=0)
+    world.runs("ci-a-1", exit_code=0)
     settle(engine, 1)
     assert job(store).code is FailureCode.OUTPUT_MISSING
     assert job(store).reason == "no output matches `plot.png`; the job left `o`"
@@ -268,7 +344,7 @@ def test_what_can_never_work_fails_with_its_own_words(store, world, engine, kind
     add(store)
     settle(engine, 1)
     if kind == "outputs":
-        world.runs("a", exit_code=0)
+        world.runs("ci-a-1", exit_code=0)
         settle(engine, 1)
     assert (job(store).state, job(store).code, job(store).reason) == (
         JobState.FAILED, FailureCode.INPUT_UNAVAILABLE, "no such thing",
@@ -305,7 +381,7 @@ def test_a_refusal_by_the_scheduler_is_told_in_its_words(store, world, engine):
 
 def test_an_unexpected_error_never_takes_the_engine_down(store, world, engine):
     """A bug in one step costs one job, after some tries, and says nothing of tracebacks."""
-    world.find = lambda mark: 1 / 0
+    world.submit = lambda order: 1 / 0
     add(store)
     for _ in range(3):
         settle(engine, 1)
@@ -315,33 +391,50 @@ def test_an_unexpected_error_never_takes_the_engine_down(store, world, engine):
 
 @pytest.mark.parametrize("steps", range(7))
 def test_cancel_at_any_moment_ends_in_canceled(store, world, engine, steps):
-    """Wherever a job is, a cancel ends it, and nothing is left at the scheduler."""
+    """Wherever a job is, a cancel ends it, nothing is left at the scheduler, and what ran is reaped on its node."""
     add(store)
     for _ in range(steps):
         turn(engine.store, engine.tools)
-        if "1" in world.states and steps == 6:
-            world.states["1"] = Observation(state=NativeState.RUNNING, started=1.0)
-        engine.look()
+        if "ci-a-1" in world.orders and steps == 6 and not world.claims:
+            world.begin("ci-a-1")
+        look(engine)
     with store.write() as db:
         jobs.request_cancel(db, "a")
     settle(engine)
     assert job(store).state is JobState.CANCELED
     assert task(store).state is TaskState.CANCELED
-    assert all(seen.state is NativeState.ENDED for seen in world.states.values())
-    assert "reaped ci-a-1" in world.canceled or not world.submissions
+    assert all(seen.state is NativeState.ENDED for states in world.states.values() for seen in states.values())
+    assert ("reaped ci-a-1 on n1" in world.canceled) == bool(world.runs_of)
 
 
 def test_a_job_accepted_before_the_cancel_but_never_answered_is_found_and_ended(store, world, engine):
     """The native job whose id was lost is found by its mark when the job is canceled."""
     add(store)
-    turn(engine.store, engine.tools)
-    world.native["ci-a-1"] = "9"
-    world.states["9"] = Observation(state=NativeState.RUNNING)
+    world.chance = iter([1.0, 0.0, *[1.0] * 1000]).__next__  # taken, and the answer lost
+    for _ in range(5):
+        turn(engine.store, engine.tools)
+    assert world.submissions == ["ci-a-1"]
+    assert job(store).state is JobState.PREPARING
     with store.write() as db:
         jobs.request_cancel(db, "a")
     settle(engine)
     assert job(store).state is JobState.CANCELED
-    assert "9" in world.canceled
+    assert "ci-a-1" in world.canceled
+
+
+def test_an_order_that_appears_after_the_cancel_runs_nothing(store, world, engine):
+    """A scheduler that took an order without telling, and starts it only later, finds its tasks revoked."""
+    add(store)
+    settle(engine, 1)
+    order = world.orders.pop("ci-a-1")
+    seen = world.states.pop("ci-a-1")
+    with store.write() as db:
+        jobs.request_cancel(db, "a")
+    settle(engine)
+    assert job(store).state is JobState.CANCELED
+    world.orders["ci-a-1"], world.states["ci-a-1"] = order, seen
+    assert world.begin("ci-a-1") is None
+    assert world.runs_of == []
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -355,10 +448,10 @@ def test_each_job_is_submitted_exactly_once_whatever_fails(store, seed):
         add(store, name)
     for _ in range(150):
         engine.tools.clock.time += 1
-        engine.look()
-        for name, mark in [(name, f"ci-{name}-1") for name in names]:
-            if mark in world.native and dice.random() < 0.3:
-                world.runs(name, exit_code=0)
+        look(engine)
+        for mark in [f"ci-{name}-1" for name in names]:
+            if mark in world.orders and dice.random() < 0.3:
+                world.runs(mark, exit_code=0)
         with store.write() as db:
             claims.nudge_states(db, list(JobState))
             if dice.random() < 0.2:  # an engine takes a job and dies; its lease runs out
@@ -377,12 +470,10 @@ def test_only_a_changed_picture_wakes_a_watched_job(store, world, engine):
     settle(engine, 1)
     with store.write() as db:
         db.exec_driver_sql("UPDATE job SET due = due + 100")
-    world.time += 10
-    engine.look()
+    look(engine)
     assert not turn(engine.store, engine.tools)
-    world.states["1"] = Observation(state=NativeState.RUNNING, started=3.0)
-    world.time += 10
-    engine.look()
+    world.begin("ci-a-1")
+    look(engine)
     assert turn(engine.store, engine.tools)
     assert job(store).state is JobState.RUNNING
 

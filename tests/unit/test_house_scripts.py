@@ -85,6 +85,26 @@ def test_every_script_says_what_it_is(script):
         assert os.access(script, os.X_OK) == (script.suffix != ".sh")  # these are sourced
 
 
+PARTS = sorted(path for path in SCRIPTS if path.parent.name == "testbed" and 'main "$@"' in path.read_text())
+
+
+@pytest.mark.parametrize("part", PARTS, ids=lambda path: path.name)
+def test_every_part_of_the_testbed_says_how_it_is_used(part):
+    """A part that is asked for what it cannot do changes nothing and says what it can."""
+    done = subprocess.run([part, "dance"], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "start|status|stop" in done.stderr
+
+
+def test_the_testbed_starts_and_stops_every_part():
+    """`up` and `down` name the same parts, and no others than there are (and munge, which Slurm starts)."""
+    named = [
+        set(re.search(pattern, (TOP / "testbed" / name).read_text())[1].split())
+        for name, pattern in (("up", r'everything="(.*)"'), ("down", r"set -- (.*)"))
+    ]
+    assert named[0] | {"munge"} == named[1] == {path.name for path in PARTS}
+
+
 def test_make_help_names_every_target():
     """`make help` lists every target, each with what it does."""
     text = (TOP / "Makefile").read_text()

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from cluster_interface.model.filetree import FileEntry
 from cluster_interface.model.job import Account
+from cluster_interface.ports import Layout
 from cluster_interface.settings import Staging
 from cluster_interface.staging import UploadStore, Workspace
 
@@ -39,7 +40,7 @@ def stage_and_die(workspace, pairs, attempt, moment):
 
         sys.addaudithook(count)
         try:
-            workspace.stage_in(JOB, pairs, 1, lambda progress: None, attempt)
+            workspace.stage_in(JOB, pairs, Layout(tasks=1, attempt=attempt), lambda progress: None)
         except BaseException:  # noqa: BLE001 - a child of the test must never return into it
             os._exit(1)
         os._exit(0)
@@ -80,7 +81,7 @@ def test_a_kill_at_any_moment_is_mended(tmp_path):
         pairs = [(info, files[info.path]) for info in workspace.check(JOB, files)]
         ended = stage_and_die(workspace, pairs, 1, moment)
         check(home, complete=ended)
-        workspace.stage_in(JOB, pairs, 1, lambda progress: None)
+        workspace.stage_in(JOB, pairs, Layout(tasks=1), lambda progress: None)
         check(home, complete=True)
         assert {path.lstat().st_uid for path in home.rglob("*")} == {ordinary().uid}
     assert moment > 40
@@ -100,11 +101,11 @@ def test_a_kill_while_a_new_attempt_is_made_is_mended(tmp_path):
         workspace = Workspace(tmp_path / f"jobs{moment}", uploads, Staging(copy_below=100), lambda job: ordinary())
         home = workspace.directory(JOB)
         pairs = [(info, files[info.path]) for info in workspace.check(JOB, files)]
-        workspace.stage_in(JOB, pairs, 1, lambda progress: None)
+        workspace.stage_in(JOB, pairs, Layout(tasks=1), lambda progress: None)
         left = home / "tasks/0/left"
         left.write_text("by the first attempt")
         (home / "tasks/0/small").write_text("by the first attempt")
         ended = stage_and_die(workspace, pairs, 2, moment)
-        workspace.stage_in(JOB, pairs, 1, lambda progress: None, 2)
+        workspace.stage_in(JOB, pairs, Layout(tasks=1, attempt=2), lambda progress: None)
         check(home, complete=True)
     assert moment > 20

@@ -9,7 +9,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from cluster_interface.model.errors import Transient
-from cluster_interface.model.job import Attempt, OutputFile
+from cluster_interface.model.job import Attempt, NativeOrder, OutputFile
 from cluster_interface.model.jobspec import JobSpec
 from cluster_interface.model.state import FailureCode, JobState
 from cluster_interface.model.step import Step
@@ -70,7 +70,13 @@ def test_a_step_is_applied_with_its_event_and_frees_the_job(store):
     """State, event, attempt and outputs are written together, and the job may be claimed again."""
     add(store)
     job = claim(store)
-    attempt = Attempt(job="a", number=1, mark="ci-a-1", native_id="7", created=1.0)
+    attempt = Attempt(
+        job="a",
+        number=1,
+        mark="ci-a-1",
+        orders=(NativeOrder(mark="ci-a-1", offset=0, elements=1, native_id="7"),),
+        created=1.0,
+    )
     outputs = (OutputFile(path="x", size=1, sha256="0" * 64),)
     assert apply(store, job, Step(state=JobState.PREPARING, reason="go", attempt=attempt, outputs=outputs))
     with store.read() as db:

@@ -129,8 +129,8 @@ def task_page(db: Connection, job: str, *, after: int, limit: int, state: str | 
 
 def task_counts(db: Connection, job: str) -> dict[str, int]:
     """Count a job's tasks by state."""
-    rows = db.execute(select(t.task.c.state, func.count()).where(t.task.c.job == job).group_by(t.task.c.state))
-    return dict(rows)
+    rows = db.execute(select(t.task.c.state, func.count()).where(t.task.c.job == job).group_by(t.task.c.state)).all()
+    return {state: int(count) for state, count in rows}
 
 
 def peak_use(db: Connection, job: str) -> tuple[int | None, float | None, float | None]:

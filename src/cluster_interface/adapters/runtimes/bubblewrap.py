@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from cluster_interface.adapters.runtimes.script import program, render, variables
+from cluster_interface.adapters.runtimes.script import program, render, render_shell, shell_program, variables
 from cluster_interface.model.errors import Permanent
 from cluster_interface.model.plan import Bound, Bounds
 from cluster_interface.ports import Face
@@ -31,7 +31,7 @@ class Bubblewrap:
     """
 
     name = "bubblewrap"
-    face = Face.DIRECTORY
+    face: Face | None = Face.DIRECTORY
     runs_as: Literal["user", "server"] = "user"
 
     def __init__(self, *, account: Account | None = None, cgroups: bool = False, grace: int = 2) -> None:
@@ -72,12 +72,28 @@ class Bubblewrap:
 
     def job_script(self, run: Run) -> str:
         """Write job.sh for bwrap."""
+        return render(run, ["bubblewrap.sh"], self._settings(run), _words(run, program(run)))
+
+    def shell_script(self, run: Run, task: int) -> str:
+        """Write a script that opens an interactive shell in a sandbox of its own."""
+        clear, *words = _words(run, shell_program(run))
+        words = [clear, '--setenv TERM "${TERM:-xterm}"', *words]
+        return render_shell(run, task, ["bubblewrap.sh"], self._settings(run) | {"job_source": ""}, words)
+
+    def reap(self, mark: str) -> None:
+        """Nothing outlives bwrap: its sandbox ends with it."""
+
+    def reap_script(self, mark: str) -> str:  # noqa: ARG002 - the port's
+        """Nothing outlives bwrap there either."""
+        return ""
+
+    def _settings(self, run: Run) -> dict[str, str | int]:
         bwrap = find_program()
         if run.image is None or run.image.rootfs is None:
             raise Permanent("bubblewrap needs an image in a directory")
         if bwrap is None:
             raise Permanent("there is no bwrap on this machine any more")
-        settings: dict[str, str | int] = {
+        return {
             "bwrap": bwrap,
             "rootfs": str(run.image.rootfs),
             "layer": str(run.image.layer or ""),
@@ -86,14 +102,14 @@ class Bubblewrap:
             "network": "yes" if run.network else "no",
             "nested": "no" if "--disable-userns" in _help(bwrap) else "yes",
         }
-        # The limit counts this account's processes inside this user namespace alone, if it is set in there.
-        limit = f"ulimit -u {run.ask.pids} 2>/dev/null || ulimit -p {run.ask.pids}; "
-        words = [f"--setenv {name} {word}" for name, word in variables(run)]
-        command = ["--", "/bin/sh", "-c", shlex.quote(limit + program(run))]
-        return render(run, ["bubblewrap.sh"], settings, ["--clearenv", *words, *command])
 
-    def reap(self, mark: str) -> None:
-        """Nothing outlives bwrap: its sandbox ends with it."""
+
+def _words(run: Run, text: str) -> list[str]:
+    """Return the environment and the command, for `become`."""
+    # The limit counts this account's processes inside this user namespace alone, if it is set in there.
+    limit = f"ulimit -u {run.ask.pids} 2>/dev/null || ulimit -p {run.ask.pids}; "
+    words = [f"--setenv {name} {word}" for name, word in variables(run)]
+    return ["--clearenv", *words, "--", "/bin/sh", "-c", shlex.quote(limit + text)]
 
 
 @cache

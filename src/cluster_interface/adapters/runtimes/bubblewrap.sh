@@ -1,20 +1,51 @@
 # bubblewrap's part of job.sh. Set above: bwrap rootfs layer memory network nested. `become` runs the words it
 # is given with the environment, the command and, where that works, the signals as a program expects them.
 
+# A script's background process starts with INT and QUIT ignored, which no program could undo.
+defaults=''
+env --default-signal=INT true 2>/dev/null && defaults=yes
+alone=yes # no other task of this element has run before
+
+open_element() {
+    number=0
+    for entry in "$rootfs"/* "$rootfs"/.[!.]*; do
+        [ -L "$entry" ] && eval "link_$((number += 1))=\$(readlink \"\$entry\")"
+    done
+}
+
+# What has been counted before a task is not the task's.
+prepare() {
+    kills_before=0
+    [ -n "${CLIF_CGROUP:-}" ] || return 0
+    find_cgroups
+    [ "$alone" = yes ] || { count_processor "$processor_root/$CLIF_CGROUP/job" && used_before=$used; }
+    count_kills && kills_before=$kills
+    return 0
+}
+
 launch() {
+    enter_sandbox "$job_dir/tasks/$task" --new-session
+}
+
+# Turn into bwrap with a directory as /job; what follows are options of its own.
+enter_sandbox() {
+    place=$1
+    shift
     exec 3>"$claim/sandbox"
-    set -- "$bwrap" --unshare-all --unshare-user --uid "$uid" --gid "$gid" --die-with-parent --new-session \
+    set -- "$bwrap" "$@" --unshare-all --unshare-user --uid "$uid" --gid "$gid" --die-with-parent \
         --cap-drop ALL --json-status-fd 3
     [ "$nested" = no ] && set -- "$@" --disable-userns
     [ "$network" = yes ] && set -- "$@" --share-net
     # The root is a tmpfs of our own, so that every place to mount on can be made in any image.
+    number=0
     for entry in "$rootfs"/* "$rootfs"/.[!.]*; do
-        place=/${entry##*/}
-        case $place in /dev | /etc | /home | /inputs | /job | /opt | /proc | /run | /sys | /tmp) continue ;; esac
+        [ -L "$entry" ] && eval "target=\$link_$((number += 1))"
+        at=/${entry##*/}
+        case $at in /dev | /etc | /home | /inputs | /job | /opt | /proc | /run | /sys | /tmp) continue ;; esac
         if [ -L "$entry" ]; then
-            set -- "$@" --symlink "$(readlink "$entry")" "$place"
+            set -- "$@" --symlink "$target" "$at"
         elif [ -e "$entry" ]; then
-            set -- "$@" --ro-bind "$entry" "$place"
+            set -- "$@" --ro-bind "$entry" "$at"
         fi
     done
     for entry in "$rootfs"/opt/*; do
@@ -29,9 +60,8 @@ launch() {
     set -- "$@" --proc /proc --dev /dev --size "$half" --perms 1777 --tmpfs /dev/shm \
         --size "$half" --perms 1777 --tmpfs /tmp --dir /run --dir /var \
         --dir /home --size "$half" --perms 0700 --tmpfs "/home/$user" \
-        --ro-bind "$job_dir/inputs" /inputs --bind "$job_dir/tasks/$task" /job --chdir /job --remount-ro /
-    # A script's background process starts with INT and QUIT ignored, which no program could undo.
-    env --default-signal=INT true 2>/dev/null && set -- env --default-signal=INT,QUIT "$@"
+        --ro-bind "$job_dir/inputs" /inputs --bind "$place" /job --chdir /job --remount-ro /
+    [ "$defaults" = yes ] && set -- env --default-signal=INT,QUIT "$@"
     become "$@"
 }
 
@@ -68,25 +98,45 @@ settle() {
             fi
             ;;
     esac
-    if [ -n "${CLIF_CGROUP:-}" ]; then
-        for control in "memory/$CLIF_CGROUP/job/memory.oom_control" "$CLIF_CGROUP/job/memory.events"; do
-            while read -r word number; do
-                [ "$word" = oom_kill ] && [ "$number" -gt 0 ] && oom=true
-            done <"/sys/fs/cgroup/$control"
-        done 2>/dev/null
-    fi
+    [ -n "${CLIF_CGROUP:-}" ] && count_kills && [ "$kills" -gt "$kills_before" ] && oom=true
 }
 
+count_kills() {
+    kills=''
+    for control in "memory/$CLIF_CGROUP/job/memory.oom_control" "$CLIF_CGROUP/job/memory.events"; do
+        while read -r word number; do
+            [ "$word" = oom_kill ] && kills=$number
+        done <"/sys/fs/cgroup/$control"
+    done 2>/dev/null
+    [ -n "$kills" ]
+}
+
+# The highest use of memory is known of the first task alone: it cannot be set back by an account. The same goes for
+# the dispatcher's samples; bwrap does not wait for what ran in it, so `times` knows nothing.
 measure() {
     if [ -n "${CLIF_CGROUP:-}" ]; then
         measure_task job
-        return
-    fi
-    # The dispatcher has looked from time to time: bwrap does not wait for what ran in it, so `times` knows nothing.
-    if [ -s "${CLIF_PEAK:-}" ]; then
+        [ "$alone" = yes ] || peak_memory=null
+    elif [ "$packed" = no ] && [ -s "${CLIF_PEAK:-}" ]; then
         read -r peak_memory cpu_seconds <"$CLIF_PEAK"
         measured_by=samples
     fi
+    alone=no
 }
 
 tidy() { :; }
+
+# The terminal must not be the caller's own: whoever has that could type into it (ioctl_tty(2), TIOCSTI). Where script(1)
+# is, it makes another, with job control; else the shell is in a session without one.
+open_shell() {
+    open_element
+    if [ "${CLIF_TERMINAL:-}" = own ]; then
+        (enter_sandbox "$place")
+    elif [ -r "$0" ] && command -v script >/dev/null; then
+        CLIF_TERMINAL=own CLIF_SELF=$0 SHELL=/bin/sh script -q -e -c 'exec sh "$CLIF_SELF"' /dev/null
+    else
+        (enter_sandbox "$place" --new-session)
+    fi
+}
+
+close_shell() { :; }

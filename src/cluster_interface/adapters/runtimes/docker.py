@@ -10,7 +10,16 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from cluster_interface.adapters.runtimes.script import program, render, variables
+from cluster_interface.adapters.runtimes.script import (
+    lasting_variables,
+    program,
+    render,
+    render_shell,
+    shell_program,
+    shipped,
+    task_variables,
+    variables,
+)
 from cluster_interface.model.errors import Permanent, Transient
 from cluster_interface.model.plan import Bound, Bounds
 from cluster_interface.ports import Face
@@ -19,8 +28,15 @@ if TYPE_CHECKING:
     from cluster_interface.ports import Run
 
 _ANSWER = 10  # seconds
+_LABEL = "cluster-interface.mark"
 _GONE = ("No such container", "is already in progress")  # of containers that are to be removed
 _INIT_PLACES = ("/usr/libexec/docker", "/usr/local/libexec/docker", "/usr/local/lib/docker", "/usr/lib/docker")
+
+# A process whose executable its account may not read is closed to all others of the account: see driver.sh.
+_UNREADABLE = (
+    "mkdir /tmp/.driver && cp /bin/sh /tmp/.driver/sh && chmod 0111 /tmp/.driver/sh && "
+    'exec /tmp/.driver/sh -c "$1" driver "$2" "$3" "$4"'
+)
 
 
 class Docker:
@@ -30,7 +46,7 @@ class Docker:
     """
 
     name = "docker"
-    face = Face.DOCKER
+    face: Face | None = Face.DOCKER
     runs_as: Literal["user", "server"] = "server"
 
     def __init__(self, *, grace: int = 2, bridge: str = "bridge") -> None:
@@ -63,6 +79,32 @@ class Docker:
 
     def job_script(self, run: Run) -> str:
         """Write job.sh for `docker run`."""
+        settings, image = self._settings(run)
+        if run.packed:
+            settings["moves"] = shipped("moves.sh")
+            return render(run, ["docker.sh", "docker_pack.sh"], settings, [*_calm(run), *image, *_driver(run)])
+        return render(run, ["docker.sh"], settings, [*_all(run), *image, "-c", shlex.quote(program(run))])
+
+    def shell_script(self, run: Run, task: int) -> str:
+        """Write a script that opens an interactive shell in a container of its own."""
+        settings, image = self._settings(run)
+        words = [*_all(run), '--env TERM="${TERM:-xterm}"', *image, "-c", shlex.quote(shell_program(run))]
+        return render_shell(run, task, ["docker.sh"], settings, words)
+
+    def reap(self, mark: str) -> None:
+        """Remove the containers of a mark, or the one of this name; Transient if docker does not answer."""
+        listed = _docker("ps", "-aq", "--no-trunc", "--filter", f"label={_LABEL}={mark}").split()
+        _docker("rm", "-f", "-v", mark, *listed)
+
+    def reap_script(self, mark: str) -> str:
+        """Write what removes the containers of a mark on another node."""
+        host = f"export DOCKER_HOST={shlex.quote(self._host)}\n" if self._host else ""
+        return f"""{host}found=$(docker ps -aq --no-trunc --filter {shlex.quote(f"label={_LABEL}={mark}")}) || exit
+[ -z "$found" ] || echo "$found" | xargs docker rm -f -v >/dev/null
+"""
+
+    def _settings(self, run: Run) -> tuple[dict[str, str | int], list[str]]:
+        """Return what the parts want set, and the words that name the image."""
         if run.image is None or run.image.tag is None:
             raise Permanent("docker needs an image that its engine has")
         settings: dict[str, str | int] = {
@@ -75,18 +117,9 @@ class Docker:
             "network": self._bridge if run.network else "none",
             "init": "yes" if _has_init() else "no",
             "parents": "yes" if self._takes_parents() else "no",
-            "inputs_mount": f'type=bind,readonly,target=/inputs,{_source(run.job_dir / "inputs")}"',
-            "job_mount": f"type=bind,target=/job,{_source(run.job_dir / 'tasks')}/",
-            "claim_source": _source(run.job_dir / "attempts" / str(run.attempt) / "claim"),
+            "job_source": _source(run.job_dir),
         }
-        words = [f"--env {name}={word}" for name, word in variables(run)]
-        command = ["--", shlex.quote(run.image.tag), "-c", shlex.quote(program(run))]
-        return render(run, ["docker.sh"], settings, [*words, *command])
-
-    def reap(self, mark: str) -> None:
-        """Remove the containers of a mark, or the one of this name; Transient if docker does not answer."""
-        listed = _docker("ps", "-aq", "--no-trunc", "--filter", f"label=cluster-interface.mark={mark}").split()
-        _docker("rm", "-f", "-v", mark, *listed)
+        return settings, ["--", shlex.quote(run.image.tag)]
 
     def _takes_parents(self) -> bool:
         """Whether a cgroup of ours can be a container's parent: not where systemd makes the containers' cgroups."""
@@ -99,6 +132,23 @@ class Docker:
         if errors := found.get("ServerErrors"):
             raise Transient(f"docker's engine does not answer: {'; '.join(errors)}{_advice()}")
         return found
+
+
+def _all(run: Run) -> list[str]:
+    return [f"--env {name}={word}" for name, word in variables(run)]
+
+
+def _calm(run: Run) -> list[str]:
+    """Give a shared container only what it knows alone, under our own names: the driver must not heed the user's."""
+    return [f"--env {name}={word}" for name, word in lasting_variables(run) if word.startswith('"')]
+
+
+def _driver(run: Run) -> list[str]:
+    """Return the words of the driver's start: what users set comes in with each task."""
+    settled = [(name, word) for name, word in lasting_variables(run) if not word.startswith('"')]
+    exports = "export " + " ".join(f"{name}={word}" for name, word in [*settled, *task_variables(run)])
+    texts = [_UNREADABLE, "sh", shipped("driver.sh"), program(run), exports, f"/home/{run.account.name}"]
+    return ["-c", *map(shlex.quote, texts)]
 
 
 def _docker(*words: str) -> str:

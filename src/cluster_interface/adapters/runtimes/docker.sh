@@ -1,22 +1,31 @@
 # docker's part of job.sh. Set above: docker host memory cpus pids network init parents
-# inputs_mount job_mount claim_source (its directory as docker's --mount wants it, the last quote left open).
-# `become` runs the words it is given with the environment, the image and the command.
+# job_source (the job's directory as docker's --mount wants it, the last quote left open).
+# `become` runs the words it is given with the environment, the image and the command. $box is the container's name.
 [ -n "$host" ] && export DOCKER_HOST="$host"
 
+prepare() { box=$mark-$task; }
+
 launch() {
-    half=$((memory / 2))
-    set -- "$docker" run --pull never --name "$mark-$element" --label "cluster-interface.mark=$mark" --cidfile "$claim/container" \
+    set -- --mount "type=bind,target=/job,$job_source/tasks/$task\""
+    [ "$init" = yes ] && set -- "$@" --init --env TINI_KILL_PROCESS_GROUP=1
+    start_container "$job_source/attempts/$attempt/claim/$task" \
+        --label "cluster-interface.mark=$mark" --cidfile "$claim/container" "$@"
+}
+
+# Turn into the client of a new container; passwd and group are in $1 (as $job_source is), the rest are options of its own.
+start_container() {
+    half=$((memory / 2)) names=$1
+    shift
+    [ "$parents" = yes ] && [ -n "${CLIF_CGROUP:-}" ] && set -- "$@" --cgroup-parent "/$CLIF_CGROUP/box"
+    become "$docker" run --pull never --name "$box" \
         --user "$uid:$gid" --cap-drop ALL --security-opt no-new-privileges --read-only \
         --memory "$memory" --memory-swap "$memory" --cpus "$cpus" --pids-limit "$pids" --ulimit core=0 \
         --shm-size "$half" --tmpfs "/tmp:rw,exec,nosuid,nodev,mode=1777,size=$half" \
         --tmpfs "/home/$user:rw,exec,nosuid,nodev,mode=0700,uid=$uid,gid=$gid,size=$half" \
-        --mount "$inputs_mount" --mount "$job_mount$task\"" --workdir /job \
-        --mount "type=bind,readonly,target=/etc/passwd,$claim_source/$task/passwd\"" \
-        --mount "type=bind,readonly,target=/etc/group,$claim_source/$task/group\"" \
-        --log-driver none --network "$network" --entrypoint /bin/sh
-    [ "$init" = yes ] && set -- "$@" --init --env TINI_KILL_PROCESS_GROUP=1
-    [ "$parents" = yes ] && [ -n "${CLIF_CGROUP:-}" ] && set -- "$@" --cgroup-parent "/$CLIF_CGROUP/box"
-    become "$@"
+        --mount "type=bind,readonly,target=/inputs,$job_source/inputs\"" --workdir /job \
+        --mount "type=bind,readonly,target=/etc/passwd,$names/passwd\"" \
+        --mount "type=bind,readonly,target=/etc/group,$names/group\"" \
+        --log-driver none --network "$network" --entrypoint /bin/sh "$@"
 }
 
 attend() {
@@ -41,17 +50,19 @@ watch() {
     done
 }
 
-signal_program() { "$docker" kill -s "$1" "$mark-$element" >/dev/null 2>&1; }
+signal_program() { "$docker" kill -s "$1" "$box" >/dev/null 2>&1; }
 
-stop_program() { "$docker" kill "$mark-$element" >/dev/null 2>&1 || kill -s KILL "$child" 2>/dev/null; }
+stop_program() { "$docker" kill "$box" >/dev/null 2>&1 || kill -s KILL "$child" 2>/dev/null; }
 
 # The client's exit status may be the program's or its own. Ask only where it matters: asking takes 50 ms.
-settle() {
-    [ -n "${watcher:-}" ] && kill "$watcher" 2>/dev/null
+settle() { settle_container; }
+
+settle_container() {
+    [ -n "$watcher" ] && kill "$watcher" 2>/dev/null
     [ "$code" = 0 ] && return
     for pause in 0 1 2 4 8; do
         sleep "$pause"
-        if found=$("$docker" inspect -f '{{.State.Status}} {{.State.ExitCode}} {{.State.OOMKilled}}' "$mark-$element" 2>&1); then
+        if found=$("$docker" inspect -f '{{.State.Status}} {{.State.ExitCode}} {{.State.OOMKilled}}' "$box" 2>&1); then
             settled "$found"
             return
         fi
@@ -68,9 +79,9 @@ settled() {
     oom=${1##* }
     case $status in
         running | paused | restarting) # the client lost its connection, the program runs on
-            code=$("$docker" wait "$mark-$element" 2>/dev/null) || code=null
+            code=$("$docker" wait "$box" 2>/dev/null) || code=null
             reason='the connection to docker was lost while the program ran: its log may be cut'
-            oom=$("$docker" inspect -f '{{.State.OOMKilled}}' "$mark-$element" 2>/dev/null) || oom=false
+            oom=$("$docker" inspect -f '{{.State.OOMKilled}}' "$box" 2>/dev/null) || oom=false
             [ "$code" = 0 ] && reason=''
             ;;
         created)
@@ -94,8 +105,17 @@ measure() {
 # Removing takes docker a while, and nobody needs to wait for it but the one who wants all gone.
 tidy() {
     if [ -n "${CLIF_NATIVE_ID:-}" ] && [ -z "$ending" ]; then
-        "$docker" rm -f "$mark-$element" >/dev/null 2>&1 &
+        "$docker" rm -f "$box" >/dev/null 2>&1 &
     else
-        "$docker" rm -f "$mark-$element" >/dev/null 2>&1
+        "$docker" rm -f "$box" >/dev/null 2>&1
     fi
 }
+
+# A shell has a label of its own: it may stay when the attempt's containers are removed.
+open_shell() {
+    box=$mark-$task-shell-$$
+    (start_container "\"source=$claim" --label "cluster-interface.shell=$mark" --rm --interactive --tty \
+        --mount "type=bind,target=/job,$place_source\"")
+}
+
+close_shell() { [ -z "${box:-}" ] || "$docker" rm -f "$box" >/dev/null 2>&1; }

@@ -37,13 +37,25 @@ _LEAST_ID = 1000
 
 def render(run: Run, parts: Sequence[str], settings: Mapping[str, str | int], become: Sequence[str]) -> str:
     """Write job.sh from the runtime's parts. `become` are words of shell, quoted, that follow those a part has made."""
+    return _render(run, [*parts, "task.sh", "job.sh"], settings, become)
+
+
+def render_shell(
+    run: Run, task: int, parts: Sequence[str], settings: Mapping[str, str | int], become: Sequence[str]
+) -> str:
+    """Write the script that opens a shell where a task is, see shell.sh."""
+    return _render(run, [*parts, "task.sh", "shell.sh"], {**settings, "task": task}, become)
+
+
+def _render(run: Run, parts: Sequence[str], settings: Mapping[str, str | int], become: Sequence[str]) -> str:
+    uid, gid = identifier(run)
     common: dict[str, str | int] = {
         "job_dir": str(run.job_dir),
         "attempt": run.attempt,
         "mark": run.mark,
         "user": run.account.name,
-        "uid": identifier(run)[0],
-        "gid": identifier(run)[1],
+        "uid": uid,
+        "gid": gid,
         "seconds": run.ask.time,
         "signal_before": run.signal_before or 0,
         "packed": "yes" if run.packed else "no",
@@ -59,9 +71,14 @@ def render(run: Run, parts: Sequence[str], settings: Mapping[str, str | int], be
             f'become() {{ exec "$@" {" ".join(become)}; }}',
             "open_element() { :; }; close_element() { :; }; prepare() { :; }; conclude() { :; }",
             "",
-            *map(shipped, (*parts, "task.sh", "job.sh")),
+            *map(shipped, parts),
         ]
     )
+
+
+def shell_program(run: Run) -> str:
+    """Return the shell text that opens an interactive shell in the container."""
+    return (_NODE_FILE if run.dialect == "pbs" else "") + "[ ! -x /bin/bash ] || exec /bin/bash; exec /bin/sh -i"
 
 
 def program(run: Run) -> str:

@@ -23,8 +23,6 @@ now() { date +%s.%N; }
 
 line_of() { tail -n "+$(($2 + 1))" "$1" | head -n 1; }
 
-quoted() { if [ -n "$1" ]; then printf '"%s"' "$1"; else printf null; fi; }
-
 run_task() {
     claim=$attempt_dir/claim/$task
     out=$attempt_dir/log/$task.out
@@ -38,7 +36,7 @@ run_task() {
         settle
         measure
     fi
-    [ -L "$claim/limit" ] && limit=time
+    [ -L "$claim/limit" ] && limit='time'
     conclude
     write_status || trouble=1
     tidy
@@ -84,7 +82,10 @@ carry_out() {
         watch_time &
         clock=$!
     fi
-    [ -n "$ending" ] && stop_program # the signal came before there was anything to signal
+    if [ -n "$ending" ] && [ -z "$reaper" ]; then # the signal came before there was anything to signal
+        stop_program &
+        reaper=$!
+    fi
     while :; do
         interrupted=''
         wait "$child"
@@ -137,12 +138,15 @@ write_status() {
     signal=null
     [ "$code" != null ] && [ "$code" -gt 128 ] && [ "$code" -le 192 ] && signal=$((code - 128))
     [ "$code" = 0 ] && oom=false
-    text=$(printf '{"exit_code": %s, "signal": %s, "started": %s, "ended": %s, "cpu_seconds": %s, "peak_memory": %s, "measured_by": %s, "oom": %s, "limit": %s, "reason": %s}' \
-        "$code" "$signal" "$started" "$(now)" "$cpu_seconds" "$peak_memory" \
-        "$(quoted "$measured_by")" "$oom" "$(quoted "$limit")" "$(quoted "$reason")")
+    quote measured_by "$measured_by"
+    quote limit "$limit"
+    quote reason "$reason"
+    text="{\"exit_code\": $code, \"signal\": $signal, \"started\": $started, \"ended\": $(now)"
+    text="$text, \"cpu_seconds\": $cpu_seconds, \"peak_memory\": $peak_memory, \"measured_by\": $measured_by"
+    text="$text, \"oom\": $oom, \"limit\": $limit, \"reason\": $reason}"
     place=$attempt_dir/status/$task.json
     for pause in 0 1 2 4; do # a full disk may be over in a moment: others' temporary files go
-        sleep "$pause"
+        [ "$pause" = 0 ] || sleep "$pause"
         if printf '%s\n' "$text" >"$place.new" && sync "$place.new" && mv "$place.new" "$place"; then
             return 0
         fi
@@ -154,24 +158,35 @@ write_status() {
     return 1
 }
 
-# Read what the kernel counted for a cgroup: its directories in the memory and in the processor hierarchy,
-# which are one in version 2. Nothing is set that cannot be read.
+# Set a variable to a text as JSON has it (ours have neither quotes nor backslashes), or to null.
+quote() { if [ -n "$2" ]; then eval "$1=\"\\\"\$2\\\"\""; else eval "$1=null"; fi; }
+
+# --- what the kernel counted for a cgroup: its directories in the memory and in the processor hierarchy, which are
+# one in version 2. Nothing is set that cannot be read; what was counted before this task is taken off.
 measure_cgroup() {
-    if number=$(cat "$1/memory.peak" 2>/dev/null || cat "$1/memory.max_usage_in_bytes" 2>/dev/null); then
+    if read -r number <"$1/memory.peak" || read -r number <"$1/memory.max_usage_in_bytes"; then
         peak_memory=$number measured_by=$3
-    fi
-    if number=$(cat "$2/cpuacct.usage" 2>/dev/null); then
-        cpu_seconds=$(printf '%d.%09d' $((number / 1000000000)) $((number % 1000000000))) measured_by=$3
-    elif read -r word number <"$2/cpu.stat" && [ "$word" = usage_usec ]; then
-        cpu_seconds=$(printf '%d.%06d' $((number / 1000000)) $((number % 1000000))) measured_by=$3
     fi 2>/dev/null
+    if count_processor "$2"; then
+        number=$((used - used_before)) measured_by=$3
+        cpu_seconds=$(printf '%d.%09d' $((number / 1000000000)) $((number % 1000000000)))
+    fi
 }
+
+count_processor() { # -> $used, nanoseconds
+    read -r used <"$1/cpuacct.usage" || { read -r word used <"$1/cpu.stat" && used=${used}000; }
+} 2>/dev/null
+
+used_before=0
 
 # Where the local scheduler put us: "job" holds this script, "box" is the parent for others' containers.
 measure_task() {
-    if [ -d "/sys/fs/cgroup/memory/$CLIF_CGROUP" ]; then
-        measure_cgroup "/sys/fs/cgroup/memory/$CLIF_CGROUP/$1" "/sys/fs/cgroup/cpuacct/$CLIF_CGROUP/$1" cgroup
-    else
-        measure_cgroup "/sys/fs/cgroup/$CLIF_CGROUP/$1" "/sys/fs/cgroup/$CLIF_CGROUP/$1" cgroup
-    fi
+    find_cgroups
+    measure_cgroup "$memory_root/$CLIF_CGROUP/$1" "$processor_root/$CLIF_CGROUP/$1" cgroup
+}
+
+find_cgroups() {
+    memory_root=/sys/fs/cgroup processor_root=/sys/fs/cgroup
+    [ -d "/sys/fs/cgroup/memory/$CLIF_CGROUP" ] || return
+    memory_root=/sys/fs/cgroup/memory processor_root=/sys/fs/cgroup/cpuacct
 }

@@ -1,0 +1,28 @@
+# An interactive shell where a task runs or ran: the same image, mounts, user, limits and environment, but no time limit.
+# Run on a terminal as `sh FILE`. Set above: task; defined above by the runtime: open_shell (its place is $place, passwd
+# and group are in $claim) and close_shell. Nothing that belongs to the attempt is touched.
+claim=$(mktemp -d) || exit
+trap 'close_shell; rm -rf "$claim"' EXIT
+trap 'exit 129' HUP TERM
+
+if [ -r "$attempt_dir/claim/$task/owner" ]; then
+    while IFS='=' read -r key value; do
+        [ "$key" = native_id ] && native=$value
+    done <"$attempt_dir/claim/$task/owner"
+fi
+accounts "$claim"
+if ! load_parameters; then
+    echo "$reason" >&2
+    exit 1
+fi
+
+# While a task shares its container with others, its directory is with the pack; a shell that is opened then sees the
+# next task's files afterwards.
+place=$job_dir/tasks/$task place_source=$job_source/tasks/$task
+for now in "$attempt_dir"/pack/*/now; do
+    [ "$(readlink "$now")" = "$task" ] || continue
+    pack=${now%/now}
+    place=$pack/job place_source=$job_source/attempts/$attempt/pack/${pack##*/}/job
+done
+
+open_shell
