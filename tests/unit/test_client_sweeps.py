@@ -102,7 +102,7 @@ def test_resources_are_taken_as_people_write_them():
     assert asked_resources({"gpus": "2", "licenses": ()}) == {"gpus": 2}
     assert asked_resources({"gpus": 2}) == {"gpus": 2}
     for wrong in ({"gpus": "a100:x"}, {"gpus": ""}, {"gpus": ":2"}):
-        with pytest.raises(Rejected, match="resources.gpus"):
+        with pytest.raises(Rejected, match=r"resources\.gpus"):
             asked_resources(wrong)
     with pytest.raises(Rejected, match="did you mean `account`"):
         asked_resources({"acount": "x"})
