@@ -81,7 +81,7 @@ def _unknown(ask: Ask, queue: Queue) -> Iterator[Problem]:
     if ask.gpu_type is not None and ask.gpus and ask.gpu_type not in queue.gpu_types:
         words = f"queue {queue.name} has no GPU {ask.gpu_type!r}; it has: {', '.join(queue.gpu_types) or 'none'}"
         yield Problem("resources.gpu_type", words)
-    for wanted in re.findall(r"[A-Za-z0-9][A-Za-z0-9._-]*(?![*\d])", ask.constraint or ""):
+    for wanted in re.findall(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.sub(r"\*\d+", "", ask.constraint or "")):
         if queue.features is not None and wanted not in queue.features and not wanted.isdigit():
             words = f"no node of queue {queue.name} has {wanted!r}; there are: {', '.join(queue.features) or 'none'}"
             yield Problem("resources.constraint", words)
