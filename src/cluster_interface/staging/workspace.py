@@ -172,6 +172,11 @@ class Workspace:
         with self._home(job) as home, self._words_for(job):
             return outputs.collect(home, tasks, patterns, _as_server(report))
 
+    def holds_little(self, job: str, tasks: int, entries: int, size: int) -> bool:
+        """Say whether the tasks' directories have no more than so many entries, and bytes, in all."""
+        with self._home(job) as home, self._words_for(job):
+            return outputs.holds_little(home, tasks, entries, size)
+
     def log(self, job: str, attempt: int, task: int, stream: Literal["out", "err"], offset: int) -> LogPart:
         """Read at most 1 MiB of a log from `offset` (negative: from the end); empty while there is none."""
         fd = self._open_record(job, f"attempts/{attempt}/log/{task}.{stream}")
