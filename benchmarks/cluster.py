@@ -28,9 +28,9 @@ import cluster_interface as ci
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-ASKED = {"cpus": 1, "memory": "500MiB", "time": 60, "queue": "main"}
-SBATCH = ("sbatch", "--parsable", "--partition=main", "--cpus-per-task=1", "--mem=500M", "--time=1", "--output=/dev/null")
-FAIR = "--network none --memory 500m --cpus 1 --read-only --cap-drop ALL --log-driver none"
+ASKED = {"cpus": 1, "time": 60, "queue": "main"}
+SBATCH = ("sbatch", "--parsable", "--partition=main", "--cpus-per-task=1", "--mem=2G", "--time=1", "--output=/dev/null")
+FAIR = "--network none --memory 2g --cpus 1 --read-only --cap-drop ALL --log-driver none"
 
 
 def main() -> None:
@@ -165,7 +165,7 @@ def ended(jobs: list[str]) -> None:
         )
         if not shown.stdout.strip():
             return
-        time.sleep(0.2)
+        time.sleep(0.5)
 
 
 if __name__ == "__main__":

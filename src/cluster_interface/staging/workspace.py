@@ -105,7 +105,7 @@ class Workspace:
         """Make attempts/<k>/ with its directories, lists and job.sh, and plan.json; return job.sh. Safe to repeat."""
         self._make(job)
         with self._home(job) as home, self._words_for(job):
-            replace_file(home, "plan.json", plan.encode(), 0o600)
+            replace_file(home, "plan.json", plan.encode(), 0o600, to_disk=False)  # a copy
             for name in ("claim", "status", "log"):
                 os.close(open_directory(home, f"attempts/{attempt}/{name}", make=True))
             for name, text in lists.items():
