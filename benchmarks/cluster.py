@@ -45,7 +45,7 @@ def main() -> None:
     os.environ |= {"CLIF_SCHEDULERS": "slurm", "CLIF_SLURM__CONF": slurm_conf()}
     os.environ["SLURM_CONF"] = slurm_conf()
     with own_server('[queues.main]\nruntimes = ["docker"]\n[queues.short]\nhidden = true\n'), ci.connect() as cluster:
-        rows = {}
+        rows: dict[str, float] = {}
         image = prepared(cluster)
         if arguments.only != "single":
             rows |= sweeps(cluster, image, arguments.tasks, arguments.pack, arguments.rounds)
@@ -154,14 +154,19 @@ def sweep(cluster: ci.Cluster, tasks: int, name: str, pack: int | None = None) -
 
 def sbatch(command: str, *more: str) -> str:
     """Hand a command to Slurm; return its id."""
-    return subprocess.run([*SBATCH, *more, "--wrap", command], capture_output=True, text=True, check=True).stdout.strip()
+    return subprocess.run(
+        [*SBATCH, *more, "--wrap", command], capture_output=True, text=True, check=True
+    ).stdout.strip()
 
 
 def ended(jobs: list[str]) -> None:
     """Wait for the end of Slurm's jobs: a look each half second, as ours has it."""
     while True:
         shown = subprocess.run(
-            ["squeue", "--noheader", "--jobs", ",".join(jobs), "--format=%T"], capture_output=True, text=True, check=True
+            ["squeue", "--noheader", "--jobs", ",".join(jobs), "--format=%T"],
+            capture_output=True,
+            text=True,
+            check=True,
         )
         if not shown.stdout.strip():
             return

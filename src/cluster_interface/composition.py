@@ -246,7 +246,6 @@ class Parts:
             left = [output.path for output in everything[:MOST_NAMED]]
         return {"outputs": [vars(output) for output in outputs], "unmatched": unmatched, "left": left}
 
-
     # --- which of it is small: nothing that waits for a network, a user's filesystem or another process
 
     def _resolves_at_once(self, request: Mapping[str, Any]) -> bool:
