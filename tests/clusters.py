@@ -7,6 +7,7 @@ import json
 import os
 import secrets
 import signal
+import socket
 import sqlite3
 import subprocess
 import time
@@ -61,6 +62,15 @@ def state_in_database(server: Server, job: str) -> str | None:
         row = db.execute("SELECT state FROM job WHERE id = ?", (job,)).fetchone()
         return row and row[0]
     return None
+
+
+def call(server: Server, method: str, path: str) -> int:
+    """Ask a server by its socket, without the command line; return the status."""
+    with socket.socket(socket.AF_UNIX) as asker:
+        asker.settimeout(30)
+        asker.connect(str(server.directory / "run/api.sock"))
+        asker.sendall(f"{method} /api/v1{path} HTTP/1.0\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n".encode())
+        return int(asker.recv(64).split()[1])
 
 
 class Ledger:
@@ -191,8 +201,8 @@ def left_of(mark: str) -> list[str]:
         capture_output=True, text=True, check=False, timeout=60,
     )  # fmt: skip
     found += [f"docker: {line}" for line in asked.stdout.splitlines()]
-    for top in ("/sys/fs/cgroup", "/sys/fs/cgroup/memory"):
-        found += [f"cgroup: {path}" for path in Path(top).glob(f"*{mark}*")]
+    for top in ("/sys/fs/cgroup", "/sys/fs/cgroup/memory", "/tmp", "/dev/shm"):
+        found += [f"left: {path}" for path in Path(top).glob(f"*{mark}*")]
     return found
 
 

@@ -45,6 +45,8 @@ def settle(server, ledger, jobs, seconds=120):
         print(job, view["state"], view["code"], view["reason"], ledger.runs(job), "runs", [a["number"] for a in view["attempts"]])
         if view["state"] != "completed":
             print(server.clif("events", job).stdout)
+        elif len(view["attempts"]) > 1:
+            print("\n".join(line for line in server.log.read_text().splitlines()[-40:]))
         ledger.check(server, job, view)
     return views
 

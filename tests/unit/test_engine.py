@@ -769,3 +769,68 @@ def test_no_task_of_a_sweep_runs_twice_whatever_fails(store, seed):
     settle(engine, GRACE * 3)
     assert job(store).state is JobState.COMPLETED
     assert sorted(world.runs_of) == [("a", n) for n in range(8)]
+
+
+def test_what_is_put_back_into_the_queue_while_it_runs_does_not_run_twice(store, world, engine):
+    """An administrator's requeue counts as a lost node: what waits again is withdrawn, and tried again as wished."""
+    add(store, retry={"node_failed": 1})
+    settle(engine, 1)
+    world.begin("ci-a-1")
+    settle(engine, 1)
+    assert task(store).state is TaskState.RUNNING
+    world.see("ci-a-1", state=NativeState.PENDING)
+    settle(engine, 1)
+    assert "ci-a-1" in world.canceled
+    assert world.submissions == ["ci-a-1", "ci-a-2"]
+    world.begin("ci-a-2")
+    settle(engine, 1)
+    world.see("ci-a-2", state=NativeState.PENDING)
+    settle(engine, 1)
+    assert (job(store).state, job(store).code) == (JobState.FAILED, FailureCode.NODE_FAILED)
+    assert "back into the queue" in job(store).reason
+    assert world.runs_of == [("a", 0), ("a", 0)]
+
+
+def test_a_task_that_had_completed_when_it_was_put_back_has_completed(store, world, engine):
+    """The status file counts."""
+    add(store)
+    settle(engine, 1)
+    world.begin("ci-a-1")
+    settle(engine, 1)
+    world.statuses["a", 1, 0] = {"exit_code": 0}
+    world.see("ci-a-1", state=NativeState.PENDING)
+    settle(engine, 1)
+    assert job(store).state is JobState.COMPLETED
+    assert world.submissions == ["ci-a-1"]
+
+
+@pytest.mark.parametrize(("node", "outcome"), [(None, JobState.FAILED), ("n1", JobState.QUEUED)])
+def test_who_canceled_what_had_not_begun(store, world, engine, node, outcome):
+    """Canceled while it waited: somebody's wish. On its node before it began: the scheduler's own, and tried again."""
+    add(store)
+    settle(engine, 1)
+    world.see("ci-a-1", state=NativeState.ENDED, verdict="canceled", node=node)
+    settle(engine, GRACE * 3)
+    assert job(store).state is outcome
+    assert len(world.submissions) == (1 if node is None else 2)
+
+
+def test_a_cancel_needs_no_runtime_where_nothing_was_handed_over(store, world, engine, monkeypatch):
+    """A job that waits for a runtime which went away can be canceled; not where the scheduler may have it."""
+    world.results["build"] = Transient("later")
+    add(store)
+    engine.tools.images.find = lambda lock, face: None
+    settle(engine, 1)
+    assert job(store).state is JobState.PREPARING
+
+    def gone(ask):
+        raise Transient("the runtime r is not available in queue q now")
+
+    monkeypatch.setattr(world, "runtime", gone)
+    cancel(store)
+    world.declared.add("ci-a-1")
+    settle(engine, 1)
+    assert job(store).state is JobState.PREPARING
+    world.declared.clear()
+    settle(engine, 60)
+    assert job(store).state is JobState.CANCELED

@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from cluster_interface.engine.canceling import end_orders, reap
+from cluster_interface.engine.canceling import end_orders, reap, withdraw
 from cluster_interface.engine.endings import ending_of, look_at, tally
 from cluster_interface.engine.handing import current, hand, may_go, write
 from cluster_interface.engine.long_work import look, stop_all
@@ -215,6 +215,7 @@ def _over(case: Case, tools: Tools, attempt: Attempt, seen: Picture) -> Step:
     if len(unbegun) < len(seen.unbegun):  # it has begun after all
         return Step(state=case.job.state, tasks=_changed(case, seen), after=0.5, facts=_kept(case))
     now = tools.clock.now()
+    withdraw(tools, attempt, case.ask)
     reap(
         case,
         tools,
