@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
+
 from tests.conftest import Server, wait_for
 
 ROUNDS = int(os.environ.get("CLIF_TEST_ROUNDS", "0"))  #: of what is repeated at random; 0: as few as each test says

@@ -153,8 +153,8 @@ class Site(Protocol):
     def runs_as(self, owner: str, runtime: Runtime) -> Account:
         """Say which account the job script of an owner's job runs as."""
 
-    def reap(self, ask: Ask, mark: str, owner: str, nodes: Collection[str]) -> None:
-        """Remove what an attempt's containers left behind on these nodes."""
+    def reap(self, ask: Ask, mark: str, owner: str, nodes: Mapping[str, str]) -> None:
+        """Remove what an attempt's containers left behind. `nodes`: what a host calls itself -> its scheduler, it."""
 
     def survey(self) -> float:
         """Get on with finding out what works on the nodes; return the seconds until it wants to be called again."""

@@ -6,7 +6,6 @@ import time
 import pytest
 from tests.clusters import Ledger, OwnSlurm, cluster_server, ending, handed, rounds
 from tests.conftest import wait_for
-from tests.crash.test_kills import kill_something
 
 TIMEOUT = 4  #: seconds after which the server cuts Slurm's programs off
 CONFIG = '[queues.main]\nruntimes = ["none"]\n[queues.short]\nhidden = true\n'
@@ -42,7 +41,15 @@ def settle(server, ledger, jobs, seconds=120):
     """Wait for all of these to end, and check each."""
     views = {job: ending(server, job, seconds) for job in jobs}
     for job, view in views.items():
-        print(job, view["state"], view["code"], view["reason"], ledger.runs(job), "runs", [a["number"] for a in view["attempts"]])
+        print(
+            job,
+            view["state"],
+            view["code"],
+            view["reason"],
+            ledger.runs(job),
+            "runs",
+            [a["number"] for a in view["attempts"]],
+        )
         if view["state"] != "completed":
             print(server.clif("events", job).stdout)
         elif len(view["attempts"]) > 1:

@@ -63,7 +63,9 @@ def cancel_at_random(server, kinds, natives, number):
             if left or state not in allowed or ended > MOST:
                 bad.append((told, state, round(ended, 2), left))
             if at_once:
-                tally["left at once", options[-1] if options else ""] = tally.get(("left at once", options[-1] if options else ""), 0) + 1
+                tally["left at once", options[-1] if options else ""] = (
+                    tally.get(("left at once", options[-1] if options else ""), 0) + 1
+                )
     report(took, tally, bad)
     assert not bad, bad
 

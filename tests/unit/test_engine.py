@@ -827,7 +827,8 @@ def test_a_cancel_needs_no_runtime_where_nothing_was_handed_over(store, world, e
         raise Transient("the runtime r is not available in queue q now")
 
     monkeypatch.setattr(world, "runtime", gone)
-    cancel(store)
+    with store.write() as db:
+        jobs.request_cancel(db, "a")
     world.declared.add("ci-a-1")
     settle(engine, 1)
     assert job(store).state is JobState.PREPARING

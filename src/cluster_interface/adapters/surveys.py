@@ -19,7 +19,7 @@ from cluster_interface.adapters.runtimes.probing import probe_script, read_repor
 from cluster_interface.model.errors import ClusterError, Rejected
 from cluster_interface.model.plan import Ask
 from cluster_interface.model.resources import MIB
-from cluster_interface.ports import Handle, Order
+from cluster_interface.ports import Handle, NativeState, Order
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 LOCAL = "local"
 KEEP = 86_400.0  #: seconds for which a report counts
 PATIENCE = 600.0  #: seconds after which a probe that has not reported is tried again
+ASK = 30.0  #: seconds between questions to the scheduler about one probe
 SOON, LATER = 1.0, 300.0  #: seconds to the next look, while probes are out and when all have reported
 _DOCKER = "docker"
 MEMORY, SECONDS = 200 * MIB, 120  #: what a probe asks for
@@ -64,14 +65,17 @@ class Surveys:
         self._make = make
         self._pinned = pinned
         self._read: dict[str, tuple[int, NodeReport]] = {}
+        self._asked: dict[str, float] = {}  # report -> monotonic, when the scheduler was last asked about its probe
+        self._sent: dict[str, str] = {}  # report -> the mark of its last probe
         self.news = False
 
     def found(self, scheduler: str, queue: str) -> tuple[tuple[str, ...] | None, str]:
         """Return the runtimes that work in a queue, the preferred first, or why there is none; None: not known yet."""
         report = self.report(scheduler, queue)
         if report is None:
-            refused = self._refusal(scheduler, queue, "user")
-            return (() if refused else None), f"the scheduler refused the probe of queue {queue}: {refused}"
+            if refused := self._refusal(scheduler, queue, "user"):
+                return (), f"the scheduler refused the probe of queue {queue}: {refused}"
+            return None, f"what works on the nodes of queue {queue} is being found out by a small job in it"
         trouble = "; ".join((*report.trouble, *(f"{name}: {why}" for name, why in report.refused.items())))
         return report.runtimes, f"no runtime works on the nodes of queue {queue}: {trouble}"
 
@@ -135,14 +139,28 @@ class Surveys:
         self.news |= self._read.get(path.name) != before
         if _age(path) < KEEP or _age(path.with_suffix(".refused")) < PATIENCE:
             return False
+        if time.monotonic() - self._asked.get(path.name, float("-inf")) < ASK:
+            return True
+        self._asked[path.name] = time.monotonic()
         mark = f"ci-probe-{self._id()}-{_plain(queue.name)[:24]}-{who}-{int(time.time() // PATIENCE)}"
         try:
+            if self._is_out(scheduler, self._sent.get(path.name, mark), mark, who):
+                return True
             self.run_on(scheduler, self._order(scheduler, queue, who, mark, path))
+            self._sent[path.name] = mark
         except Rejected as error:
             self._path(scheduler.name, queue.name, who).with_suffix(".refused").write_text(str(error))
             log.warning("a probe was refused", scheduler=scheduler.name, queue=queue.name, reason=str(error))
             return False
         return True
+
+    def _is_out(self, scheduler: Scheduler, sent: str, mark: str, who: str) -> bool:
+        """Say whether an earlier probe still waits or runs, in a queue where that takes long: one is enough."""
+        if sent == mark:
+            return False
+        handle = Handle(mark=sent, account=self._accounts[who].name)
+        seen = scheduler.observe([handle]).get(sent, {})
+        return any(element.state is not NativeState.ENDED for element in seen.values())
 
     def _order(self, scheduler: Scheduler, queue: Queue, who: str, mark: str, path: Path) -> Order:
         account = self._accounts[who]

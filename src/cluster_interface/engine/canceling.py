@@ -77,7 +77,10 @@ def _never_handed(case: Case, tools: Tools) -> bool:
 
 def reap(case: Case, tools: Tools, attempt: Attempt, tasks: Iterable[Task]) -> None:
     """Remove the containers that these tasks may have left behind where they ran."""
-    claims = [tools.stager.claimed(case.job.id, attempt.number, task.index) for task in tasks]
-    nodes = {claim["host"] for claim in claims if claim and claim.get("host")}
+    nodes = {}
+    for task in tasks:
+        claim = tools.stager.claimed(case.job.id, attempt.number, task.index)
+        if claim and (host := claim.get("host")):
+            nodes[host] = task.node or host
     if nodes:
         tools.site.reap(attempt.ask or case.plan.ask, attempt.mark, case.job.owner, nodes)
