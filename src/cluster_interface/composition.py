@@ -233,10 +233,11 @@ class Parts:
 
     def _outputs(self, request: Mapping[str, Any], report: Report) -> dict[str, Any]:
         """List what the tasks left."""
-        outputs, unmatched = self.stager.collect(request["job"], request["tasks"], request["patterns"], report)
+        job, tasks, attempt = request["job"], request["tasks"], request["attempt"]
+        outputs, unmatched = self.stager.collect(job, tasks, request["patterns"], report, attempt)
         left: list[str] = []
         if unmatched:  # say what there is instead
-            everything, _ = self.stager.collect(request["job"], request["tasks"], None, report)
+            everything, _ = self.stager.collect(job, tasks, None, report, attempt)
             left = [output.path for output in everything[:MOST_NAMED]]
         return {"outputs": [vars(output) for output in outputs], "unmatched": unmatched, "left": left}
 

@@ -352,9 +352,12 @@ class Stager(Protocol):
         """Close the fence of tasks that nobody has passed; return those that can now never begin."""
 
     def collect(
-        self, job: str, tasks: int, patterns: Sequence[str] | None, report: Report
+        self, job: str, tasks: int, patterns: Sequence[str] | None, report: Report, attempt: int = 1
     ) -> tuple[list[OutputFile], list[str]]:
-        """List the outputs with size and checksum, and the patterns that matched nothing."""
+        """List the outputs with size and checksum, and the patterns that matched nothing.
+
+        To be called once nothing of `attempt`, the newest one, runs any more.
+        """
 
     def log(self, job: str, attempt: int, task: int, stream: Literal["out", "err"], offset: int) -> LogPart:
         """Read at most 1 MiB of a log from `offset` (negative: from the end)."""

@@ -81,12 +81,23 @@ def run_of(case: Case, tools: Tools, attempt: Attempt, image: ImageRef | None) -
         network=spec.network,
         variables=spec.environment.variables,
         parameters=names,
+        name=job.name,
         dialect=spec.dialect,
+        array=_array(case),
         modules=spec.environment.modules,
         tasks=len(case.tasks),
         packed=attempt.pack > 1,
         signal_before=spec.checkpoint.signal_before,
     )
+
+
+def _array(case: Case) -> tuple[int, int, int] | None:
+    """Find lowest, highest and step of the array that a batch script asked for."""
+    try:
+        indices = sorted({int(task.parameters["array"]) for task in case.tasks})
+    except (KeyError, ValueError):
+        return None
+    return indices[0], indices[-1], indices[1] - indices[0] if len(indices) > 1 else 1
 
 
 def hand(case: Case, tools: Tools, attempt: Attempt, may_go: set[int]) -> Attempt:
