@@ -105,8 +105,8 @@ class Attempt:
         """Say which tasks each element runs, one after the other."""
         numbers = self.numbers(tasks)
         with_one_alone = 1 - (1 - len(numbers)) // self.pack
-        alone = len(self.orders) > 1 and self.orders[0].elements == 1
-        alone = int(alone and sum(order.elements for order in self.orders) == with_one_alone)
+        so_many = sum(order.elements for order in self.orders) == with_one_alone
+        alone = int(so_many and len(self.orders) > 1 and self.orders[0].elements == 1)
         first = [numbers[:1]] if alone else []
         return first + [numbers[at : at + self.pack] for at in range(alone, len(numbers), self.pack)]
 

@@ -115,6 +115,12 @@ class Workspace:
             replace_file(home, f"attempts/{attempt}/job.sh", script.encode(), 0o500)
         return self.directory(job) / "attempts" / str(attempt) / "job.sh"
 
+    def write_script(self, job: str, attempt: int, name: str, text: str) -> Path:
+        """Write one more script beside an attempt's job.sh."""
+        with self._home(job) as home, self._words_for(job):
+            replace_file(home, f"attempts/{attempt}/{name}", text.encode(), 0o500)
+        return self.directory(job) / "attempts" / str(attempt) / name
+
     def declare(self, job: str, attempt: int, mark: str) -> bool:
         """Note that this order is about to be handed over; False if that had been noted before."""
         with self._home(job) as home, self._words_for(job):
