@@ -24,6 +24,7 @@ SlurmUser=slurm
 AuthType=auth/munge
 StateSaveLocation=$slurm/state
 SlurmdSpoolDir=$slurm/spool.%n
+TmpFS=$slurm/tmp.%n
 SlurmctldPidFile=$slurm/run/slurmctld.pid
 SlurmdPidFile=$slurm/run/slurmd.%n.pid
 SlurmdParameters=config_overrides
@@ -64,7 +65,8 @@ start_daemons() {
   runs "$cluster-slurmctld" || launch "$cluster-slurmctld" slurmctld -D -f "$SLURM_CONF"
   wait_for_daemon 20 "$cluster-slurmctld" controller_answers || die "its controller does not answer" "$log-$cluster-slurmctld.log"
   for node in $nodes; do
-    mkdir -p "$slurm/spool.$node"
+    mkdir -p "$slurm/spool.$node" "$slurm/tmp.$node" # where PMIx has its sockets: not two nodes in one place
+    chmod 1777 "$slurm/tmp.$node"
     runs "$cluster-slurmd-$node" || launch "$cluster-slurmd-$node" slurmd -D -N "$node" -f "$SLURM_CONF"
   done
   wait_for 10 nodes_settle || :

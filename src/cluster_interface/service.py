@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, BinaryIO, Literal
 from cluster_interface import __version__
 from cluster_interface.gathering import gather, task_table
 from cluster_interface.inspection import inspect as read_script
+from cluster_interface.inspection.batch.queues import with_known_queue
 from cluster_interface.intake import Intake
 from cluster_interface.model.advice import advice, earlier, within
 from cluster_interface.model.errors import ClusterError, Conflict, NotFound, Rejected
 from cluster_interface.model.marks import image_mark, work_mark
-from cluster_interface.model.queue import fill_in, find_queue
+from cluster_interface.model.queue import find_queue
 from cluster_interface.model.resources import Resources
 from cluster_interface.model.state import FINAL, TASK_FINAL, JobState, TaskState
 from cluster_interface.ports import Handle, WorkState
@@ -94,7 +95,8 @@ class Service:
         """Propose what a script needs; nothing is kept."""
         proposal = read_script(request.files, request.script, request.arguments)
         queues = self.site.queues()
-        ask = fill_in(Resources(), queues, self.defaults.disk, self.defaults.pids)
+        proposal = with_known_queue(proposal, [queue.name for queue in queues])
+        ask = self.intake.fit(Resources())
         with self.store.read() as db:
             last = jobs.last_like(db, user, proposal.name, proposal.script)
             used = jobs.peak_use(db, last.id) if last else (None, None, None)
@@ -102,7 +104,7 @@ class Service:
             proposal=proposal,
             queue=ask.queue,
             runtime=ask.runtime,
-            bounds=self.site.runtime(ask).bounds(),
+            bounds=self.site.bounds(ask),
             earlier=within(earlier(last, *used[:2]), find_queue(queues, ask.scheduler, ask.queue)) if last else None,
         )
 

@@ -91,8 +91,10 @@ class GridEngine(Model):
     parallel_environment: str | None = Field(
         default=None, description="for several processors on one node; null: one that has allocation rule $pe_slots"
     )
-    memory_resource: str | None = Field(default="h_vmem", description="asked for by memory; null: none is asked for")
-    memory_per_slot: bool = Field(default=True, description="whether that resource is counted per slot")
+    memory_resource: str | None = Field(
+        default=None,
+        description="asked for by memory, or none; null: which of h_vmem, mem_free, virtual_free is counted",
+    )
     gpu_resource: str | None = Field(default=None, description="asked for by gpus; null: there are none")
 
 

@@ -104,6 +104,12 @@ def test_a_syntax_error_names_its_line(quick):
     refused(quick, "broken.py", "line 2", arguments=["run", "broken.py"])
 
 
+def test_a_batch_script_that_contradicts_itself(quick):
+    """Field, lines, what is wrong and what to do."""
+    quick.write("old.sbatch", "#!/bin/bash\n#SBATCH --mem=1G\n#SBATCH --mem-per-cpu=1G\ndate\n")
+    refused(quick, "resources.memory", "line 2", "line 3", "keep one", arguments=["submit", "old.sbatch"])
+
+
 def test_an_import_nobody_publishes(quick):
     """A package that is not on the index fails the image, by name."""
     quick.write("odd.py", "print(1)\n")

@@ -56,6 +56,25 @@ def test_the_image_was_really_generated(server):
         assert inside.stdout.startswith("/opt/env/")
 
 
+def test_a_batch_script_as_it_is(anyone):
+    """Its directives are the job's resources, its files go with it, its queue gives way, its outputs come back."""
+    anyone.write("book.txt", "b\na\n")
+    anyone.write(
+        "old.sbatch",
+        "#!/bin/bash\n#SBATCH -J words -c 1 --mem=200M -t 2 -p long\n#SBATCH --mail-user=ada@example.org\n"
+        "sort book.txt > sorted.txt\n",
+    )
+    done = anyone.clif("run", "old.sbatch")
+    assert done.returncode == 0, done.stderr
+    assert (anyone.work / "sorted.txt").read_text() == "a\nb\n"
+    assert "--mail-user=ada@example.org (line 3)" in done.stderr
+    assert "no queue 'long' here" in done.stderr
+    view = anyone.json("list")["jobs"][0]
+    assert view["name"] == "words"
+    asked = anyone.json("status", view["id"])["plan"]["ask"]
+    assert (asked["cpus"], asked["memory"], asked["time"]) == (1, 200 * 2**20, 120)
+
+
 def test_imports_under_other_names_are_found(anyone):
     """sklearn, yaml and bs4 come from scikit-learn, PyYAML and beautifulsoup4."""
     script = """

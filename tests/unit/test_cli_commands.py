@@ -267,6 +267,36 @@ def test_describing_prints_a_spec_and_changes_nothing(shell):
     assert shell.clif("submit", "again.yaml").returncode == 0
 
 
+def test_what_a_batch_script_asks_for_is_shown(shell):
+    """Each resource with its directive; what flags say wins; what is not carried over has a line of its own."""
+    shell.write("x.sbatch", "#SBATCH --mem=4G --time=60 --mail-user=me\n#SBATCH -a 1-2\n")
+    shell.server.proposal = {
+        "resources": {"memory": 2**32, "time": 3600},
+        "sweep": {"parameters": {"array": ["1", "2"]}},
+        "dialect": "slurm",
+        "checkpoint": {"signal_before": 60},
+        "left_out": [{"line": 1, "directive": "#SBATCH --mail-user=me", "why": "because"}],
+        "guesses": [
+            {"field": "resources.memory", "value": "4 GiB", "rests_on": "#SBATCH --mem=4G, line 1"},
+            {"field": "resources.time", "value": "1 h", "rests_on": "#SBATCH --time=60, line 1"},
+            {"field": "sweep", "value": "array: 2 tasks (1, 2)", "rests_on": "#SBATCH -a 1-2, line 2"},
+        ],
+    }
+    done = shell.clif("describe", "x.sbatch", "--time", "2h", "--json")
+    shown = " ".join(done.stderr.decode().split())
+    assert "memory 4 GiB (#SBATCH --mem=4G, line 1)" in shown
+    assert "time 2h" in shown
+    assert "--time=60" not in shown
+    assert "sweep array: 2 tasks (1, 2) (#SBATCH -a 1-2, line 2)" in shown
+    assert "left out #SBATCH --mail-user=me (line 1): because" in shown
+    spec = json.loads(done.stdout)["spec"]
+    assert spec["resources"] == {"memory": 2**32, "time": "2h"}
+    assert spec["sweep"] == {"parameters": {"array": ["1", "2"]}, "method": "grid"}
+    assert (spec["dialect"], spec["checkpoint"]) == ("slurm", {"signal_before": 60})
+    shell.write("again.yaml", shell.clif("describe", "x.sbatch").stdout)
+    assert shell.clif("submit", "again.yaml").returncode == 0
+
+
 def test_json_is_the_apis_own(shell):
     """What --json prints can be read back as the wire's models."""
     from cluster_interface import wire

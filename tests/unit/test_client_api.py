@@ -147,6 +147,23 @@ def test_a_script_is_submitted_with_what_was_proposed(place, cluster):
     assert draft.asks == ()
 
 
+def test_a_spec_says_more_than_the_directives_of_its_script(place, cluster):
+    """Field by field; flags say more than both."""
+    place.write("old.sbatch", "#SBATCH -c 2\n")
+    place.server.proposal = {
+        "resources": {"cpus": 2, "memory": 2**30, "queue": "long"},
+        "sweep": {"parameters": {"array": ["1"]}},
+        "checkpoint": {"signal_before": 60},
+        "dialect": "slurm",
+    }
+    given = {"apiVersion": 1, "script": "old.sbatch", "resources": {"cpus": 4}, "checkpoint": {"resume": True}}
+    found = cluster.describe(given, memory="2GiB").spec
+    assert (found.resources.cpus, found.resources.memory, found.resources.queue) == (4, 2**31, "long")
+    assert (found.checkpoint.resume, found.checkpoint.signal_before) == (True, None)
+    assert found.sweep.parameters == {"array": ("1",)}
+    assert found.dialect == "slurm"
+
+
 def test_describing_sends_nothing(place, cluster):
     """A draft is inspection alone; its spec is valid and names local files where they are."""
     place.write("count.py", "print(1)\n")

@@ -107,7 +107,9 @@ def test_without_python_there_is_no_python_environment():
         ("module load blast", "modules of the site"),
         ("curl -O https://e.org/x", "--network"),
         ("pip install numpy 'pandas>=2'", "pip install"),
-        ("#SBATCH --mem=4G\ndate", "--memory"),
+        ("#BSUB -M 4\ndate", "--memory"),
+        ("srun date", "srun"),
+        ("mpirun date", "--system openmpi-bin"),
         ("date > /home/me/x", "/home/me/x"),
         ("date > ../x", "outside"),
     ],
@@ -165,4 +167,4 @@ def test_variables_that_double_themselves_stay_small():
 def test_any_text_is_read(text):
     """No arrangement of shell's characters raises anything."""
     read_commands(text, ["x", "$y"])
-    read(text).model_dump_json()
+    read(f"\n{text}").model_dump_json()  # not a first line that asks for some other program

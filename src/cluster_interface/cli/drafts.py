@@ -28,13 +28,16 @@ def show_draft(draft: Draft) -> None:
     _row("environment", _environment(document.get("environment"), guesses))
     _row("files", _files(document.get("files", {}), guesses))
     _row("outputs", document.get("outputs") or [f"{_found(guesses, 'outputs')}every file that is new or changed"])
-    _row("resources", [_resources(draft)])
-    _row("tasks", _tasks(document))
+    _row("resources", [*_stated(draft, guesses), _resources(draft, guesses)])
+    _row("sweep", _values(draft, guesses, "sweep") or _tasks(document))
+    _row("after", document.get("after") or ())
+    _row("checkpoint", _values(draft, guesses, "checkpoint"))
     if draft.inspected:
         _row("bounds", [_bounds(draft.inspected["bounds"])])
     for guess in draft.asks:
         say(f"  not sure     {plain(guess['value'])}: {plain(guess['rests_on'])}", colour="yellow")
         say(f"               not installed unless you say: --with {plain(guess['value'])}", colour="yellow")
+    _row("left out", [f"{one['directive']} (line {one['line']}): {one['why']}" for one in proposal.get("left_out", ())])
     for warning in (*proposal.get("warnings", ()), *draft.notes):
         say(f"  warning      {plain(warning)}", colour="yellow")
 
@@ -83,9 +86,29 @@ def _found(guesses: list[dict[str, Any]], field: str) -> str:
     return f"{', '.join(values[:4])}{', …' if len(values) > 4 else ''}; and " if values else ""
 
 
-def _resources(draft: Draft) -> str:
+def _stated(draft: Draft, guesses: list[dict[str, Any]]) -> list[str]:
+    """Return a line for each resource that is as the directives of the script say."""
     asked = draft.document.get("resources") or {}
-    parts = [f"{name} {draft.earlier.get(name, value)}" for name, value in asked.items() if value]
+    said = draft.inspected["proposal"].get("resources", {}) if draft.inspected else {}
+    return [
+        f"{name} {guess['value']}  ({guess['rests_on']})"
+        for guess in guesses
+        if (name := guess["field"].removeprefix("resources.")) in said and asked.get(name) == said[name]
+    ]
+
+
+def _values(draft: Draft, guesses: list[dict[str, Any]], field: str) -> list[str]:
+    """Return what a field is guessed to be, if it is so in the document."""
+    said = [f"{guess['value']}  ({guess['rests_on']})" for guess in guesses if guess["field"] == field]
+    return said if draft.document.get(field) else []
+
+
+def _resources(draft: Draft, guesses: list[dict[str, Any]]) -> str:
+    stated = {line.partition(" ")[0] for line in _stated(draft, guesses)}
+    asked = draft.document.get("resources") or {}
+    parts = [
+        f"{name} {draft.earlier.get(name, value)}" for name, value in asked.items() if value and name not in stated
+    ]
     if draft.inspected:
         parts += [f"{name} {draft.inspected[name]}" for name in ("queue", "runtime") if name not in asked]
     network = "with network" if draft.document.get("network") else "no network"
@@ -93,7 +116,7 @@ def _resources(draft: Draft) -> str:
 
 
 def _tasks(document: dict[str, Any]) -> Iterator[str]:
-    """Say how many tasks there will be, as far as that is known here, and what they wait for."""
+    """Say how many tasks there will be, as far as that is known here."""
     sweep = document.get("sweep")
     if isinstance(sweep, dict):
         yield _origin(sweep)
@@ -101,8 +124,6 @@ def _tasks(document: dict[str, Any]) -> Iterator[str]:
         said = [words.format(sweep[name]) for name, words in bounds.items() if sweep.get(name)]
         if said := [*said, *(["the first one alone"] if sweep.get("first_alone") else [])]:
             yield ", ".join(said)
-    for after in document.get("after") or ():
-        yield f"after job {after}"
 
 
 def _origin(sweep: dict[str, Any]) -> str:

@@ -104,7 +104,7 @@ def _completed(draft: Draft, wishes: Wishes) -> Draft:
     local = draft.local | {name: path for name, path in fresh.items() if isinstance(path, Path)}
     document["files"] = {**document["files"], **_entries({}, fresh)}
     notes: list[str] = []
-    if document.get("sweep"):
+    if document.get("sweep") and not document.get("dialect"):  # a batch script finds its index as it always did
         names = parameters_of(document["sweep"], local)
         document, notes = with_places(document, inspected.get("proposal", {}), names)
     return replace(draft, document=document, local=local, earlier=earlier, notes=tuple(notes))
@@ -179,7 +179,8 @@ def _draft(given: Document, inspected: Document | None, files: Inputs, wishes: W
         "environment": _environment(environment, asks, wishes),
         "files": _entries(given, files),
         "outputs": list(wishes.outputs) or given.get("outputs"),
-        "resources": {**(given.get("resources") or {}), **wishes.resources},
+        "resources": {**proposal.get("resources", {}), **(given.get("resources") or {}), **wishes.resources},
+        **{field: _said(given, proposal, field) for field in ("sweep", "dialect", "checkpoint")},
         "network": given.get("network", False) if wishes.network is None else wishes.network,
     }
     rest = {name: value for name, value in given.items() if name not in document}
@@ -194,6 +195,14 @@ def _command(given: Document, proposal: Document, wishes: Wishes) -> str | None:
     if command is None:
         return proposal.get("command")
     return f"{command} {shlex.join(wishes.args)}" if wishes.args else command
+
+
+def _said(given: Document, proposal: Document, field: str) -> Any:
+    """Return what the spec says of a field, else what the directives of a batch script do, without its empty parts."""
+    found = given.get(field) or proposal.get(field)
+    if field in given or not isinstance(found, dict):
+        return found
+    return {name: value for name, value in found.items() if value not in (None, False)}
 
 
 def _environment(environment: Any, asks: Sequence[Document], wishes: Wishes) -> Any:

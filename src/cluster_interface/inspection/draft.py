@@ -13,6 +13,8 @@ from cluster_interface.model.proposal import Guess, Option, Proposal, Sureness
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from cluster_interface.inspection.batch.directives import Dialect
+    from cluster_interface.inspection.batch.request import Request
     from cluster_interface.inspection.project import Project
 
 MOST_WARNINGS = 40
@@ -34,6 +36,9 @@ class Draft:
         self.python_version: str | None = None
         self.requirements: str | None = None
         self.variables: dict[str, str] = {}
+        self.batch: Request | None = None  #: what the directives of a batch script ask for
+        self.dialect: Dialect | None = None  #: the batch system whose variables the script uses
+        self._modules: dict[str, None] = {}
         self._packages: dict[str, str] = {}
         self._system: dict[str, None] = {}
         self._inputs: dict[str, None] = {}
@@ -41,6 +46,7 @@ class Draft:
         self._network: dict[str, None] = {}
         self._guesses: dict[Guess, None] = {}
         self._warnings: dict[str, None] = {}
+        self._warned: set[str] = set()
 
     def guess(self, field: str, value: str, rests_on: str, sure: Sureness = Sureness.KNOWN) -> None:
         """Note what one line of the proposal rests on."""
@@ -50,6 +56,12 @@ class Draft:
     def warn(self, sentence: str) -> None:
         """Note something the person should know before the job runs."""
         self._warnings[writable(sentence)] = None
+
+    def warn_once(self, about: str, sentence: str) -> None:
+        """Note something that holds for many lines, at the first of them."""
+        if about not in self._warned:
+            self._warned.add(about)
+            self.warn(sentence)
 
     def add_package(self, requirement: str, rests_on: str, sure: Sureness) -> None:
         """Add a Python requirement unless its distribution is there already."""
@@ -71,6 +83,22 @@ class Draft:
         """Add a distribution package."""
         self._system[package] = None
         self.guess("environment.system", package, rests_on)
+
+    def add_module(self, module: str, rests_on: str) -> None:
+        """Add a module of the host; one whose name could not be one is left to a warning."""
+        try:
+            Environment(modules=(module,))
+        except ValueError:
+            self.warn(f"{rests_on}: {shown(module)} is not the name of a module, so it is not known what is needed")
+            return
+        if module not in self._modules:
+            self._modules[module] = None
+            self.guess("environment.modules", module, rests_on)
+
+    def set_variable(self, name: str, value: str, rests_on: str) -> None:
+        """Set a variable of the job's environment."""
+        self.variables[name] = writable(value)
+        self.guess(f"environment.variables.{name}", value, rests_on, Sureness.STATED)
 
     def add_inputs(self, names: Iterable[str], rests_on: str, sure: Sureness = Sureness.LIKELY) -> None:
         """Add files of the project as inputs; the script itself is none."""
@@ -102,23 +130,41 @@ class Draft:
             self._network[what] = None
             self.guess("network", "true", what, Sureness.ASK)
 
+    @property
+    def name(self) -> str:
+        """What the job is called: as its directives say, else as the script is."""
+        said = self.batch.value("name") if self.batch else None
+        return str(said) if said else clean_name(self.script)
+
+    @property
+    def array(self) -> tuple[int, ...]:
+        """The indices of the array that the directives ask for; empty where they ask for none."""
+        return self.batch.value("array")[0] if self.batch and self.batch.sweep else ()
+
     def proposal(self) -> Proposal:
         """Close the draft."""
         if self._network:
             named = ", ".join([*self._network][:MOST_SIGNS]) + (" …" if len(self._network) > MOST_SIGNS else "")
             self.warn(f"it seems to ask for things from the network: {named}. A job has none unless you say --network")
+        batch = self.batch
         return Proposal(
             script=self.script,
-            name=clean_name(self.script),
+            name=self.name,
             command=self.command,
             environment=Environment(
                 python=self._python() if self.uses_python else None,
                 system=tuple(self._system),
+                modules=tuple(self._modules),
                 variables=self.variables,
             ),
             inputs=tuple(self._inputs),
             outputs=tuple(self._outputs),
             options=self.options,
+            resources=batch.resources if batch else {},
+            sweep=batch.sweep if batch else None,
+            dialect=self.dialect,
+            checkpoint=batch.checkpoint if batch else None,
+            left_out=tuple(batch.left_out) if batch else (),
             guesses=tuple(self._guesses),
             warnings=self._few_warnings(),
         )

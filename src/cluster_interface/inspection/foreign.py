@@ -56,6 +56,11 @@ def why_not(project: Project, name: str, supported: tuple[str, ...]) -> str:
     return f"{shown(name)} {_what(project, name)}; supported are {', '.join(supported)}"
 
 
+def is_foreign(name: str) -> bool:
+    """Say whether a file's ending is that of another language; Grid Engine's own `.cmd` files are shell scripts."""
+    return posixpath.splitext(name)[1].lower() in _BY_EXTENSION.keys() - {".cmd"}
+
+
 def _what(project: Project, name: str) -> str:
     text = project.text(name)
     extension = posixpath.splitext(name)[1].lower()

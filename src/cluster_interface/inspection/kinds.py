@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from cluster_interface.inspection.batch.directives import begins_with_directives
+from cluster_interface.inspection.foreign import is_foreign
 from cluster_interface.inspection.python.kind import PythonScript
 from cluster_interface.inspection.shebang import read_shebang
 from cluster_interface.inspection.shell.kind import ShellScript
@@ -32,13 +34,20 @@ class Kind(Protocol):
         """Fill the draft from its script; raise Rejected if the script cannot be read."""
 
 
-KINDS: tuple[Kind, ...] = (PythonScript(), ShellScript())
+SHELL = ShellScript()
+KINDS: tuple[Kind, ...] = (PythonScript(), SHELL)
 
 
 def kind_of(project: Project, name: str) -> Kind | None:
-    """Return the first kind that takes this file; None if it has no text or no kind wants it."""
+    """Return the first kind that takes this file; None if it has no text or no kind wants it.
+
+    What has no first line and no known ending but begins with directives of a batch system is a shell script.
+    """
     text = project.text(name)
     if text is None:
         return None
     shebang = read_shebang(text)
-    return next((kind for kind in KINDS if kind.detects(name, shebang)), None)
+    found = next((kind for kind in KINDS if kind.detects(name, shebang)), None)
+    if found is None and shebang is None and not is_foreign(name) and begins_with_directives(text):
+        return SHELL
+    return found

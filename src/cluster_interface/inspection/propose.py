@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cluster_interface.inspection.batch.reading import add_to_draft
 from cluster_interface.inspection.choosing import choose_script
-from cluster_interface.inspection.draft import Draft, clean_name, shown
+from cluster_interface.inspection.draft import Draft, shown
 from cluster_interface.inspection.foreign import why_not
 from cluster_interface.inspection.kinds import KINDS, kind_of
 from cluster_interface.inspection.project import Project
@@ -39,9 +40,17 @@ def inspect(files: Mapping[str, str | None], script: str | None = None, argument
         raise Rejected.field("script", why_not(project, script, tuple(k.says for k in KINDS)))
     draft = Draft(project, script, arguments)
     draft.guess("script", script, why, sure)
-    draft.guess("name", clean_name(script), f"the script is called {script}", Sureness.LIKELY)
+    add_to_draft(draft)
+    _name(draft)
     kind.read(draft)
     return draft.proposal()
+
+
+def _name(draft: Draft) -> None:
+    for option in draft.batch.options("name") if draft.batch else ():
+        draft.guess("name", draft.name, option.where, Sureness.STATED)
+        return
+    draft.guess("name", draft.name, f"the script is called {draft.script}", Sureness.LIKELY)
 
 
 def _check_arguments(arguments: Sequence[str]) -> None:

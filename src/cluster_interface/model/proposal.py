@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Literal
 
 from cluster_interface.model.base import Model
 from cluster_interface.model.jobspec import Environment
+from cluster_interface.model.sweep import Sweep
+from cluster_interface.model.wishes import Checkpoint
 
 
 class Sureness(StrEnum):
@@ -40,6 +43,14 @@ class Option(Model):
     many: bool = False
 
 
+class LeftOut(Model):
+    """One thing that a batch script says and that could not be carried over."""
+
+    line: int
+    directive: str  #: "#SBATCH --mail-user=ada@example.org"
+    why: str
+
+
 class Proposal(Model):
     """What a script or a directory needs, as far as reading tells."""
 
@@ -50,5 +61,10 @@ class Proposal(Model):
     inputs: tuple[str, ...] = ()  #: files that exist beside the script and that it reads
     outputs: tuple[str, ...] = ()  #: what it seems to write; shown, not required
     options: tuple[Option, ...] = ()
+    resources: dict[str, int | str | bool | tuple[str, ...]] = {}  #: what the directives of a batch script say
+    sweep: Sweep | None = None  #: of an array job, whose index is the parameter `array`
+    dialect: Literal["slurm", "gridengine", "pbs"] | None = None
+    checkpoint: Checkpoint | None = None
+    left_out: tuple[LeftOut, ...] = ()  #: directives that were not carried over
     guesses: tuple[Guess, ...] = ()
     warnings: tuple[str, ...] = ()

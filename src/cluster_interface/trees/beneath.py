@@ -165,7 +165,7 @@ def remove(at: int, path: str) -> None:
     with suppress(FileNotFoundError), parent(at, path) as (above, name):
         seen = os.stat(name, dir_fd=above, follow_symlinks=False)
         if stat.S_ISDIR(seen.st_mode):
-            _unlock(name, seen.st_mode, above)
+            unlock(name, seen.st_mode, above)
             with directory(above, name) as top:
                 _empty_all(top)
             os.rmdir(name, dir_fd=above)
@@ -192,13 +192,13 @@ def _empty(fd: int) -> list[str]:
         found = [(entry.name, entry.stat(follow_symlinks=False).st_mode) for entry in entries]
     for name, mode in found:
         if stat.S_ISDIR(mode):
-            _unlock(name, mode, fd)
+            unlock(name, mode, fd)
         else:
             os.unlink(name, dir_fd=fd)
     return [name for name, mode in found if stat.S_ISDIR(mode)]
 
 
-def _unlock(name: str, mode: int, at: int) -> None:
+def unlock(name: str, mode: int, at: int) -> None:
     """Let the owner into a directory that was locked; by descriptor, since chmod by name would follow a link."""
     if mode & 0o700 != 0o700:
         fd = os.open(name, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=at)

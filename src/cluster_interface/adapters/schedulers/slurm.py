@@ -10,6 +10,7 @@ import os
 import pwd
 import time
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import structlog
@@ -31,10 +32,12 @@ if TYPE_CHECKING:
     from cluster_interface.settings import Defaults, Slurm
 
 _PROVED_FOR = 300.0  # seconds that what the configuration says is believed
-_ABSENT_FOR = 30.0  # seconds that accounting is not asked again for what it does not know
+_ASKED_FOR = 30.0  # seconds that accounting is not asked again for the same
 _HISTORY = 30 * 86_400  # seconds back that accounting is searched
 _NAMES = 400  # marks in one question to accounting
+_FEW = 8  # handles, for which the whole list is not read
 _QUESTIONS = 4  # to accounting in one look
+_HIDDEN: Mapping[int, Observation] = MappingProxyType({0: UNSEEN})
 _log = structlog.get_logger(__name__)
 
 
@@ -58,7 +61,7 @@ class SlurmScheduler:
         self._defaults = defaults
         self._pictures = Pictures(slurm_rows.record_of)
         self._waiting = WaitingList(self._ask)
-        self._absent: dict[str, float] = {}
+        self._asked: dict[str, float] = {}
         self._site: tuple[float, _Site] | None = None
 
     def queues(self) -> list[Queue]:
@@ -85,12 +88,14 @@ class SlurmScheduler:
         status files of the attempt first, which such a job has left behind, and were it submitted again all the same
         the fence of job.sh would send it away.
         """
-        if found := liveliest(self._listed([handle])):
+        if found := liveliest(record for record in self._listed([handle]) if not _refused(record)):
             return found.native_id
         site = self._survey()
         if site.accounting:
             unfinished = False
             for record in self._from_accounting([handle]):
+                if _refused(record):
+                    continue
                 if record.seen.state is NativeState.ENDED:
                     return record.native_id
                 unfinished = True
@@ -106,7 +111,7 @@ class SlurmScheduler:
         """Ask squeue once for everybody, and accounting for those that squeue no longer has."""
         if not handles:
             return {}
-        records = self._pictures.read(self._squeue(handles))
+        records = self._read(handles)
         accounts = {handle.mark: handle.account for handle in handles}
         found = self._pictures.compose(records, accounts)
         if not self._pictures.doubtful:
@@ -119,7 +124,7 @@ class SlurmScheduler:
                 found = self._pictures.compose([*extra, *records], accounts)
         for handle in handles:
             if handle.mark not in found and (handle.mark in unsure or not self._shown(site, handle)):
-                found[handle.mark] = {0: UNSEEN}
+                found[handle.mark] = _HIDDEN
         return found
 
     def cancel(self, handle: Handle) -> None:
@@ -144,8 +149,12 @@ class SlurmScheduler:
     def _listed(self, handles: Collection[Handle]) -> list[Record]:
         """List the jobs of these handles that squeue shows."""
         accounts = {handle.mark: handle.account for handle in handles}
-        records = self._pictures.read(self._squeue(handles))
-        return [record for record in records if accounts.get(record.mark) == record.account]
+        return [record for record in self._read(handles) if accounts.get(record.mark) == record.account]
+
+    def _read(self, handles: Collection[Handle]) -> list[Record]:
+        texts = self._squeue(handles)
+        few = len(handles) <= _FEW
+        return self._pictures.pick(texts, [h.mark for h in handles]) if few else self._pictures.read(texts)
 
     def _squeue(self, handles: Collection[Handle]) -> list[str]:
         """Ask for jobs of all partitions and states, of one account if that is enough."""
@@ -158,8 +167,8 @@ class SlurmScheduler:
     def _ended(self, handles: Collection[Handle]) -> tuple[list[Record], set[str]]:
         """Ask accounting how these ended; also return the marks of which it could not be asked this time."""
         now = time.monotonic()
-        self._absent = {m: at for m, at in self._absent.items() if now - at < _ABSENT_FOR}
-        asked = [handle for handle in handles if handle.mark not in self._absent]
+        self._asked = {m: at for m, at in self._asked.items() if now - at < _ASKED_FOR}
+        asked = [handle for handle in handles if handle.mark not in self._asked]
         later = {handle.mark for handle in asked[_NAMES * _QUESTIONS :]}
         records: list[Record] = []
         for begin in range(0, min(len(asked), _NAMES * _QUESTIONS), _NAMES):
@@ -170,7 +179,7 @@ class SlurmScheduler:
                 _log.warning("accounting does not answer", error=str(error))
                 return records, later | {handle.mark for handle in asked[begin:]}
             records += found
-            self._absent |= dict.fromkeys({h.mark for h in part} - {r.mark for r in found}, now)
+            self._asked |= dict.fromkeys((handle.mark for handle in part), now)
         return records, later
 
     def _from_accounting(self, handles: Collection[Handle]) -> Iterator[Record]:
@@ -213,6 +222,12 @@ class SlurmScheduler:
             return False
         level = self._ask("sacctmgr", "--noheader", "--parsable2", "show", "user", me, "format=adminlevel")
         return level.strip().lower().startswith(("operator", "admin"))
+
+
+def _refused(record: Record) -> bool:
+    """Say whether this is the record that the controller keeps of a job that it never took (BadConstraints)."""
+    seen = record.seen
+    return seen.state is NativeState.ENDED and seen.node is None and seen.reason.startswith("FAILED")
 
 
 def _hides_jobs(config: Mapping[str, str]) -> bool:

@@ -27,10 +27,11 @@ def options(order: Order) -> list[str]:
 def _itself(order: Order) -> Iterator[str]:
     """Yield what every order has.
 
+    sbatch looks for `#PBS` and `#BSUB` in the whole script, where users' own words are, unless it is told not to.
     `--export=ALL` passes on the few variables that we give to sbatch: any other value makes Slurm run a login shell of
     the account on the node first (`--get-user-env`), which is slow, and fails for accounts without one.
     """
-    yield from ("--parsable", "--no-requeue", "--export=ALL", "--propagate=NONE", "--open-mode=append")
+    yield from ("--parsable", "--no-requeue", "--export=ALL", "--propagate=NONE", "--ignore-pbs", "--open-mode=append")
     yield f"--job-name={mark(order.mark)}"
     yield f"--comment={mark(order.mark)}"
     yield f"--chdir={_path(order.script.parent, 'directory')}"

@@ -7,6 +7,14 @@ import re
 import shlex
 from typing import TYPE_CHECKING
 
+from cluster_interface.inspection.batch.uses import (
+    INDEX,
+    STARTERS,
+    known_variables,
+    read_modules,
+    use_of_batch_system,
+    warn_of_starter,
+)
 from cluster_interface.inspection.draft import shown
 from cluster_interface.inspection.project import LARGEST, simplify
 from cluster_interface.inspection.python.environment import propose_environment
@@ -26,8 +34,10 @@ if TYPE_CHECKING:
     from cluster_interface.inspection.project import Project
     from cluster_interface.inspection.python.modules import Program
 
+SUFFIXES = (".sh", ".bash", ".sbatch", ".slurm", ".sge", ".pbs", ".job", ".qsub")
+LONGEST_NAME = 1024  #: characters of a word that may name a file
+MOST_PER_FILE = 100  #: indices of an array that are tried, for each file that is there
 MOST_SCRIPTS = 50  #: called from one another, that are followed
-_DIRECTIVE = re.compile(r"^#(SBATCH|\$|PBS)\s+-", re.MULTILINE)
 _FUNCTION = re.compile(r"^\s*(?:function\s+)?([\w.-]+)\s*\(\s*\)|^\s*function\s+([\w.-]+)", re.MULTILINE)
 _NAME = re.compile(r"[A-Za-z_][\w.+-]*")
 _NO_WRITING = ("/dev/", "&")
@@ -42,7 +52,7 @@ class ShellScript:
         """Say whether the first line names sh or bash, or, where it names nothing, the ending does."""
         if shebang is not None:
             return shebang.interpreter in INTERPRETERS
-        return name.lower().endswith((".sh", ".bash"))
+        return name.lower().endswith(SUFFIXES)
 
     def uses(self, project: Project, name: str) -> frozenset[str]:
         """Name the files of the project that the script's words name."""
@@ -54,11 +64,12 @@ class ShellScript:
         """Fill the draft; raise Rejected if a Python script it calls cannot be read."""
         text = draft.project.text(draft.script) or ""
         shebang = read_shebang(text)
-        shell = shebang.interpreter if shebang else "bash"
+        shell = shebang.interpreter if shebang else _asked_for(draft)
         options = shebang.options if shebang else ()
         name = f"./{draft.script}" if draft.script.startswith("-") else draft.script
         draft.command = shlex.join([shell, *options, name, *draft.arguments])
         draft.guess("command", draft.command, "its first line" if shebang else "its ending", Sureness.KNOWN)
+        use_of_batch_system(draft, text)
         reader = _Reader(draft)
         reader.read(draft.script, draft.arguments)
         read_arguments(draft, draft.arguments, draft.written(draft.arguments))
@@ -66,11 +77,19 @@ class ShellScript:
             propose_environment(draft, reader.programs)
 
 
+def _asked_for(draft: Draft) -> str:
+    """Return the shell that the directives ask for, if it is one; bash otherwise, which runs scripts of sh as well."""
+    said = draft.batch.value("shell") if draft.batch else None
+    return said if said in INTERPRETERS else "bash"
+
+
 class _Reader:
     """Follows one script and those it calls."""
 
     def __init__(self, draft: Draft) -> None:
         self._draft = draft
+        self._known = known_variables(draft)
+        self._indices = draft.array
         self._seen: set[str] = set()
         self._functions: set[str] = set()  # of this script and of those that it has read in
         self.programs: list[Program] = []
@@ -83,13 +102,8 @@ class _Reader:
         if len(text) > LARGEST:
             self._draft.warn(f"{shown(script)} has more than {LARGEST:,} characters and was not read")
             return
-        if found := _DIRECTIVE.search(text):
-            self._draft.warn(
-                f"{script} has #{found[1]} lines: what they ask for is not taken over yet; "
-                "say --cpus, --memory, --time and --gpus"
-            )
         self._functions |= {one or other for one, other in _FUNCTION.findall(text)}
-        for command in read_commands(text, arguments):
+        for command in read_commands(text, arguments, self._known):
             self._command(script, command)
 
     def _command(self, script: str, command: Command) -> None:
@@ -99,7 +113,9 @@ class _Reader:
                 self._reads(redirection.target, where)
             else:
                 self._writes(redirection.target, where)
-        words = _without_prefix(command.words)
+        words, starter = _without_prefix(command.words)
+        if starter and words:
+            warn_of_starter(self._draft, starter, where)
         if not words:
             return
         if words[0] in ("tee", "touch") or (words[0] == "mkdir"):
@@ -109,7 +125,7 @@ class _Reader:
             return
         for word in words:
             self._reads(word, where)
-        self._call(words, where)
+        self._call(tuple(word.replace(INDEX, HOLE) for word in words), where)
 
     def _call(self, words: tuple[str, ...], where: str) -> None:
         name = posixpath.basename(words[0])
@@ -123,6 +139,8 @@ class _Reader:
             self._pip(words[2:], where)
         elif other := self._file(words[0]) if "/" in words[0] else None:
             self._started(other, words[1:], where)
+        elif name in ("module", "ml"):
+            read_modules(self._draft, words, where)
         elif name in SITE:
             self._draft.warn(f"{where} calls {name}: {SITE[name]}")
         elif _NAME.fullmatch(words[0]) and name not in SHELL | ESSENTIAL | self._functions:
@@ -178,24 +196,32 @@ class _Reader:
 
     def _reads(self, word: str, where: str) -> None:
         for text in dict.fromkeys([word, word.partition("=")[2]]):
-            if not text.strip(HOLE + "*./") or len(text) > 1024 or text.startswith("/"):
-                continue
-            name = simplify(posixpath.normpath(text.replace(HOLE, "*")))
-            project = self._draft.project
-            if name in project:
-                self._draft.add_inputs([name], where)
-            elif "*" in name and name.split("*", 1)[0].rpartition("/")[0] in {"", *project.directories}:
-                known = name.replace("*", "").strip("./")
-                self._draft.add_inputs(project.matching(name) if known else [], where)
-            elif name in project.directories:
-                self._draft.add_inputs(project.below(name), where)
+            if text.strip(HOLE + INDEX + "*./") and len(text) <= LONGEST_NAME and not text.startswith("/"):
+                if INDEX in text and len(self._indices) <= len(self._draft.project.files) * MOST_PER_FILE:
+                    for index in self._indices:
+                        self._reads_file(text.replace(INDEX, str(index)), f"{where}, for an index of the array")
+                else:
+                    self._reads_file(text.replace(INDEX, HOLE), where)
+
+    def _reads_file(self, text: str, where: str) -> None:
+        name = simplify(posixpath.normpath(text.replace(HOLE, "*")))
+        project = self._draft.project
+        if name in project:
+            self._draft.add_inputs([name], where)
+        elif "*" in name and name.split("*", 1)[0].rpartition("/")[0] in {"", *project.directories}:
+            known = name.replace("*", "").strip("./")
+            self._draft.add_inputs(project.matching(name) if known else [], where)
+        elif name in project.directories:
+            self._draft.add_inputs(project.below(name), where)
 
     def _writes(self, target: str, where: str) -> None:
+        target = target.replace(INDEX, HOLE)
         if not target.strip(HOLE + "*/") or target.startswith(_NO_WRITING) or target.isdigit() or target == "-":
             return
         if target.startswith("/"):
             if not target.startswith("/tmp/"):  # noqa: S108 - only named
-                self._draft.warn(f"{where} writes {shown(target)}, which is not there in the job: use a relative path")
+                named = shown(target.replace(HOLE, "*"))
+                self._draft.warn(f"{where} writes {named}, which is not there in the job: use a relative path")
             return
         name = simplify(posixpath.normpath(target.replace(HOLE, "*")))
         if name.startswith(".."):
@@ -204,11 +230,13 @@ class _Reader:
             self._draft.add_output(name, where)
 
 
-def _without_prefix(words: tuple[str, ...]) -> tuple[str, ...]:
-    """Drop what stands before a command: keywords, runners and their options."""
+def _without_prefix(words: tuple[str, ...]) -> tuple[tuple[str, ...], str]:
+    """Drop what stands before a command: keywords, runners and their options. Return what starts processes, too."""
+    starter = ""
     while words and words[0] in {"if", "then", "else", "elif", "do", "while", "until", "!", "{", "time", *RUNNERS}:
         runner = words[0] in RUNNERS
+        starter = words[0] if words[0] in STARTERS else starter
         words = words[1:]
         while runner and words and (words[0].startswith("-") or words[0].isdigit() or "=" in words[0]):
             words = words[1:]
-    return words
+    return words, starter

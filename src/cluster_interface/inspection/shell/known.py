@@ -26,8 +26,6 @@ ESSENTIAL = words(  # packages of priority "required" in Debian: coreutils, find
 INTERPRETERS = frozenset({"bash", "sh", "dash"})
 RUNNERS = frozenset({"srun", "mpirun", "mpiexec", "time", "nohup", "exec", "env", "command", "nice", "stdbuf", "sudo"})
 SITE = {
-    "module": "modules of the site are not there in the job: say --with or --system for what it loads",
-    "ml": "modules of the site are not there in the job: say --with or --system for what it loads",
     "conda": "conda is not there in the job: the environment is made from --with and --system",
     "mamba": "conda is not there in the job: the environment is made from --with and --system",
     "sudo": "nobody is an administrator in the job: say --system for what is to be installed",

@@ -44,9 +44,9 @@ class Command:
     heredoc: str = ""  #: the text that stands below it
 
 
-def read_commands(text: str, arguments: Iterable[str] = ()) -> list[Command]:
-    """Split a script into its simple commands, in order; never raises."""
-    variables = {str(place): word for place, word in enumerate(arguments, 1)}
+def read_commands(text: str, arguments: Iterable[str] = (), known: Mapping[str, str] | None = None) -> list[Command]:
+    """Split a script into its simple commands, in order; never raises. `known` are variables that are set before."""
+    variables = {**(known or {}), **{str(place): word for place, word in enumerate(arguments, 1)}}
     commands: list[Command] = []
     for number, logical, heredoc in _logical_lines(text):
         for raw in _split(logical):

@@ -1,0 +1,153 @@
+"""Grid Engine's cluster queues, from `qhost -q -F -xml`, `qconf -sq`, `qconf -sc`, `qconf -sp` and `qconf -sconf`."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree as ET
+
+from cluster_interface.model.errors import Transient
+from cluster_interface.model.queue import Queue
+from cluster_interface.model.resources import parse_memory, parse_time
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from cluster_interface.settings import Defaults
+
+_AWAY = "adDuEo"  #: states of a queue on a host in which it starts nothing: alarm, disabled, unknown, error, orphaned
+_CONSUMED = ("h_vmem", "mem_free", "virtual_free")  #: which resource a site is likely to count memory by
+
+
+@dataclass(kw_only=True)
+class Host:
+    """One host: its memory, what it has of other resources, and slots and state of each queue on it."""
+
+    name: str
+    memory: int = 0
+    resources: dict[str, str] = field(default_factory=dict)
+    queues: dict[str, tuple[int, str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resource:
+    """One line of `qconf -sc`, see complex(5)."""
+
+    requestable: bool
+    consumable: str  #: NO, YES (per slot) or JOB
+
+
+def hosts(text: str) -> list[Host]:
+    """Read `qhost -q -F -xml`; Transient if it is not XML."""
+    try:
+        root = ET.fromstring(text)  # noqa: S314 - from the site's own qhost
+    except ET.ParseError as error:
+        raise Transient(f"qhost answered what cannot be read: {error}") from None
+    return [_host(element) for element in root.iter("host") if element.get("name") != "global"]
+
+
+def _host(element: ET.Element) -> Host:
+    host = Host(name=element.get("name", ""))
+    values = {value.get("name"): value.text or "" for value in element.iter("hostvalue")}
+    host.memory = memory_of(values.get("mem_total", ""))
+    host.resources = {value.get("name", ""): value.text or "" for value in element.iter("resourcevalue")}
+    for queue in element.iter("queue"):
+        seen = {value.get("name"): value.text or "" for value in queue.iter("queuevalue")}
+        slots = seen.get("slots", "0")
+        host.queues[queue.get("name", "")] = (int(slots) if slots.isdecimal() else 0, seen.get("state_string", ""))
+    return host
+
+
+def resources(text: str) -> dict[str, Resource]:
+    """Read `qconf -sc`."""
+    rows = (line.split() for line in text.splitlines() if line.strip() and not line.startswith("#"))
+    return {
+        row[0]: Resource(requestable=row[4] in ("YES", "FORCED"), consumable=row[5]) for row in rows if len(row) >= 7
+    }
+
+
+def counted_memory(complexes: Mapping[str, Resource]) -> str | None:
+    """Choose the resource that the site counts memory by; None if there is none."""
+    return next((n for n in _CONSUMED if n in complexes and complexes[n].consumable != "NO"), None)
+
+
+def one_node_environment(ask: Callable[..., str]) -> str | None:
+    """Find a parallel environment that keeps all slots of a job on one host ($pe_slots), see sge_pe(5)."""
+    for name in ask("qconf", "-spl").split():
+        if re.search(r"^allocation_rule\s+\$pe_slots", ask("qconf", "-sp", name), re.MULTILINE):
+            return name
+    return None
+
+
+def queues(
+    ask: Callable[..., str], defaults: Defaults, scheduler: str, *, gpu: str | None, parallel: bool
+) -> list[Queue]:
+    """Describe every cluster queue in Grid Engine's order of names. Transient if qmaster does not answer."""
+    names = ask("qconf", "-sql").split()
+    found = hosts(ask("qhost", "-q", "-F", "-xml"))
+    most = re.search(r"^max_aj_tasks\s+(\d+)", ask("qconf", "-sconf"), re.MULTILINE)
+    projects = tuple(ask("qconf", "-sprjl", allow=("no project",)).split())
+    max_array = int(most[1]) or None if most else None
+    return [
+        _queue(name, ask("qconf", "-sq", name), found, defaults, (scheduler, projects, max_array, gpu, parallel))
+        for name in names
+    ]
+
+
+def _queue(
+    name: str,
+    text: str,
+    all_hosts: Iterable[Host],
+    defaults: Defaults,
+    site: tuple[str, tuple[str, ...], int | None, str | None, bool],
+) -> Queue:
+    scheduler, projects, max_array, gpu, parallel = site
+    mine = [host for host in all_hosts if name in host.queues]
+    slots = max((host.queues[name][0] for host in mine), default=0)
+    memory = max((host.memory for host in mine), default=0)
+    time = _time(text)
+    cpus = slots if parallel else min(slots, 1)
+    return Queue(
+        name=name,
+        scheduler=scheduler,
+        cpus=cpus,
+        memory=memory,
+        time=time,
+        default_cpus=min(defaults.cpus, cpus),
+        default_memory=min(defaults.memory, memory),
+        default_time=min(defaults.time, time or defaults.time),
+        gpus=max((int(float(host.resources.get(gpu, "0"))) for host in mine), default=0) if gpu else 0,
+        nodes=1,
+        accounts=projects,
+        qos=(),
+        max_array=max_array,
+        state=_state(name, mine),
+    )
+
+
+def _state(name: str, mine: Sequence[Host]) -> str:
+    if not mine:
+        return "it has no hosts"
+    states = [host.queues[name][1] for host in mine]
+    if all(set(state) & set(_AWAY) for state in states):
+        return f"it starts nothing on any of its hosts ({', '.join(sorted(set(states)))})"
+    return ""
+
+
+def _time(text: str) -> int | None:
+    found = re.search(r"^h_rt\s+(\S+)", text, re.MULTILINE)
+    value = found[1].partition(",")[0] if found else "INFINITY"
+    try:
+        return None if value == "INFINITY" else parse_time(value)
+    except ValueError:
+        return None
+
+
+def memory_of(text: str) -> int:
+    """Read an amount as Grid Engine writes it: 23.5G is 23.5 * 2**30, 1g is 10**9, see sge_types(5)."""
+    found = re.fullmatch(r"([\d.]+)([KMGTkmgt]?)", text.strip())
+    if not found:
+        return 0
+    unit = found[2] + "i" if found[2].isupper() else found[2]
+    return parse_memory(f"{found[1]}{unit}")

@@ -1,0 +1,125 @@
+"""What a shell script uses of its batch system: variables, modules, and the programs that start processes.
+
+The variables are those of sbatch(1) ("OUTPUT ENVIRONMENT VARIABLES"), qsub(1) of Grid Engine and qsub(1B) of PBS.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from cluster_interface.inspection.wordlist import words as words_of
+from cluster_interface.model.proposal import Sureness
+
+if TYPE_CHECKING:
+    from cluster_interface.inspection.batch.directives import Dialect
+    from cluster_interface.inspection.draft import Draft
+
+INDEX = "\x01"  #: stands in a word for the index of the array
+STARTERS = frozenset({"srun", "mpirun", "mpiexec", "aprun"})
+MOST_MODULES = 50
+
+_INDICES = ("SLURM_ARRAY_TASK_ID", "SGE_TASK_ID", "PBS_ARRAY_INDEX", "PBS_ARRAYID")
+_HERE = ("SLURM_SUBMIT_DIR", "SGE_O_WORKDIR", "PBS_O_WORKDIR", "PWD")
+_PROCESSES = ("SLURM_NTASKS", "SLURM_NPROCS", "NSLOTS", "PBS_NP")
+_OWN: dict[Dialect, re.Pattern[str]] = {
+    "slurm": re.compile(r"\$\{?(SLURM_[A-Z_]+)"),
+    "gridengine": re.compile(r"\$\{?(SGE_[A-Z_]+|NSLOTS|PE_HOSTFILE)\b"),
+    "pbs": re.compile(r"\$\{?(PBS_[A-Z_]+)"),
+}
+_HOSTS = re.compile(r"\$\{?((?:PE_HOSTFILE|PBS_GPUFILE)\b|TMPDIR\}?/machines\b)")
+_LOADING = frozenset({"load", "add", "try-load"})
+_SWAPPING = frozenset({"swap", "switch"})
+_OTHER_WORDS = words_of(
+    "purge list avail av unload rm del use unuse show display spider save restore reset whatis help keyword is-loaded "
+    "refresh update init initadd initrm is-avail"
+)
+
+
+def known_variables(draft: Draft) -> dict[str, str]:
+    """Return the variables whose values are known before the job runs; the array's index is a mark in a word."""
+    asked = draft.batch.resources if draft.batch else {}
+    processes = str(_processes(draft) * (asked.get("cpus", 1) if draft.dialect == "gridengine" else 1))
+    return {
+        **dict.fromkeys(_HERE, "."),
+        **(dict.fromkeys(_INDICES, INDEX) if draft.array else {}),
+        **(dict.fromkeys(_PROCESSES, processes) if asked else {}),
+        **({"SLURM_CPUS_PER_TASK": str(asked["cpus"])} if "cpus" in asked else {}),
+        "TMPDIR": "/tmp",  # noqa: S108 - private in the container
+    }
+
+
+def use_of_batch_system(draft: Draft, text: str) -> None:
+    """Note whose variables the script uses, and warn of those that have no meaning in the job."""
+    code = "\n".join("" if line.lstrip().startswith("#") else line for line in text.split("\n"))
+    found = {dialect: used for dialect, own in _OWN.items() if (used := own.search(code))}
+    if draft.dialect is None and found:
+        draft.dialect, used = next(iter(found.items()))
+        draft.guess("dialect", draft.dialect, f"it uses ${used[1]}, {_line(code, used)}", Sureness.LIKELY)
+    for dialect, used in found.items():
+        if dialect != draft.dialect:
+            draft.warn(f"{_line(code, used)} uses ${used[1]}, which is not set: the script is one for {draft.dialect}")
+    index = re.search(rf"\$\{{?({'|'.join(_INDICES)})\b", code)
+    if index and not draft.array:
+        draft.warn(
+            f"{_line(code, index)} uses ${index[1]}, but nothing in the script asks for an array: "
+            "say which indices there are with --sweep array=1,2,3"
+        )
+    if hosts := _HOSTS.search(code):
+        draft.warn(f"{_line(code, hosts)} uses ${hosts[1].replace('}', '')}: there is no such file inside a container")
+
+
+def _line(text: str, found: re.Match[str]) -> str:
+    return f"line {text.count(chr(10), 0, found.start()) + 1}"
+
+
+def warn_of_starter(draft: Draft, starter: str, where: str) -> None:
+    """Say what becomes of `srun PROGRAM` and `mpirun PROGRAM`."""
+    if starter in ("srun", "aprun"):
+        draft.warn_once(
+            starter,
+            f"{where} starts its program with {starter}, which is not there inside a container: {_instead(draft)}",
+        )
+    else:
+        draft.warn_once(
+            starter,
+            f"{where} starts its program with {starter}, which the image has only if you say so "
+            "(--system openmpi-bin, or --system mpich); it reaches no further than one node",
+        )
+
+
+def _instead(draft: Draft) -> str:
+    if draft.batch and draft.batch.resources.get("nodes", 1) > 1:
+        return "processes on several nodes cannot be started from within one"
+    return "start its processes with mpirun" if _processes(draft) > 1 else "take it out, a single process needs none"
+
+
+def _processes(draft: Draft) -> int:
+    asked = draft.batch.resources if draft.batch else {}
+    return int(asked.get("nodes", 1)) * int(asked.get("tasks_per_node", 1))
+
+
+def read_modules(draft: Draft, words: tuple[str, ...], where: str) -> None:
+    """Record what `module load A B` or `ml A B` loads, and say that it does nothing inside a container."""
+    loaded = _loaded(words)
+    for module in loaded[:MOST_MODULES]:
+        if "\0" not in module and INDEX not in module:
+            draft.add_module(module, f"{where} loads it")
+    if loaded:
+        draft.warn_once(
+            "module",
+            f"{where} calls {words[0]}: modules of the site are not there in a container, only where the queue runs "
+            "the host's own software; for a container say --with or --system for what it loads",
+        )
+
+
+def _loaded(words: tuple[str, ...]) -> list[str]:
+    named = [word for word in words[1:] if not word.startswith("-")]
+    if not named:
+        return []
+    verb = named[0]
+    if verb in _LOADING:
+        return named[1:]
+    if verb in _SWAPPING:
+        return named[-1:] if len(named) > 1 else []
+    return named if words[0] == "ml" and verb not in _OTHER_WORDS else []
