@@ -63,7 +63,7 @@ function readTable(text: string): Written {
 
 /** `1, 2, 5..8`, `0..1..0.25`; commas in double quotes are no separators. */
 export function spread(text: string): string[] {
-  const cells = parseTable(text.replace(/,\s+/g, ","), ",", 1)[0] ?? [];
+  const cells = parseTable(text.replace(/("(?:[^"]|"")*")|,\s+/g, (_, quoted?: string) => quoted ?? ","), ",", 1)[0] ?? [];
   return cells.flatMap((cell) => range(cell.trim()));
 }
 
