@@ -185,7 +185,7 @@ class Parts:
     def _examine(self) -> DoctorReport:
         return examine(
             self.settings, self.choice.why, self.choice.refused, self.runtimes, self.site, self.images,
-            self.identity.account(self.owner),
+            self.identity.account(self.owner), self.store.title,
         )  # fmt: skip
 
     # --- the kinds of long work

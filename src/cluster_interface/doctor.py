@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from typing import TYPE_CHECKING
 
@@ -11,25 +12,27 @@ from cluster_interface.settings import load
 from cluster_interface.wire import DoctorReport, Finding, Setting
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from cluster_interface.model.job import Account
     from cluster_interface.ports import ImageStore, Runtime, Site
     from cluster_interface.settings import Settings
 
+_PASSWORD = re.compile(r"(://[^:/@\s]*):[^/\s]*@")  # of a URL
 LITTLE_SPACE = 5 * 2**30  #: bytes
 
 
 def examine(  # noqa: PLR0917 - one for each thing looked at
     settings: Settings, why: str, refused: Mapping[str, str], runtimes: Mapping[str, Runtime], site: Site,
-    images: ImageStore, account: Account,
+    images: ImageStore, account: Account, database: Callable[[], str],
 ) -> DoctorReport:  # fmt: skip
-    """Look at runtimes, scheduler, images, disk and account, and list the settings with their origins."""
+    """Look at runtimes, scheduler, images, disk, account and database, and list the settings with their origins."""
     findings = (
         *_runtimes(why, refused, runtimes),
         *_queues(site),
         _bases(images),
         Finding(about="account", good=True, says=f"jobs run as {account.name}, uid {account.uid}"),
+        _database(database),
         *_disks(settings),
     )
     return DoctorReport(findings=findings, settings=tuple(_settings()))
@@ -41,7 +44,7 @@ def _settings() -> Iterator[Setting]:
         value = settings.model_dump(mode="json")
         for part in name.split("."):
             value = value[part]
-        yield Setting(name=name, value="" if value is None else str(value), origin=origin)
+        yield Setting(name=name, value="" if value is None else _PASSWORD.sub(r"\1:***@", str(value)), origin=origin)
 
 
 def _runtimes(why: str, refused: Mapping[str, str], runtimes: Mapping[str, Runtime]) -> Iterator[Finding]:
@@ -69,6 +72,14 @@ def _bases(images: ImageStore) -> Finding:
     advice = "" if makes or bases else "install mmdebstrap, or bring a base: clif images import-base FILE NAME"
     says = f"here: {', '.join(bases) or 'none yet'}; mmdebstrap is {'' if makes else 'not '}installed"
     return Finding(about="bases", good=bool(makes or bases), says=says, advice=advice)
+
+
+def _database(title: Callable[[], str]) -> Finding:
+    try:
+        return Finding(about="database", good=True, says=title())
+    except ClusterError as error:
+        advice = "see to it that it runs; until then nothing moves, and nothing is lost"
+        return Finding(about="database", good=False, says=str(error), advice=advice)
 
 
 def _disks(settings: Settings) -> Iterator[Finding]:

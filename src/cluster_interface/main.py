@@ -72,6 +72,7 @@ def _supervise(settings: Settings) -> None:
     lock = supervisor.StateLock(state)
     parts = _compose(settings)
     parts.prepare()
+    structlog.get_logger().info("database", found=parts.store.title())
     structlog.get_logger().info("runtime", why=parts.choice.why)
     unix = supervisor.unix_listener(settings.socket)
     pages = supervisor.loopback_listener(settings.server.listen, state / "pages.port")

@@ -494,6 +494,24 @@ def test_a_new_engine_takes_no_step_for_what_waits_as_before(store, world, engin
     assert job(store, "a").state is JobState.RUNNING
 
 
+def test_a_wake_while_the_database_is_away_does_not_end_the_engine(store, world, engine, monkeypatch):
+    """The engine waits for the database, whoever wakes it meanwhile."""
+    left, right = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    engine.wakes = [left]
+    right.send(b"a.resolve.1")
+    monkeypatch.setattr("cluster_interface.engine.loop.PAUSE", 0)
+
+    def away():
+        raise Transient("the database does not answer")
+
+    monkeypatch.setattr(store, "read", away)
+    monkeypatch.setattr(store, "write", away)
+    rounds = iter([False, False, True])
+    engine.run(lambda: next(rounds))
+    right.close()
+    left.close()
+
+
 def test_a_wake_makes_its_job_due(store, world, engine):
     """The end of long work is a datagram with its mark; the job is looked at at once."""
     add(store)
