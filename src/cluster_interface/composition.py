@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from cluster_interface.adapters.clock import SystemClock
 from cluster_interface.adapters.identity.single import SingleIdentity
-from cluster_interface.adapters.runtimes import on_nodes, survey
-from cluster_interface.adapters.schedulers import campus_schedulers
+from cluster_interface.adapters.runtimes import make as make_runtime
+from cluster_interface.adapters.runtimes import survey
+from cluster_interface.adapters.schedulers.choose import make as make_scheduler
 from cluster_interface.adapters.schedulers.dispatcher import Dispatcher
-from cluster_interface.adapters.schedulers.local import LocalScheduler
 from cluster_interface.adapters.site import Site
 from cluster_interface.adapters.surveys import Surveys
 from cluster_interface.adapters.works import DetachedWorks
@@ -84,13 +84,7 @@ class Parts:
     @cached_property
     def schedulers(self) -> dict[str, Scheduler]:
         """The schedulers that the settings name, the one with the default queue first."""
-        made = {"local": lambda: LocalScheduler(self.state / "local", self.settings.local, self.settings.defaults)}
-        known = {**made, **campus_schedulers(self.settings)}
-        try:
-            return {name: known[name]() for name in self.settings.schedulers}
-        except KeyError as error:
-            words = f"there is no scheduler {error.args[0]!r}; there are: {', '.join(known)}"
-            raise Rejected.field("schedulers", words) from None
+        return {name: make_scheduler(name, self.settings) for name in self.settings.schedulers}
 
     @cached_property
     def site(self) -> Site:
@@ -99,10 +93,11 @@ class Parts:
         named = self.settings.queues.items()
         surveys = Surveys(
             self.settings.workspace / ".site",
-            account,
-            server,
-            lambda report: on_nodes(report, account),
-            {name: queue.runtimes for name, queue in named if queue.runtimes is not None},
+            account=account,
+            server=server,
+            make=lambda names: {name: make_runtime(name, account, remote=True) for name in names},
+            pinned={name: queue.runtimes for name, queue in named if queue.runtimes is not None},
+            store=self.settings.image_store,
         )
         return Site(
             settings=self.settings,

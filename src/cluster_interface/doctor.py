@@ -28,7 +28,7 @@ def examine(  # noqa: PLR0917 - one for each thing looked at
 ) -> DoctorReport:  # fmt: skip
     """Look at runtimes, scheduler, images, disk, account and database, and list the settings with their origins."""
     findings = (
-        *_runtimes(why, refused, runtimes),
+        *(_runtimes(why, refused, runtimes) if "local" in settings.schedulers else ()),
         *_queues(site),
         _bases(images),
         Finding(about="account", good=True, says=f"jobs run as {account.name}, uid {account.uid}"),

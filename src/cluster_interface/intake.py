@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cluster_interface.inspection import inspect as read_script
 from cluster_interface.inspection.sweeps import expand
-from cluster_interface.model.errors import NotFound, Problem, Rejected
+from cluster_interface.model.errors import NotFound, Problem, Rejected, Transient
 from cluster_interface.model.packing import pack_size
 from cluster_interface.model.placeholders import place
 from cluster_interface.model.queue import fill_in, find_queue
@@ -17,11 +18,13 @@ from cluster_interface.store import jobs
 if TYPE_CHECKING:
     from cluster_interface.model.jobspec import JobSpec
     from cluster_interface.model.plan import Ask
+    from cluster_interface.model.resources import Resources
     from cluster_interface.model.sweep import Values
     from cluster_interface.ports import Site, Uploads
     from cluster_interface.settings import Defaults, Sweeps
     from cluster_interface.store import Store
 
+PATIENCE = 25.0  #: seconds to wait for a survey, well inside what a client waits for an answer
 LONGEST_SCRIPT = 2**20  #: bytes of a file that inspection reads
 LONGEST_TABLE = 16 * 2**20  #: bytes of a table that a sweep goes through
 
@@ -41,17 +44,24 @@ class Intake:
         self.check_uploads(user, spec)
         self._check_after(user, spec)
         spec = self._infer(user, spec)
-        ask = self.fit(spec)
+        ask = self.fit(spec.resources, chained=spec.checkpoint.resume)
         if spec.sweep is None:
             return spec, [{}]
         rows = expand(spec.sweep, list(spec.files), lambda path: self._bytes(user, spec, path), self.sweeps.max_tasks)
         place(spec.command or "", tuple(rows[0]))
         return self._packed(user, spec, len(rows), ask), rows
 
-    def fit(self, spec: JobSpec) -> Ask:
-        """Fill the resources' defaults in and check that the queue has them."""
-        chained = spec.checkpoint.resume
-        return fill_in(spec.resources, self.site.queues(), self.defaults.disk, self.defaults.pids, chained=chained)
+    def fit(self, resources: Resources, *, chained: bool = False) -> Ask:
+        """Fill the resources' defaults in and check that the queue has them; waits a while for a survey to end."""
+        patience = time.monotonic() + PATIENCE
+        while True:
+            queues = self.site.queues()
+            try:
+                return fill_in(resources, queues, self.defaults.disk, self.defaults.pids, chained=chained)
+            except Transient:
+                if time.monotonic() > patience:
+                    raise
+            time.sleep(0.2)
 
     def check_uploads(self, user: str, spec: JobSpec) -> None:
         """Check that every upload that the spec names is there and whole."""

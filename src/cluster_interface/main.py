@@ -73,7 +73,9 @@ def _supervise(settings: Settings) -> None:
     parts = _compose(settings)
     parts.prepare()
     structlog.get_logger().info("database", found=parts.store.title())
-    structlog.get_logger().info("runtime", why=parts.choice.why)
+    alone = "local" in settings.schedulers
+    if alone:
+        structlog.get_logger().info("runtime", why=parts.choice.why)
     unix = supervisor.unix_listener(settings.socket)
     pages = supervisor.loopback_listener(settings.server.listen, state / "pages.port")
     argv = [sys.executable, "-m", "cluster_interface.main", "serve", "--part"]
@@ -81,7 +83,7 @@ def _supervise(settings: Settings) -> None:
     web = {"pass_fds": fds, "env": {**os.environ, "CLIF_LISTENERS": ",".join(map(str, fds))}}
     supervisor.supervise(
         [
-            supervisor.Child("dispatcher", [*argv, "dispatcher"]),
+            *([supervisor.Child("dispatcher", [*argv, "dispatcher"])] if alone else []),
             supervisor.Child("engine", [*argv, "engine"]),
             supervisor.Child("web", [*argv, "web"], **web),
         ]

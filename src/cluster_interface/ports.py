@@ -147,6 +147,9 @@ class Site(Protocol):
     def runtime(self, ask: Ask) -> Runtime:
         """Return the runtime as it is on the nodes of a queue; Transient if it is not there now."""
 
+    def bounds(self, ask: Ask) -> Bounds:
+        """Say how well each limit is kept on the nodes of a queue by a runtime."""
+
     def runs_as(self, owner: str, runtime: Runtime) -> Account:
         """Say which account the job script of an owner's job runs as."""
 

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Literal
 
 from cluster_interface import __version__
+from cluster_interface.gathering import gather, task_table
 from cluster_interface.inspection import inspect as read_script
 from cluster_interface.inspection.batch.queues import with_known_queue
 from cluster_interface.intake import Intake
-from cluster_interface.model.advice import advice, earlier
+from cluster_interface.model.advice import advice, earlier, within
 from cluster_interface.model.errors import ClusterError, Conflict, NotFound, Rejected
 from cluster_interface.model.marks import image_mark, work_mark
-from cluster_interface.model.queue import fill_in
+from cluster_interface.model.queue import find_queue
 from cluster_interface.model.resources import Resources
 from cluster_interface.model.state import FINAL, TASK_FINAL, JobState, TaskState
 from cluster_interface.ports import Handle, WorkState
@@ -92,10 +93,10 @@ class Service:
 
     def inspect(self, user: str, request: InspectRequest) -> InspectResponse:
         """Propose what a script needs; nothing is kept."""
-        queues = self.site.queues()
         proposal = read_script(request.files, request.script, request.arguments)
-        proposal = with_known_queue(proposal, [queue.name for queue in queues])
-        ask = fill_in(Resources(), queues, self.defaults.disk, self.defaults.pids)
+        proposal = with_known_queue(proposal, [queue.name for queue in self.site.queues()])
+        ask = self.intake.fit(Resources())
+        queue = find_queue(self.site.queues(), ask.scheduler, ask.queue)
         with self.store.read() as db:
             last = jobs.last_like(db, user, proposal.name, proposal.script)
             used = jobs.peak_use(db, last.id) if last else (None, None, None)
@@ -103,8 +104,8 @@ class Service:
             proposal=proposal,
             queue=ask.queue,
             runtime=ask.runtime,
-            bounds=self.site.runtime(ask).bounds(),
-            earlier=earlier(last, *used[:2]) if last else None,
+            bounds=self.site.bounds(ask),
+            earlier=within(earlier(last, *used[:2]), queue) if last else None,
         )
 
     def submit(self, user: str, spec: JobSpec, key: str) -> tuple[JobView, bool]:
@@ -216,6 +217,18 @@ class Service:
         """Stream all outputs as one archive."""
         outputs = self._outputs(user, job)
         return self.stager.archive(job, outputs, form)
+
+    def gather(self, user: str, job: str, path: str) -> Iterator[bytes]:
+        """Stream the tables of this name of all completed tasks as one, with the parameters as leading columns."""
+        with self.store.read() as db:
+            found = self._job(user, job, db)
+            tasks, outputs = jobs.tasks(db, found.id), jobs.outputs(db, found.id)
+        return gather(tasks, outputs, path, lambda file: self.stager.open_output(found.id, file.task, file.path))
+
+    def task_table(self, user: str, job: str) -> Iterator[bytes]:
+        """Stream a table of a job's tasks: their parameters, how they ended and what they took."""
+        with self.store.read() as db:
+            return task_table(jobs.tasks(db, self._job(user, job, db).id))
 
     def _outputs(self, user: str, job: str) -> list[OutputFile]:
         with self.store.read() as db:

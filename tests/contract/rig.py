@@ -10,14 +10,16 @@ import subprocess
 import threading
 import time
 import traceback
+from importlib import resources
 from pathlib import Path
 
 from tests.conftest import CACHE, locked, wait_for
 
-from cluster_interface.adapters.runtimes import Bubblewrap, Docker, script
+from cluster_interface.adapters.runtimes import make, script
 from cluster_interface.adapters.schedulers import cgroups
 from cluster_interface.adapters.schedulers.dispatcher import Dispatcher
 from cluster_interface.adapters.schedulers.local import LocalScheduler
+from cluster_interface.images.rootfs import finish
 from cluster_interface.model.job import Account
 from cluster_interface.model.plan import Ask
 from cluster_interface.ports import Face, Handle, ImageRef, NativeState, Order, Run
@@ -30,7 +32,8 @@ TAG = "clif-test-rig-python3:latest"
 def image(face: Face) -> ImageRef:
     """A Debian with a Python, made once for all tests."""
     rootfs, archive = CACHE / "rig-python3", CACHE / "rig-python3.tar"
-    ref = ImageRef(key="rig-python3", face=face, rootfs=rootfs, tag=TAG)
+    packed = CACHE / "rig-python3.squashfs"
+    ref = ImageRef(key="rig-python3", face=face, rootfs=rootfs, tag=TAG, file=packed)
     if os.geteuid() != 0:
         return ref  # made by the test before it became somebody else
     with locked("rig-python3"):
@@ -42,6 +45,12 @@ def image(face: Face) -> ImageRef:
             fresh.mkdir(exist_ok=True)
             subprocess.run(["tar", "-C", fresh, "--exclude=./dev/*", "-xf", archive], check=True)
             fresh.rename(rootfs)
+        if face is not Face.DOCKER:
+            finish(rootfs, None)  # places to mount on, as every base of the store has them
+        if face is Face.SQUASHFS and not packed.exists():
+            squash = ["mksquashfs", rootfs, f"{packed}.new", "-all-root", "-quiet", "-no-progress", "-comp", "gzip"]
+            subprocess.run([*squash, "-Xcompression-level", "1"], check=True, capture_output=True)
+            Path(f"{packed}.new").rename(packed)
         if (
             face is Face.DOCKER
             and subprocess.run(["docker", "image", "inspect", TAG], capture_output=True, check=False).returncode
@@ -59,7 +68,9 @@ def account_of(name: str) -> Account:
 def as_account(name, body):
     """Run `body()` in a child that has become the account; what it raises is raised here."""
     account = account_of(name)
-    script.shipped("job.sh"), script.shipped("docker.sh"), script.shipped("bubblewrap.sh")  # while we may read them
+    for part in resources.files("cluster_interface.adapters.runtimes").iterdir():
+        if part.name.endswith(".sh"):
+            script.shipped(part.name)  # while we may read them
     reader, writer = os.pipe()
     pid = os.fork()
     if pid == 0:
@@ -191,16 +202,17 @@ class Node:
 
 def runtime_named(name: str):
     """The runtime as the server would have it here."""
-    return Docker() if name == "docker" else Bubblewrap(cgroups=cgroups.works())
+    return make(name, None, cgroups=cgroups.works())
 
 
 class Box:
     """One job of a runtime: its directory, and what came of it."""
 
     def __init__(
-        self, node: Node, runtime: str, command: str, tasks: int = 1, image_ref=None, elements=None, rows=None, **more
+        self, node: Node, runtime, command: str, tasks: int = 1, image_ref=None, elements=None, rows=None, **more
     ):
-        self.node, self.runtime = node, runtime_named(runtime)
+        self.node, self.runtime = node, runtime_named(runtime) if isinstance(runtime, str) else runtime
+        runtime = self.runtime.name
         asked = {name: more.pop(name) for name in list(more) if name in Ask.model_fields}
         self.ask = ask(**{"runtime": runtime, **asked})
         node.count += 1
@@ -216,7 +228,7 @@ class Box:
         ):
             (self.dir / part).mkdir(parents=True)
         self.run = Run(
-            mark=self.mark, job_dir=self.dir, attempt=1, image=image_ref or image(self.runtime.face), command=command,
+            mark=self.mark, job_dir=self.dir, attempt=1, image=image_ref or (image(self.runtime.face) if self.runtime.face else None), command=command,
             account=node.account, ask=self.ask, tasks=tasks, parameters=tuple(rows[0]) if rows else (),
             packed=any(len(numbers) > 1 for numbers in elements or ()), **more,
         )  # fmt: skip
@@ -262,6 +274,25 @@ class Box:
     def cancel(self):
         """Have the scheduler end it."""
         self.node.scheduler.cancel(self.handle)
+
+    def execute(self, *, also=None):
+        """Run job.sh by itself, as whom it is to run as, with nothing of a scheduler around it; return the status.
+
+        `also(process)` is called while it runs.
+        """
+        owner = self.node.account
+        subprocess.run(["chown", "-R", f"{owner.uid}:{owner.gid}", self.dir], check=True)
+        self.dir.chmod(0o700)
+        become = ["setpriv", f"--reuid={owner.uid}", f"--regid={owner.gid}", "--clear-groups"]
+        if self.runtime.runs_as == "server":
+            become = []
+        with (self.attempt / "job.log").open("ab") as log:
+            argv = [*become, "env", "-i", "PATH=/usr/bin:/bin", "sh", str(self.script), "0"]
+            process = subprocess.Popen(argv, stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd="/")
+            if also:
+                also(process)
+            process.wait(60)
+        return self.status()
 
     def status(self, task: int = 0):
         """The status file of a task, None if there is none."""

@@ -229,6 +229,37 @@ def test_a_controller_that_is_killed(own_slurm):
     assert set(rig.scheduler.observe([first, second])) == set(there) & {first.mark, second.mark}
 
 
+def test_a_qmaster_that_stands_still(own_part, place, ordinary, monkeypatch):
+    """Stopped: nothing is concluded, and what was submitted meanwhile is there but once."""
+    os.chown(place, account_of(ordinary).uid, -1)
+    part = own_part("gridengine")
+    for name in part.env:
+        monkeypatch.setenv(name, os.environ.get(name, ""))
+    rig = gridengine_rig(part, place, ordinary, timeout=4)
+    known = rig.submit(LONG)
+    rig.scheduler.queues()
+    order = rig.order(LONG)
+    qmaster = int((Path("/run") / part.where["CLIF_TESTBED_NAME"] / "sge_qmaster").read_text().split()[0])
+    os.kill(qmaster, signal.SIGSTOP)
+    try:
+        for act in (
+            lambda: rig.scheduler.submit(order),
+            lambda: rig.scheduler.find(known),
+            lambda: rig.scheduler.observe([known]),
+            lambda: rig.scheduler.cancel(known),
+        ):
+            with pytest.raises(Transient):
+                act()
+    finally:
+        os.kill(qmaster, signal.SIGCONT)
+    wait_for(lambda: part.run("qstat").returncode == 0, 30)
+    time.sleep(1)
+    handle = rig.handle(order.mark)
+    native_id = rig.scheduler.find(handle) or rig.scheduler.submit(order)
+    assert rig.scheduler.find(handle) == native_id
+    assert part.ask("qstat", "-u", "*", "-xml").count(f"<JB_name>{order.mark}<") == 1
+
+
 def test_a_slurm_that_is_not_there():
     """A configuration that names nobody is Transient in words."""
     nowhere = SlurmScheduler(Slurm(conf=Path("/nonexistent/slurm.conf"), timeout=20), Defaults())

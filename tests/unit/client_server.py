@@ -6,6 +6,7 @@ one that says True has hung up, and is over.
 
 import contextlib
 import hashlib
+import io
 import json
 import re
 import shutil
@@ -17,7 +18,7 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from cluster_interface import wire
+from cluster_interface import gathering, wire
 from cluster_interface.model.errors import Rejected
 from cluster_interface.model.job import OutputFile, Task
 from cluster_interface.model.jobspec import JobSpec
@@ -76,6 +77,22 @@ class FakeServer(socketserver.ThreadingUnixStreamServer):
                 wire.EventView(id=len(events) + 1, at=time.time(), old=old, new=JobState(state), who="engine", why=why)
             )
             self.changed.notify_all()
+
+    def sweep(self, job: str, rows: list[dict], **ends: list[int]) -> None:
+        """Give a job many tasks; those that `ends` names by their state have ended so, the others well."""
+        fates = {number: state for state, numbers in ends.items() for number in numbers}
+        self.jobs[job]["tasks"] = [
+            wire.TaskView.of(
+                Task(
+                    job=job, index=index, state=TaskState(fates.get(index, "completed")), parameters=row,
+                    exit_code=1 if fates.get(index) == "failed" else 0, started=0.0, ended=2.0, peak_memory=2**20,
+                    reason=f"task {index} exited with 1" if fates.get(index) == "failed" else "",
+                )
+            ).model_dump(mode="json")
+            for index, row in enumerate(rows)
+        ]  # fmt: skip
+        states = [task["state"] for task in self.jobs[job]["tasks"]]
+        self.jobs[job]["counts"] = {state: states.count(state) for state in set(states)}
 
     def write(self, job: str, stream: str, data: bytes) -> None:
         """Let a job print something."""
@@ -212,6 +229,40 @@ class _Handler(BaseHTTPRequestHandler):
         self.view(job, 202)
         self.server.move(job, "canceled", "canceled by ada")
 
+    def list_tasks(self, job):
+        after, limit = int(self.query["after"]), int(self.query["limit"])
+        chosen = [task for task in self.server.jobs[job]["tasks"] if task["index"] > after]
+        chosen = [task for task in chosen if self.query.get("state") in (None, task["state"])]
+        more = chosen[limit - 1]["index"] if len(chosen) > limit else None
+        self.model(wire.TaskPage.model_validate({"tasks": chosen[:limit], "next": more}))
+
+    def _tasks_and_files(self, job):
+        tasks = [
+            Task(job=job, **{**task, "state": TaskState(task["state"])}) for task in self.server.jobs[job]["tasks"]
+        ]
+        return tasks, list(self._files(job))
+
+    def task_table(self, job):
+        self.send(200, b"".join(gathering.task_table(self._tasks_and_files(job)[0])), Content_Type="text/csv")
+
+    def gather(self, job):
+        def opened(file):
+            return io.BytesIO(self.server.outputs[job][f"{file.task}:{file.path}"])
+
+        try:
+            found = b"".join(gathering.gather(*self._tasks_and_files(job), self.query["path"], opened))
+        except Rejected as error:
+            self.problem(error.status, str(error), *((problem.field, problem.message) for problem in error.problems))
+            return
+        self.send(200, found, Content_Type="text/csv")
+
+    def _files(self, job):
+        """Outputs by path, or by `task:path`."""
+        for key, data in self.server.outputs.get(job, {}).items():
+            task, colon, path = key.partition(":")
+            digest = hashlib.sha256(data).hexdigest()
+            yield OutputFile(path=path if colon else key, size=len(data), sha256=digest, task=int(task) if colon else 0)
+
     def rerun(self, job):
         again = self.server.add(self.server.jobs[job]["spec"], rerun_of=job)
         self.view(again, 201)
@@ -239,14 +290,12 @@ class _Handler(BaseHTTPRequestHandler):
         self.send(200, data, X_Log_Offset=start, X_Log_Size=size, X_Log_End=end, Content_Type="text/plain")
 
     def list_outputs(self, job):
-        files = [
-            OutputFile(path=path, size=len(data), sha256=hashlib.sha256(data).hexdigest())
-            for path, data in self.server.outputs.get(job, {}).items()
-        ]
+        files = list(self._files(job))
         self.model(wire.OutputList(outputs=tuple(map(wire.OutputView.of, files))))
 
     def output(self, job, path):
-        data = self.server.outputs[job][path]
+        outputs = self.server.outputs[job]
+        data = outputs.get(f"{self.query.get('task', 0)}:{path}") or outputs[path]
         if ranged := re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range") or ""):
             self.send(206, data[int(ranged[1]) :])
         else:
@@ -318,6 +367,9 @@ ROUTES = [
     ("GET", JOB, _Handler.view),
     ("POST", f"{JOB}/cancel", _Handler.cancel),
     ("POST", f"{JOB}/rerun", _Handler.rerun),
+    ("GET", f"{JOB}/tasks", _Handler.list_tasks),
+    ("GET", f"{JOB}/tasks.csv", _Handler.task_table),
+    ("GET", f"{JOB}/gather", _Handler.gather),
     ("GET", f"{JOB}/events", _Handler.list_events),
     ("GET", f"{JOB}/logs/(out|err)", _Handler.log),
     ("GET", f"{JOB}/outputs", _Handler.list_outputs),

@@ -108,6 +108,18 @@ def test_unchanged_lines_are_not_read_again():
     assert third["ci-a-2"][0] is first["ci-a-2"][0]
 
 
+def test_a_look_at_one_keeps_the_others():
+    """A look at a single job forgets nothing of the many."""
+    pictures = Pictures(slurm_rows.record_of)
+    accounts = {"ci-a-1": "root", "ci-a-2": "clif-test"}
+    lines = slurm_rows.split(LISTED, "@w")
+    first = pictures.compose(pictures.read(lines), accounts)
+    one = pictures.compose(pictures.pick(lines, ["ci-a-1"]), {"ci-a-1": "root"})
+    assert one["ci-a-1"] is first["ci-a-1"]
+    again = pictures.compose(pictures.read(lines), accounts)
+    assert all(again[mark] is first[mark] for mark in first)
+
+
 def test_another_account_is_not_ours():
     """The mark alone does not make a job ours."""
     pictures = Pictures(slurm_rows.record_of)

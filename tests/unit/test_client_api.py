@@ -53,9 +53,10 @@ def test_the_public_surface_is_what_is_promised():
         "queues", "submit",
     }  # fmt: skip
     assert public(ci.Job) == {
-        "cancel", "code", "events", "fetch", "final", "follow", "id", "logs", "name",
+        "cancel", "code", "counts", "events", "fetch", "final", "follow", "gather", "id", "is_sweep", "logs", "name",
         "output_list", "outputs", "poll_events",
-        "printed", "reason", "refresh", "rerun", "state", "tail", "view", "wait",
+        "printed", "reason", "refresh", "rerun", "state", "tail", "task_page", "task_table", "tasks",
+        "view", "wait",
     }  # fmt: skip
     assert public(client.Output) == {"chunks", "open", "read", "save"}
 

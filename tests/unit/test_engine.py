@@ -67,7 +67,7 @@ class World:
     def account(self, owner):
         return Account(name=owner, uid=1000, gid=1000)
 
-    def bounds(self):
+    def bounds(self, ask):
         return {}
 
     def job_script(self, run):

@@ -17,12 +17,13 @@ if TYPE_CHECKING:
 
     from cluster_interface.adapters.surveys import Surveys
     from cluster_interface.model.job import Account
-    from cluster_interface.model.plan import Ask
+    from cluster_interface.model.plan import Ask, Bounds
     from cluster_interface.model.queue import Queue
     from cluster_interface.ports import Identity, Runtime, Scheduler
     from cluster_interface.settings import Settings
 
 FRESH = 20.0  #: seconds for which what schedulers said of their queues is taken for true
+SURVEYED = 0.5  #: likewise, while a survey is under way
 LOCAL = "local"
 
 log = structlog.get_logger()
@@ -52,7 +53,8 @@ class Site:
 
     def queues(self) -> list[Queue]:
         """List the queues of all schedulers, the default first; those of one that does not answer as last seen."""
-        if time.monotonic() - self._known_at < FRESH:
+        age = time.monotonic() - self._known_at
+        if age < SURVEYED or (age < FRESH and not any(queue.surveying for queue in self._known)):
             return self._known
         found: list[Queue] = []
         for name, scheduler in self._schedulers.items():
@@ -86,6 +88,11 @@ class Site:
             return known[ask.runtime]
         except KeyError:
             raise Transient(f"the runtime {ask.runtime} is not available in queue {ask.queue} now") from None
+
+    def bounds(self, ask: Ask) -> Bounds:
+        """Say how well each limit is kept on a queue's nodes."""
+        found = None if ask.scheduler == LOCAL else self._surveys.bounds(ask.scheduler, ask.queue, ask.runtime)
+        return self.runtime(ask).bounds() if found is None else found
 
     def runs_as(self, owner: str, runtime: Runtime) -> Account:
         """Say which account a job script runs as: docker's is one that its engine obeys."""
@@ -121,13 +128,14 @@ class Site:
     def _completed(self, queue: Queue) -> Queue:
         """Add the runtimes, and what the site says otherwise."""
         said = self._settings.queues.get(queue.name)
+        runtimes: tuple[str, ...] | None
         if queue.scheduler == LOCAL:
             runtimes, why_not = tuple(self._local()), ""
+        elif said and said.runtimes is not None:
+            runtimes, why_not = said.runtimes, ""
         else:
             runtimes, why_not = self._surveys.found(queue.scheduler, queue.name)
-        if said and said.runtimes is not None:
-            runtimes = said.runtimes
-        changes = {"runtimes": runtimes, "why_not": "" if runtimes else why_not}
+        changes = {"runtimes": runtimes or (), "surveying": runtimes is None, "why_not": "" if runtimes else why_not}
         for ours, theirs in (("default_cpus", "cpus"), ("default_memory", "memory"), ("default_time", "time")):
             if said and getattr(said, theirs) is not None:
                 changes[ours] = getattr(said, theirs)

@@ -6,24 +6,28 @@ another kernel. So each queue is asked, by a job in it, and again once a day.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+import secrets
 import time
 from typing import TYPE_CHECKING
 
 import structlog
 
-from cluster_interface.adapters.runtimes.probing import NodeReport, probe_script, read_report
+from cluster_interface.adapters.runtimes.probing import probe_script, read_report
 from cluster_interface.model.errors import ClusterError, Rejected
 from cluster_interface.model.plan import Ask
 from cluster_interface.model.resources import MIB
 from cluster_interface.ports import Handle, Order
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+    from cluster_interface.adapters.runtimes.probing import NodeReport
     from cluster_interface.model.job import Account
+    from cluster_interface.model.plan import Bounds
     from cluster_interface.model.queue import Queue
     from cluster_interface.ports import Runtime, Scheduler
 
@@ -31,6 +35,7 @@ LOCAL = "local"
 KEEP = 86_400.0  #: seconds for which a report counts
 PATIENCE = 600.0  #: seconds after which a probe that has not reported is tried again
 SOON, LATER = 1.0, 300.0  #: seconds to the next look, while probes are out and when all have reported
+_DOCKER = "docker"
 MEMORY, SECONDS = 200 * MIB, 120  #: what a probe asks for
 
 log = structlog.get_logger()
@@ -39,50 +44,56 @@ log = structlog.get_logger()
 class Surveys:
     """Sends the probes and reads their reports.
 
-    `directory` is one that the nodes share; `account` is whom jobs run as and `server` whom the server does;
-    `make` turns the report of one queue into the runtimes for its nodes, by name.
+    `directory` and the image store `store` are such that the nodes share; `account` is whom jobs run as and `server`
+    whom the server does; `make` makes the named runtimes for nodes; `pinned` are those that the site names per queue.
     """
 
     def __init__(
         self,
         directory: Path,
+        *,
         account: Account,
         server: Account,
-        make: Callable[[NodeReport], Mapping[str, Runtime]],
+        make: Callable[[Sequence[str]], Mapping[str, Runtime]],
         pinned: Mapping[str, tuple[str, ...]],
+        store: Path,
     ) -> None:
         self._directory = directory
+        self._store = store
         self._accounts = {"user": account} if server.uid == account.uid else {"user": account, "server": server}
         self._make = make
         self._pinned = pinned
         self._read: dict[str, tuple[int, NodeReport]] = {}
-        self._refused: dict[tuple[str, str], str] = {}
         self.news = False
 
-    def found(self, scheduler: str, queue: str) -> tuple[tuple[str, ...], str]:
-        """Return the runtimes that work in a queue, the preferred first, or why there is none (yet)."""
+    def found(self, scheduler: str, queue: str) -> tuple[tuple[str, ...] | None, str]:
+        """Return the runtimes that work in a queue, the preferred first, or why there is none; None: not known yet."""
         report = self.report(scheduler, queue)
         if report is None:
-            refused = self._refused.get((scheduler, queue))
-            words = f"the probe of queue {queue} was refused: {refused}" if refused else ""
-            return (), words or f"what works in queue {queue} is being found out by a small job in it; try again soon"
-        trouble = "; ".join(f"{name}: {why}" for name, why in report.refused.items())
+            refused = self._refusal(scheduler, queue, "user")
+            return (() if refused else None), f"the scheduler refused the probe of queue {queue}: {refused}"
+        trouble = "; ".join((*report.trouble, *(f"{name}: {why}" for name, why in report.refused.items())))
         return report.runtimes, f"no runtime works on the nodes of queue {queue}: {trouble}"
 
     def runtimes(self, scheduler: str, queue: str) -> Mapping[str, Runtime]:
         """Return the runtimes for the nodes of a queue, by name: those that work, and those the site names."""
-        report = self.report(scheduler, queue) or NodeReport(host="", runtimes=(), refused={}, bounds={})
-        named = self._pinned.get(queue, ())
-        every = report.model_copy(update={"runtimes": tuple(dict.fromkeys((*named, *report.runtimes)))})
-        return self._make(every)
+        report = self.report(scheduler, queue)
+        works = report.runtimes if report else ()
+        return self._make(tuple(dict.fromkeys((*self._pinned.get(queue, ()), *works))))
+
+    def bounds(self, scheduler: str, queue: str, runtime: str) -> Bounds | None:
+        """Return how well a runtime keeps its bounds on a queue's nodes; None if that is not known."""
+        report = self.report(scheduler, queue)
+        return report.bounds.get(runtime) if report else None
 
     def report(self, scheduler: str, queue: str) -> NodeReport | None:
         """Return what the probes of a queue have reported: docker as the server sees it, the rest as users do."""
-        reports = [self._report(scheduler, queue, who) for who in self._accounts]
-        if any(report is None for report in reports):
-            return None
-        first, *others = [report for report in reports if report is not None]
-        return first.joined(others[0], "docker") if others else first
+        users = self._report(scheduler, queue, "user")
+        if users is None or "server" not in self._accounts:
+            return users
+        servers = self._report(scheduler, queue, "server")
+        refused = self._refusal(scheduler, queue, "server")
+        return None if servers is None and not refused else _joined(users, servers, refused)
 
     def get_on(self, schedulers: Mapping[str, Scheduler], queues: Callable[[], list[Queue]]) -> float:
         """Send the probes that are due; return the seconds until the next look. `news`: a report came or changed."""
@@ -122,14 +133,13 @@ class Surveys:
         before = self._read.get(path.name)
         self._report(scheduler.name, queue.name, who)
         self.news |= self._read.get(path.name) != before
-        age = time.time() - path.stat().st_mtime if path.exists() else None
-        if age is not None and age < KEEP:
+        if _age(path) < KEEP or _age(path.with_suffix(".refused")) < PATIENCE:
             return False
-        mark = f"ci-probe-{_plain(queue.name)[:32]}-{who}-{int(time.time() // PATIENCE)}"
+        mark = f"ci-probe-{self._id()}-{_plain(queue.name)[:24]}-{who}-{int(time.time() // PATIENCE)}"
         try:
             self.run_on(scheduler, self._order(scheduler, queue, who, mark, path))
         except Rejected as error:
-            self._refused[scheduler.name, queue.name] = str(error)
+            self._path(scheduler.name, queue.name, who).with_suffix(".refused").write_text(str(error))
             log.warning("a probe was refused", scheduler=scheduler.name, queue=queue.name, reason=str(error))
             return False
         return True
@@ -142,7 +152,7 @@ class Surveys:
             os.chown(answers, account.uid, account.gid)
         name = f"probe-{scheduler.name}-{queue.name}-{who}"
         return Order(
-            script=self.write(name, probe_script(path)),
+            script=self.write(name, probe_script(path, workspace=answers, store=self._store, rootfs=self._rootfs())),
             mark=mark,
             account=account,
             ask=Ask(
@@ -157,6 +167,21 @@ class Surveys:
             time=min(SECONDS, queue.time or SECONDS),
         )
 
+    def _id(self) -> str:
+        """Return what tells this site's probes from those of others."""
+        path = self._place() / "id"
+        if not path.exists():
+            fresh = self._place() / f"id.{os.getpid()}"
+            fresh.write_text(secrets.token_hex(4))
+            with contextlib.suppress(FileExistsError):
+                path.hardlink_to(fresh)
+            fresh.unlink()
+        return path.read_text()
+
+    def _rootfs(self) -> Path | None:
+        """Find some root filesystem of the store to try runtimes on."""
+        return next((path for path in self._store.glob("bases/*/rootfs") if path.is_dir()), None)
+
     def _report(self, scheduler: str, queue: str, who: str) -> NodeReport | None:
         path = self._path(scheduler, queue, who)
         try:
@@ -164,9 +189,15 @@ class Surveys:
             known = self._read.get(path.name)
             if known is None or known[0] != changed:
                 known = self._read[path.name] = (changed, read_report(path.read_text()))
-        except (OSError, ValueError):
+        except (OSError, ClusterError):
             return None
         return known[1]
+
+    def _refusal(self, scheduler: str, queue: str, who: str) -> str:
+        """Return the words with which the scheduler refused a probe; empty if it did not."""
+        with contextlib.suppress(OSError):
+            return self._path(scheduler, queue, who).with_suffix(".refused").read_text()
+        return ""
 
     def _path(self, scheduler: str, queue: str, who: str) -> Path:
         name = _plain(f"{scheduler}-{queue}-{who}")
@@ -175,6 +206,26 @@ class Surveys:
     def _place(self) -> Path:
         self._directory.mkdir(mode=0o755, parents=True, exist_ok=True)
         return self._directory
+
+
+def _joined(users: NodeReport, servers: NodeReport | None, refusal: str) -> NodeReport:
+    """Take docker as the server's account finds it, and everything else as jobs' accounts do."""
+    works = tuple(name for name in users.runtimes if name != _DOCKER)
+    refused = {name: why for name, why in users.refused.items() if name != _DOCKER}
+    bounds = {name: kept for name, kept in users.bounds.items() if name != _DOCKER}
+    if servers is not None and _DOCKER in servers.runtimes:
+        works, bounds = (*works, _DOCKER), {**bounds, _DOCKER: servers.bounds[_DOCKER]}
+    else:
+        why = servers.refused.get(_DOCKER, "; ".join(servers.trouble)) if servers is not None else refusal
+        refused[_DOCKER] = why
+    return users.model_copy(update={"runtimes": works, "refused": refused, "bounds": bounds})
+
+
+def _age(path: Path) -> float:
+    try:
+        return time.time() - path.stat().st_mtime
+    except OSError:
+        return float("inf")
 
 
 def _plain(name: str) -> str:

@@ -43,6 +43,7 @@ def blueprint(service: Service) -> APIBlueprint:
     _submission(bp, service)
     _watching(bp, service)
     _outputs(bp, service)
+    _tables(bp, service)
     return bp
 
 
@@ -173,6 +174,34 @@ def _outputs(bp: APIBlueprint, service: Service) -> None:
         response = Response(stream_with_context(chunks), content_type=kind)
         response.headers.set("Content-Disposition", "attachment", filename=f"{job}.{ending}")
         return response
+
+
+def _tables(bp: APIBlueprint, service: Service) -> None:
+    @bp.get("/jobs/<job>/gather")
+    @bp.doc(responses={200: "The table"})
+    def gather(job: str) -> Response:
+        """Stream the tables (CSV, TSV) called `path`, or that match it, of all completed tasks as one.
+
+        Their rows stay byte for byte; the task's number and parameters stand before them.
+        """
+        path = request.args.get("path", "")
+        if not path:
+            raise Rejected.field("path", "name an output, or a pattern such as *.csv")
+        name = path.rpartition("/")[2].replace("*", "all").replace("?", "_")
+        return _table(service.gather(g.user, job, path), name if name.endswith((".csv", ".tsv")) else f"{name}.csv")
+
+    @bp.get("/jobs/<job>/tasks.csv")
+    @bp.doc(responses={200: "The table"})
+    def task_table(job: str) -> Response:
+        """Stream a table of the tasks: number, parameters, state, exit code, seconds, bytes of memory."""
+        return _table(service.task_table(g.user, job), f"{job}.tasks.csv")
+
+
+def _table(chunks: Iterator[bytes], name: str) -> Response:
+    response = Response(stream_with_context(chunks), content_type="text/csv; charset=utf-8")
+    response.headers.set("Content-Disposition", "attachment", filename=name)
+    response.headers["Content-Security-Policy"] = _INERT
+    return response
 
 
 def _created(view: JobView, *, new: bool) -> Response:

@@ -29,6 +29,7 @@ COMMANDS = {
     "describe": ("submitting", "Show the job a script would make, and what each guess rests on."),
     "list": ("looking", "List the jobs, newest first."),
     "status": ("looking", "Show a job."),
+    "tasks": ("looking", "List a job's tasks with their parameters."),
     "events": ("looking", "Show what happened to a job, and when."),
     "logs": ("logs", "Show what a job prints."),
     "wait": ("waiting", "Wait for jobs to end."),

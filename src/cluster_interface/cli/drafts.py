@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from cluster_interface.cli.talk import print_json, say
 from cluster_interface.cli.terminal import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from cluster_interface.client import Draft
 
@@ -28,6 +29,7 @@ def show_draft(draft: Draft) -> None:
     _row("files", _files(document.get("files", {}), guesses))
     _row("outputs", document.get("outputs") or [f"{_found(guesses, 'outputs')}every file that is new or changed"])
     _row("resources", [*_stated(draft, guesses), _resources(draft, guesses)])
+    _row("tasks", _tasks(document))
     _row("sweep", _values(draft, guesses, "sweep"))
     _row("checkpoint", _values(draft, guesses, "checkpoint"))
     if draft.inspected:
@@ -36,7 +38,7 @@ def show_draft(draft: Draft) -> None:
         say(f"  not sure     {plain(guess['value'])}: {plain(guess['rests_on'])}", colour="yellow")
         say(f"               not installed unless you say: --with {plain(guess['value'])}", colour="yellow")
     _row("left out", [f"{one['directive']} (line {one['line']}): {one['why']}" for one in proposal.get("left_out", ())])
-    for warning in proposal.get("warnings", ()):
+    for warning in (*proposal.get("warnings", ()), *draft.notes):
         say(f"  warning      {plain(warning)}", colour="yellow")
 
 
@@ -104,11 +106,37 @@ def _values(draft: Draft, guesses: list[dict[str, Any]], field: str) -> list[str
 def _resources(draft: Draft, guesses: list[dict[str, Any]]) -> str:
     stated = {line.partition(" ")[0] for line in _stated(draft, guesses)}
     asked = draft.document.get("resources") or {}
-    parts = [f"{name} {value}" for name, value in asked.items() if value and name not in stated]
+    parts = [
+        f"{name} {draft.earlier.get(name, value)}" for name, value in asked.items() if value and name not in stated
+    ]
     if draft.inspected:
         parts += [f"{name} {draft.inspected[name]}" for name in ("queue", "runtime") if name not in asked]
     network = "with network" if draft.document.get("network") else "no network"
     return ", ".join([*parts, network])
+
+
+def _tasks(document: dict[str, Any]) -> Iterator[str]:
+    """Say how many tasks there will be, as far as that is known here, and what they wait for."""
+    sweep = document.get("sweep")
+    if isinstance(sweep, dict):
+        yield _origin(sweep)
+        bounds = {"max_running": "at most {} at a time", "pack": "{} to a start"}
+        said = [words.format(sweep[name]) for name, words in bounds.items() if sweep.get(name)]
+        if said := [*said, *(["the first one alone"] if sweep.get("first_alone") else [])]:
+            yield ", ".join(said)
+    for after in document.get("after") or ():
+        yield f"after job {after}"
+
+
+def _origin(sweep: dict[str, Any]) -> str:
+    if sweep.get("table"):
+        return f"one for each row of {sweep['table']}"
+    if sweep.get("files"):
+        return f"one for each file that matches {sweep['files']}"
+    lists = sweep.get("parameters") or {}
+    counts = [len(values) for values in lists.values() if isinstance(values, list)]
+    count = min(counts, default=0) if sweep.get("method") == "zip" else math.prod(counts)
+    return f"{count:,}: {', '.join(f'{name} ({len(values)})' for name, values in lists.items())}"
 
 
 def _bounds(bounds: dict[str, str]) -> str:

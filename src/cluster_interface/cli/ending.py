@@ -14,7 +14,7 @@ from cluster_interface.model.errors import ClusterError
 from cluster_interface.model.state import JobState
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from cluster_interface.client import Job, Output
@@ -42,7 +42,7 @@ def say_failure(job: Job) -> None:
     code = f" ({job.code})" if job.code else ""
     said = plain(job.reason) or "for no known reason"
     say(f"clif: job {job.id} {job.state}{code}: {said}", colour="yellow" if job.state is JobState.CANCELED else "red")
-    if job.state is not JobState.FAILED or not job.data["attempts"]:
+    if job.state is not JobState.FAILED or not job.data["attempts"] or job.is_sweep:
         return
     try:
         lines = harmless(job.tail("err", _failed_task(job))).splitlines()
@@ -58,14 +58,18 @@ def _failed_task(job: Job) -> int:
     return next((int(task["index"]) for task in job.data["tasks"] if task["state"] == "failed"), 0)
 
 
-def fetch_outputs(job: Job, directory: Path, outputs: Sequence[Output] | None = None) -> None:
+def fetch_outputs(
+    job: Job,
+    directory: Path,
+    outputs: Sequence[Output] | None = None,
+    name_of: Callable[[Output], str] | None = None,
+) -> None:
     """Fetch outputs of a job (all, unless some are given) and list them on stderr."""
-    outputs = job.outputs if outputs is None else outputs
-    if not outputs:
+    if not (job.outputs or job.is_sweep if outputs is None else outputs):
         say("  outputs      none")
         return
     with Bars() as bars:
-        fetched = job.fetch(directory, outputs, bars.file)
+        fetched = job.fetch(directory, outputs, bars.file, name_of)
     for number, one in enumerate(fetched[:MOST_LISTED]):
         partial = "  (partial)" if one.output.partial else ""
         name = plain(str(one.path))

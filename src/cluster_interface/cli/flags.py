@@ -26,15 +26,8 @@ class ScriptCommand(click.Command):
             raise click.NoSuchOption(error.option_name, message, ctx=ctx) from None
 
 
-_FLAGS = (
+_SOFTWARE = (
     click.option("--name", help="What the job is called."),
-    click.option("--cpus", type=int, help="Processor cores."),
-    click.option("--memory", help="Such as 4GiB or 500MiB."),
-    click.option("--time", help="Most it may run: 30m, 1h30m, 02:00:00."),
-    click.option("--gpus", type=int, help="Graphics processors."),
-    click.option("--nodes", type=int, help="Nodes."),
-    click.option("--queue", help="One of `clif queues`."),
-    click.option("--runtime", help="One of the queue's runtimes."),
     click.option("--with", "packages", multiple=True, metavar="PACKAGE", help="A Python package it needs, too."),
     click.option("--system", multiple=True, metavar="PACKAGE", help="A distribution package it needs, too."),
     click.option(
@@ -44,6 +37,58 @@ _FLAGS = (
     click.option("--output", "outputs", multiple=True, metavar="PATTERN", help="What to bring back."),
     click.option("--network", is_flag=True, default=None, help="Let it use the network."),
 )  # fmt: skip
+
+_RESOURCES = (
+    click.option("--cpus", type=int, help="Processor cores."),
+    click.option("--memory", help="Such as 4GiB or 500MiB."),
+    click.option("--time", help="Most it may run: 30m, 1h30m, 02:00:00."),
+    click.option("--gpus", metavar="[TYPE:]N", help="Graphics processors per node: 2, or a100:2."),
+    click.option("--nodes", type=int, help="Nodes."),
+    click.option("--tasks-per-node", type=int, help="Processes per node, of --cpus cores each."),
+    click.option("--exclusive", is_flag=True, default=None, help="Whole nodes, shared with nobody."),
+    click.option("--queue", help="One of `clif queues`."),
+    click.option("--scheduler", help="One of the site's schedulers."),
+    click.option("--runtime", help="One of the queue's runtimes."),
+    click.option("--account", help="Whom the scheduler charges."),
+    click.option("--qos", help="Quality of service, as the scheduler calls it."),
+    click.option("--reservation", help="A reservation of the scheduler's."),
+    click.option("--constraint", help="Features of the node, in the scheduler's own words."),
+    click.option("--license", "licenses", multiple=True, metavar="NAME[:N]", help="A licence it takes."),
+)
+
+_TASKS = (
+    click.option(
+        "--sweep", multiple=True, metavar="NAME=VALUES",
+        help="A task for each value: n=1,2,3 or n=1..10 or n=0..1..0.1; for each combination of several. "
+        "Or a table: params.csv, .tsv, .xlsx.",
+    ),
+    click.option("--zip", is_flag=True, help="Go through the lists side by side instead."),
+    click.option("--each", metavar="PATTERN", help="A task for each file: 'data/*.fastq'; {file} is its name."),
+    click.option("--max-running", type=int, help="Most tasks at the same time."),
+    click.option("--first-alone", is_flag=True, default=None, help="One task first; the rest if it succeeds."),
+    click.option("--pack", type=int, help="Tasks that share one container start."),
+    click.option("--after", multiple=True, metavar="JOB[:any|:failed]", help="Begin when JOB has ended (well)."),
+    click.option(
+        "--retry", multiple=True, metavar="WHAT=TIMES", callback=lambda _ctx, _option, given: parse_retry(given),
+        help="Try again: node_failed=2, out_of_memory=1, exit_code=1; memory_factor=2.",
+    ),
+    click.option("--resume", is_flag=True, default=None, help="Keep /job between tries; go on past the time limit."),
+    click.option("--signal-before", metavar="TIME", help="Send USR1 so long before the time limit."),
+)  # fmt: skip
+
+_FLAGS = (*_SOFTWARE, *_RESOURCES, *_TASKS)
+
+
+def parse_retry(given: tuple[str, ...]) -> dict[str, float]:
+    """Read `node_failed=2` texts."""
+    found: dict[str, float] = {}
+    for text in given:
+        name, _, times = text.partition("=")
+        try:
+            found[name.strip()] = float(times) if "." in times else int(times)
+        except ValueError:
+            raise click.BadParameter(f"{text!r}: write for example node_failed=2", param_hint="--retry") from None
+    return found
 
 
 def job_flags(command: Command) -> Command:

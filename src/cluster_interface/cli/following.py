@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from cluster_interface.cli.bars import Bars
+from cluster_interface.cli.sweeping import ended, show_counts
 from cluster_interface.cli.talk import Sink, say
 from cluster_interface.cli.terminal import plain
 from cluster_interface.cli.words import COLOURS, STAGES
@@ -21,6 +23,8 @@ PREPARING = frozenset({JobState.SUBMITTED, JobState.PREPARING})
 BEFORE_OUTPUT = PREPARING | {JobState.AWAITING_APPROVAL}
 PATIENCE = 5.0  #: seconds that the request to cancel may take when nobody waits any longer
 WAIT = 10.0  #: seconds between looks at the reason of a job that stays where it is
+WAIT_TASKS = 1.0  #: seconds between counts of many tasks
+PAUSE_COUNTS = 10.0  #: seconds between counts where they become lines
 WAIT_PREPARING = 0.5  #: seconds between looks at the progress of what is drawn; events cut both short
 
 
@@ -57,6 +61,7 @@ class _Following:
         self._job = job
         self._after = 0
         self._reason = ""
+        self._counted, self._counts = 0.0, ""
         self._bars = Bars()
         self._readers: list[threading.Thread] = []
         self._sinks = {"out": Sink(sys.stderr if output_to_stderr else sys.stdout), "err": Sink(sys.stderr)}
@@ -65,8 +70,7 @@ class _Following:
         state = self._job.state
         with self._bars:
             while state not in FINAL:
-                wait = WAIT_PREPARING if state in PREPARING else WAIT
-                events = self._job.poll_events(self._after, wait)
+                events = self._job.poll_events(self._after, self._wait(state))
                 for event in events:
                     state = self._stage(event)
                 if not events:
@@ -76,6 +80,11 @@ class _Following:
         for event in self._job.poll_events(self._after):
             self._stage(event)
         return self._job.refresh()
+
+    def _wait(self, state: JobState) -> float:
+        if state in PREPARING:
+            return WAIT_PREPARING
+        return WAIT_TASKS if self._job.is_sweep else WAIT
 
     def _stage(self, event: dict[str, Any]) -> JobState:
         self._after = event["id"]
@@ -94,6 +103,8 @@ class _Following:
         self._job.refresh()
         for progress in self._job.data["progress"]:
             self._bars.stage(progress)
+        if self._job.is_sweep and self._job.state not in BEFORE_OUTPUT:
+            self._count()
         told = self._job.data["progress"] or self._job.final
         if self._job.reason not in ("", self._reason) and not told:
             self._reason = self._job.reason
@@ -101,8 +112,19 @@ class _Following:
             say(f"           {plain(self._reason)}", dim=True)
         return self._job.state
 
+    def _count(self) -> None:
+        """Say how far many tasks are: a bar on a terminal, now and then a line elsewhere."""
+        counts = self._job.counts
+        words = show_counts(counts)
+        if sys.stderr.isatty():
+            title = words.rpartition(", ")[0] or "tasks"
+            self._bars.update("tasks", ended(counts), sum(counts.values()), "done", title)
+        elif words != self._counts and time.monotonic() - self._counted >= PAUSE_COUNTS:
+            self._counted, self._counts = time.monotonic(), words
+            say(f"           {words}", dim=True)
+
     def _read_output(self) -> None:
-        if self._readers:
+        if self._readers or self._job.is_sweep:
             return
         for stream in ("out", "err"):
             self._readers.append(threading.Thread(target=self._pass_on, args=(stream,), daemon=True))

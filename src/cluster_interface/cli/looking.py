@@ -1,4 +1,4 @@
-"""`clif list`, `clif status` and `clif events`."""
+"""`clif list`, `clif status`, `clif tasks` and `clif events`."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ import click
 
 from cluster_interface.cli.ending import say_failure
 from cluster_interface.cli.flags import as_json
+from cluster_interface.cli.sweeping import bar, say_failed_tasks, show_counts, show_waiting, task_row
 from cluster_interface.cli.talk import ago, print_json, print_table
 from cluster_interface.cli.terminal import plain
 from cluster_interface.cli.words import COLOURS, STAGES, show_ask, show_use
 from cluster_interface.client import connect
-from cluster_interface.model.state import FINAL, JobState
+from cluster_interface.model.state import FINAL, JobState, TaskState
 
 if TYPE_CHECKING:
     from cluster_interface.client import Job
@@ -52,6 +53,8 @@ def status_command(job: str, *, json_: bool) -> None:
         _show(found)
         if found.state is JobState.FAILED:
             say_failure(found)
+        if found.is_sweep:
+            say_failed_tasks(found)
 
 
 def _show(job: Job) -> None:
@@ -68,12 +71,25 @@ def _show(job: Job) -> None:
     if plan:
         _line("asked", plain(show_ask(plan["ask"])))
         _line("image", plain(plan["lock"]["image"]))
-    for task in data["tasks"]:
-        _line("used" if len(data["tasks"]) == 1 else f"task {task['index']}", _task(task))
+    _show_tasks(job)
+    _line("waits", show_waiting(data.get("waiting"), time.time()))
+    if len(data["attempts"]) > 1:
+        _line("attempts", str(len(data["attempts"])))
+    _line("advice", plain(data.get("advice") or ""))
     for progress in data["progress"]:
         _line(plain(progress["stage"]), plain(progress["note"]))
     if data["cancel_requested"] and job.state not in FINAL:
         _line("", "is being canceled")
+
+
+def _show_tasks(job: Job) -> None:
+    if job.is_sweep:
+        failed, total = job.counts.get("failed", 0), sum(job.counts.values())
+        _line("tasks", f"{bar(job.counts)}  {failed:,} of {total:,} failed" if failed else bar(job.counts))
+        _line("", show_counts(job.counts))
+        return
+    for task in job.data["tasks"]:
+        _line("used", _task(task))
 
 
 def _task(task: dict[str, Any]) -> str:
@@ -89,6 +105,31 @@ def _line(title: str, text: str) -> None:
 
 def _clock(at: float) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))
+
+
+@click.command("tasks")
+@click.argument("job", default="last")
+@click.option("--state", type=click.Choice([state.value for state in TaskState]), help="Only those in this state.")
+@click.option("--limit", type=click.IntRange(1), default=1000, show_default=True, help="Most to list.")
+@click.option("--after", type=click.IntRange(-1), default=-1, help="Begin after the task of this number.")
+@as_json
+def tasks_command(job: str, *, state: str | None, limit: int, after: int, json_: bool) -> None:
+    """List JOB's tasks with their parameters, how they ended and what they took. Without JOB, the newest."""
+    with connect() as cluster:
+        found = cluster.job(job)
+        if json_:
+            print_json(found.task_page(after=after, limit=limit, state=state))
+            return
+        later = (task for task in found.tasks(state) if task["index"] > after)
+        tasks = list(itertools.islice(later, limit))
+    names = list(dict.fromkeys(name for task in tasks for name in task["parameters"]))
+    rows = [task_row(task, names) for task in tasks]
+    if rows:
+        titles = ["task", "state", *names, "exit", "ran", "memory", ""]
+        print_table(titles, rows, [_TASK_COLOURS.get(task["state"]) for task in tasks])
+
+
+_TASK_COLOURS = {"running": "cyan", "completed": "green", "failed": "red", "canceled": "yellow"}
 
 
 @click.command("events")

@@ -13,6 +13,7 @@ from cluster_interface.cli.ending import fetch_outputs, say_failure, status_of_j
 from cluster_interface.cli.failing import INTERRUPTED
 from cluster_interface.cli.flags import ScriptCommand, as_json, describe, job_flags
 from cluster_interface.cli.following import Left, follow
+from cluster_interface.cli.sweeping import say_failed_tasks, show_counts
 from cluster_interface.cli.talk import print_json, say
 from cluster_interface.cli.words import show_use
 from cluster_interface.client import connect
@@ -24,18 +25,20 @@ if TYPE_CHECKING:
 
 @click.command("run", cls=ScriptCommand)
 @job_flags
-@click.option("--to", "directory", type=click.Path(path_type=Path), default=".", help="Where the outputs go.")
+@click.option("--to", "directory", type=click.Path(path_type=Path), help="Where outputs go: here, or JOB/ for a sweep.")
 @click.option("--dry-run", is_flag=True, help="Only show what would be run.")
 @as_json
-def run_command(script: str, *, directory: Path, dry_run: bool, json_: bool, **wishes: Any) -> None:
+def run_command(script: str, *, directory: Path | None, dry_run: bool, json_: bool, **wishes: Any) -> None:
     """Run SCRIPT on the cluster, show what it prints, and bring its outputs to this directory.
 
     SCRIPT is a script, a directory with one, or a job spec (YAML or JSON). What it prints goes to stdout and
-    stderr as it comes; all else goes to stderr. Ctrl-C cancels the job.
+    stderr as it comes; all else goes to stderr. Of many tasks (--sweep, --each) only the counts are shown.
+    Ctrl-C cancels the job.
 
     \b
       clif run count.py -- --top 10
       clif run train.py --cpus 4 --memory 8GiB --input data/
+      clif run fit.py --sweep n=1..100 --max-running 10
     """  # noqa: D301 - \b is click's mark for a paragraph that keeps its lines
     with connect() as cluster:
         draft = describe(cluster, script, wishes)
@@ -49,19 +52,25 @@ def run_command(script: str, *, directory: Path, dry_run: bool, json_: bool, **w
         click.get_current_context().exit(_to_the_end(job, directory, json_=json_))
 
 
-def _to_the_end(job: Job, directory: Path, *, json_: bool) -> int:
+def _to_the_end(job: Job, directory: Path | None, *, json_: bool) -> int:
     try:
         follow(job, output_to_stderr=json_)
     except Left:
         say(f"left job {job.id}, which was asked to end; look after it with: clif status {job.id}")
         return INTERRUPTED
-    if job.state is JobState.COMPLETED:
-        if used := show_use(job.data["tasks"][0]):
-            say(f"           {used}", dim=True)
-    else:
-        say_failure(job)
+    _say_end(job)
     if job.state in (JobState.COMPLETED, JobState.FAILED):
-        fetch_outputs(job, directory)
+        fetch_outputs(job, directory or Path(job.id if job.is_sweep else "."))
     if json_:
         print_json(job.data)
     return status_of_job(job)
+
+
+def _say_end(job: Job) -> None:
+    if job.state is not JobState.COMPLETED:
+        say_failure(job)
+    if job.is_sweep:
+        say(f"           {show_counts(job.counts)}", dim=True)
+        say_failed_tasks(job)
+    elif job.state is JobState.COMPLETED and (used := show_use(job.data["tasks"][0])):
+        say(f"           {used}", dim=True)

@@ -19,6 +19,8 @@ from cluster_interface.model.errors import Transient
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from cluster_interface.wire import QueueView
+
 
 @click.command("queues")
 @as_json
@@ -29,18 +31,29 @@ def queues_command(*, json_: bool) -> None:
     if json_:
         print_json({"queues": [queue.model_dump(mode="json") for queue in queues]})
         return
-    rows = [
-        [
-            queue.name,
-            str(queue.cpus),
-            show_bytes(queue.memory),
-            show_time(queue.time) if queue.time else "no limit",
-            str(queue.gpus),
-            ", ".join(queue.runtimes) or "none works: clif doctor",
-        ]
-        for queue in queues
+    many = len({queue.scheduler for queue in queues}) > 1
+    rows = [_queue_row(queue, default=_is_default(queue, queues), named=many) for queue in queues]
+    print_table(["queue", "scheduler", "nodes", "cores", "memory", "time", "GPUs", "runtimes", ""], rows)
+
+
+def _is_default(queue: QueueView, queues: list[QueueView]) -> bool:
+    """A scheduler's first queue is where its jobs go unless one is named."""
+    return queue is next(other for other in queues if other.scheduler == queue.scheduler)
+
+
+def _queue_row(queue: QueueView, *, default: bool, named: bool) -> list[str]:
+    kinds = f" ({', '.join(queue.gpu_types)})" if queue.gpu_types else ""
+    return [
+        queue.name,
+        queue.scheduler,
+        str(queue.nodes),
+        str(queue.cpus),
+        show_bytes(queue.memory),
+        show_time(queue.time) if queue.time else "no limit",
+        f"{queue.gpus}{kinds}",
+        ", ".join(queue.runtimes) or queue.why_not or "none works: clif doctor",
+        ", ".join(filter(None, [("its default" if named else "default") if default else "", queue.state])),
     ]
-    print_table(["queue", "cores", "memory", "time", "GPUs", "runtimes"], rows)
 
 
 @click.command("ui")

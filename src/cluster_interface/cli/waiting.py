@@ -59,11 +59,12 @@ def cancel_command(jobs: tuple[str, ...], *, json_: bool) -> None:
 
 @click.command("rerun")
 @click.argument("job")
+@click.option("--failed", is_flag=True, help="Only the tasks that did not complete.")
 @as_json
-def rerun_command(job: str, *, json_: bool) -> None:
+def rerun_command(job: str, *, failed: bool, json_: bool) -> None:
     """Submit JOB again as a new job with the same spec; print its id."""
     with connect() as cluster:
-        again = cluster.job(job).rerun()
+        again = cluster.job(job).rerun(failed=failed)
     if json_:
         print_json(again.data)
     else:

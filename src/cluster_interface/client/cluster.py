@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Self
 from cluster_interface.client.address import find_address
 from cluster_interface.client.drafts import Draft, Wishes, make_draft
 from cluster_interface.client.job import Job
+from cluster_interface.client.resources import asked_resources, said
+from cluster_interface.client.sweeps import tasks_of
 from cluster_interface.client.transport import Transport, segment
 from cluster_interface.client.uploads import send
 from cluster_interface.model.errors import NotFound, Rejected, Transient
@@ -74,29 +76,37 @@ class Cluster:
         script: str | Path | JobSpec | Mapping[str, Any],
         *,
         args: Sequence[str] = (),
-        cpus: int | None = None,
-        memory: str | int | None = None,
-        time: str | float | None = None,
-        gpus: int | None = None,
-        nodes: int | None = None,
-        queue: str | None = None,
-        runtime: str | None = None,
         name: str | None = None,
         inputs: Sequence[str] | Mapping[str, str | Path] = (),
         outputs: Sequence[str] = (),
         packages: Sequence[str] = (),
         system: Sequence[str] = (),
         network: bool | None = None,
+        sweep: str | Path | Sequence[str] | Mapping[str, Any] | None = None,
+        zip: bool = False,  # noqa: A002 - the spec's word; keyword-only
+        each: str | None = None,
+        max_running: int | None = None,
+        first_alone: bool | None = None,
+        pack: int | None = None,
+        after: Sequence[str | Job] = (),
+        retry: Mapping[str, float] | None = None,
+        resume: bool | None = None,
+        signal_before: str | float | None = None,
+        **resources: Any,
     ) -> Draft:
         """Propose the job that a script, a directory or a spec makes, and what each guess rests on.
 
         Changes and sends nothing but what inspection reads. `inputs` are paths, `NAME=SOURCE` texts or a mapping
         of name to path or source; `packages` and `system` add to what is found.
+
+        `sweep` makes many tasks: a mapping of parameter to values, `name=1,2,5..8` texts, or the path of a table;
+        every combination, or with `zip` side by side. `each` is a pattern of files, a task for each. `after` are
+        jobs, or `JOB:any` and `JOB:failed` texts; `retry` says how often: {"node_failed": 2, "out_of_memory": 1}.
+
+        The rest are the spec's resources: cpus, memory, time, gpus (also as "a100:2"), nodes, queue, account …
+        Rejected names those that are not known.
         """
-        asked = {
-            "cpus": cpus, "memory": memory, "time": time, "gpus": gpus, "nodes": nodes, "queue": queue,
-            "runtime": runtime,
-        }  # fmt: skip
+        more = {"method": "zip" if zip else None, "max_running": max_running, "first_alone": first_alone, "pack": pack}
         wishes = Wishes(
             args=args,
             name=name,
@@ -105,9 +115,22 @@ class Cluster:
             packages=packages,
             system=system,
             network=network,
-            resources={field: value for field, value in asked.items() if value is not None},
+            resources=asked_resources(resources),
+            tasks=tasks_of(sweep, each, Path.cwd(), **more),
+            parts={
+                "after": [self._after(one) for one in after],
+                "retry": dict(retry or {}),
+                "checkpoint": said(resume=resume, signal_before=signal_before),
+            },
         )
         return make_draft(self._transport, _plain(script), wishes)
+
+    def _after(self, other: str | Job) -> str:
+        """Write a job to wait for by its whole id."""
+        if isinstance(other, Job):
+            return other.id
+        job, colon, when = other.partition(":")
+        return f"{self.job(job).id}{colon}{when}"
 
     def submit(
         self,

@@ -5,12 +5,14 @@ from __future__ import annotations
 import copy
 import re
 import shlex
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cluster_interface.client.completing import parameters_of, with_earlier, with_places, with_tasks
 from cluster_interface.client.local_files import check_file, is_source, parse_inputs, whole
 from cluster_interface.client.specs import Document, is_spec, local_sources, read_spec
+from cluster_interface.client.sweeps import Tasks
 from cluster_interface.model.errors import Rejected
 
 if TYPE_CHECKING:
@@ -36,6 +38,8 @@ class Wishes:
     system: Sequence[str] = ()
     network: bool | None = None
     resources: Mapping[str, Any] = field(default_factory=dict)
+    tasks: Tasks = field(default_factory=Tasks)
+    parts: Mapping[str, Any] = field(default_factory=dict)  #: after, retry and checkpoint, as the spec has them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +50,8 @@ class Draft:
     local: dict[str, Path]  #: name in the job -> the file here
     inspected: Document | None  #: the server's InspectResponse as JSON; None: the spec left nothing to infer
     asks: tuple[Document, ...] = ()  #: guesses that need a yes: left out of the environment
+    earlier: Mapping[str, str] = field(default_factory=dict)  #: resource -> what last time suggests, in words
+    notes: tuple[str, ...] = ()  #: what a person should know of it
 
     @property
     def spec(self) -> JobSpec:
@@ -74,6 +80,10 @@ def make_draft(transport: Transport, script: str | Path | Document, wishes: Wish
 
     Raises Rejected where a file is missing or the server sees no way to run it, Transient where it is away.
     """
+    return _completed(_first_draft(transport, script, wishes), wishes)
+
+
+def _first_draft(transport: Transport, script: str | Path | Document, wishes: Wishes) -> Draft:
     if isinstance(script, dict):
         return _from_spec(transport, script, Path.cwd(), wishes)
     path = Path(script)
@@ -83,6 +93,21 @@ def make_draft(transport: Transport, script: str | Path | Document, wishes: Wish
     if is_spec(file):
         return _from_spec(transport, read_spec(file), file.parent, wishes)
     return _from_script(transport, file, wishes)
+
+
+def _completed(draft: Draft, wishes: Wishes) -> Draft:
+    """Add what is said of many tasks, and what earlier runs suggest."""
+    inspected: Document = draft.inspected or {}
+    document = with_tasks(draft.document, wishes.tasks, wishes.parts)
+    document, earlier = with_earlier(document, inspected) if inspected else (document, {})
+    fresh = {name: path for name, path in wishes.tasks.files.items() if name not in draft.local}
+    local = draft.local | {name: path for name, path in fresh.items() if isinstance(path, Path)}
+    document["files"] = {**document["files"], **_entries({}, fresh)}
+    notes: list[str] = []
+    if document.get("sweep"):
+        names = parameters_of(document["sweep"], local)
+        document, notes = with_places(document, inspected.get("proposal", {}), names)
+    return replace(draft, document=document, local=local, earlier=earlier, notes=tuple(notes))
 
 
 def _from_script(transport: Transport, script: Path, wishes: Wishes) -> Draft:

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from cluster_interface.client.outputs import Output, fetch
+from cluster_interface.client.outputs import Output, Written, fetch
 from cluster_interface.client.transport import segment
 from cluster_interface.model.errors import Transient
 from cluster_interface.model.state import FINAL, FailureCode, JobState
@@ -172,28 +172,88 @@ class Job:
         directory: str | Path = ".",
         outputs: Sequence[Output] | None = None,
         progress: Progress | None = None,
+        name_of: Callable[[Output], str] | None = None,
     ) -> list[Fetched]:
         """Write outputs (all, unless some are given) into a directory.
 
-        An input of the same name is kept, and the output put beside it.
+        Those of a sweep go into a directory for each task, named by its number, and beside them tasks.csv says what
+        the parameters of each were, how it ended and what it took; `name_of` names them otherwise. An input of the
+        same name is kept, and the output put beside it.
 
         Never writes outside the directory or through a link. Raises Rejected naming those that cannot be written.
         """
+        wanted = list(self.outputs if outputs is None else outputs)
+        if self.is_sweep and outputs is None:
+            wanted.append(Written(self.id, "tasks.csv", self.task_table()))
+        named = name_of or (self._by_task if self.is_sweep else (lambda output: output.path))
+        return fetch(wanted, Path(directory), frozenset(self._spec["files"]), progress, named)
+
+    @staticmethod
+    def _by_task(output: Output) -> str:
+        return output.path if isinstance(output, Written) else f"{output.task}/{output.path}"
+
+    # --- many tasks
+
+    @property
+    def is_sweep(self) -> bool:
+        """Whether it has a task for each of many values."""
+        return bool(self._spec.get("sweep"))
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many tasks are in which state, as it was last seen."""
+        return {str(state): int(count) for state, count in (self.data.get("counts") or {}).items()}
+
+    def tasks(self, state: str | None = None) -> Iterator[dict[str, Any]]:
+        """Yield the tasks (perhaps only those in one state) as the API's JSON, in order, asking for more as needed."""
+        after: int | None = -1
+        while after is not None:
+            page = self._get("/tasks", after=after, limit=1000, **({"state": state} if state else {})).json()
+            yield from page["tasks"]
+            after = page["next"]
+
+    def task_page(self, *, after: int = -1, limit: int = 100, state: str | None = None) -> dict[str, Any]:
+        """Return one page of the tasks as the API's JSON."""
+        page: dict[str, Any] = self._get(
+            "/tasks", after=after, limit=limit, **({"state": state} if state else {})
+        ).json()
+        return page
+
+    def task_table(self) -> bytes:
+        """Return a CSV with a row per task: its parameters, how it ended, what it took."""
+        return self._get("/tasks.csv").body
+
+    def gather(self, path: str) -> Iterator[bytes]:
+        """Yield the tables of this name (or pattern) of all completed tasks as one, parameters first.
+
+        Raises NotFound if no task has one, Rejected if their headers differ or they are no tables.
+        """
+        with self._transport.stream("GET", f"/jobs/{segment(self.id)}/gather", query={"path": path}) as stream:
+            yield from stream
+
+    @property
+    def _spec(self) -> dict[str, Any]:
         if "spec" not in self.data:
             self.refresh()
-        wanted = self.outputs if outputs is None else outputs
-        return fetch(wanted, Path(directory), frozenset(self.data["spec"]["files"]), progress)
+        spec: dict[str, Any] = self.data["spec"]
+        return spec
+
+    # --- wishes
 
     def cancel(self) -> Job:
         """Ask for it to be canceled; Conflict if it has ended already."""
         self.data = self._transport.request("POST", f"/jobs/{segment(self.id)}/cancel").json()
         return self
 
-    def rerun(self, key: str | None = None) -> Job:
-        """Submit the same spec again as a new job; the same key again is the same job."""
+    def rerun(self, key: str | None = None, *, failed: bool = False) -> Job:
+        """Submit the same spec again as a new job, with `failed` only the tasks that did not complete.
+
+        The same key again is the same job.
+        """
         headers = {"Idempotency-Key": key or uuid.uuid4().hex}
+        query = {"failed": "true"} if failed else {}
         path = f"/jobs/{segment(self.id)}/rerun"
-        return Job(self._transport, self._transport.request("POST", path, headers=headers).json())
+        return Job(self._transport, self._transport.request("POST", path, query=query, headers=headers).json())
 
     def _get(self, path: str, **query: object) -> Answer:
         return self._transport.request("GET", f"/jobs/{segment(self.id)}{path}", query=query)

@@ -96,26 +96,42 @@ class Output:
         return fetch([self], Path(directory))[0].path
 
 
+class Written(Output):
+    """A file of the server's own about a job, which is here already."""
+
+    def __init__(self, job: str, path: str, data: bytes) -> None:
+        self.job = job
+        self.path, self.size, self.sha256 = path, len(data), hashlib.sha256(data).hexdigest()
+        self.task, self.partial = 0, False
+        self._data = data
+
+    def chunks(self) -> Iterator[bytes]:
+        """Yield its bytes."""
+        yield self._data
+
+
 def fetch(
-    outputs: Iterable[Output], directory: Path, keep: Collection[str] = (), progress: Progress | None = None
+    outputs: Iterable[Output],
+    directory: Path,
+    keep: Collection[str] = (),
+    progress: Progress | None = None,
+    name_of: Callable[[Output], str] = lambda output: output.path,
 ) -> list[Fetched]:
-    """Write outputs into a directory: never outside it, each whole or not at all.
+    """Write outputs into a directory, named by `name_of`: never outside it, each whole or not at all.
 
     What is here already, byte for byte, is not fetched again; an older file of that name is replaced, except
     those named in `keep` (the inputs that the job was given): then the output stands beside it. No link is
     followed. Raises Rejected, naming them, for those that cannot be written, once all others are.
     """
     wanted = list(outputs)
-    many = len({output.task for output in wanted}) > 1
     done: list[Fetched] = []
     problems: list[Problem] = []
     directory.mkdir(parents=True, exist_ok=True)
     root = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         for output in wanted:
-            name = f"tasks/{output.task}/{output.path}" if many else output.path
             try:
-                written, fate = _fetch_one(root, name, output, keep=keep, progress=progress)
+                written, fate = _fetch_one(root, name_of(output), output, keep=keep, progress=progress)
                 done.append(Fetched(output=output, path=directory / written, fate=fate))
             except beneath.NotBeneath:
                 problems.append(Problem(output.path, "leads out of the directory; it was not fetched"))

@@ -92,15 +92,22 @@ class _View:
         state = observation.state if observation else None
         if state is NativeState.PENDING or (observation is None and not absent):
             return task
-        if state is NativeState.RUNNING and self._attempt.pack == 1:
-            return _running(task, observation)
-        if status := self._tools.stager.status(self._job, self._attempt.number, task.index):
+        status = self._tools.stager.status(self._job, self._attempt.number, task.index)
+        if state is NativeState.RUNNING and not self._is_over(status):
+            return _running(task, observation) if self._attempt.pack == 1 or self._claimed(task) else task
+        if status:
             return _from_status(task, status, observation, self._ask)
-        if state is NativeState.RUNNING:
-            return _running(task, observation) if self._claimed(task) else task
         if state is NativeState.UNKNOWN:
             return task
         return self._gone(task, observation)
+
+    def _is_over(self, status: dict[str, Any] | None) -> bool:
+        """Say whether a task's status counts while its element is said to run.
+
+        Schedulers take a while to say that something has ended; and only then do they say why it was ended, so a
+        failure waits for that, unless the element goes on with other tasks.
+        """
+        return status is not None and (status.get("exit_code") == 0 or self._attempt.pack > 1)
 
     def _gone(self, task: Task, observation: Observation | None) -> Task:
         since = self._since.get(str(task.index), self._now)

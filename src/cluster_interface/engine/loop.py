@@ -41,12 +41,20 @@ class Engine:
             try:
                 self._survey()
                 self.look()
-                while not stop() and turn(self.store, self.tools):
-                    self._take_wakes()
+                if self._turn_all(stop):
+                    continue  # there may be new native jobs to look at
                 self._sleep()
             except Transient as error:
                 log.warning("waiting", reason=str(error))
                 time.sleep(PAUSE)  # and read no wake, which would be written to the database
+
+    def _turn_all(self, stop: Callable[[], bool]) -> bool:
+        """Turn while anything is due; say whether anything was."""
+        turned = False
+        while not stop() and turn(self.store, self.tools):
+            turned = True
+            self._take_wakes()
+        return turned
 
     def look(self) -> None:
         """Observe the schedulers whose turn it is and make those jobs due whose picture changed."""

@@ -84,7 +84,7 @@ def _plan(case: Case, tools: Tools, ask: Ask, resolved: dict[str, Any]) -> Plan:
         tasks=len(case.tasks),
         parameters_sha256=digest(rows) if any(rows) else None,
         ask=ask,
-        bounds=tools.site.runtime(ask).bounds(),
+        bounds=tools.site.bounds(ask),
     )
 
 
@@ -186,11 +186,18 @@ def watching(case: Case, tools: Tools) -> Step:
         state=JobState.RUNNING if running else JobState.QUEUED,
         tasks=_changed(case, seen),
         attempt=attempt if attempt != case.attempt else None,
-        after=0.5 if seen.missing else WATCHED,
+        after=0.5 if seen.missing else _look_again(started, tools),
         note=_handed(tools.scheduler(case.plan.ask).name, attempt) if attempt.orders != case.attempt.orders else "",
         reason=tally(list(seen.tasks.values())) if running and len(case.tasks) > 1 else _why_waiting(tools, attempt),
         facts=_kept(case) | ({"missing": dict(seen.missing)} if seen.missing else {}),
     )
+
+
+def _look_again(started: list[float], tools: Tools) -> float:
+    """Look for status files soon after a start, and less often the longer it runs: they come before the scheduler."""
+    if not started:
+        return WATCHED
+    return min(WATCHED, max(1.0, (tools.clock.now() - max(started)) / 10))
 
 
 def _handed_tasks(case: Case, attempt: Attempt) -> Iterator[int]:

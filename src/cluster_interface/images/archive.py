@@ -44,6 +44,14 @@ def listing(directory: Path, prefix: str = "") -> Listing:
     return found
 
 
+def both(base: Path, layer: Path | None, place: str) -> Listing:
+    """List a base and a layer below `place`, which the base has already, as one tar."""
+    found = listing(base)
+    if layer is not None:
+        _walk(found, layer, place)
+    return found
+
+
 def stream(found: Listing) -> Iterator[bytes]:
     """Yield the tar; OSError if a file changed meanwhile."""
     for header, content, size in found.entries:

@@ -14,7 +14,7 @@ from typing import IO, TYPE_CHECKING
 from cluster_interface.images.failures import image_failed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from cluster_interface.settings import Images
@@ -43,17 +43,29 @@ def environment(settings: Images, home: Path) -> dict[str, str]:
 
 
 def run(
-    argv: Sequence[str], *, environ: Mapping[str, str], log: Path, timeout: float, text: str | None = None
+    argv: Sequence[str],
+    *,
+    environ: Mapping[str, str],
+    log: Path,
+    timeout: float,
+    text: str | None = None,
+    data: Iterable[bytes] | None = None,
 ) -> tuple[str, Ended]:
-    """Run a program to its end and return its standard output; `text` is its standard input."""
-    with running(argv, environ=environ, log=log, timeout=timeout, text=text) as (output, ended):
+    """Run a program to its end and return its standard output, which is short; `text` or `data` is its input."""
+    with running(argv, environ=environ, log=log, timeout=timeout, text=text, data=data) as (output, ended):
         answer = output.read().decode(errors="replace")
     return answer, ended
 
 
 @contextmanager
 def running(
-    argv: Sequence[str], *, environ: Mapping[str, str], log: Path, timeout: float, text: str | None = None
+    argv: Sequence[str],
+    *,
+    environ: Mapping[str, str],
+    log: Path,
+    timeout: float,
+    text: str | None = None,
+    data: Iterable[bytes] | None = None,
 ) -> Iterator[tuple[IO[bytes], Ended]]:
     """Run a program and hand out its standard output as it comes; after the block `Ended` says how it went.
 
@@ -67,7 +79,7 @@ def running(
         words.flush()
         process = subprocess.Popen(
             [*_dying_with_us(), *argv],
-            stdin=subprocess.PIPE if text is not None else subprocess.DEVNULL,
+            stdin=subprocess.DEVNULL if text is None and data is None else subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=words,
             env=dict(environ),
@@ -80,7 +92,7 @@ def running(
         timer.start()
         try:
             assert process.stdout is not None  # noqa: S101 - stdout=PIPE
-            _feed(process, text)
+            _feed(process, [(text or "").encode()] if data is None else data)
             yield process.stdout, ended
             process.stdout.close()
             ended.code = process.wait()
@@ -100,10 +112,11 @@ def _dying_with_us() -> list[str]:
     return ["setpriv", "--pdeathsig", "TERM", "--"] if shutil.which("setpriv") else []
 
 
-def _feed(process: subprocess.Popen[bytes], text: str | None) -> None:
+def _feed(process: subprocess.Popen[bytes], data: Iterable[bytes]) -> None:
     if process.stdin is not None:
         with suppress(BrokenPipeError), process.stdin:
-            process.stdin.write((text or "").encode())
+            for chunk in data:
+                process.stdin.write(chunk)
 
 
 def _too_late(process: subprocess.Popen[bytes], late: threading.Event) -> None:

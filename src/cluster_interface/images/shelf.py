@@ -2,6 +2,7 @@
 
     bases/<key>/   rootfs/ and base.json           held/<key>   the lock of whoever makes that key
     layers/<key>/  env/ and layer.json             tmp/<key>.*  half-made things; swept under the key's lock
+    squashfs/<key>.squashfs   archives/<key>.tar and .json
     locks/<request>.json   docker/<key>.json   names/<base>.json   logs/<key>.log
     wheels/ (uv's cache)   bytecode/<package>/
 
@@ -24,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-PUBLIC = ("", "bases", "layers")  #: read by jobs, which run as somebody else
+PUBLIC = ("", "bases", "layers", "squashfs", "archives")  #: read by jobs, which run as somebody else
 PRIVATE = ("locks", "names", "logs", "docker", "held", "tmp", "wheels", "bytecode")
 
 _held: set[int] = set()
@@ -63,7 +64,7 @@ class Shelf:
         return self.root / "layers" / key
 
     def note(self, kind: str, key: str) -> Path:
-        """Where a small JSON fact is: kind is locks, names or docker."""
+        """Where a small JSON fact is: kind is locks, names, docker or archives."""
         return self.root / kind / f"{key}.json"
 
     def log(self, key: str) -> Path:

@@ -15,7 +15,7 @@ from cluster_interface.images import failures, importing, layer
 from cluster_interface.images import lock as locks
 from cluster_interface.images.base import Base, Recipe
 from cluster_interface.images.bytecode import Bytecode
-from cluster_interface.images.faces import directory, docker
+from cluster_interface.images.faces import archives, directory, docker, squashfs
 from cluster_interface.images.faces.engine import Engine
 from cluster_interface.images.keys import image_key
 from cluster_interface.images.request import Request, minor, understand
@@ -75,6 +75,10 @@ class Store:
         ready = directory.find(self._shelf, lock)
         if ready is None or face is Face.DIRECTORY:
             return ready
+        if face is Face.SQUASHFS:
+            return squashfs.find(self._shelf, lock)
+        if face is Face.ARCHIVE:
+            return archives.find(self._shelf, lock)
         return docker.find(self._shelf, self._engine, lock)
 
     def build(self, lock: Lock, face: Face, report: Report) -> ImageRef:
@@ -86,6 +90,10 @@ class Store:
                 self._build_layer(lock, base, report)
             if face is Face.DOCKER:
                 return self._load(lock, report)
+            if face is Face.SQUASHFS:
+                return self._squash(lock, report)
+            if face is Face.ARCHIVE:
+                return self._pack(lock, report)
         if (ready := directory.find(self._shelf, lock)) is None:
             raise failures.image_failed("the image was removed while it was built; run the job again")
         return ready
@@ -228,6 +236,26 @@ class Store:
             report(Progress(stage="image", unit="", note="loading into the Docker engine"))
             return docker.load(self._shelf, self._engine, lock, platform.machine())
 
+    def _squash(self, lock: Lock, report: Report) -> ImageRef:
+        with self._shelf.hold(f"squashfs-{lock.image}", _waits(report, "the image's file")):
+            if ready := squashfs.find(self._shelf, lock):
+                return ready
+            report(Progress(stage="image", unit="", note="packing into one file"))
+            return squashfs.make(self._shelf, lock, self._settings, self._shelf.log(lock.image))
+
+    def _pack(self, lock: Lock, report: Report) -> ImageRef:
+        machine = platform.machine()
+        with self._shelf.hold(f"archive-{lock.base}", _waits(report, "the base's archive")):
+            report(Progress(stage="image", unit="", note="packing for the nodes' engines"))
+            archives.make_base(self._shelf, lock, machine)
+        with self._shelf.hold(f"archive-{lock.image}", _waits(report, "the image's archive")):
+            if archives.find(self._shelf, lock) is None:
+                archives.make(self._shelf, lock, machine)
+        ready = archives.find(self._shelf, lock)
+        if ready is None:
+            raise failures.image_failed("the image was removed while it was packed; run the job again")
+        return ready
+
     def _fresh_log(self, key: str) -> Path:
         path = self._shelf.log(key)
         path.unlink(missing_ok=True)
@@ -278,8 +306,12 @@ class Store:
             )
 
     def _faces(self, key: str) -> tuple[str, ...]:
-        loaded = self._shelf.note("docker", key).exists()
-        return (Face.DIRECTORY, Face.DOCKER) if loaded else (Face.DIRECTORY,)
+        places = {
+            Face.DOCKER: self._shelf.note("docker", key),
+            Face.ARCHIVE: self._shelf.root / "archives" / f"{key}.tar",
+            Face.SQUASHFS: self._shelf.root / "squashfs" / f"{key}.squashfs",
+        }
+        return (Face.DIRECTORY, *(face for face, place in places.items() if place.exists()))
 
 
 def _waits(report: Report, what: str) -> Callable[[], None]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from cluster_interface.inspection.tables import read_table
 from cluster_interface.model.errors import Rejected
-from cluster_interface.trees.patterns import matches
+from cluster_interface.model.patterns import matches
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -24,7 +24,7 @@ def expand(sweep: Sweep, files: Collection[str], read: Callable[[str], bytes | N
     if sweep.count is not None and sweep.count > most:
         raise _too_many(sweep.count, most)
     if sweep.table is not None:
-        rows = read_table(sweep.table, read(sweep.table))
+        rows = read_table(sweep.table, read(sweep.table), most)
     else:
         rows = sweep.rows() if sweep.parameters else _from_files(sweep, files)
     if len(rows) > most:

@@ -10,6 +10,7 @@ from cluster_interface.model.resources import GIB, MIB
 
 if TYPE_CHECKING:
     from cluster_interface.model.job import Job
+    from cluster_interface.model.queue import Queue
 
 ROOM = 1.5  #: how much more than it used a job should ask for
 WASTE = 3.0  #: asking for so many times what was used is worth a word
@@ -28,7 +29,7 @@ class Earlier(Model):
 
 
 def earlier(job: Job, peak_memory: int | None, seconds: float | None) -> Earlier:
-    """Suggest resources from what a job used, with room to spare, and never more than twice what it had asked for."""
+    """Suggest resources from what a job used, with room to spare."""
     return Earlier(
         job=job.id,
         peak_memory=peak_memory,
@@ -36,6 +37,15 @@ def earlier(job: Job, peak_memory: int | None, seconds: float | None) -> Earlier
         memory=None if peak_memory is None else enough_memory(peak_memory),
         time=None if seconds is None else enough_time(seconds),
     )
+
+
+def within(suggested: Earlier, queue: Queue | None) -> Earlier:
+    """Keep a suggestion below what the queue can give at most."""
+    if queue is None:
+        return suggested
+    memory = None if suggested.memory is None else min(suggested.memory, queue.memory)
+    time = None if suggested.time is None else min(suggested.time, queue.time or suggested.time)
+    return suggested.model_copy(update={"memory": memory, "time": time})
 
 
 def enough_memory(used: int) -> int:

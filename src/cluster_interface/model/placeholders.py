@@ -7,6 +7,7 @@ ever read by the shell: not its quotes, not its `$(…)`, not its line breaks.
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cluster_interface.model.errors import Rejected
@@ -16,10 +17,13 @@ if TYPE_CHECKING:
 
 PREFIX = "CLIF_PARAM_"
 
-# What matters outside quotes, in double quotes and in single ones (POSIX.1-2024 XCU 2.2).
+_NAME = "[A-Za-z_][A-Za-z0-9_]*"
+
+# What changes how a shell reads what follows (POSIX.1-2024 XCU 2.2, 2.3, 2.6), and the placeholders.
 _TOKENS = re.compile(
-    r"""(?P<escape>\\.) | (?P<double>") | (?P<single>') | (?P<braces>\{\{|\}\}) | (?P<shell>\$\{)
-    | \{(?P<name>[A-Za-z_][A-Za-z0-9_]*)\}""",
+    rf"""(?P<escape>\\.) | (?P<double>") | (?P<single>') | (?P<tick>`) | (?P<variable>\$\{{)
+    | (?P<arithmetic>\$\(\() | (?P<opened>\$?\() | (?P<closed>\)) | (?P<comment>(?<![^\s;&|()])\#[^\n]*)
+    | \{{\{{(?P<braces>{_NAME})\}}\}} | \{{(?P<name>{_NAME})\}}""",
     re.VERBOSE | re.DOTALL,
 )
 
@@ -27,10 +31,10 @@ _TOKENS = re.compile(
 def place(command: str, parameters: Collection[str]) -> str:
     """Put references to the parameters in the places of their placeholders.
 
-    `{{` and `}}` are braces. Raises Rejected for a placeholder without a parameter; what stands in single quotes and
-    is no parameter is left as it is (`awk '{print}'`).
+    `{{name}}` is `{name}`. Raises Rejected for a placeholder without a parameter, and where none can stand; what
+    stands in single quotes and is no parameter is left as it is (`awk '{print}'`).
     """
-    return "".join(_pieces(command, parameters))
+    return "".join(_Reading(parameters).pieces(command))
 
 
 def used(command: str, parameters: Collection[str]) -> set[str]:
@@ -38,31 +42,68 @@ def used(command: str, parameters: Collection[str]) -> set[str]:
     return {found["name"] for found in _TOKENS.finditer(command) if found["name"] in parameters}
 
 
-def _pieces(command: str, parameters: Collection[str]) -> Iterator[str]:
-    quote, at = "", 0
-    while found := _TOKENS.search(command, at):
-        yield command[at : found.start()]
-        text, at = found[0], found.end()
-        if found["escape"] and quote == "'":
-            text, at = "\\", found.start() + 1  # a backslash is nothing special in there
-        elif (found["double"] and quote != "'") or (found["single"] and quote != '"'):
-            quote = "" if quote else text
-        elif found["braces"]:
-            text = text[0]
-        elif name := found["name"]:
-            text = _reference(name, quote) if name in parameters else _other(text, name, quote, parameters)
-        yield text
-    yield command[at:]
+@dataclass
+class _Frame:
+    """A stretch of the command with quotes of its own: all of it, or the inside of `$(…)`."""
+
+    kind: str = ""  #: what ends it: nothing, a parenthesis, two (arithmetic), or a backtick
+    quote: str = ""  #: the quote that is open in it
 
 
-def _reference(name: str, quote: str) -> str:
-    variable = f"${{{PREFIX}{name}}}"
-    return {"": f'"{variable}"', '"': variable, "'": f"'\"{variable}\"'"}[quote]
+class _Reading:
+    def __init__(self, parameters: Collection[str]) -> None:
+        self._parameters = parameters
+        self._frames = [_Frame()]
 
+    def pieces(self, command: str) -> Iterator[str]:
+        at = 0
+        while found := _TOKENS.search(command, at):
+            yield command[at : found.start()]
+            text, at = found[0], found.end()
+            quote = self._frames[-1].quote
+            if quote == "'" and found.lastgroup in ("escape", "comment"):
+                text, at = text[0], found.start() + 1  # these are nothing special in there
+            elif quote == '"' and found.lastgroup == "comment":
+                text, at = text[0], found.start() + 1
+            elif found["name"] or found["braces"]:
+                text = self._placed(text, found["name"], found["braces"])
+            elif found["double"] or found["single"]:
+                self._quote(text)
+            elif quote != "'":
+                self._nest(text)
+            yield text
+        yield command[at:]
 
-def _other(text: str, name: str, quote: str, parameters: Collection[str]) -> str:
-    if quote == "'":
-        return text
-    known = ", ".join(parameters)
-    words = f"{{{name}}} has no parameter; the sweep has {known}. Where braces are meant, write {{{{{name}}}}}"
-    raise Rejected.field("command", words)
+    def _quote(self, mark: str) -> None:
+        frame = self._frames[-1]
+        if frame.quote in ("", mark):
+            frame.quote = "" if frame.quote else mark
+
+    def _nest(self, text: str) -> None:
+        """Follow the shell into `$(…)`, `(…)`, `$((…))` and backticks, and out again."""
+        frame = self._frames[-1]
+        if text == "`":
+            self._frames.pop() if frame.kind == "`" else self._frames.append(_Frame("`"))
+        elif text == "$((":
+            self._frames += [_Frame("))"), _Frame("))")]
+        elif text == "$(" or (text == "(" and not frame.quote):
+            self._frames.append(_Frame("))" if text == "(" and frame.kind == "))" else ")"))
+        elif text == ")" and not frame.quote and frame.kind.startswith(")"):
+            self._frames.pop()
+
+    def _placed(self, text: str, name: str | None, braces: str | None) -> str:
+        quote = self._frames[-1].quote
+        known = (name or braces) in self._parameters
+        if not known and quote == "'":
+            return text
+        if braces:
+            return f"{{{braces}}}"
+        if not known:
+            others = ", ".join(self._parameters)
+            words = f"{text} has no parameter; the sweep has {others}. Where braces are meant, write {{{text}}}"
+            raise Rejected.field("command", words)
+        if any(frame.kind in ("`", "))") for frame in self._frames):
+            words = f"{text} cannot stand in backticks or in $((…)); use the variable ${PREFIX}{name} there"
+            raise Rejected.field("command", words)
+        variable = f"${{{PREFIX}{name}}}"
+        return {"": f'"{variable}"', '"': variable, "'": f"'\"{variable}\"'"}[quote]

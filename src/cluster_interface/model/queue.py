@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cluster_interface.model.errors import Problem, Rejected
+from cluster_interface.model.errors import Problem, Rejected, Transient
 from cluster_interface.model.plan import Ask
 from cluster_interface.model.resources import show_bytes, show_time
 
@@ -29,7 +29,8 @@ class Queue:
     default_memory: int
     default_time: int
     runtimes: tuple[str, ...] = ()  #: the first is the default
-    why_not: str = ""  #: why there is no runtime, or that it is being found out
+    why_not: str = ""  #: why there is no runtime
+    surveying: bool = False  #: it is being found out which runtimes work
     gpus: int = 0  #: of the node with the most
     gpu_types: tuple[str, ...] = ()
     nodes: int = 1
@@ -80,7 +81,7 @@ def _unknown(ask: Ask, queue: Queue) -> Iterator[Problem]:
     if ask.gpu_type is not None and ask.gpus and ask.gpu_type not in queue.gpu_types:
         words = f"queue {queue.name} has no GPU {ask.gpu_type!r}; it has: {', '.join(queue.gpu_types) or 'none'}"
         yield Problem("resources.gpu_type", words)
-    for wanted in re.findall(r"[A-Za-z0-9][A-Za-z0-9._-]*(?![*\d])", ask.constraint or ""):
+    for wanted in re.findall(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.sub(r"\*\d+", "", ask.constraint or "")):
         if queue.features is not None and wanted not in queue.features and not wanted.isdigit():
             words = f"no node of queue {queue.name} has {wanted!r}; there are: {', '.join(queue.features) or 'none'}"
             yield Problem("resources.constraint", words)
@@ -92,6 +93,8 @@ def _unknown(ask: Ask, queue: Queue) -> Iterator[Problem]:
 
 def fill_in(wanted: Resources, queues: Sequence[Queue], disk: int, pids: int, *, chained: bool = False) -> Ask:
     """Fill every default in and check that the queue can give it; Rejected says what would fit.
+
+    Transient while it is not known yet which runtimes work in the queue.
 
     `chained`: what is left when a queue's time is over goes on in a new attempt, so a longer time is none too long.
     """
@@ -145,6 +148,9 @@ def _queue(wanted: Resources, queues: Sequence[Queue]) -> Queue:
 
 
 def _runtime(wanted: Resources, queue: Queue) -> str:
+    if not queue.runtimes and queue.surveying:
+        words = f"what works on the nodes of queue {queue.name} is being found out by a small job in it"
+        raise Transient(f"{words}; try again in a minute")
     if not queue.runtimes:
         words = queue.why_not or (
             f"no container runtime works in queue {queue.name}: install bubblewrap or start a Docker engine "

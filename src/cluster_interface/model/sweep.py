@@ -20,6 +20,11 @@ Values = dict[str, str]  #: the parameters of one task, as text
 _PARAMETER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 
 
+def is_parameter(name: str) -> bool:
+    """Say whether a text can be a parameter's name: it becomes a part of a variable's."""
+    return bool(_PARAMETER.fullmatch(name))
+
+
 def _scalar(value: float | str) -> str:
     """Write a value as the program will see it."""
     if isinstance(value, bool):
@@ -55,7 +60,7 @@ class Sweep(Model):
     @classmethod
     def _names(cls, value: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
         for name, values in value.items():
-            if not _PARAMETER.fullmatch(name):
+            if not is_parameter(name):
                 raise ValueError(f"{name!r} is not a parameter's name: letters, digits and _ only")
             if not values:
                 raise ValueError(f"{name!r} has no values")

@@ -27,14 +27,18 @@ class Bubblewrap:
     """Runs images unpacked in a directory.
 
     `account` is whom jobs run as, if that is not us; `cgroups` says whether the scheduler gives each task a
-    cgroup with its limits, which a sandbox without privilege cannot do for itself.
+    cgroup with its limits, which a sandbox without privilege cannot do for itself; `remote` that jobs run on other
+    machines, where bwrap is called bwrap and new enough, or was not offered.
     """
 
     name = "bubblewrap"
     face: Face | None = Face.DIRECTORY
     runs_as: Literal["user", "server"] = "user"
 
-    def __init__(self, *, account: Account | None = None, cgroups: bool = False, grace: int = 2) -> None:
+    def __init__(
+        self, *, account: Account | None = None, cgroups: bool = False, grace: int = 2, remote: bool = False
+    ) -> None:
+        self._remote = remote
         self._account = account
         self._cgroups = cgroups
         self._grace = grace
@@ -88,7 +92,7 @@ class Bubblewrap:
         return ""
 
     def _settings(self, run: Run) -> dict[str, str | int]:
-        bwrap = find_program()
+        bwrap = "bwrap" if self._remote else find_program()
         if run.image is None or run.image.rootfs is None:
             raise Permanent("bubblewrap needs an image in a directory")
         if bwrap is None:
@@ -100,7 +104,7 @@ class Bubblewrap:
             "memory": run.ask.memory,
             "grace": self._grace,
             "network": "yes" if run.network else "no",
-            "nested": "no" if "--disable-userns" in _help(bwrap) else "yes",
+            "nested": "no" if self._remote or "--disable-userns" in _help(bwrap) else "yes",
         }
 
 

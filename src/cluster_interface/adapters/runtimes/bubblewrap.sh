@@ -39,6 +39,7 @@ enter_sandbox() {
     # The root is a tmpfs of our own, so that every place to mount on can be made in any image.
     number=0
     for entry in "$rootfs"/* "$rootfs"/.[!.]*; do
+        target=''
         [ -L "$entry" ] && eval "target=\$link_$((number += 1))"
         at=/${entry##*/}
         case $at in /dev | /etc | /home | /inputs | /job | /opt | /proc | /run | /sys | /tmp) continue ;; esac
@@ -131,11 +132,11 @@ tidy() { :; }
 open_shell() {
     open_element
     if [ "${CLIF_TERMINAL:-}" = own ]; then
-        (enter_sandbox "$place")
+        (enter_sandbox "$1")
     elif [ -r "$0" ] && command -v script >/dev/null; then
         CLIF_TERMINAL=own CLIF_SELF=$0 SHELL=/bin/sh script -q -e -c 'exec sh "$CLIF_SELF"' /dev/null
     else
-        (enter_sandbox "$place" --new-session)
+        (enter_sandbox "$1" --new-session)
     fi
 }
 

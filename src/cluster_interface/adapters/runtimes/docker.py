@@ -25,9 +25,10 @@ from cluster_interface.model.plan import Bound, Bounds
 from cluster_interface.ports import Face
 
 if TYPE_CHECKING:
-    from cluster_interface.ports import Run
+    from cluster_interface.ports import ImageRef, Run
 
 _ANSWER = 10  # seconds
+REPOSITORY = "cluster-interface/image"  #: what images are called in engines, by the store
 _LABEL = "cluster-interface.mark"
 _GONE = ("No such container", "is already in progress")  # of containers that are to be removed
 _INIT_PLACES = ("/usr/libexec/docker", "/usr/local/libexec/docker", "/usr/local/lib/docker", "/usr/lib/docker")
@@ -43,16 +44,18 @@ class Docker:
     """Runs docker-faced images with `docker run`.
 
     `bridge` is the network of jobs that may use one: docker's own bridge keeps the host's loopback out of reach.
+    `remote`: jobs run where the engine is not the server's, so job.sh brings the image from archives in the store.
     """
 
     name = "docker"
-    face: Face | None = Face.DOCKER
     runs_as: Literal["user", "server"] = "server"
 
-    def __init__(self, *, grace: int = 2, bridge: str = "bridge") -> None:
+    def __init__(self, *, grace: int = 2, bridge: str = "bridge", remote: bool = False) -> None:
+        self.face: Face | None = Face.ARCHIVE if remote else Face.DOCKER
+        self._remote = remote
         self._grace = grace
         self._bridge = bridge
-        self._host = os.environ.get("DOCKER_HOST", "")
+        self._host = "" if remote else os.environ.get("DOCKER_HOST", "")
         self._cgroup_driver: str | None = None
 
     def probe(self) -> str | None:
@@ -82,14 +85,14 @@ class Docker:
         settings, image = self._settings(run)
         if run.packed:
             settings["moves"] = shipped("moves.sh")
-            return render(run, ["docker.sh", "docker_pack.sh"], settings, [*_calm(run), *image, *_driver(run)])
-        return render(run, ["docker.sh"], settings, [*_all(run), *image, "-c", shlex.quote(program(run))])
+            return render(run, [*self._parts, "docker_pack.sh"], settings, [*_calm(run), *image, *_driver(run)])
+        return render(run, self._parts, settings, [*_all(run), *image, "-c", shlex.quote(program(run))])
 
     def shell_script(self, run: Run, task: int) -> str:
         """Write a script that opens an interactive shell in a container of its own."""
         settings, image = self._settings(run)
         words = [*_all(run), '--env TERM="${TERM:-xterm}"', *image, "-c", shlex.quote(shell_program(run))]
-        return render_shell(run, task, ["docker.sh"], settings, words)
+        return render_shell(run, task, self._parts, settings, words)
 
     def reap(self, mark: str) -> None:
         """Remove the containers of a mark, or the one of this name; Transient if docker does not answer."""
@@ -108,7 +111,7 @@ class Docker:
         if run.image is None or run.image.tag is None:
             raise Permanent("docker needs an image that its engine has")
         settings: dict[str, str | int] = {
-            "docker": shutil.which("docker") or "docker",
+            "docker": "docker" if self._remote else shutil.which("docker") or "docker",
             "host": self._host,
             "memory": run.ask.memory,
             "cpus": run.ask.cpus,
@@ -116,10 +119,15 @@ class Docker:
             "grace": self._grace,
             "network": self._bridge if run.network else "none",
             "init": "yes" if _has_init() else "no",
-            "parents": "yes" if self._takes_parents() else "no",
+            "parents": "yes" if not self._remote and self._takes_parents() else "no",
             "job_source": _source(run.job_dir),
+            **(_archives(run.image) if self._remote else {}),
         }
         return settings, ["--", shlex.quote(run.image.tag)]
+
+    @property
+    def _parts(self) -> list[str]:
+        return ["docker.sh", "docker_bring.sh"] if self._remote else ["docker.sh"]
 
     def _takes_parents(self) -> bool:
         """Whether a cgroup of ours can be a container's parent: not where systemd makes the containers' cgroups."""
@@ -132,6 +140,20 @@ class Docker:
         if errors := found.get("ServerErrors"):
             raise Transient(f"docker's engine does not answer: {'; '.join(errors)}{_advice()}")
         return found
+
+
+def _archives(image: ImageRef) -> dict[str, str]:
+    """Return what brings the image to a node: the base whole, then what is new after it."""
+    if not image.archives:
+        raise Permanent(f"image {image.key} is in no archives, from which a node could load it")
+    base, *more = image.archives
+    return {
+        "tag": image.tag or "",
+        "key": image.key,
+        "base_tag": f"{REPOSITORY}:{base.stem[:24]}",
+        "base_archive": str(base),
+        "thin_archive": str(more[0]) if more else "",
+    }
 
 
 def _all(run: Run) -> list[str]:

@@ -3,7 +3,12 @@
 # `become` runs the words it is given with the environment, the image and the command. $box is the container's name.
 [ -n "$host" ] && export DOCKER_HOST="$host"
 
-prepare() { box=$mark-$task; }
+bring() { :; } # see docker_bring.sh
+
+prepare() {
+    box=$mark-$task
+    bring
+}
 
 launch() {
     set -- --mount "type=bind,target=/job,$job_source/tasks/$task\""
@@ -115,7 +120,7 @@ tidy() {
 open_shell() {
     box=$mark-$task-shell-$$
     (start_container "\"source=$claim" --label "cluster-interface.shell=$mark" --rm --interactive --tty \
-        --mount "type=bind,target=/job,$place_source\"")
+        --mount "type=bind,target=/job,$2\"")
 }
 
 close_shell() { [ -z "${box:-}" ] || "$docker" rm -f "$box" >/dev/null 2>&1; }

@@ -27,7 +27,8 @@ open_element() {
 close_element() { [ -z "$client" ] || end_container; }
 
 prepare() {
-    if ! as_account sh -c "$moves" move in "$job_dir" "$attempt_dir" "$pack" "$task" 2>>"$claim/moves"; then
+    bring || return
+    if ! as_account sh -c "$moves" move in "$job_dir" "$attempt_dir" "$pack" "$task" 2>>"$pack/errors"; then
         reason="the task's files could not be put in place: is the disk full?"
         return 1
     fi
@@ -146,7 +147,7 @@ forget_peak() {
 }
 
 conclude() {
-    as_account sh -c "$moves" move out "$job_dir" "$attempt_dir" "$pack" "$task" 2>>"$claim/moves" ||
+    as_account sh -c "$moves" move out "$job_dir" "$attempt_dir" "$pack" "$task" 2>>"$pack/errors" ||
         reason=${reason:-"the task's files could not be put back yet"}
 }
 

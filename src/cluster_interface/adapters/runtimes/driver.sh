@@ -50,7 +50,7 @@ look() {
 # Empty what a task may have written to but /job; false if something stays.
 clean() {
     left && for place in $places; do
-        rm -rf -- "$place"/* "$place"/.[!.]* "$place"/..?*
+        rm -rf -- "${place:?}"/* "${place:?}"/.[!.]* "${place:?}"/..?*
     done
     left && return 1
     for kind in shm msg sem; do # a headline, then what is there
@@ -74,6 +74,7 @@ while :; do
         interrupted=''
         continue
     fi
+    task=''
     eval "$line"
     echo "begun $task"
     look

@@ -9,16 +9,21 @@ umask 022
 way=$1 own=$2/tasks/$5 log=$3/log/$5 pack=$4 task=$5
 
 move_all() { # FROM TO
-    to=$2
-    set -- "$1"/* "$1"/.[!.]* "$1"/..?*
-    for entry; do
-        shift
+    from=$1 to=$2
+    set --
+    for entry in "$from"/* "$from"/.[!.]* "$from"/..?*; do
         if [ -e "$entry" ] || [ -L "$entry" ]; then set -- "$@" "$entry"; fi
+        if [ $# -ge 100 ]; then
+            move_some "$@" || return
+            set --
+        fi
     done
-    [ $# -eq 0 ] || mv -f -t "$to" -- "$@" 2>/dev/null || move_each "$@"
+    [ $# -eq 0 ] || move_some "$@"
 }
 
-# Too many for one call, or a directory that its owner may not write to, which cannot be moved as it is.
+move_some() { mv -f -t "$to" -- "$@" 2>/dev/null || move_each "$@"; }
+
+# A directory that its owner may not write to cannot be moved as it is.
 move_each() {
     for entry; do
         [ -e "$entry" ] || [ -L "$entry" ] || continue # it has been moved

@@ -32,7 +32,7 @@ PRELUDE = "trap exit TERM INT; trap : USR1; "
 
 _NODE_FILE = """printf '%s\\n' "$CLIF_NODES" >"$PBS_NODEFILE"; """
 
-_LEAST_ID = 1000
+LEAST_ID = 1000  #: of users and groups that programs run as
 
 
 def render(run: Run, parts: Sequence[str], settings: Mapping[str, str | int], become: Sequence[str]) -> str:
@@ -68,6 +68,7 @@ def _render(run: Run, parts: Sequence[str], settings: Mapping[str, str | int], b
             "# shellcheck disable=SC2016,SC2034,SC2317  # users' words stay; parts share variables, traps",
             f"# One attempt at the tasks of {shlex.quote(run.mark)}, written by cluster-interface.",
             *lines,
+            "# shellcheck disable=SC2154  # the parameters are set by evaluating their line",
             f'become() {{ exec "$@" {" ".join(become)}; }}',
             "open_element() { :; }; close_element() { :; }; prepare() { :; }; conclude() { :; }",
             "",
@@ -152,12 +153,12 @@ def _words(run: Run) -> dict[str, str]:
 def identifier(run: Run) -> tuple[int, int]:
     """Return uid and gid inside; Permanent if the account is one of the system's own."""
     uid, gid = run.account.uid, run.account.gid
-    if uid < _LEAST_ID:
+    if uid < LEAST_ID:
         words = (
-            f"jobs never run as {run.account.name} (uid {uid}): an account with a uid of at least {_LEAST_ID} is needed"
+            f"jobs never run as {run.account.name} (uid {uid}): an account with a uid of at least {LEAST_ID} is needed"
         )
         raise Permanent(words)
-    return uid, gid if gid >= _LEAST_ID else uid
+    return uid, gid if gid >= LEAST_ID else uid
 
 
 @cache

@@ -1,6 +1,6 @@
 # An interactive shell where a task runs or ran: the same image, mounts, user, limits and environment, but no time limit.
-# Run on a terminal as `sh FILE`. Set above: task; defined above by the runtime: open_shell (its place is $place, passwd
-# and group are in $claim) and close_shell. Nothing that belongs to the attempt is touched.
+# Run on a terminal as `sh FILE`. Set above: task; defined above by the runtime: open_shell PLACE PLACE-FOR-DOCKER
+# (passwd and group are in $claim) and close_shell. Nothing that belongs to the attempt is touched.
 claim=$(mktemp -d) || exit
 trap 'close_shell; rm -rf "$claim"' EXIT
 trap 'exit 129' HUP TERM
@@ -25,4 +25,4 @@ for now in "$attempt_dir"/pack/*/now; do
     place=$pack/job place_source=$job_source/attempts/$attempt/pack/${pack##*/}/job
 done
 
-open_shell
+open_shell "$place" "$place_source"

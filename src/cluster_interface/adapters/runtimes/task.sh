@@ -83,7 +83,7 @@ carry_out() {
         clock=$!
     fi
     if [ -n "$ending" ] && [ -z "$reaper" ]; then # the signal came before there was anything to signal
-        stop_program &
+        stop_at_once &
         reaper=$!
     fi
     while :; do
@@ -95,16 +95,24 @@ carry_out() {
         [ -z "$interrupted" ] && break
     done
     child=''
-    [ -n "$reaper" ] && kill "$reaper" 2>/dev/null
-    [ -n "$clock" ] && kill "$clock" 2>/dev/null
+    for beside in $reaper $clock; do # a signal of theirs that is under way must not reach the next task
+        kill "$beside" 2>/dev/null
+        wait "$beside"
+    done
     reaper=''
 }
 
-# These two run beside the task, and end with what they started when they are told to.
+# These run beside the task, and end with what they started when they are told to.
 after_grace() {
     before=$!
     trap 'wake; exit' TERM
     nap "$grace"
+    stop_program
+}
+
+stop_at_once() {
+    before=$!
+    trap 'wake; exit' TERM
     stop_program
 }
 

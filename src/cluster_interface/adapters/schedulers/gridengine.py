@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 _KNOWN_FOR = 300.0  # seconds that the site's configuration is believed
 _ASKED_FOR = 5.0  # seconds that accounting is not asked again for the same: it is written with some delay
+_FEW = 8  # handles, for which the whole list is not read
+_LIST_FOR = 5.0  # seconds that the order of those that wait is believed
 _QUESTIONS = 20  # to accounting in one look: each reads its whole file
 _CANCELED = Observation(state=NativeState.ENDED, reason="deleted", verdict="canceled")
 _HELD = "it is held back until somebody releases it (qrls)"
@@ -48,6 +50,7 @@ class GridEngineScheduler:
         self._pictures = Pictures(rows.record_of)
         self._asked: dict[str, float] = {}
         self._canceled: set[str] = set()
+        self._list: tuple[float, list[Record]] | None = None
         self._site: tuple[float, str | None, dict[str, tables.Resource]] | None = None
 
     def queues(self) -> list[Queue]:
@@ -76,7 +79,8 @@ class GridEngineScheduler:
         """Look a mark up in the queue, then in accounting.
 
         None is certain where qmaster and qacct answered, but for a job that ended a moment ago: accounting is written
-        with a delay (accounting_flush_time). Such a job has left claims and status files, see engine rule 5.
+        with a delay (accounting_flush_time). Such a job has left claims and status files, see engine rule 5. A cell
+        without an accounting file is one in which nothing has ended yet.
         """
         listed = liveliest(self._listed([handle]))
         found = listed or liveliest(self._from_accounting(handle))
@@ -86,7 +90,9 @@ class GridEngineScheduler:
         """Ask qstat once for everybody, and accounting for those that qstat no longer has."""
         if not handles:
             return {}
-        records = self._pictures.read(rows.split(self._qstat("*")))
+        texts = rows.split(self._qstat("*"))
+        few = len(handles) <= _FEW
+        records = self._pictures.pick(texts, [h.mark for h in handles]) if few else self._pictures.read(texts)
         accounts = {handle.mark: handle.account for handle in handles}
         found = self._pictures.compose(records, accounts)
         if not self._pictures.doubtful:
@@ -113,7 +119,10 @@ class GridEngineScheduler:
 
     def waiting(self, handle: Handle) -> Waiting | None:
         """Say why it waits and which place it has, as `qstat -j` explains it; None if it does not wait."""
-        records = self._pictures.read(rows.split(self._qstat("*")))
+        now = time.monotonic()
+        if self._list is None or now - self._list[0] > _LIST_FOR:
+            self._list = (now, self._pictures.read(rows.split(self._qstat("*"))))
+        records = self._list[1]
         pending = [record for record in records if record.seen.state is NativeState.PENDING]
         ours = [record for record in pending if (record.mark, record.account) == (handle.mark, handle.account)]
         if not ours:
@@ -129,9 +138,10 @@ class GridEngineScheduler:
 
     # --- asking
 
-    def _ask(self, *argv: str, allow: str | None = None) -> str:
+    def _ask(self, *argv: str, allow: Collection[str] = ()) -> str:
         answer = self._clients.run(*argv, extra={"TZ": "UTC"})
-        if answer.code != 0 and not (allow and allow in (answer.err + answer.out).lower()):
+        words = (answer.err + answer.out).lower()
+        if answer.code != 0 and not any(allowed in words for allowed in allow):
             raise Transient(f"Grid Engine does not answer {argv[0]}: {cleaned(answer.err or answer.out)}")
         return answer.out if answer.code == 0 else ""
 
@@ -145,7 +155,7 @@ class GridEngineScheduler:
         accounts = {handle.mark: handle.account for handle in handles}
         owners = set(accounts.values())
         text = self._qstat(owners.pop() if len(owners) == 1 else "*")
-        records = self._pictures.read(rows.split(text))
+        records = self._pictures.pick(rows.split(text), accounts)
         return [record for record in records if accounts.get(record.mark) == record.account]
 
     def _ended(self, handles: Collection[Handle]) -> tuple[list[Record], set[str]]:
@@ -168,7 +178,7 @@ class GridEngineScheduler:
     def _from_accounting(self, handle: Handle) -> list[Record]:
         """Ask qacct for one mark."""
         argv = ("qacct", "-o", handle.account, "-j", mark(handle.mark))
-        text = self._ask(*argv, allow="not found")
+        text = self._ask(*argv, allow=("not found", "no such file"))
         records = [
             record for record in rows.accounted(text) if (record.mark, record.account) == (handle.mark, handle.account)
         ]

@@ -87,7 +87,7 @@ def queues(
     names = ask("qconf", "-sql").split()
     found = hosts(ask("qhost", "-q", "-F", "-xml"))
     most = re.search(r"^max_aj_tasks\s+(\d+)", ask("qconf", "-sconf"), re.MULTILINE)
-    projects = tuple(ask("qconf", "-sprjl", allow="no project").split())
+    projects = tuple(ask("qconf", "-sprjl", allow=("no project",)).split())
     max_array = int(most[1]) or None if most else None
     return [
         _queue(name, ask("qconf", "-sq", name), found, defaults, (scheduler, projects, max_array, gpu, parallel))

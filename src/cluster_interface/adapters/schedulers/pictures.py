@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING
 from cluster_interface.ports import NativeState, Observation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 _RANKS = {NativeState.RUNNING: 3, NativeState.PENDING: 2, NativeState.UNKNOWN: 1, NativeState.ENDED: 0}
 SINGLE: tuple[int, ...] = (0,)  #: the elements of an order that is no array; element 0 of one is a range
 _UNSURE_FOR = 60.0  # seconds: accounting is written with some delay
 _MOST_SHARED = 50_000
-_MOST_KEPT = 1000  # records or marks, beyond what the last look needed
+_MOST_KEPT = 1000  # records beyond what the last look needed
+_SWEEP = 3600.0  # seconds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +41,7 @@ class _Kept:
     records: list[Record] = field(default_factory=list)
     seen: dict[int, Observation] = field(default_factory=dict)
     lost: set[int] = field(default_factory=set)  #: elements that are listed no more and had not ended
+    asked: float = 0.0  #: monotonic
     unsure_until: float = 0.0  #: of an array: monotonic; till then more of it may turn up in accounting
 
 
@@ -51,11 +53,16 @@ class Pictures:
         self._records: dict[str, Record | None] = {}
         self._kept: dict[str, _Kept] = {}
         self._shared: dict[Observation, Observation] = {}
+        self._swept = time.monotonic()
         self._last: tuple[list[str], list[Record]] = ([], [])
         self._composed: tuple[list[Record], Mapping[str, str], dict[str, Mapping[int, Observation]]] = ([], {}, {})
         #: marks of the last `compose` of which something is missing that accounting may know: all of it, elements that
         #: had not ended, or, for a while, those of an array that we saw for the first time
         self.doubtful: set[str] = set()
+
+    def pick(self, texts: Iterable[str], marks: Collection[str]) -> list[Record]:
+        """Read only those of a listing that may be of a few marks, and leave what is kept of the others alone."""
+        return [r for text in texts if any(mark in text for mark in marks) and (r := self._parse(text)) is not None]
 
     def read(self, texts: list[str]) -> list[Record]:
         """Read a listing; what cannot be read costs that record alone. What was read before is not read again."""
@@ -92,7 +99,7 @@ class Pictures:
                 found[mark] = seen
             else:
                 self.doubtful.add(mark)
-        self._forget(accounts)
+        self._forget()
         self._composed = (records, accounts, found)
         return found
 
@@ -109,7 +116,8 @@ class Pictures:
             kept = self._kept[mark] = _Kept()
             if any(record.elements != SINGLE for record in records):
                 kept.unsure_until = time.monotonic() + _UNSURE_FOR
-        if kept.lost or time.monotonic() < kept.unsure_until:
+        kept.asked = time.monotonic()
+        if kept.lost or kept.asked < kept.unsure_until:
             self.doubtful.add(mark)
         if kept.records == records and (records or not kept.seen or _all_ended(kept.seen)):
             return kept.seen
@@ -135,9 +143,12 @@ class Pictures:
             self._shared.clear()
         return self._shared.setdefault(seen, seen)
 
-    def _forget(self, accounts: Mapping[str, str]) -> None:
-        if len(self._kept) > 2 * len(accounts) + _MOST_KEPT:
-            self._kept = {mark: kept for mark, kept in self._kept.items() if mark in accounts}
+    def _forget(self) -> None:
+        """Drop what nobody has asked for in a long time."""
+        now = time.monotonic()
+        if now - self._swept > _SWEEP:
+            self._swept = now
+            self._kept = {mark: kept for mark, kept in self._kept.items() if now - kept.asked < _SWEEP}
 
 
 def liveliest(records: Iterable[Record]) -> Record | None:

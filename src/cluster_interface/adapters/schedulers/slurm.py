@@ -35,6 +35,7 @@ _PROVED_FOR = 300.0  # seconds that what the configuration says is believed
 _ASKED_FOR = 30.0  # seconds that accounting is not asked again for the same
 _HISTORY = 30 * 86_400  # seconds back that accounting is searched
 _NAMES = 400  # marks in one question to accounting
+_FEW = 8  # handles, for which the whole list is not read
 _QUESTIONS = 4  # to accounting in one look
 _HIDDEN: Mapping[int, Observation] = MappingProxyType({0: UNSEEN})
 _log = structlog.get_logger(__name__)
@@ -110,7 +111,7 @@ class SlurmScheduler:
         """Ask squeue once for everybody, and accounting for those that squeue no longer has."""
         if not handles:
             return {}
-        records = self._pictures.read(self._squeue(handles))
+        records = self._read(handles)
         accounts = {handle.mark: handle.account for handle in handles}
         found = self._pictures.compose(records, accounts)
         if not self._pictures.doubtful:
@@ -148,8 +149,12 @@ class SlurmScheduler:
     def _listed(self, handles: Collection[Handle]) -> list[Record]:
         """List the jobs of these handles that squeue shows."""
         accounts = {handle.mark: handle.account for handle in handles}
-        records = self._pictures.read(self._squeue(handles))
-        return [record for record in records if accounts.get(record.mark) == record.account]
+        return [record for record in self._read(handles) if accounts.get(record.mark) == record.account]
+
+    def _read(self, handles: Collection[Handle]) -> list[Record]:
+        texts = self._squeue(handles)
+        few = len(handles) <= _FEW
+        return self._pictures.pick(texts, [h.mark for h in handles]) if few else self._pictures.read(texts)
 
     def _squeue(self, handles: Collection[Handle]) -> list[str]:
         """Ask for jobs of all partitions and states, of one account if that is enough."""

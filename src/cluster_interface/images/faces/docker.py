@@ -65,7 +65,7 @@ def load(shelf: Shelf, engine: Engine, lock: Lock, machine: str) -> ImageRef:
         parts.append(Part(lambda: listing(env, PLACE.strip("/"))))
     has_base = base.diff_id is not None and len(parts) > 1
     try:
-        engine.load(_archive(lock, parts, thin=has_base, machine=machine))
+        engine.load(pack(lock, parts, thin=has_base, machine=machine))
     except LoadFailed as error:
         if not has_base:
             raise _refused(error) from None
@@ -98,7 +98,7 @@ def _known_base(shelf: Shelf, lock: Lock) -> str | None:
 
 def _load_whole(engine: Engine, lock: Lock, parts: list[Part], machine: str) -> None:
     try:
-        engine.load(_archive(lock, parts, thin=False, machine=machine))
+        engine.load(pack(lock, parts, thin=False, machine=machine))
     except LoadFailed as error:
         raise _refused(error) from None
 
@@ -109,8 +109,8 @@ def _refused(error: LoadFailed) -> Exception:
     return image_failed(f"the Docker engine does not take the image: {error}")
 
 
-def _archive(lock: Lock, parts: list[Part], *, thin: bool, machine: str) -> Iterator[bytes]:
-    """Yield the archive: the layers, then the configuration that names their digests, then the manifest."""
+def pack(lock: Lock, parts: list[Part], *, thin: bool, machine: str) -> Iterator[bytes]:
+    """Yield an archive: the layers, then the configuration that names their digests, then the manifest."""
     names = []
     for number, part in enumerate(parts):
         names.append(f"{number}/layer.tar")

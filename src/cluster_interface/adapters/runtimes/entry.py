@@ -1,0 +1,56 @@
+"""The way into a container that any image allows: a shell sets variables and limits, then turns into the program's.
+
+Runtimes have ways of their own to set variables, each with words it takes for something else (commas, an own
+prefix, names it keeps for itself). /bin/sh takes them as they are, and it is what every image must have.
+"""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+from cluster_interface.adapters.runtimes.script import program, shell_program, variables
+from cluster_interface.model.errors import Permanent
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from cluster_interface.ports import Run
+
+#: Variables that apptainer sets although it was told to set none.
+_OF_APPTAINER = " ".join(
+    f"{prefix}_{name}"
+    for prefix in ("APPTAINER", "SINGULARITY")
+    for name in ("BIND", "CONTAINER", "ENVIRONMENT", "NAME")
+)
+_NOBODYS = f"{_OF_APPTAINER} APPTAINER_COMMAND APPTAINER_APPNAME PROMPT_COMMAND PS1 LD_LIBRARY_PATH CH_RUNNING"
+
+# Descriptor 3 is job.sh's: a byte on it says that the image was entered. `command` keeps the shell alive where a
+# variable is one that it does not let go of.
+_ENTER = (
+    f'echo began >&3; exec 3>&-; unset -v {_NOBODYS}; while [ "$1" != -- ]; do command export "$1"; shift; done; '
+    'exec /bin/sh -c "$2"'
+)
+_SPECIAL = ',:"\n'
+
+
+def words(run: Run, *, interactive: bool = False, init: bool = False) -> list[str]:
+    """Return the words of shell that run the program in an image, with its variables and its limit of processes.
+
+    The limit counts the account's processes in this user namespace alone, if it is set in there. `init`: the shell
+    is the first process of its namespace, so it stays and clears up after others.
+    """
+    limit = f"ulimit -c 0; ulimit -u {run.ask.pids} 2>/dev/null || ulimit -p {run.ask.pids}; "
+    text = limit + (shell_program(run) if interactive else program(run))
+    enter = _ENTER.replace("exec /bin/sh", "trap : TERM INT USR1; /bin/sh") + "; exit $?" if init else _ENTER
+    given = [f"{name}={word}" for name, word in variables(run)]
+    if interactive:
+        given.insert(0, '"TERM=${TERM:-xterm}"')
+    return ["/bin/sh", "-c", shlex.quote(enter), "sh", *given, "--", shlex.quote(text)]
+
+
+def plain(*paths: Path | None) -> None:
+    """Raise Permanent for a path that a runtime's list of mounts would take apart."""
+    for path in paths:
+        if path is not None and any(character in str(path) for character in _SPECIAL):
+            raise Permanent(f"{path} has a comma, colon, quote or line break in it, which this runtime cannot mount")

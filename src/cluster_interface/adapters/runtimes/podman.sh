@@ -1,0 +1,118 @@
+# podman's part of job.sh: rootless, no image of its own. Set above: rootfs layer memory network interactive.
+# Everything podman writes is in a private directory on the node, made for this task and removed after it.
+
+# The container's root is a directory of links and places to mount on, so that any image will do, and podman, which
+# writes into it, leaves the image alone.
+prepare() {
+    count_before
+    make_room
+}
+
+make_room() {
+    podman_room=$(mktemp -d "${TMPDIR:-/tmp}/$mark-$task.XXXXXX") || {
+        reason="no private directory can be made in ${TMPDIR:-/tmp} of $node"
+        return 1
+    }
+    echo "$podman_room" >"$claim/podman"
+    mkdir -p "$podman_room/run" "$podman_room/root" && chmod 700 "$podman_room/run" || return
+    for point in dev etc home inputs job opt/env proc run sys tmp var; do
+        mkdir -p "$podman_room/root/$point" || return
+    done
+    chmod 1777 "$podman_room/root/tmp" # a tmpfs on it takes its mode
+    printf '127.0.0.1 localhost %s\n::1 localhost\n' "$node" >"$podman_room/hosts"
+    printf '[engine]\nruntime_supports_nocgroup = ["crun"]\n' >"$podman_room/containers.conf"
+    export XDG_RUNTIME_DIR="$podman_room/run" CONTAINERS_CONF="$podman_room/containers.conf"
+    unset DBUS_SESSION_BUS_ADDRESS CONTAINER_HOST
+}
+
+# A container without a cgroup of its own stays in the scheduler's, with its limits. crun can do that; runc makes none
+# where an ordinary account may not, and crun does not work on version 1.
+oci_runtime() {
+    if [ -e /sys/fs/cgroup/cgroup.controllers ] && command -v crun >/dev/null; then
+        echo crun disabled
+    elif command -v runc >/dev/null; then
+        echo runc enabled
+    else
+        echo crun disabled
+    fi
+}
+
+in_podman() {
+    "$podman" --log-level error --root "$podman_room/storage" --runroot "$podman_room/runroot" \
+        --tmpdir "$podman_room/tmp" --storage-driver vfs --cgroup-manager cgroupfs --events-backend none \
+        --runtime "${oci% *}" "$@"
+}
+
+launch() {
+    enter_image "$job_dir/tasks/$task"
+}
+
+enter_image() {
+    place=$1
+    oci=$(oci_runtime)
+    half=$((memory / 2))
+    set -- "$podman" --log-level error --root "$podman_room/storage" --runroot "$podman_room/runroot" \
+        --tmpdir "$podman_room/tmp" --storage-driver vfs --cgroup-manager cgroupfs --events-backend none \
+        --runtime "${oci% *}" run --name "$mark-$element" --label "cluster-interface.mark=$mark" \
+        --conmon-pidfile "$claim/conmon" --pidfile "$claim/sandbox" --cgroups "${oci#* }" --log-driver none \
+        --userns keep-id --user "$uid:$gid" --cap-drop ALL --security-opt no-new-privileges --read-only \
+        --read-only-tmpfs=false --passwd=false --no-hosts --preserve-fds 1 --network "$network" --shm-size "$half" \
+        --tmpfs "/tmp:rw,exec,nosuid,nodev,mode=1777,size=$half" \
+        --tmpfs "/home/$user:rw,exec,nosuid,nodev,mode=1777,size=$half" \
+        --volume "$job_dir/inputs:/inputs:ro" --volume "$place:/job" --workdir /job
+    [ "$interactive" = yes ] && set -- "$@" --interactive --tty
+    for entry in "$rootfs"/* "$rootfs"/.[!.]*; do
+        inside=/${entry##*/}
+        case $inside in /dev | /home | /inputs | /job | /opt | /proc | /run | /sys | /tmp) continue ;; esac
+        if [ -L "$entry" ]; then
+            ln -s "$(readlink "$entry")" "$podman_room/root$inside"
+        elif [ -e "$entry" ]; then
+            set -- "$@" --volume "$entry:$inside:ro"
+        fi
+    done
+    for entry in "$rootfs"/opt/*; do
+        [ -e "$entry" ] && [ "${entry##*/}" != env ] && set -- "$@" --volume "$entry:/opt/${entry##*/}:ro"
+    done
+    [ -n "$layer" ] && set -- "$@" --volume "$layer:/opt/env:ro"
+    set -- "$@" --volume "$claim/passwd:/etc/passwd:ro" --volume "$claim/group:/etc/group:ro" \
+        --volume "$podman_room/hosts:/etc/hosts:ro" --rootfs "$podman_room/root"
+    become "$@" 3>"$claim/began"
+}
+
+attend() { :; }
+
+# The container's first process leads the session and the group that the program is in.
+signal_program() { first=$(cat "$claim/sandbox") && kill -s "$1" -- "-$first"; } 2>/dev/null
+
+stop_program() {
+    if first=$(cat "$claim/sandbox"); then kill -s KILL "$first"; else kill -s KILL "$child"; fi
+} 2>/dev/null
+
+settle() {
+    settle_entered 'podman could not start the image: the error log of the task says why'
+    count_oom
+}
+
+# What the dispatcher saw of us is not what is in the container: podman's processes leave our family.
+measure() {
+    [ -z "${CLIF_CGROUP:-}" ] || measure_own
+}
+
+# What podman leaves: the process that keeps its user namespace, and its directory, in which some files belong to
+# other numbers of that namespace.
+tidy() {
+    first=$(cat "$claim/sandbox") && kill -s KILL "$first"
+    oci=$(oci_runtime)
+    in_podman rm --force --all --time 0 >/dev/null || :
+    conmon=$(cat "$claim/conmon") && kill "$conmon"
+    pause=$(cat "$podman_room/tmp/pause.pid")
+    rm -rf "$podman_room" || in_podman unshare rm -rf "$podman_room"
+    kill "$pause"
+} 2>/dev/null
+
+open_shell() {
+    make_room || return
+    (enter_image "$place")
+}
+
+close_shell() { tidy; }

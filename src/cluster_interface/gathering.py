@@ -1,0 +1,142 @@
+"""What many tasks left, as one table: their parameters and fates, or their own tables under each other.
+
+The bytes of the tasks' tables stay as they are; each row only gets its task and parameters before it.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import TYPE_CHECKING, BinaryIO
+
+from cluster_interface.inspection.tables import separator_of
+from cluster_interface.model.errors import NotFound, Rejected
+from cluster_interface.model.patterns import matches
+from cluster_interface.model.state import TaskState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from cluster_interface.model.job import OutputFile, Task
+
+    Open = Callable[[OutputFile], BinaryIO]
+
+TABLES = (".csv", ".tsv")
+FATE = ("state", "exit_code", "seconds", "memory")  #: seconds, and bytes at most
+LONGEST_HEADER = 2**20  #: bytes
+PIECE = 2**16  #: bytes
+
+_FIELD = "path"
+
+
+def task_table(tasks: Sequence[Task]) -> Iterator[bytes]:
+    """Yield a CSV with a row per task: its number, its parameters, how it ended, and what it took."""
+    names = _parameters(tasks)
+    fixed = ("task", *FATE)
+    yield _line(["task", *(_apart(name, fixed) for name in names), *FATE], ",")
+    for task in tasks:
+        yield _line([str(task.index), *(task.parameters.get(name, "") for name in names), *_fate(task)], ",")
+
+
+def gather(tasks: Sequence[Task], outputs: Sequence[OutputFile], path: str, open_output: Open) -> Iterator[bytes]:
+    """Return the tables of that name, or that match it as a pattern, of all completed tasks as one.
+
+    Raises NotFound if there is none, and Rejected if one is no table or its header is not the first one's.
+    """
+    done = {task.index: task for task in tasks if task.state is TaskState.COMPLETED}
+    files = [file for file in outputs if file.task in done and (file.path == path or matches(path, file.path))]
+    if not files:
+        raise NotFound(f"no completed task has an output {path!r}")
+    for file in files:
+        if not file.path.lower().endswith(TABLES):
+            words = f"{file.path} is no table: {' and '.join(TABLES)} are gathered; others are fetched one by one"
+            raise Rejected.field(_FIELD, words)
+    header = _common_header(files, open_output)
+    return _buffered(_gathered(done, files, header, open_output, several={file.path for file in files} != {path}))
+
+
+def _gathered(
+    tasks: dict[int, Task], files: Sequence[OutputFile], header: bytes, open_output: Open, *, several: bool
+) -> Iterator[bytes]:
+    text = header.decode(errors="replace")
+    separator = separator_of(text, files[0].path)
+    own = next(csv.reader([text], delimiter=separator), [])
+    names = _parameters(tasks.values())
+    leading = ["task", *names, *(["file"] if several else [])]
+    yield _line([_apart(name, own) for name in leading], separator).rstrip() + separator.encode() + header + b"\n"
+    for file in files:
+        values = tasks[file.task].parameters
+        cells = [str(file.task), *(values.get(name, "") for name in names), *([file.path] if several else [])]
+        with open_output(file) as stream:
+            _header(stream)
+            yield from _rows(stream, _line(cells, separator).removesuffix(b"\r\n") + separator.encode())
+
+
+def _rows(stream: BinaryIO, before: bytes) -> Iterator[bytes]:
+    """Yield what is left of a table, with `before` at the beginning of each row; quoted line breaks begin none."""
+    fresh, quoted, piece = True, False, b"\n"
+    while piece := stream.readline(PIECE):
+        if fresh and not piece.strip():
+            continue
+        yield before + piece if fresh else piece
+        quoted ^= piece.count(b'"') % 2 == 1
+        fresh = piece.endswith(b"\n") and not quoted
+    if not fresh:
+        yield b"\n"
+
+
+def _common_header(files: Sequence[OutputFile], open_output: Open) -> bytes:
+    first = b""
+    for file in files:
+        with open_output(file) as stream:
+            header = _header(stream)
+        if not header or b"\0" in header:
+            raise Rejected.field(_FIELD, f"task {file.task}: {file.path} is empty or no table in UTF-8")
+        first = first or header
+        if header != first:
+            was, other = (text[:200].decode(errors="replace") for text in (first, header))
+            words = f"the header is {other!r} in task {file.task}, but {was!r} in task {files[0].task}"
+            raise Rejected.field(_FIELD, f"{file.path}: {words}")
+    return first
+
+
+def _header(stream: BinaryIO) -> bytes:
+    header = stream.readline(LONGEST_HEADER)
+    while header.count(b'"') % 2 and len(header) < LONGEST_HEADER and (more := stream.readline(LONGEST_HEADER)):
+        header += more
+    return header.removeprefix(b"\xef\xbb\xbf").rstrip(b"\r\n")
+
+
+def _buffered(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    held = bytearray()
+    for piece in pieces:
+        held += piece
+        if len(held) >= PIECE:
+            yield bytes(held)
+            held.clear()
+    yield bytes(held)
+
+
+def _parameters(tasks: Iterable[Task]) -> list[str]:
+    return list(dict.fromkeys(name for task in tasks for name in task.parameters))
+
+
+def _apart(name: str, taken: Sequence[str]) -> str:
+    """Keep a parameter's column apart from another one of its name."""
+    return f"param_{name}" if name in taken else name
+
+
+def _fate(task: Task) -> list[str]:
+    ran = task.started is not None and task.ended is not None
+    seconds = f"{(task.ended or 0) - (task.started or 0):.3f}" if ran else ""
+    return [task.state.value, _number(task.exit_code), seconds, _number(task.peak_memory)]
+
+
+def _number(value: int | None) -> str:
+    return "" if value is None else str(value)
+
+
+def _line(cells: Sequence[str], separator: str) -> bytes:
+    target = io.StringIO()
+    csv.writer(target, delimiter=separator).writerow(cells)
+    return target.getvalue().encode(errors="replace")
