@@ -189,6 +189,7 @@ class Parts:
             images=self.images,
             account=self.identity.account(self.owner),
             surveyed=self.surveys.told if site else None,
+            database=self.store.title,
         )
 
     # --- the kinds of long work

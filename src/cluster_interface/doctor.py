@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from typing import TYPE_CHECKING, Protocol
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from cluster_interface.ports import ImageStore, Runtime, Site
     from cluster_interface.settings import Settings
 
+_PASSWORD = re.compile(r"(://[^:/@\s]*):[^/\s]*@")  # of a URL
 LITTLE_SPACE = 5 * 2**30  #: bytes
 
 
@@ -46,17 +48,19 @@ def examine(
     images: ImageStore,
     account: Account,
     surveyed: Callable[[Queue], Iterable[tuple[str, bool, str]]] | None,
+    database: Callable[[], str],
 ) -> DoctorReport:
-    """Look at runtimes, schedulers, images, disk and account, and list the settings with their origins.
+    """Look at runtimes, schedulers, images, disk, account and database, and list the settings with their origins.
 
     `runtimes` are this machine's, None where it runs no jobs itself. `surveyed` tells what was found on the nodes of
-    a queue, as lines of (about, good, says); None: not asked for.
+    a queue, as lines of (about, good, says); None: not asked for. `database` says which one it is, or raises.
     """
     findings = (
         *(_runtimes(runtimes) if runtimes is not None else ()),
         *_queues(site, surveyed),
         _bases(images),
         Finding(about="account", good=True, says=f"jobs run as {account.name}, uid {account.uid}"),
+        _database(database),
         *_disks(settings),
     )
     return DoctorReport(findings=findings, settings=tuple(_settings()))
@@ -68,7 +72,7 @@ def _settings() -> Iterator[Setting]:
         value = settings.model_dump(mode="json")
         for part in name.split("."):
             value = value[part]
-        yield Setting(name=name, value="" if value is None else str(value), origin=origin)
+        yield Setting(name=name, value="" if value is None else _PASSWORD.sub(r"\1:***@", str(value)), origin=origin)
 
 
 def _runtimes(choice: Choice) -> Iterator[Finding]:
@@ -108,6 +112,14 @@ def _bases(images: ImageStore) -> Finding:
     advice = "" if makes or bases else "install mmdebstrap, or bring a base: clif images import-base FILE NAME"
     says = f"here: {', '.join(bases) or 'none yet'}; mmdebstrap is {'' if makes else 'not '}installed"
     return Finding(about="bases", good=bool(makes or bases), says=says, advice=advice)
+
+
+def _database(title: Callable[[], str]) -> Finding:
+    try:
+        return Finding(about="database", good=True, says=title())
+    except ClusterError as error:
+        advice = "see to it that it runs; until then nothing moves, and nothing is lost"
+        return Finding(about="database", good=False, says=str(error), advice=advice)
 
 
 def _disks(settings: Settings) -> Iterator[Finding]:
