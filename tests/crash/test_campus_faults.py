@@ -1,14 +1,16 @@
 """A cluster's controller and nodes die, stand still and forget. Only the programs' own count of runs is believed."""
 
+import contextlib
 import random
 import time
 
+import psutil
 import pytest
 from tests.clusters import Ledger, OwnSlurm, cluster_server, ending, handed, rounds
-from tests.conftest import wait_for
+from tests.conftest import containers, wait_for
 
 TIMEOUT = 4  #: seconds after which the server cuts Slurm's programs off
-CONFIG = '[queues.main]\nruntimes = ["none"]\n[queues.short]\nhidden = true\n'
+CONFIG = '[queues.main]\nruntimes = ["none", "docker"]\n[queues.short]\nhidden = true\n'
 
 
 @pytest.fixture(scope="module")
@@ -165,3 +167,77 @@ def test_the_scheduler_forgets_while_nobody_looks(server, own, ledger):
     finally:
         conf.write_text(before)
         own.ask("scontrol", "reconfigure")
+
+
+def kill_node(own, mark, node):
+    """Kill a node's daemon, its step manager and what runs below that; containers of a daemon of their own stay."""
+    family = [p for p in psutil.process_iter(["environ"]) if f"CLIF_NAME={mark}" in names_of(p) or step_of(p, mark)]
+    family += [parent for p in family for parent in p.parents() if "slurmstepd" in parent.name()]
+    for process in {psutil.Process(own.pid(f"slurmd-{node}")), *family}:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+
+
+def names_of(process):
+    """What a process has in its environment."""
+    return [f"{name}={value}" for name, value in (process.info["environ"] or {}).items()]
+
+
+def step_of(process, mark):
+    """Say whether a process is a native job's own script or what it started on the node."""
+    return f"SLURM_JOB_NAME={mark.rpartition('-')[0]}" in names_of(process)
+
+
+def node_of(own, job):
+    """The node on which a job's first attempt runs."""
+    asked = ("squeue", "--noheader", "--states=R", f"--name=ci-{job}-1", "--format=%N")
+    return wait_for(lambda: own.ask(*asked), 60)
+
+
+def test_a_node_that_dies_with_its_job(server, own, ledger):
+    """The job fails as such, or succeeds elsewhere where that was wished; what docker still has of it is removed."""
+    again = ledger.submit(server, "--memory", "50MiB", "--runtime", "none", "--retry", "node_failed=1", seconds=6)
+    held = server.submit("#!/bin/sh\necho on\nsleep 300\n", "--memory", "50MiB", "--runtime", "docker", name="held.sh")
+    ledger.until_running(again)
+    server.until(again, "running")
+    server.until(held, "running")
+    wait_for(lambda: server.clif("logs", held).stdout == "on\n", 60)
+    nodes = {job: node_of(own, job) for job in (again, held)}
+    try:
+        for job, node in nodes.items():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                kill_node(own, f"ci-{job}-1-0", node)
+        assert containers(f"ci-{held}-"), "docker knows nothing of Slurm"
+        for node in nodes.values():
+            own.ask("scontrol", "update", f"NodeName={node}", "State=DOWN", "Reason=test")
+        view = settle(server, ledger, [again])[again]
+        assert view["state"] == "completed", view["reason"]
+        assert ledger.runs(again) == len(view["attempts"]) == 2
+        assert server.json("tasks", again)["tasks"][0]["node"] not in nodes.values()
+        view = ending(server, held)
+        assert (view["state"], view["code"]) == ("failed", "node_failed"), view["reason"]
+        assert wait_for(lambda: not containers(f"ci-{held}-"), 30)
+    finally:
+        own.start()
+
+
+def test_everything_dies_at_random(server, own, ledger, dice):
+    """The controller and the server's own parts are killed at random moments; each program runs once."""
+    for _ in range(rounds(2)):
+        jobs = []
+        for _ in range(3):
+            jobs.append(ledger.submit(server, "--memory", "50MiB", "--runtime", "none", seconds=dice.uniform(0, 2)))
+            time.sleep(dice.uniform(0, 0.7))
+            target = dice.choice(["controller", "engine", "engine", "web", "server"])
+            if target == "controller":
+                own.kill()
+                own.start()
+            elif target == "server":
+                server.kill()
+                server.start()
+            else:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    server.part(target).kill()
+                wait_for(server.answers)
+        views = settle(server, ledger, jobs, 180)
+        assert {view["state"] for view in views.values()} == {"completed"}, own.told()

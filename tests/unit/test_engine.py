@@ -471,6 +471,48 @@ def test_only_a_changed_picture_wakes_a_watched_job(store, world, engine):
     assert job(store).state is JobState.RUNNING
 
 
+def test_a_new_engine_takes_no_step_for_what_waits_as_before(store, world, engine):
+    """After a start, jobs that still wait at the scheduler cost nothing; those that began meanwhile are seen to."""
+    for name in ("a", "b", "c"):
+        add(store, name)
+    settle(engine, 1)
+    with store.write() as db:
+        db.exec_driver_sql("UPDATE job SET due = due + 100")
+    world.begin("ci-b-1")
+    del world.states["ci-c-1"]
+    successor = engine_of(store, world)
+    for _ in range(2):
+        look(successor)
+        while turn(store, successor.tools):
+            pass
+        with store.write() as db:
+            db.exec_driver_sql("UPDATE job SET due = due + 100 WHERE id <> 'a'")
+    assert job(store, "b").state is JobState.RUNNING
+    assert job(store, "c").facts["missing"]
+    world.begin("ci-a-1")
+    look(successor)
+    assert turn(store, successor.tools)
+    assert job(store, "a").state is JobState.RUNNING
+
+
+def test_a_wake_while_the_database_is_away_does_not_end_the_engine(store, world, engine, monkeypatch):
+    """The engine waits for the database, whoever wakes it meanwhile."""
+    left, right = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    engine.wakes = [left]
+    right.send(b"a.resolve.1")
+    monkeypatch.setattr("cluster_interface.engine.loop.PAUSE", 0)
+
+    def away():
+        raise Transient("the database does not answer")
+
+    monkeypatch.setattr(store, "read", away)
+    monkeypatch.setattr(store, "write", away)
+    rounds = iter([False, False, True])
+    engine.run(lambda: next(rounds))
+    right.close()
+    left.close()
+
+
 def test_a_wake_makes_its_job_due(store, world, engine):
     """The end of long work is a datagram with its mark; the job is looked at at once."""
     add(store)
