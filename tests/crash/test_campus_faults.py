@@ -95,7 +95,7 @@ def test_a_requeue_from_outside(server, own, ledger, dice):
     """What an administrator puts back into the queue does not run twice; what has not begun runs once."""
     for _ in range(rounds(2)):
         running = ledger.submit(server, "--memory", "50MiB", seconds=30)
-        again = ledger.submit(server, "--memory", "50MiB", "--retry", "node_failed=1", seconds=4)
+        again = ledger.submit(server, "--memory", "50MiB", "--retry", "node_failed=1", seconds=12)
         for job in (running, again):
             ledger.until_running(job)
             server.until(job, "running")

@@ -207,16 +207,22 @@ def test_account_and_quality_of_service_are_asked_of_slurm(accounting_server):
 def test_the_hosts_software_where_the_queue_allows_it(slurm_server, cluster, modules):
     """`none` and modules work where the settings name it for the queue, and are refused where they do not."""
     server = slurm_server.server
-    text = (
-        "#!/bin/bash\n#SBATCH --mem=100M -t 2\nmodule load hello/2.0\n"
-        "{ module list; hello; } > said.txt 2>&1 || exit 9\n"
-    )
-    job = server.submit(text, "--runtime", "none", name="old.sbatch")
+    spec = {
+        "apiVersion": 1,
+        "name": "host",
+        "command": "hello > said.txt",
+        "environment": {"modules": ["hello/2.0"], "variables": modules.env},
+        "resources": {"runtime": "none", "memory": "150MiB", "time": "2m"},
+    }
+    server.write("host.json", json.dumps(spec))
+    done = server.clif("submit", "host.json")
+    assert done.returncode == 0, done.stderr
+    job = done.stdout.split()[-1]
     view = ending(server, job)
     assert view["state"] == "completed", (view["reason"], server.clif("logs", "--err", job).stdout)
     assert view["plan"]["ask"]["runtime"] == "none"
     assert server.clif("outputs", job, "--to", "host").returncode == 0
-    assert "2.0" in (server.work / "host/said.txt").read_text()
+    assert (server.work / "host/said.txt").read_text() == "hello again from a module\n"
     cluster.server.write("x.sh", "#!/bin/sh\n:\n")
     done = cluster.server.clif("submit", "--runtime", "none", "x.sh")
     assert done.returncode != 0

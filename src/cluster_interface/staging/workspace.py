@@ -132,7 +132,10 @@ class Workspace:
 
     def status(self, job: str, attempt: int, task: int) -> dict[str, Any] | None:
         """Read this attempt's status file of a task; None while there is none, or none that is whole and sane."""
-        fd = self._open_record(job, f"attempts/{attempt}/status/{task}.json")
+        where = f"attempts/{attempt}/status"
+        fd = self._open_record(job, f"{where}/{task}.json")
+        if fd is None and self._look_again(job, where):
+            fd = self._open_record(job, f"{where}/{task}.json")
         if fd is None:
             return None
         with os.fdopen(fd, "rb", buffering=0) as file:
@@ -262,6 +265,18 @@ class Workspace:
                 yield home
             finally:
                 os.close(home)
+
+    def _look_again(self, job: str, where: str) -> bool:
+        """Open a directory, so that what is new in it is seen; False if it cannot be.
+
+        NFS keeps for up to a minute that a name was not there, but asks the server anew when its directory is opened
+        for reading (nfs(5), "Directory entry caching" and "Close-to-open cache consistency").
+        """
+        try:
+            with self._home(job) as home, directory(home, where):
+                return True
+        except (NotFound, OSError):
+            return False
 
     def _open_record(self, job: str, path: str) -> int | None:
         """Open a file that job.sh writes; None while there is none. Where job.sh ran as the server, it may be its own.
