@@ -10,6 +10,7 @@ import signal
 import socket
 import sqlite3
 import subprocess
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,11 @@ FINAL = ("completed", "failed", "canceled")
 def rounds(few: int) -> int:
     """How often something is repeated: few times, or as often as the environment says."""
     return ROUNDS or few
+
+
+def say(*words, sep: str = " ") -> None:
+    """Say something to whoever runs the tests with -s, or reads why one failed."""
+    sys.stdout.write(sep.join(map(str, words)) + "\n")
 
 
 def cluster_server(make_server, *parts, schedulers: str = "slurm", config: str = "", **env: str) -> Server:

@@ -6,7 +6,7 @@ import time
 
 import psutil
 import pytest
-from tests.clusters import Ledger, OwnSlurm, cluster_server, ending, handed, rounds
+from tests.clusters import Ledger, OwnSlurm, cluster_server, ending, handed, rounds, say
 from tests.conftest import containers, wait_for
 
 TIMEOUT = 4  #: seconds after which the server cuts Slurm's programs off
@@ -35,7 +35,7 @@ def server(make_server, own):
 def dice():
     """Chance, with a seed that a failure shows."""
     seed = time.time_ns() % 2**32
-    print(f"seed {seed}")
+    say(f"seed {seed}")
     return random.Random(seed)
 
 
@@ -43,7 +43,7 @@ def settle(server, ledger, jobs, seconds=120):
     """Wait for all of these to end, and check each."""
     views = {job: ending(server, job, seconds) for job in jobs}
     for job, view in views.items():
-        print(
+        say(
             job,
             view["state"],
             view["code"],
@@ -53,9 +53,9 @@ def settle(server, ledger, jobs, seconds=120):
             [a["number"] for a in view["attempts"]],
         )
         if view["state"] != "completed":
-            print(server.clif("events", job).stdout)
+            say(server.clif("events", job).stdout)
         elif len(view["attempts"]) > 1:
-            print("\n".join(line for line in server.log.read_text().splitlines()[-40:]))
+            say("\n".join(line for line in server.log.read_text().splitlines()[-40:]))
         ledger.check(server, job, view)
     return views
 

@@ -5,7 +5,7 @@ import random
 import time
 
 import pytest
-from tests.clusters import FINAL, OwnSlurm, call, cluster_server, left_of, rounds, state_in_database
+from tests.clusters import FINAL, OwnSlurm, call, cluster_server, left_of, rounds, say, state_in_database
 from tests.conftest import wait_for
 
 RUNTIMES = ("docker", "podman", "apptainer", "bubblewrap", "charliecloud")
@@ -74,8 +74,8 @@ def report(took, tally, bad):
     """Say what was measured, for whoever reads it with -s."""
     for name, values in (("ended", sorted(t[0] for t in took)), ("nothing left", sorted(t[1] for t in took))):
         p = [values[min(len(values) - 1, int(len(values) * q))] for q in (0.5, 0.95, 1)]
-        print(f"\n{name}: n {len(values)}, p50 {p[0]:.2f} s, p95 {p[1]:.2f} s, max {p[2]:.2f} s")
-    print(json.dumps({" -> ".join(map(str, k)): v for k, v in tally.items()}, indent=1), *bad, sep="\n")
+        say(f"\n{name}: n {len(values)}, p50 {p[0]:.2f} s, p95 {p[1]:.2f} s, max {p[2]:.2f} s")
+    say(json.dumps({" -> ".join(map(str, k)): v for k, v in tally.items()}, indent=1), *bad, sep="\n")
 
 
 def test_cancels_on_slurm(server, own):
