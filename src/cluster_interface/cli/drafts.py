@@ -32,7 +32,7 @@ def show_draft(draft: Draft) -> None:
     _row("sweep", _values(draft, guesses, "sweep") or _tasks(document))
     _row("after", document.get("after") or ())
     _row("checkpoint", _values(draft, guesses, "checkpoint"))
-    if draft.inspected:
+    if draft.inspected and _goes_where_it_was_inspected(document.get("resources") or {}, draft.inspected):
         _row("bounds", [_bounds(draft.inspected["bounds"])])
     for guess in draft.asks:
         say(f"  not sure     {plain(guess['value'])}: {plain(guess['rests_on'])}", colour="yellow")
@@ -135,6 +135,12 @@ def _origin(sweep: dict[str, Any]) -> str:
     counts = [len(values) for values in lists.values() if isinstance(values, list)]
     count = min(counts, default=0) if sweep.get("method") == "zip" else math.prod(counts)
     return f"{count:,}: {', '.join(f'{name} ({len(values)})' for name, values in lists.items())}"
+
+
+def _goes_where_it_was_inspected(wanted: dict[str, Any], inspected: dict[str, Any]) -> bool:
+    """Say whether the bounds that were told, of the default queue and runtime, are those of this job."""
+    same = all(wanted.get(name) in {None, inspected[name]} for name in ("queue", "runtime"))
+    return same and wanted.get("scheduler") is None
 
 
 def _bounds(bounds: dict[str, str]) -> str:
