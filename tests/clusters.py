@@ -94,7 +94,7 @@ class Ledger:
         token = f"t{secrets.token_hex(6)}"
         page = self.place / token
         text = (
-            f"#!/bin/sh\necho run >> {page} && sync {page}\nsleep {seconds}\necho I am {token}\n"
+            f"#!/bin/sh\necho run >> {page} && sync {page}\nsleep {seconds} || exit 9\necho I am {token}\n"
             f"echo {token} > made.txt\n{end}\n"
         )
         job = server.submit(text, *arguments, name=f"{token}.sh")

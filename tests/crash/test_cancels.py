@@ -39,7 +39,7 @@ def cancel_at_random(server, kinds, natives, number):
     queue = [kinds[n % len(kinds)] for n in range(number)]
     while queue:
         batch = []
-        for options in [queue.pop() for _ in range(min(3, len(queue)))]:
+        for options in [queue.pop() for _ in range(min(dice.choice([1, 1, 3]), len(queue)))]:
             kind = dice.choice(list(PROGRAMS))
             job = server.submit(PROGRAMS[kind], "--memory", "100MiB", *options, name=f"{kind}.sh")
             batch.append((time.monotonic() + dice.uniform(0, LIFE), job, kind, options))
