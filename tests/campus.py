@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
 import secrets
@@ -122,15 +123,22 @@ def postgres() -> Part:
     return part("postgres")
 
 
-@pytest.fixture
-def postgres_url(postgres) -> str:
-    """The SQLAlchemy URL of a new, empty database, dropped at the end."""
+@contextlib.contextmanager
+def new_database(postgres):
+    """Make an empty database, give its SQLAlchemy URL, and drop it at the end."""
     url = postgres.env["CLIF_TESTBED_POSTGRES"]
     plain = url.replace("+psycopg", "")
     database = f"clif_test_{secrets.token_hex(4)}"
     postgres.ask("psql", "-Xqc", f"create database {database}", plain)
     yield url.rpartition("/")[0] + f"/{database}"
     postgres.ask("psql", "-Xqc", f"drop database {database} with (force)", plain)
+
+
+@pytest.fixture
+def postgres_url(postgres) -> str:
+    """The SQLAlchemy URL of a new, empty database, dropped at the end."""
+    with new_database(postgres) as url:
+        yield url
 
 
 @pytest.fixture

@@ -87,25 +87,28 @@ class Parts:
         return {name: make_scheduler(name, self.settings) for name in self.settings.schedulers}
 
     @cached_property
-    def site(self) -> Site:
-        """Schedulers, queues, and what works on their nodes."""
-        account, server = self.identity.account(self.owner), _own_account()
-        named = self.settings.queues.items()
-        surveys = Surveys(
+    def surveys(self) -> Surveys:
+        """What works on the nodes of each queue."""
+        account, named = self.identity.account(self.owner), self.settings.queues.items()
+        return Surveys(
             self.settings.workspace / ".site",
             account=account,
-            server=server,
+            server=_own_account(),
             make=lambda names: {name: make_runtime(name, account, remote=True) for name in names},
             pinned={name: queue.runtimes for name, queue in named if queue.runtimes is not None},
             store=self.settings.image_store,
         )
+
+    @cached_property
+    def site(self) -> Site:
+        """Schedulers, queues, and what works on their nodes."""
         return Site(
             settings=self.settings,
             schedulers=self.schedulers,
             local=lambda: self.runtimes,
-            surveys=surveys,
+            surveys=self.surveys,
             identity=self.identity,
-            server=server,
+            server=_own_account(),
         )
 
     @cached_property
@@ -177,11 +180,16 @@ class Parts:
         for runtime in self.runtimes.values():
             runtime.reap(container)
 
-    def _examine(self) -> DoctorReport:
+    def _examine(self, *, site: bool) -> DoctorReport:
+        alone = "local" in self.settings.schedulers
         return examine(
-            self.settings, self.choice.why, self.choice.refused, self.runtimes, self.site, self.images,
-            self.identity.account(self.owner),
-        )  # fmt: skip
+            settings=self.settings,
+            runtimes=self.choice if alone else None,
+            site=self.site,
+            images=self.images,
+            account=self.identity.account(self.owner),
+            surveyed=self.surveys.told if site else None,
+        )
 
     # --- the kinds of long work
 
@@ -233,10 +241,11 @@ class Parts:
 
     def _outputs(self, request: Mapping[str, Any], report: Report) -> dict[str, Any]:
         """List what the tasks left."""
-        outputs, unmatched = self.stager.collect(request["job"], request["tasks"], request["patterns"], report)
+        job, tasks, attempt = request["job"], request["tasks"], request["attempt"]
+        outputs, unmatched = self.stager.collect(job, tasks, request["patterns"], report, attempt)
         left: list[str] = []
         if unmatched:  # say what there is instead
-            everything, _ = self.stager.collect(request["job"], request["tasks"], None, report)
+            everything, _ = self.stager.collect(job, tasks, None, report, attempt)
             left = [output.path for output in everything[:MOST_NAMED]]
         return {"outputs": [vars(output) for output in outputs], "unmatched": unmatched, "left": left}
 

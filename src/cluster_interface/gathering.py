@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from cluster_interface.inspection.tables import separator_of
 from cluster_interface.model.errors import NotFound, Rejected
+from cluster_interface.model.patterns import matches
 from cluster_interface.model.state import TaskState
-from cluster_interface.trees.patterns import matches
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence

@@ -150,7 +150,7 @@ class Settings(Model):
     )
     runtime: str | None = Field(
         default=None,
-        description="of this machine's own queue; null: docker where its engine answers, else bubblewrap, …",
+        description="of this machine's own queue: docker, bubblewrap, podman, apptainer, charliecloud; null: the first",
     )
 
     @property

@@ -75,6 +75,32 @@ def in_bubblewrap(image, command, uid=NOBODY):
     return subprocess.run([*argv, "sh", "-c", command], capture_output=True, text=True, check=False)
 
 
+def in_squashfs(image, command, uid=NOBODY):
+    """Run a command in the one file, as an ordinary user."""
+    argv = ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups", "env", "-i", "PATH=/usr/bin:/bin"]
+    argv += ["HOME=/tmp", "apptainer", "--silent", "exec", "--userns", "--containall", "--no-home", "--pwd", "/job"]
+    settled = "unset PYTHONPATH LD_LIBRARY_PATH; export HOME=/tmp PATH=/opt/env/bin:/usr/bin:/bin\n"
+    return subprocess.run(
+        [*argv, image.file, "sh", "-c", settled + command], capture_output=True, text=True, check=False, cwd="/"
+    )
+
+
+def in_archives(image, command):
+    """Run a command as another machine does, whose engine has loaded the archives."""
+    for archive in image.archives:
+        loaded = docker("load", "--input", archive)
+        assert loaded.returncode == 0, loaded.stderr
+    return in_docker(image, command)
+
+
+RUNNERS = {
+    Face.DIRECTORY: in_bubblewrap,
+    Face.DOCKER: in_docker,
+    Face.SQUASHFS: in_squashfs,
+    Face.ARCHIVE: in_archives,
+}
+
+
 @pytest.fixture
 def tmp_path():
     """A directory that every user may enter: pytest's own is its owner's alone."""
@@ -161,7 +187,7 @@ class Index:
         (self.root / name / "index.html").write_text(f"<!DOCTYPE html><html><body>{''.join(links)}</body></html>")
 
 
-# --- both faces
+# --- every face
 
 CHECK = """
 import sys, importlib.metadata as m, io
@@ -192,10 +218,10 @@ def ten(warm):
 
 
 @pytest.mark.parametrize("face", list(Face))
-def test_ten_packages_work_in_both_faces(warm, ten, face):
+def test_ten_packages_work_in_every_face(warm, ten, face):
     """Compiled code, .pth files, plugins, console scripts and tracebacks work, read-only and as an ordinary user."""
     image = warm.build(ten, face, quiet)
-    run = in_docker if face is Face.DOCKER else in_bubblewrap
+    run = RUNNERS[face]
     done = run(image, f"python - <<'END'\n{CHECK}\nEND")
     assert done.stdout == "all is well\n", done.stderr
     scripts = run(image, SCRIPTS)
@@ -209,7 +235,7 @@ def test_ten_packages_work_in_both_faces(warm, ten, face):
 def test_the_base_alone_has_what_scripts_expect(warm, bare, face):
     """Without packages `python`, certificates and realpath are there; nothing of the host or setuid is."""
     image = warm.build(bare, face, quiet)
-    run = in_docker if face is Face.DOCKER else in_bubblewrap
+    run = RUNNERS[face]
     command = (
         "python -c 'import ssl; assert ssl.create_default_context().get_ca_certs()' && realpath / && "
         "find / -xdev -perm /6000 -type f; ls /etc/apt/sources.list /etc/apt/apt.conf.d/99mmdebstrap; "
@@ -218,6 +244,37 @@ def test_the_base_alone_has_what_scripts_expect(warm, bare, face):
     done = run(image, command)
     assert done.stdout == "/\n0\n", done.stderr
     assert done.stderr.count("No such file") == 2
+
+
+def test_one_file_is_the_same_each_time(root, warm, bare):
+    """Two stores make the same squashfs file of the same base, byte for byte; making it again is finding it."""
+    other = Store(root, Images())
+    one, two = (store.build(bare, Face.SQUASHFS, quiet).file for store in (warm, other))
+    assert one.read_bytes() == two.read_bytes()
+    before = two.stat()
+    assert other.build(bare, Face.SQUASHFS, quiet) == other.find(bare, Face.SQUASHFS)
+    assert two.stat().st_mtime_ns == before.st_mtime_ns
+    assert two.stat().st_mode & 0o777 == 0o644
+
+
+def test_without_mksquashfs_the_reason_is_told(root, bare, monkeypatch):
+    """A machine that cannot make the file says what to install, and leaves nothing half-made."""
+    store = Store(root, Images())
+    monkeypatch.setenv("PATH", "/nonexistent")
+    with pytest.raises(Permanent, match="squashfs-tools"):
+        store.build(bare, Face.SQUASHFS, quiet)
+    assert store.find(bare, Face.SQUASHFS) is None
+    assert not list((root / "tmp").iterdir())
+
+
+def test_an_archive_is_the_whole_base_once_and_then_the_layer(root, warm, bare):
+    """Archives of two images share the base's; each other one has its own layer alone."""
+    ref = warm.build(bare, Face.ARCHIVE, quiet)
+    assert len(ref.archives) == 1
+    small = warm.build(warm.resolve(environment("six"), ""), Face.ARCHIVE, quiet)
+    assert small.archives[0] == ref.archives[0]
+    assert small.archives[1].stat().st_size < ref.archives[0].stat().st_size / 20
+    assert {"archive", "docker"} >= set(next(i for i in warm.images() if i.key == small.key).faces) - {"directory"}
 
 
 def test_the_store_belongs_to_its_owner_and_is_readable_to_all(warm, bare):

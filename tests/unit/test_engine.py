@@ -1,5 +1,6 @@
 """The engine over a real database and an imagined outside world that fails at will."""
 
+import dataclasses
 import random
 import socket
 from pathlib import Path
@@ -17,7 +18,7 @@ from cluster_interface.model.queue import Queue
 from cluster_interface.model.state import FailureCode, JobState, TaskState
 from cluster_interface.ports import NativeState, Observation, Order, Work, WorkState
 from cluster_interface.settings import Defaults
-from cluster_interface.store import Store, claims, jobs
+from cluster_interface.store import claims, jobs
 
 QUEUE = Queue(
     name="q", cpus=4, memory=2**33, time=None, default_cpus=1, default_memory=2**30, default_time=60, runtimes=("r",)
@@ -194,14 +195,6 @@ class Images:
 
     def find(self, lock, face):
         return object()
-
-
-@pytest.fixture
-def store(tmp_path):
-    made = Store(f"sqlite:///{tmp_path / 'x.db'}")
-    made.migrate()
-    yield made
-    made.close()
 
 
 @pytest.fixture
@@ -490,3 +483,289 @@ def test_a_wake_makes_its_job_due(store, world, engine):
     assert turn(store, engine.tools)
     right.close()
     left.close()
+
+
+def add_sweep(store, count, name="a", **spec):
+    """A job of so many tasks, whose parameter is their number."""
+    sweep = {"parameters": {"n": list(range(count))}, **spec.pop("sweep", {})}
+    add(store, name, tasks=[{"n": str(n)} for n in range(count)], command="echo {n}", sweep=sweep, **spec)
+
+
+def states(store, name="a"):
+    return [task.state.value for task in tasks(store, name)]
+
+
+def test_every_task_of_a_sweep_has_its_own_ending(store, world, engine):
+    """One order, an element per task; a failed task fails the job in numbers, and the others keep their own."""
+    add_sweep(store, 3)
+    settle(engine, 1)
+    assert [world.orders[mark].elements for mark in world.submissions] == [3]
+    assert world.lists["a", 1]["parameters"].splitlines() == [f"CLIF_PARAM_n={n}" for n in range(3)]
+    assert world.scripts[-1].command == 'echo "${CLIF_PARAM_n}"'
+    world.runs("ci-a-1", 0, exit_code=0)
+    world.runs("ci-a-1", 1, exit_code=3)
+    settle(engine, 1)
+    assert states(store) == ["completed", "failed", "queued"]
+    assert job(store).reason == "1 failed, 1 completed of 3 tasks"
+    world.runs("ci-a-1", 2, exit_code=0)
+    settle(engine, 1)
+    assert (job(store).code, job(store).reason) == (FailureCode.TASKS_FAILED, "1 of 3 tasks failed (1 exit_code)")
+    assert job(store).state is JobState.FAILED
+
+
+def test_an_array_is_cut_to_the_sites_maximum(store, world, engine):
+    """More tasks than an array may have become several orders, each known by its own mark."""
+    world.queue = dataclasses.replace(QUEUE, max_array=4)
+    add_sweep(store, 10)
+    settle(engine, 1)
+    assert [(order.mark, order.offset, order.elements) for order in world.orders.values()] == [
+        ("ci-a-1", 0, 4), ("ci-a-1.1", 4, 4), ("ci-a-1.2", 8, 2),
+    ]  # fmt: skip
+    for mark in list(world.orders):
+        for element in range(world.orders[mark].elements):
+            world.runs(mark, element, exit_code=0)
+    settle(engine, 1)
+    assert job(store).state is JobState.COMPLETED
+    assert sorted(world.runs_of) == [("a", n) for n in range(10)]
+
+
+def test_few_at_a_time_are_few_at_a_time_over_all_orders(store, world, engine):
+    """With a bound on running tasks, an order follows when the one before it has ended."""
+    world.queue = dataclasses.replace(QUEUE, max_array=2)
+    add_sweep(store, 4, sweep={"max_running": 1})
+    settle(engine, 1)
+    assert world.submissions == ["ci-a-1"]
+    assert world.orders["ci-a-1"].max_running == 1
+    for element in (0, 1):
+        world.runs("ci-a-1", element, exit_code=0)
+    settle(engine, 1)
+    assert world.submissions == ["ci-a-1", "ci-a-1.1"]
+    for element in (0, 1):
+        world.runs("ci-a-1.1", element, exit_code=0)
+    settle(engine, 1)
+    assert job(store).state is JobState.COMPLETED
+
+
+@pytest.mark.parametrize("exit_code", [0, 1])
+def test_one_task_goes_first_and_the_rest_if_it_succeeds(store, world, engine, exit_code):
+    """The first task runs alone; when it fails, no other is tried, and each says why."""
+    add_sweep(store, 3, sweep={"first_alone": True})
+    settle(engine, 1)
+    assert [world.orders[mark].elements for mark in world.submissions] == [1]
+    world.runs("ci-a-1", exit_code=exit_code)
+    settle(engine, 1)
+    if exit_code:
+        assert job(store).state is JobState.FAILED
+        assert states(store) == ["failed", "canceled", "canceled"]
+        assert {task.reason for task in tasks(store)[1:]} == {"not tried: the first task failed"}
+        assert len(world.submissions) == 1
+        return
+    assert [world.orders[mark].elements for mark in world.submissions] == [1, 2]
+    for element in (0, 1):
+        world.runs("ci-a-1.1", element, exit_code=0)
+    settle(engine, 1)
+    assert job(store).state is JobState.COMPLETED
+
+
+def test_packed_tasks_share_an_element(store, world, engine):
+    """Each line of the list names the tasks of one element; a task ends when its status is there."""
+    add_sweep(store, 5, sweep={"pack": 2})
+    settle(engine, 1)
+    order = world.orders["ci-a-1"]
+    assert (order.elements, order.time) == (3, 2 * order.ask.time)
+    assert world.lists["a", 1]["elements"] == "0 1\n2 3\n4\n"
+    world.begin("ci-a-1", 0, task=0)
+    world.statuses["a", 1, 0] = {"exit_code": 0}
+    settle(engine, 1)
+    assert states(store) == ["completed", "queued", "queued", "queued", "queued"]
+    for task, element in ((1, 0), (2, 1), (3, 1), (4, 2)):
+        world.runs("ci-a-1", element, task=task, exit_code=0)
+    settle(engine, 1)
+    assert job(store).state is JobState.COMPLETED
+
+
+def test_what_was_never_begun_is_handed_over_again(store, world, engine):
+    """An order that the scheduler lost before it began is closed for good and tried again as a new attempt."""
+    add(store)
+    settle(engine, 1)
+    lost = world.orders.pop("ci-a-1"), world.states.pop("ci-a-1")
+    settle(engine, GRACE * 3)
+    assert world.submissions == ["ci-a-1", "ci-a-2"]
+    world.orders["ci-a-1"], world.states["ci-a-1"] = lost
+    assert world.begin("ci-a-1") is None  # it turns up again after all, and leaves at once
+    world.runs("ci-a-2", exit_code=0)
+    settle(engine, 1)
+    assert job(store).state is JobState.COMPLETED
+    assert world.runs_of == [("a", 0)]
+
+
+def test_a_scheduler_that_loses_everything_is_not_fed_for_ever(store, world, engine):
+    """After some attempts that never began the job fails, and says so."""
+    add(store)
+    for _ in range(30):
+        settle(engine, GRACE * 3)
+        for mark in list(world.orders):
+            del world.orders[mark], world.states[mark]
+    assert (job(store).state, job(store).code) == (JobState.FAILED, FailureCode.LOST)
+    assert len(world.submissions) == 6
+
+
+def test_a_lost_node_is_tried_again_as_often_as_wished(store, world, engine):
+    """Only the tasks that were lost are tried again, in a new attempt; the others are left as they ended."""
+    add_sweep(store, 2, retry={"node_failed": 1})
+    settle(engine, 1)
+    world.runs("ci-a-1", 0, exit_code=0)
+    world.runs("ci-a-1", 1, verdict="node_failed")
+    settle(engine, GRACE * 3)
+    assert world.submissions == ["ci-a-1", "ci-a-2"]
+    assert world.lists["a", 2]["elements"] == "1\n"
+    assert world.staged[-1] == {"tasks": 2, "attempt": 2, "only": [1], "keep": False, "host": False}
+    assert states(store) == ["completed", "queued"]
+    world.runs("ci-a-2", 0, task=1, verdict="node_failed")
+    settle(engine, GRACE * 3)
+    assert job(store).state is JobState.FAILED
+    assert "1 node_failed" in job(store).reason
+
+
+def test_out_of_memory_is_tried_again_with_more(store, world, engine):
+    """Each new attempt asks for more memory, as far as the queue has it."""
+    add(store, retry={"out_of_memory": 3, "memory_factor": 3})
+    settle(engine, 1)
+    for number in (1, 2, 3):
+        world.runs(f"ci-a-{number}", exit_code=137, oom=True)
+        settle(engine, 1)
+    assert [order.ask.memory >> 30 for order in world.orders.values()] == [1, 3, 8]
+    assert job(store).state is JobState.FAILED  # there is no more
+
+
+def test_a_program_that_checkpoints_goes_on_past_the_time_limit(store, world, engine):
+    """With `resume`, the time limit of the queue is a new attempt in the same directories, until the time asked for."""
+    world.queue = dataclasses.replace(QUEUE, time=100)
+    add(store, checkpoint={"resume": True}, resources={"time": 300})
+    settle(engine, 1)
+    assert world.orders["ci-a-1"].ask.time == 100
+    world.runs("ci-a-1", verdict="time_limit", exit_code=143)
+    settle(engine, 1)
+    assert world.staged[-1]["keep"]
+    world.runs("ci-a-2", verdict="time_limit", exit_code=143)
+    settle(engine, 1)
+    world.runs("ci-a-3", exit_code=0)
+    settle(engine, 1)
+    assert job(store).state is JobState.COMPLETED
+    assert len(world.submissions) == 3
+
+
+def test_without_resume_the_time_limit_is_the_end(store, world, engine):
+    """A program that cannot go on is not started again."""
+    add(store, retry={"node_failed": 3})
+    settle(engine, 1)
+    world.runs("ci-a-1", verdict="time_limit", exit_code=143)
+    settle(engine, 1)
+    assert job(store).code is FailureCode.TIME_LIMIT
+    assert len(world.submissions) == 1
+
+
+@pytest.mark.parametrize(
+    ("when", "ending", "outcome"),
+    [
+        ("", 0, JobState.QUEUED), ("", 1, JobState.CANCELED), (":any", 1, JobState.QUEUED),
+        (":failed", 1, JobState.QUEUED), (":failed", 0, JobState.CANCELED),
+    ],
+)  # fmt: skip
+def test_a_job_waits_for_another(store, world, engine, when, ending, outcome):
+    """Nothing is handed over before the other job has ended, as it must; one that did not ends the wait."""
+    add(store)
+    add(store, "b", after=[f"a{when}"])
+    settle(engine, 1)
+    assert (job(store, "b").state, job(store, "b").reason) == (JobState.SUBMITTED, "waits for a")
+    world.runs("ci-a-1", exit_code=ending)
+    settle(engine, 1)
+    assert job(store, "b").state is outcome
+    if outcome is JobState.CANCELED:
+        assert "job a had to" in job(store, "b").reason
+
+
+def test_a_scheduler_that_is_away_changes_nothing(store, world):
+    """However long it does not answer, and whoever starts meanwhile: the state stays, and nothing counts as lost."""
+    engine = engine_of(store, world)
+    add(store)
+    settle(engine, 1)
+    world.chance = lambda: 0.0
+    again = engine_of(store, world)  # it has seen nothing yet
+    for _ in range(20):
+        settle(engine, GRACE * 10)
+        settle(again, GRACE * 10)
+    assert job(store).state is JobState.QUEUED
+    world.chance = lambda: 1.0
+    world.runs("ci-a-1", exit_code=0)
+    settle(again, 1)
+    assert job(store).state is JobState.COMPLETED
+
+
+def test_what_cannot_be_seen_is_not_gone(store, world, engine):
+    """Where the scheduler hides others' jobs, only a status file says that a task has ended."""
+    add(store)
+    settle(engine, 1)
+    world.see("ci-a-1", state=NativeState.UNKNOWN)
+    settle(engine, GRACE * 10)
+    assert job(store).state is JobState.QUEUED
+    world.statuses["a", 1, 0] = {"exit_code": 0}
+    settle(engine, 1)
+    assert job(store).state is JobState.COMPLETED
+
+
+def test_trouble_that_ends_a_job_ends_its_native_jobs(store, world, engine):
+    """A job that fails with orders at the scheduler leaves none of them behind."""
+    add_sweep(store, 4, sweep={"first_alone": True})
+    settle(engine, 1)
+    world.runs("ci-a-1", exit_code=0)
+    world.refuses = "no more of yours today"
+    settle(engine, 1)
+    assert (job(store).code, job(store).reason) == (FailureCode.SCHEDULER_REJECTED, "no more of yours today")
+
+
+def listed(world, mark, element, tasks):
+    """The task that job.sh would find for an element: by its line in the list, if there is one."""
+    attempt = mark.partition(".")[0].rpartition("-")[2]
+    lines = world.lists["a", int(attempt)].get("elements", "").split() or range(tasks)
+    return int(lines[world.orders[mark].offset + element])
+
+
+def run_some(world, chance, tasks):
+    """Let pending elements run to their end, each with this chance."""
+    for mark, order in world.orders.items():
+        for element in range(order.elements):
+            if world.states[mark][element].state is NativeState.PENDING and chance():
+                world.runs(mark, element, task=listed(world, mark, element, tasks), exit_code=0)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_no_task_of_a_sweep_runs_twice_whatever_fails(store, seed):
+    """Lost answers, orders that vanish and turn up again, nodes that fail, engines that die: each task ends once."""
+    dice = random.Random(seed)
+    world = World(chance=dice.random)
+    world.queue = dataclasses.replace(QUEUE, max_array=3)
+    engine = engine_of(store, world)
+    add_sweep(store, 8)
+    vanished = {}
+    for _ in range(250):
+        engine.tools.clock.time += 2
+        look(engine)
+        for mark in [mark for mark in world.orders if dice.random() < 0.04]:
+            vanished[mark] = world.orders.pop(mark), world.states.pop(mark)
+        run_some(world, lambda: dice.random() < 0.2, 8)
+        if vanished and dice.random() < 0.1:
+            mark, (world.orders[mark], world.states[mark]) = vanished.popitem()
+        with store.write() as db:
+            claims.nudge_states(db, list(JobState))
+            if dice.random() < 0.1:
+                claims.claim(db)
+                db.exec_driver_sql("UPDATE job SET lease_until = 0")
+        turn(engine.store, engine.tools)
+    world.chance = lambda: 1.0
+    for _ in range(12):
+        settle(engine, GRACE * 3)
+        run_some(world, lambda: True, 8)
+    settle(engine, GRACE * 3)
+    assert job(store).state is JobState.COMPLETED
+    assert sorted(world.runs_of) == [("a", n) for n in range(8)]

@@ -15,18 +15,10 @@ from cluster_interface.model.state import FailureCode, JobState
 from cluster_interface.model.step import Step
 from cluster_interface.store import Store, claims, jobs, sessions
 from cluster_interface.store.database import HEAD
-from cluster_interface.store.migrations import configuration
+from cluster_interface.store.migrations import configuration, upgrade
 from cluster_interface.store.tables import metadata
 
 SPEC = JobSpec(command="true", name="n")
-
-
-@pytest.fixture
-def store(tmp_path):
-    made = Store(f"sqlite:///{tmp_path / 'x.db'}")
-    made.migrate()
-    yield made
-    made.close()
 
 
 def add(store, name="a", key=None, owner="ada"):
@@ -49,6 +41,53 @@ def test_migrations_make_exactly_the_tables_of_the_code(store):
     with store.read() as db:
         assert compare_metadata(MigrationContext.configure(db), metadata) == []
     assert ScriptDirectory.from_config(configuration()).get_current_head() == HEAD
+
+
+OLD = """
+INSERT INTO job (id, owner, "group", submission_key, name, state, reason, spec, attempt, tries, facts,
+    cancel_requested, created, changed, due, lease_until)
+  VALUES ('a', 'ada', 'ada', 'k', 'n', 'running', '', '{"command": "true"}', 2, 0, '{}', false, 1, 1, 1, 0);
+INSERT INTO attempt (job, number, owner, "group", mark, native_id, created)
+  VALUES ('a', 1, 'ada', 'ada', 'ci-a-1', '17', 1.5), ('a', 2, 'ada', 'ada', 'ci-a-2', NULL, 2.5);
+INSERT INTO task (job, "index", owner, "group", attempt, state, reason)
+  VALUES ('a', 0, 'ada', 'ada', 2, 'running', '');
+INSERT INTO event (job, owner, "group", at, "new", who, why) VALUES ('a', 'ada', 'ada', 1, 'submitted', 'ada', '')
+"""
+
+
+def test_what_an_older_version_wrote_is_carried_over(empty_url):
+    """Rows of the first schema have, after all migrations, their native jobs as orders and defaults elsewhere."""
+    store = Store(empty_url)
+    upgrade(store.engine, "0001")
+    with store.write() as db:
+        for statement in OLD.split(";"):
+            db.exec_driver_sql(statement)
+    store.migrate()
+    with store.read() as db:
+        assert compare_metadata(MigrationContext.configure(db), metadata) == []
+        assert jobs.find(db, "ada", "a").state is JobState.RUNNING
+        first, second = jobs.attempts(db, "a")
+        assert first.orders == (NativeOrder(mark="ci-a-1", offset=0, elements=1, native_id="17"),)
+        assert second.orders == (NativeOrder(mark="ci-a-2", offset=0, elements=1, native_id=None),)
+        assert (second.ask, second.tasks, second.pack, second.account) == (None, None, 1, "")
+        assert [(task.parameters, task.node) for task in jobs.tasks(db, "a")] == [({}, None)]
+        assert jobs.last_event(db, "a") == 1
+    assert claim(store).id == "a"
+    store.close()
+
+
+def test_servers_that_start_at_once_migrate_once(empty_url):
+    """Several processes on an empty database: each finds it as it should be."""
+    stores = [Store(empty_url) for _ in range(4)]
+    threads = [threading.Thread(target=made.migrate) for made in stores]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for made in stores:
+        with made.read() as db:
+            assert compare_metadata(MigrationContext.configure(db), metadata) == []
+        made.close()
 
 
 def test_migrating_twice_changes_nothing(store):
@@ -198,7 +237,7 @@ def test_many_claimers_never_share_a_job(store):
     assert sorted(got) == sorted(f"j{number}" for number in range(20))
 
 
-def test_a_busy_database_is_transient(store, tmp_path, monkeypatch):
+def test_a_busy_database_is_transient(on_sqlite, tmp_path):
     """A writer that holds the database for too long makes others wait, then say so in words."""
     quick = Store(f"sqlite:///{tmp_path / 'x.db'}")
     with quick.read() as db:

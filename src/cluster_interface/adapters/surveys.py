@@ -18,11 +18,11 @@ import structlog
 from cluster_interface.adapters.runtimes.probing import probe_script, read_report
 from cluster_interface.model.errors import ClusterError, Rejected
 from cluster_interface.model.plan import Ask
-from cluster_interface.model.resources import MIB
+from cluster_interface.model.resources import MIB, show_bytes
 from cluster_interface.ports import Handle, Order
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from cluster_interface.adapters.runtimes.probing import NodeReport
@@ -94,6 +94,28 @@ class Surveys:
         servers = self._report(scheduler, queue, "server")
         refused = self._refusal(scheduler, queue, "server")
         return None if servers is None and not refused else _joined(users, servers, refused)
+
+    def told(self, queue: Queue) -> Iterator[tuple[str, bool, str]]:
+        """Tell people what was found on the nodes of a queue: what it is about, whether it is good, in words."""
+        report = self.report(queue.scheduler, queue.name) if queue.scheduler != LOCAL else None
+        if report is None:
+            return
+        found = report.found
+        limits = f"cgroup v{found.cgroups}" if found.cgroups else "no cgroups"
+        limit = f"a memory limit of {show_bytes(found.memory_limit)} is in force" if found.memory_limit else "no limit"
+        yield "node", True, f"{found.host}, {found.distribution}, Linux {found.kernel}; {limits}, {limit} for a job"
+        yield "namespaces", found.namespaces is None, found.namespaces or "an ordinary account can make them"
+        for name, place in (("workspace", found.workspace), ("image store", found.store)):
+            good = place.readable and (place.writable or name != "workspace")
+            seen = "seen at the same place" if good else "cannot be used there: it must be a shared directory"
+            yield name, good, f"{place.path} is {seen}{f' ({place.type})' if place.type else ''}"
+        yield "modules", True, "there is a module command" if found.modules else "there is no module command"
+        yield "GPUs", True, ", ".join(found.gpus) or "none is seen"
+        for name in report.runtimes:
+            kept = ", ".join(f"{bound} {how}" for bound, how in report.bounds[name].items())
+            yield name, True, f"works; bounds: {kept}"
+        for name, why in report.refused.items():
+            yield name, True, f"not used: {why}"
 
     def get_on(self, schedulers: Mapping[str, Scheduler], queues: Callable[[], list[Queue]]) -> float:
         """Send the probes that are due; return the seconds until the next look. `news`: a report came or changed."""

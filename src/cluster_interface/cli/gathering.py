@@ -12,7 +12,7 @@ from cluster_interface.cli.talk import Sink, say
 from cluster_interface.cli.terminal import plain
 from cluster_interface.client.outputs import Written
 from cluster_interface.model.errors import NotFound
-from cluster_interface.trees.patterns import matches
+from cluster_interface.model.patterns import matches
 
 if TYPE_CHECKING:
     from cluster_interface.client import Job, Output

@@ -135,7 +135,7 @@ def _values(cell: str) -> list[str]:
 
 
 def _matching(pattern: str, base: Path) -> Inputs:
-    from cluster_interface.trees.patterns import matches  # noqa: PLC0415 - only for sweeps over files
+    from cluster_interface.model.patterns import matches  # noqa: PLC0415 - only for sweeps over files
 
     if pattern.startswith("/") or ".." in Path(pattern).parts:
         raise Rejected.field("sweep.files", f"{pattern!r}: write a pattern relative to this directory")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from cluster_interface.model.plan import Ask
     from cluster_interface.ports import Observation
 
-GRACE = 10.0  #: seconds a task may be gone without a status file before it counts as lost
+GRACE = 20.0  #: seconds a task may be gone without a status file before it counts as lost; accounting lags by 15
 
 _CODE_OF_REASON = {code.value: code for code in FailureCode}
 

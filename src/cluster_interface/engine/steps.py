@@ -279,7 +279,12 @@ def _why_waiting(tools: Tools, attempt: Attempt) -> str:
 
 def staging_out(case: Case, tools: Tools) -> Step:
     """List and check what the tasks left; the tasks' endings say how the job ended."""
-    request = {"job": case.job.id, "tasks": len(case.tasks), "patterns": case.job.spec.outputs}
+    request = {
+        "job": case.job.id,
+        "tasks": len(case.tasks),
+        "patterns": case.job.spec.outputs,
+        "attempt": case.attempt.number if case.attempt else 1,
+    }
     collected, waiting = look(case, tools, "outputs", request)
     if collected is None:
         return waiting

@@ -13,12 +13,12 @@ from cluster_interface.ports import Handle
 from cluster_interface.store import claims
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Mapping
 
     from cluster_interface.engine.tools import Tools
-    from cluster_interface.model.job import Attempt
     from cluster_interface.ports import Observation
     from cluster_interface.store import Store
+    from cluster_interface.store.claims import Given
 
 POLL = 0.5  #: seconds between looks at a scheduler; one that can wakes us when something changed
 SHARE = 20.0  #: a look is followed by a pause so many times as long: a scheduler has other things to do
@@ -42,7 +42,7 @@ class Watch:
 
     def __init__(self, store: Store, tools: Tools) -> None:
         self._store, self._tools = store, tools
-        self._jobs: dict[str, list[tuple[str, str]]] = {}  # job -> (scheduler, mark) of its orders
+        self._given: dict[str, tuple[Given, list[str]]] = {}  # by job, with the marks of its orders
         self._job_of: dict[str, str] = {}
         self._schedulers: dict[str, _Watched] = {}
         self._event: int | None = None
@@ -90,36 +90,36 @@ class Watch:
         with self._store.read() as db:
             last = claims.last_event(db)
             if self._event is None or time.monotonic() - self._read_at > REFRESH:
-                attempts, gone = claims.watched(db), set(self._jobs)
+                given, gone = claims.watched(db), set(self._given)
                 self._read_at = time.monotonic()
             elif last == self._event:
                 return
             else:
-                attempts, gone = claims.watched(db, self._event), claims.changed_since(db, self._event)
+                given, gone = claims.watched(db, self._event), claims.changed_since(db, self._event)
         self._event = last
-        for job in gone - attempts.keys():
+        for job in gone.difference(one.job for one in given):
             self._drop(job)
-        for job, attempt in attempts.items():
-            self._keep(job, attempt)
+        for one in given:
+            if one.job not in self._given or self._given[one.job][0] != one:
+                self._keep(one)
 
-    def _keep(self, job: str, attempt: Attempt) -> None:
-        scheduler = attempt.ask.scheduler if attempt.ask else "local"
-        marks = [(scheduler, order.mark) for order in attempt.orders if order.native_id is not None]
-        if self._jobs.get(job) == marks:
+    def _keep(self, given: Given) -> None:
+        handed = given.handed()
+        marks = [mark for mark, _ in handed]
+        self._drop(given.job, but=marks)
+        self._given[given.job] = given, marks
+        watched = self._schedulers.setdefault(given.scheduler, _Watched())
+        for mark, native_id in handed:
+            self._job_of[mark] = given.job
+            watched.handles[mark] = Handle(mark=mark, account=given.account, native_id=native_id)
+
+    def _drop(self, job: str, but: Collection[str] = ()) -> None:
+        """Forget a job's orders, and what was seen of those that are not the same again."""
+        if job not in self._given:
             return
-        self._drop(job, but=marks)
-        self._jobs[job] = marks
-        watched = self._schedulers.setdefault(scheduler, _Watched())
-        for order in attempt.orders:
-            if order.native_id is not None:
-                self._job_of[order.mark] = job
-                watched.handles[order.mark] = Handle(
-                    mark=order.mark, account=attempt.account, native_id=order.native_id
-                )
-
-    def _drop(self, job: str, but: Iterable[tuple[str, str]] = ()) -> None:
-        for scheduler, mark in self._jobs.pop(job, []):
-            if (scheduler, mark) not in but:
-                self._schedulers[scheduler].handles.pop(mark, None)
-                self._job_of.pop(mark, None)
-                self._tools.seen.pop(mark, None)
+        given, marks = self._given.pop(job)
+        for mark in marks:
+            self._schedulers[given.scheduler].handles.pop(mark, None)
+        for mark in set(marks).difference(but):
+            self._job_of.pop(mark, None)
+            self._tools.seen.pop(mark, None)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from cluster_interface.inspection.tables import read_table
 from cluster_interface.model.errors import Rejected
-from cluster_interface.trees.patterns import matches
+from cluster_interface.model.patterns import matches
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection

@@ -9,11 +9,11 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from cluster_interface.model.job import OutputFile, Progress
+from cluster_interface.model.patterns import matches
 from cluster_interface.staging.inputs import recorded
 from cluster_interface.staging.tasks import TASKS
 from cluster_interface.trees.beneath import directory, open_file
 from cluster_interface.trees.names import portable
-from cluster_interface.trees.patterns import matches
 from cluster_interface.trees.walking import Entry, Kind, walk
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def collect(
 ) -> tuple[list[OutputFile], list[str]]:
     """List the regular files that the patterns choose below each tasks/<n>/, and the patterns that choose none.
 
-    Patterns are those of `trees.patterns`; a pattern counts as matched if it chooses a file of any task. None
+    Patterns are those of `model.patterns`; a pattern counts as matched if it chooses a file of any task. None
     chooses every file that is new or was written to since it was staged, NOISE left out. Links, fifos, sockets and
     devices are never outputs. A name that is not UTF-8 is listed in the form of `trees.names`. What cannot be
     read, or goes away meanwhile, is left out, and the report's note says how many there were.

@@ -21,7 +21,7 @@ from cluster_interface.model.errors import NotFound, Permanent, Transient
 from cluster_interface.model.job import Progress
 from cluster_interface.model.state import FailureCode
 from cluster_interface.ports import LogPart
-from cluster_interface.staging import archives, outputs
+from cluster_interface.staging import archives, outputs, packs
 from cluster_interface.staging.acting import acting_as, as_the_server
 from cluster_interface.staging.inputs import INCOMING, INPUTS, Inputs
 from cluster_interface.staging.sources import DIRECTORY, Sources
@@ -91,6 +91,8 @@ class Workspace:
         self._make(job)
         with self._home(job) as home, self._words_for(job), _alone(home):
             self._bring(home, files, report)
+            if layout.attempt > 1:
+                packs.settle(home, layout.attempt - 1)
             make_tasks(
                 home,
                 {info.path: entry for info, entry in files},
@@ -112,6 +114,12 @@ class Workspace:
                 replace_file(home, f"attempts/{attempt}/{name}", text.encode("utf-8", "surrogateescape"), 0o400)
             replace_file(home, f"attempts/{attempt}/job.sh", script.encode(), 0o500)
         return self.directory(job) / "attempts" / str(attempt) / "job.sh"
+
+    def write_script(self, job: str, attempt: int, name: str, text: str) -> Path:
+        """Write one more script beside an attempt's job.sh."""
+        with self._home(job) as home, self._words_for(job):
+            replace_file(home, f"attempts/{attempt}/{name}", text.encode(), 0o500)
+        return self.directory(job) / "attempts" / str(attempt) / name
 
     def declare(self, job: str, attempt: int, mark: str) -> bool:
         """Note that this order is about to be handed over; False if that had been noted before."""
@@ -166,10 +174,14 @@ class Workspace:
         return revoked
 
     def collect(
-        self, job: str, tasks: int, patterns: Sequence[str] | None, report: Report
+        self, job: str, tasks: int, patterns: Sequence[str] | None, report: Report, attempt: int = 1
     ) -> tuple[list[OutputFile], list[str]]:
-        """List the outputs with size and checksum, and the patterns that matched nothing (see outputs.collect)."""
+        """List the outputs with size and checksum, and the patterns that matched nothing (see outputs.collect).
+
+        What a container that tasks of `attempt` shared may still hold of them is put back first.
+        """
         with self._home(job) as home, self._words_for(job):
+            packs.settle(home, attempt)
             return outputs.collect(home, tasks, patterns, _as_server(report))
 
     def log(self, job: str, attempt: int, task: int, stream: Literal["out", "err"], offset: int) -> LogPart:

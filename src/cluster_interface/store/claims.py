@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import and_, bindparam, case, delete, func, insert, select, update
+from sqlalchemy import Text, and_, bindparam, delete, func, insert, or_, select, update
 
-from cluster_interface.model.job import Attempt, Job, Task
+from cluster_interface.model.job import Job, Task
 from cluster_interface.model.state import FINAL, JobState, may_go
 from cluster_interface.store import tables as t
 from cluster_interface.store.database import now
@@ -23,17 +24,18 @@ if TYPE_CHECKING:
     from cluster_interface.model.step import Step
 
 LEASE_SECONDS = 60.0
+AT_ONCE = 1000  #: ids named in one statement
 ENGINE = "engine"  #: who made an event
 
-_LIVE = t.job.c.state.not_in(FINAL)
 _CHANGING = tuple(field.name for field in fields(Task) if field.name not in ("job", "index", "parameters"))
 
 
 def claim(db: Connection) -> Job | None:
     """Lease the most overdue job; None if nothing is due."""
     clock = now(db)
-    due = and_(_LIVE, t.job.c.due <= clock, t.job.c.lease_until <= clock)
-    candidate = select(t.job.c.id).where(due).order_by(t.job.c.due).limit(1).with_for_update(skip_locked=True)
+    due = and_(t.live, t.job.c.due <= clock, t.job.c.lease_until <= clock)
+    candidate = select(t.job.c.id).where(due).order_by(t.job.c.due).limit(1)
+    candidate = candidate.with_for_update(skip_locked=True, key_share=True)
     row = (
         db.execute(
             update(t.job)
@@ -51,38 +53,39 @@ def apply(db: Connection, job: Job, step: Step) -> bool:
     """Write a step if the lease is still ours: state, facts and event together. False: somebody else has it now."""
     if not may_go(job.state, step.state):
         raise AssertionError(f"a job may not go from {job.state} to {step.state}")
+    if step.state in FINAL:
+        _lock(db, or_(t.job.c.id == job.id, _waits_for(job.id)))
     at = db.execute(select(now(db))).scalar_one()
     held = and_(t.job.c.id == job.id, t.job.c.lease_token == job.lease_token)
     if not db.execute(update(t.job).where(held).values(_job_changes(job, step, at))).rowcount:
         return False
     whose = {"owner": job.owner, "group": job.group}
+    _write_parts(db, job, step, whose)
+    if step.state in FINAL:
+        nudge(db, _waits_for(job.id))
     if step.state != job.state or step.note:
         why = step.note or step.reason
         add_event(db, job.id, whose, old=job.state, new=step.state, who=ENGINE, why=why, at=at)
-    _write_parts(db, job, step, whose)
-    if step.state in FINAL:
-        nudge_waiting(db, job.id)
     return True
 
 
 def release(db: Connection) -> None:
     """Take every lease back. For an engine that knows itself alone: its predecessor is dead and will not apply."""
-    db.execute(update(t.job).where(_LIVE, t.job.c.lease_until > 0).values(lease_until=0, lease_token=None))
+    _lock(db, and_(t.live, t.leased))
+    db.execute(update(t.job).where(t.live, t.leased).values(lease_until=0, lease_token=None))
 
 
 def nudge(db: Connection, where: ColumnElement[bool]) -> None:
     """Make live jobs due at once."""
-    db.execute(update(t.job).where(_LIVE, where).values(due=now(db)))
+    _lock(db, and_(t.live, where))
+    db.execute(update(t.job).where(t.live, where).values(due=now(db)))
 
 
 def nudge_jobs(db: Connection, jobs: Collection[str]) -> None:
-    """Make these jobs due at once."""
-    nudge(db, t.job.c.id.in_(jobs))
-
-
-def nudge_waiting(db: Connection, job: str) -> None:
-    """Make the jobs that wait for this one due at once."""
-    nudge(db, t.job.c.id.in_(select(t.dependency.c.job).where(t.dependency.c.on == job)))
+    """Make these jobs due at once, in the order of their ids and some at a time: there may be very many."""
+    ordered = sorted(jobs)
+    for begin in range(0, len(ordered), AT_ONCE):
+        nudge(db, t.job.c.id.in_(ordered[begin : begin + AT_ONCE]))
 
 
 def nudge_states(db: Connection, states: Collection[JobState]) -> None:
@@ -92,10 +95,11 @@ def nudge_states(db: Connection, states: Collection[JobState]) -> None:
 
 def next_due(db: Connection) -> float | None:
     """Return the seconds until a job is due (0: now); None if there is no live job."""
-    when = db.execute(
-        select(func.min(func.coalesce(_later(t.job.c.due, t.job.c.lease_until), 0)) - now(db)).where(_LIVE)
-    ).scalar()
-    return None if when is None else max(0.0, when)
+    clock = db.execute(select(now(db))).scalar_one()
+    free = select(t.job.c.due).where(t.live, t.job.c.lease_until <= clock).order_by(t.job.c.due).limit(1)
+    held = select(t.job.c.due, t.job.c.lease_until).where(t.live, t.leased, t.job.c.lease_until > clock)
+    times = [*db.execute(free).scalars(), *(max(due, until) for due, until in db.execute(held))]
+    return max(0.0, min(times) - clock) if times else None
 
 
 def last_event(db: Connection) -> int:
@@ -103,16 +107,31 @@ def last_event(db: Connection) -> int:
     return db.execute(select(func.max(t.event.c.id))).scalar() or 0
 
 
-def watched(db: Connection, since: int | None = None) -> dict[str, Attempt]:
-    """Return the attempts that schedulers have, by job; only of jobs with an event after `since` if that is given."""
+class Given(NamedTuple):
+    """What a scheduler has of a job: only what is needed for looking at it, since there may be very many."""
+
+    job: str
+    scheduler: str
+    account: str
+    orders: str  #: as JSON, to be read where it is not the one that was read before
+
+    def handed(self) -> list[tuple[str, str]]:
+        """List the orders that were handed over: mark and native id."""
+        orders = json.loads(self.orders)
+        return [(order["mark"], order["native_id"]) for order in orders if order["native_id"] is not None]
+
+
+def watched(db: Connection, since: int | None = None) -> list[Given]:
+    """List what schedulers have; only of jobs with an event after `since` if that is given."""
+    scheduler = func.coalesce(t.attempt.c.ask["scheduler"].as_string(), "local")
     query = (
-        select(t.attempt)
+        select(t.attempt.c.job, scheduler, t.attempt.c.account, t.attempt.c.orders.cast(Text))
         .join(t.job, and_(t.job.c.id == t.attempt.c.job, t.job.c.attempt == t.attempt.c.number))
         .where(t.job.c.state.in_([JobState.QUEUED, JobState.RUNNING]))
     )
     if since is not None:
         query = query.where(t.job.c.id.in_(select(t.event.c.job).where(t.event.c.id > since)))
-    return {row["job"]: value(Attempt, row) for row in db.execute(query).mappings()}
+    return [Given._make(row) for row in db.execute(query)]
 
 
 def changed_since(db: Connection, since: int) -> set[str]:
@@ -120,8 +139,14 @@ def changed_since(db: Connection, since: int) -> set[str]:
     return set(db.execute(select(t.event.c.job).where(t.event.c.id > since).distinct()).scalars())
 
 
-def _later(one: ColumnElement[float], other: ColumnElement[float]) -> ColumnElement[float]:
-    return case((one > other, one), else_=other)
+def _waits_for(job: str) -> ColumnElement[bool]:
+    return t.job.c.id.in_(select(t.dependency.c.job).where(t.dependency.c.on == job))
+
+
+def _lock(db: Connection, where: ColumnElement[bool]) -> None:
+    """Lock several jobs in the one order that everybody keeps to; SQLite has but one writer anyway."""
+    if db.dialect.name != "sqlite":
+        db.execute(select(t.job.c.id).where(where).order_by(t.job.c.id).with_for_update(key_share=True)).all()
 
 
 def _job_changes(job: Job, step: Step, at: float) -> dict[str, Any]:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from cluster_interface.model.jobspec import JobSpec
     from cluster_interface.model.sweep import Values
 
+TIMELINE = 0x636C_6966_0002  #: PostgreSQL's lock for drawing the ids of events
+KEYS = 0x636C_6966  #: the first half of PostgreSQL's lock of a submission key
 MOST_LOOKED_AT = 20  #: earlier jobs, to learn from
 
 
@@ -30,8 +32,13 @@ def find(db: Connection, owner: str, job: str) -> Job | None:
     return value(Job, row) if row else None
 
 
-def find_by_key(db: Connection, owner: str, key: str) -> Job | None:
-    """Return the job that this submission key made; None if it is new."""
+def find_by_key(db: Connection, owner: str, key: str, *, take: bool = False) -> Job | None:
+    """Return the job that this submission key made; None if it is new.
+
+    `take`: nobody else makes one from it before this transaction ends.
+    """
+    if take and db.dialect.name == "postgresql":
+        db.execute(select(func.pg_advisory_xact_lock(KEYS, func.hashtext(f"{owner} {key}"))))
     row = db.execute(select(t.job).where(t.job.c.owner == owner, t.job.c.submission_key == key)).mappings().first()
     return value(Job, row) if row else None
 
@@ -89,7 +96,13 @@ def add_event(
     why: str,
     at: float,
 ) -> None:
-    """Insert one line of the timeline."""
+    """Insert one line of the timeline; the last thing that a transaction does.
+
+    Events become visible in the order of their ids, so that whoever has read up to one has missed none: SQLite has one
+    writer at a time, and on PostgreSQL a lock is held from before the id is drawn until it can be seen.
+    """
+    if db.dialect.name == "postgresql":
+        db.execute(select(func.pg_advisory_xact_lock(TIMELINE)))
     db.execute(insert(t.event).values(job=job, at=at, old=old, new=new, who=who, why=why, **whose))
 
 

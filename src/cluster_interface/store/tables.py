@@ -15,8 +15,11 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    literal,
 )
 from sqlalchemy.types import BigInteger
+
+from cluster_interface.model.state import FINAL
 
 metadata = MetaData(
     naming_convention={
@@ -64,8 +67,14 @@ job = Table(
     Column("lease_until", Float, nullable=False, default=0),
     UniqueConstraint("owner", "submission_key"),
     Index(None, "owner", "created", "id"),
-    Index(None, "state", "due"),
+    Index(None, "state"),
 )
+
+# Written out, not as parameters: only so do both databases see that an index of the jobs that are alive will do.
+live = job.c.state.not_in([literal(state.value, String, literal_execute=True) for state in sorted(FINAL)])
+leased = job.c.lease_until > literal(0, Integer, literal_execute=True)
+Index(None, job.c.due, sqlite_where=live, postgresql_where=live)
+Index(None, job.c.lease_until, sqlite_where=leased, postgresql_where=leased)
 
 task = Table(
     "task",

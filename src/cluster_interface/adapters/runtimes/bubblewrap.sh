@@ -132,11 +132,12 @@ tidy() { :; }
 open_shell() {
     open_element
     if [ "${CLIF_TERMINAL:-}" = own ]; then
-        (enter_sandbox "$1")
+        enter_sandbox "$1"
     elif [ -r "$0" ] && command -v script >/dev/null; then
-        CLIF_TERMINAL=own CLIF_SELF=$0 SHELL=/bin/sh script -q -e -c 'exec sh "$CLIF_SELF"' /dev/null
+        export CLIF_TERMINAL=own CLIF_SELF="$0" SHELL=/bin/sh
+        exec script -q -e -c 'exec sh "$CLIF_SELF"' /dev/null
     else
-        (enter_sandbox "$1" --new-session)
+        enter_sandbox "$1" --new-session
     fi
 }
 

@@ -118,9 +118,8 @@ tidy() {
 
 # A shell has a label of its own: it may stay when the attempt's containers are removed.
 open_shell() {
-    box=$mark-$task-shell-$$
-    (start_container "\"source=$claim" --label "cluster-interface.shell=$mark" --rm --interactive --tty \
-        --mount "type=bind,target=/job,$2\"")
+    start_container "\"source=$claim" --label "cluster-interface.shell=$mark" --rm --interactive --tty \
+        --mount "type=bind,target=/job,$2\""
 }
 
-close_shell() { [ -z "${box:-}" ] || "$docker" rm -f "$box" >/dev/null 2>&1; }
+close_shell() { "$docker" rm -f "$box" >/dev/null 2>&1; }

@@ -15,6 +15,8 @@ enter_image() {
     set -- unshare --user --map-root-user --mount --pid --ipc --fork --kill-child
     [ "$network" = yes ] || set -- "$@" --net
     [ "$interactive" = yes ] || set -- "$@" setsid
+    # Who is killed takes it along: the first process goes with unshare, and unshare with job.sh.
+    setpriv --pdeathsig KILL true 2>/dev/null && set -- setpriv --pdeathsig KILL "$@"
     # A script's background process starts with INT and QUIT ignored, which no program could undo.
     env --default-signal=INT true 2>/dev/null && set -- env --default-signal=INT,QUIT "$@"
     become "$@" /bin/sh "$0" inside "$claim" "$place"
@@ -49,6 +51,9 @@ devices() {
         [ -e "/dev/$device" ] || continue
         : >"$room/dev/$device" && mount --bind "/dev/$device" "$room/dev/$device" || return
     done
+    if terminal=$(tty); then # of another instance of devpts, so it wants a name in here
+        : >"$room/dev/console" && mount --bind "$terminal" "$room/dev/console" || return
+    fi
     ln -s /proc/self/fd "$room/dev/fd"
     ln -s /proc/self/fd/0 "$room/dev/stdin"
     ln -s /proc/self/fd/1 "$room/dev/stdout"

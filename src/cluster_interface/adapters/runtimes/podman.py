@@ -62,7 +62,7 @@ class Podman:
 
     def shell_script(self, run: Run, task: int) -> str:
         """Write what opens a shell in the image and the directory of a task."""
-        settings = self._settings(run) | {"interactive": "yes", "job_source": ""}
+        settings = self._settings(run) | {"interactive": "yes", "job_source": "", "element": "shell"}
         return render_shell(run, task, _PARTS, settings, entry.words(run, interactive=True))
 
     def reap(self, mark: str) -> None:

@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING
 
 from alembic import command
 from alembic.config import Config
+from sqlalchemy import text
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
+
+MIGRATING = 0x636C_6966_0001  #: PostgreSQL's lock for this
 
 
 def configuration() -> Config:
@@ -19,9 +22,11 @@ def configuration() -> Config:
     return config
 
 
-def upgrade(engine: Engine) -> None:
-    """Upgrade to the newest schema in one write transaction: two servers at once upgrade once."""
+def upgrade(engine: Engine, revision: str = "head") -> None:
+    """Upgrade to the newest schema, or to `revision`, in one write transaction: two servers at once upgrade once."""
     config = configuration()
     with engine.connect().execution_options(writes=True) as db, db.begin():
+        if db.dialect.name == "postgresql":
+            db.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": MIGRATING})
         config.attributes["connection"] = db
-        command.upgrade(config, "head")
+        command.upgrade(config, revision)

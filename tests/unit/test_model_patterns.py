@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cluster_interface.trees.patterns import expand, matches
+from cluster_interface.model.patterns import expand, matches
 
 PARTS = st.text(alphabet="ab.*?[", min_size=1, max_size=4)
 
