@@ -1,3 +1,4 @@
+# ruff: noqa: F811 - a fixture that is imported
 """What an element of several tasks keeps, in a shared container or in fresh ones: each task is as if it were alone."""
 
 import os

@@ -46,7 +46,7 @@ def test_a_grid_of_six(anyone):
         (n, m) for n in "123" for m in "ab"
     ]  # fmt: skip
     assert [one["args"] for one in tasks] == [["--x", n] for n in "112233"]
-    rows = list(csv.DictReader((anyone.work / "out/tasks.csv").open()))
+    rows = list(csv.DictReader((anyone.work / "out/tasks.csv").read_text().splitlines()))
     assert [(row["task"], row["n"], row["m"], row["state"]) for row in rows[:2]] == [
         ("0", "1", "a", "completed"), ("1", "1", "b", "completed"),
     ]  # fmt: skip
