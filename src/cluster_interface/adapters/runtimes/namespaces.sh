@@ -51,6 +51,9 @@ devices() {
         [ -e "/dev/$device" ] || continue
         : >"$room/dev/$device" && mount --bind "/dev/$device" "$room/dev/$device" || return
     done
+    if terminal=$(tty); then # of another instance of devpts, so it wants a name in here
+        : >"$room/dev/console" && mount --bind "$terminal" "$room/dev/console" || return
+    fi
     ln -s /proc/self/fd "$room/dev/fd"
     ln -s /proc/self/fd/0 "$room/dev/stdin"
     ln -s /proc/self/fd/1 "$room/dev/stdout"

@@ -21,7 +21,8 @@ make_room() {
     chmod 1777 "$podman_room/root/tmp" # a tmpfs on it takes its mode
     printf '127.0.0.1 localhost %s\n::1 localhost\n' "$node" >"$podman_room/hosts"
     printf '[engine]\nruntime_supports_nocgroup = ["crun"]\n' >"$podman_room/containers.conf"
-    export XDG_RUNTIME_DIR="$podman_room/run" CONTAINERS_CONF="$podman_room/containers.conf"
+    # HOME may be another's: some schedulers leave root's.
+    export HOME="$podman_room" XDG_RUNTIME_DIR="$podman_room/run" CONTAINERS_CONF="$podman_room/containers.conf"
     unset DBUS_SESSION_BUS_ADDRESS CONTAINER_HOST
 }
 
