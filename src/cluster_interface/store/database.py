@@ -75,7 +75,7 @@ class Store:
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
-        """Wait for this process's other threads in turn: SQLite's lock goes to whoever happens to ask, never to some."""
+        """Wait for this process's other threads in turn: SQLite's own lock passes some of them over."""
         if self._one is None:
             yield
             return
