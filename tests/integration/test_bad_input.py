@@ -209,9 +209,9 @@ def test_a_full_disk_is_told_in_words(make_server, place):
 
 
 def test_no_runtime_at_all(make_server, place):
-    """Without Docker and bubblewrap the server runs, and says what to install."""
+    """Without any container runtime the server runs, and says what to install."""
     lonely = make_server(
-        None, PATH=str(path_without(place, "bwrap", "docker")), DOCKER_HOST="unix:///nonexistent/docker.sock",
+        None, PATH=str(path_without(place, "bwrap", "docker", "podman", "apptainer", "ch-run")), DOCKER_HOST="unix:///nonexistent/docker.sock",
         CLIF_NO_BUNDLED_BUBBLEWRAP="1",
     )  # fmt: skip
     lonely.write("ok.sh", "#!/bin/sh\ntrue\n")

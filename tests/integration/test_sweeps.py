@@ -27,7 +27,7 @@ def newest(server) -> dict:
 
 def sweep(server, *arguments: str, status: int = 0) -> dict:
     """Run a sweep to its end, its outputs in `out`; return the job."""
-    done = server.clif("run", *arguments, "--to", "out")
+    done = server.clif("run", "--to", "out", *arguments)
     assert done.returncode == status, done.stderr
     return newest(server)
 
@@ -46,7 +46,7 @@ def test_a_grid_of_six(anyone):
         (n, m) for n in "123" for m in "ab"
     ]  # fmt: skip
     assert [one["args"] for one in tasks] == [["--x", n] for n in "112233"]
-    rows = list(csv.DictReader((anyone.work / "out/tasks.csv").open()))
+    rows = list(csv.DictReader((anyone.work / "out/tasks.csv").read_text().splitlines()))
     assert [(row["task"], row["n"], row["m"], row["state"]) for row in rows[:2]] == [
         ("0", "1", "a", "completed"), ("1", "1", "b", "completed"),
     ]  # fmt: skip
@@ -93,10 +93,11 @@ def test_a_bad_table_is_refused_with_its_place(anyone):
     """Exit status 2, row and column, and no job."""
     script(anyone, "show.py", SHOW)
     anyone.write("p.csv", "n,m\n1,2\n3\n")
+    before = anyone.json("list")
     done = anyone.clif("run", "show.py", "--sweep", "p.csv")
     assert done.returncode == 2
     assert "p.csv, row 3: it has 1 cell, the header 2" in done.stderr
-    assert anyone.json("list")["jobs"] == []
+    assert anyone.json("list") == before
 
 
 def test_a_task_for_each_file(anyone):
@@ -156,19 +157,16 @@ def test_jobs_wait_for_jobs(anyone):
 
 
 def test_no_more_than_max_running_at_once(anyone):
-    """As the programs count themselves: in a directory that all of them see."""
-    place = anyone.work / "shared"
+    """As the programs' own clocks say."""
     script(
         anyone, "count.py",
         """
-        import os, time
-        name = os.environ["CLIF_PARAM_n"]
+        import time
         print("begin", time.time())
         time.sleep(0.7)
         print("end", time.time())
         """,
     )  # fmt: skip
-    assert not place.exists()
     job = sweep(anyone, "count.py", "--sweep", "n=1..6", "--max-running", "2", "--pack", "1")
     moments = []
     for task in range(6):

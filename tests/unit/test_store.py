@@ -240,6 +240,14 @@ def test_a_busy_database_is_transient(on_sqlite, tmp_path):
     quick.close()
 
 
+def test_threads_of_one_server_wait_for_each_other(on_sqlite, monkeypatch):
+    """Writers of one process take turns before they ask SQLite, and are told when that takes too long."""
+    monkeypatch.setattr("cluster_interface.store.database.BUSY_SECONDS", 0.01)
+    with on_sqlite.write(), pytest.raises(Transient, match="others of this server"), on_sqlite.write():
+        pass
+    add(on_sqlite)
+
+
 def test_a_link_opens_one_session(store):
     """A one-time link works once; its token is not in the database."""
     with store.write() as db:

@@ -114,10 +114,12 @@ class _View:
     def _is_over(self, status: dict[str, Any] | None) -> bool:
         """Say whether a task's status counts while its element is said to run.
 
-        Schedulers take a while to say that something has ended; and only then do they say why it was ended, so a
-        failure waits for that, unless the element goes on with other tasks.
+        Schedulers take a while to say that something has ended; and only then do they say why it was ended. So a
+        failure waits for that, and whatever was told to end, unless the element goes on with other tasks.
         """
-        return status is not None and (status.get("exit_code") == 0 or self._attempt.pack > 1)
+        if status is None or status.get("told"):
+            return False
+        return status.get("exit_code") == 0 or self._attempt.pack > 1
 
     def _gone(self, task: Task, observation: Observation | None) -> Task:
         since = self._since.get(str(task.index), self._now)
