@@ -107,7 +107,7 @@ class Workspace:
         """Make attempts/<k>/ with its directories, lists and job.sh, and plan.json; return job.sh. Safe to repeat."""
         self._make(job)
         with self._home(job) as home, self._words_for(job):
-            replace_file(home, "plan.json", plan.encode(), 0o600)
+            replace_file(home, "plan.json", plan.encode(), 0o600, to_disk=False)  # a copy
             for name in ("claim", "status", "log"):
                 os.close(open_directory(home, f"attempts/{attempt}/{name}", make=True))
             for name, text in lists.items():
@@ -186,6 +186,11 @@ class Workspace:
         with self._home(job) as home, self._words_for(job):
             packs.settle(home, attempt)
             return outputs.collect(home, tasks, patterns, _as_server(report))
+
+    def holds_little(self, job: str, tasks: int, entries: int, size: int) -> bool:
+        """Say whether the tasks' directories have no more than so many entries, and bytes, in all."""
+        with self._home(job) as home, self._words_for(job):
+            return outputs.holds_little(home, tasks, entries, size)
 
     def log(self, job: str, attempt: int, task: int, stream: Literal["out", "err"], offset: int) -> LogPart:
         """Read at most 1 MiB of a log from `offset` (negative: from the end); empty while there is none."""
