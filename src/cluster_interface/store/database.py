@@ -147,7 +147,7 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
 def _begin_sqlite(db: Connection) -> None:
     options = db.get_execution_options()
     if options.get("writes"):  # a later transaction that lasts brings what was not waited for to the disk as well
-        db.exec_driver_sql(f"PRAGMA synchronous = {'FULL' if options['lasting'] else 'NORMAL'}")
+        db.exec_driver_sql(f"PRAGMA synchronous = {'FULL' if options.get('lasting', True) else 'NORMAL'}")
     db.exec_driver_sql("BEGIN IMMEDIATE" if options.get("writes") else "BEGIN")
 
 
