@@ -290,15 +290,35 @@ def test_bounds_of_all():
     assert make("none", None).bounds()["network"] is make("none", None).bounds()["filesystem"] is Bound.NONE
 
 
-def test_a_probe_really_starts_something(node):
+@pytest.fixture
+def homeless(place, podman):  # noqa: ARG001 - it makes the account
+    """A node whose jobs run as an account whose home does not exist."""
+    account = account_of("clif-job")
+    assert not os.path.exists(account.home)
+    os.chown(place, account.uid, -1)
+    return Node(place, account)
+
+
+def test_podman_needs_no_home(homeless):
+    """An account whose home does not exist has one for podman while a task runs, and nothing of it stays."""
+    made = Box(homeless, Podman(account=homeless.account), "exit 3")
+    assert made.runtime.probe() is None
+    assert made.execute()["exit_code"] == 3, made.err()
+    assert not [path for path in os.listdir("/tmp") if made.mark in path]
+
+
+@pytest.mark.parametrize("whose", ["node", "homeless"])
+def test_a_probe_really_starts_something(request, whose):
     """The report of this machine, made as the account: what the runtimes' own tests run is found to work."""
+    node = request.getfixturevalue(whose)
     rootfs, out = image(Face.DIRECTORY).rootfs, node.place / "report.json"
     script = node.place / "probe.sh"
     script.write_text(probe_script(out, workspace=node.place, store=CACHE, rootfs=rootfs))
     checked = subprocess.run(["shellcheck", "-s", "sh", script], capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stdout
     become = ["setpriv", f"--reuid={node.account.uid}", f"--regid={node.account.gid}", "--clear-groups"]
-    subprocess.run([*become, "env", "-i", "PATH=/usr/bin:/bin", "sh", script], check=True)
+    home = f"HOME={node.account.home}"
+    subprocess.run([*become, "env", "-i", home, "PATH=/usr/bin:/bin", "sh", script], check=True, cwd="/")
     report = read_report(out.read_text())
     assert report.runtimes == ("apptainer", "podman", "charliecloud", "bubblewrap"), report.refused
     assert "permission denied" in report.refused["docker"].lower()

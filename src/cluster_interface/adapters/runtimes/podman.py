@@ -92,7 +92,7 @@ _PLACES = ("/usr/libexec/podman", "/usr/lib/podman", "/usr/local/libexec/podman"
 # Without a login session and outside the account's own storage, as job.sh does.
 _TRY = (
     'room=$(mktemp -d) && trap \'kill "$(cat "$room/tmp/pause.pid")"; rm -rf "$room"\' EXIT && '
-    'export XDG_RUNTIME_DIR="$room" && '
+    'export HOME="$room" XDG_RUNTIME_DIR="$room" && '
     'podman --log-level error --root "$room/storage" --runroot "$room/runroot" --tmpdir "$room/tmp" '
     '--storage-driver vfs --cgroup-manager cgroupfs unshare sh -c \'test "$(wc -l </proc/self/uid_map)" -gt 1 || '
     '{ echo "it has no range in /etc/subuid" >&2; exit 1; }\''
