@@ -116,6 +116,26 @@ def test_a_killed_script_is_cleared_up_by_its_mark(node, name):
     assert made.status() is None
 
 
+def test_clearing_up_after_podman_believes_nobody(node):
+    """Who gives a process of his own the words of podman's has root end and remove only what is his anyway."""
+    mark, victim = "ci-9-9", node.place / "victim"
+    victim.mkdir(mode=0o700)
+    (victim / "tmp").mkdir()
+    other = subprocess.Popen(["sleep", "4715"])
+    (victim / "tmp/pause.pid").write_text(f"{other.pid}\n")
+    (node.place / mark).mkdir()
+    words = ["conmon", "-s", "-n", f"{mark}-0", "--exit-dir", f"{node.place}/{mark}/../victim/tmp/exits", "-"]
+    fake = subprocess.Popen(["sh", "-c", "sleep 4716; :", *words], user=node.account.uid, extra_groups=[])
+    try:
+        subprocess.run(["sh", "-s"], input=Podman().reap_script(mark), text=True, check=True, timeout=60)
+        assert fake.wait(10) == -signal.SIGKILL
+        assert other.poll() is None
+        assert (victim / "tmp/pause.pid").exists()
+    finally:
+        other.kill()
+        other.wait()
+
+
 @pytest.mark.parametrize("name", list(RUNTIMES)[:-2])
 def test_a_shell_is_where_the_task_is(node, name):
     """A shell on a terminal is in the same image and directory, as the same user, and leaves its exit status."""

@@ -63,8 +63,6 @@ devices() {
         mount -t tmpfs -o "mode=1777,size=$half" shm "$room/dev/shm"
 }
 
-attend() { :; }
-
 find_sandbox() { read -r first <"$claim/sandbox"; } 2>/dev/null
 
 signal_program() {

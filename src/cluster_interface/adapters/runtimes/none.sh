@@ -28,8 +28,6 @@ clear_variables() {
     done
 }
 
-attend() { :; }
-
 signal_program() { kill -s "$1" -- "-$child" 2>/dev/null; }
 
 stop_program() {

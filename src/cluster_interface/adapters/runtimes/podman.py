@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import subprocess
 from typing import TYPE_CHECKING, Literal
@@ -72,7 +73,7 @@ class Podman:
 
     def reap_script(self, mark: str) -> str:
         """Write what does so on another node, as the account or as root."""
-        return f"mark='{mark}'\n{_PATH}{shipped('podman-reap.sh')}"
+        return f"mark={shlex.quote(mark)}\n{_PATH}{shipped('podman-reap.sh')}"
 
     def _settings(self, run: Run) -> dict[str, str | int]:
         if run.image is None or run.image.rootfs is None:

@@ -4,6 +4,7 @@
 # The container's root is a directory of links and places to mount on, so that any image will do, and podman, which
 # writes into it, leaves the image alone.
 prepare() {
+    unset -v CLIF_PEAK # the dispatcher does not see what is in a container, see family
     count_before
     make_room
 }
@@ -80,8 +81,6 @@ enter_image() {
     become "$@" 3>"$claim/began"
 }
 
-attend() { :; }
-
 # The container's first process leads the session and the group that the program is in.
 signal_program() { first=$(cat "$claim/sandbox") && kill -s "$1" -- "-$first"; } 2>/dev/null
 
@@ -94,10 +93,10 @@ settle() {
     count_oom
 }
 
-# What the dispatcher saw of us is not what is in the container: podman's processes leave our family.
-measure() {
-    [ -z "${CLIF_CGROUP:-}" ] || measure_own
-}
+# What is in the container is not among our own processes, where the dispatcher looks.
+family() { cat "$claim/sandbox"; }
+
+measure() { measure_own; }
 
 # What podman leaves: the process that keeps its user namespace, and its directory, in which some files belong to
 # other numbers of that namespace.
