@@ -445,9 +445,11 @@ def test_many_small_tasks_are_started_once_each_element(on):
 class Terminal:
     """A program on a terminal of its own."""
 
-    def __init__(self, argv, account):
+    def __init__(self, argv, account, *, deaf=False):
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
+            if deaf:
+                signal.signal(signal.SIGHUP, signal.SIG_IGN)
             if account:
                 os.setgroups([])
                 os.setgid(account.gid)
@@ -520,8 +522,9 @@ def test_a_shell_where_the_task_is(on, packed, place):
     on(body)
 
 
-def test_a_shell_ends_with_its_terminal(on, place):
-    """Where the terminal goes away, the shell and what it ran go too."""
+@pytest.mark.parametrize("deaf", [False, True])
+def test_a_shell_ends_with_its_terminal(on, place, deaf):
+    """Where the terminal goes away, the shell and what it ran go too; also where they were started deaf to its HUP."""
 
     def body(box):
         made = box("echo up; sleep 60").start()
@@ -529,13 +532,14 @@ def test_a_shell_ends_with_its_terminal(on, place):
         path = place / "shell.sh"
         path.write_text(made.runtime.shell_script(made.run, 0))
         account = None if on.runtime == "docker" or os.geteuid() != 0 else made.node.account
-        terminal = Terminal(["sh", str(path)], account)
+        terminal = Terminal(["sh", str(path)], account, deaf=deaf)
         terminal.say("sh -c 'echo we\"\"nt; exec sleep 4247'")
         terminal.until("went")
         os.close(terminal.fd)
         os.waitpid(terminal.pid, 0)
         made.cancel()
-        wait_for(lambda: not subprocess.run(["pgrep", "-f", "^sleep 4247$"], capture_output=True).stdout, 20)
+        left = f"^sleep 4247$|{path}"
+        wait_for(lambda: not subprocess.run(["pgrep", "-f", left], capture_output=True).stdout, 20)
         if on.runtime == "docker":
             wait_for(lambda: not containers(made.mark), 10)
 

@@ -57,6 +57,6 @@ sweep() {
     done
 } 2>/dev/null
 
-open_shell() { (enter_host "$place"); }
+open_shell() { enter_host "$place"; }
 
 close_shell() { :; }

@@ -22,7 +22,11 @@ make_room() {
     chmod 1777 "$podman_room/root/tmp" # a tmpfs on it takes its mode
     printf '127.0.0.1 localhost %s\n::1 localhost\n' "$node" >"$podman_room/hosts"
     printf '[engine]\nruntime_supports_nocgroup = ["crun"]\n' >"$podman_room/containers.conf"
-    # HOME may be another's: some schedulers leave root's.
+    use_room
+}
+
+# HOME may be another's, or nobody's: some schedulers leave root's.
+use_room() {
     export HOME="$podman_room" XDG_RUNTIME_DIR="$podman_room/run" CONTAINERS_CONF="$podman_room/containers.conf"
     unset DBUS_SESSION_BUS_ADDRESS CONTAINER_HOST
 }
@@ -112,7 +116,12 @@ tidy() {
 
 open_shell() {
     make_room || return
-    (enter_image "$place")
+    enter_image "$place"
 }
 
-close_shell() { tidy; }
+# The room was made beside us.
+close_shell() {
+    podman_room=$(cat "$claim/podman") && [ -n "$podman_room" ] || return
+    use_room
+    tidy
+}
