@@ -18,7 +18,7 @@ check: ## linters and fast tests: what a commit must pass
 test: ## everything, with what it needs installed and started
 	@scripts/test
 
-bench: ## what a job costs beside a bare docker run
+bench: ## what a job costs beside a bare docker run, and ten thousand beside one squeue
 	@scripts/bench
 
 docs: ## build the documentation into build/docs

@@ -141,9 +141,8 @@ def postgres_url(postgres) -> str:
         yield url
 
 
-@pytest.fixture
-def own_part():
-    """Make a part that no other test uses, on ports of its own, for tests that break it; it is removed at the end."""
+@contextlib.contextmanager
+def _own_parts():
     made: list[Part] = []
 
     def make(name: str) -> Part:
@@ -164,3 +163,17 @@ def own_part():
             shutil.rmtree(directory, ignore_errors=True)
         for log in Path("/var/log").glob(f"{testbed}-*"):
             log.unlink()
+
+
+@pytest.fixture
+def own_part():
+    """Make a part that no other test uses, on ports of its own, for tests that break it; it is removed at the end."""
+    with _own_parts() as make:
+        yield make
+
+
+@pytest.fixture(scope="module")
+def own_part_of_module():
+    """Likewise, for all tests of a file."""
+    with _own_parts() as make:
+        yield make

@@ -16,10 +16,14 @@ import sys
 import time
 from pathlib import Path
 
+import hypothesis
 import psutil
 import pytest
 
 pytest_plugins = ["tests.campus", "tests.databases"]  # fixtures of the testbed's parts, stores on each database
+
+hypothesis.settings.register_profile("here", deadline=None)  # two tests at once share two cores
+hypothesis.settings.load_profile("here")
 
 PROJECT = Path(__file__).parent.parent
 CACHE = Path(os.environ.get("CLIF_TEST_CACHE", "/var/tmp/clif-test-cache"))

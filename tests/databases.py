@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
+from pathlib import Path
+
+import psutil
 import pytest
 
 from cluster_interface.store import Store
@@ -50,3 +55,14 @@ def empty_url(request, tmp_path) -> str:
     return (
         f"sqlite:///{tmp_path / 'empty.db'}" if request.param == "sqlite" else request.getfixturevalue("postgres_url")
     )
+
+
+def kill_postgres(part) -> None:
+    """Kill a PostgreSQL of the test's own without a word: its first process and all of its sessions."""
+    record = Path("/var/lib", part.where["CLIF_TESTBED_NAME"], "postgres/data/postmaster.pid")
+    first = psutil.Process(int(record.read_text().split()[0]))
+    processes = [first, *first.children()]
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.send_signal(signal.SIGKILL)
+    psutil.wait_procs(processes, timeout=10)

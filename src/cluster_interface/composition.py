@@ -13,6 +13,7 @@ from cluster_interface.adapters.clock import SystemClock
 from cluster_interface.adapters.identity.single import SingleIdentity
 from cluster_interface.adapters.runtimes import make as make_runtime
 from cluster_interface.adapters.runtimes import survey
+from cluster_interface.adapters.schedulers import cgroups as own_cgroups
 from cluster_interface.adapters.schedulers.choose import make as make_scheduler
 from cluster_interface.adapters.schedulers.dispatcher import Dispatcher
 from cluster_interface.adapters.site import Site
@@ -24,7 +25,7 @@ from cluster_interface.images import Store as ImageShelf
 from cluster_interface.model.errors import Rejected
 from cluster_interface.model.job import Account
 from cluster_interface.model.jobspec import JobSpec
-from cluster_interface.model.plan import Lock, Plan
+from cluster_interface.model.plan import HOST, Lock, Plan
 from cluster_interface.ports import Face, Layout
 from cluster_interface.service import Service
 from cluster_interface.staging import UploadStore, Workspace
@@ -83,8 +84,12 @@ class Parts:
 
     @cached_property
     def runtimes(self) -> Mapping[str, Runtime]:
-        """The runtimes that work on this machine, the preferred one first."""
-        return {runtime.name: runtime for runtime in self.choice.runtimes}
+        """The runtimes that work on this machine, the preferred one first; the host's own software if that is named."""
+        found = {runtime.name: runtime for runtime in self.choice.runtimes}
+        said = self.settings.queues.get("local")
+        if said and said.runtimes and HOST in said.runtimes:
+            found[HOST] = make_runtime(HOST, self.identity.account(self.owner), cgroups=own_cgroups.works())
+        return found
 
     @cached_property
     def schedulers(self) -> dict[str, Scheduler]:
@@ -92,25 +97,28 @@ class Parts:
         return {name: make_scheduler(name, self.settings) for name in self.settings.schedulers}
 
     @cached_property
-    def site(self) -> Site:
-        """Schedulers, queues, and what works on their nodes."""
-        account, server = self.identity.account(self.owner), _own_account()
-        named = self.settings.queues.items()
-        surveys = Surveys(
+    def surveys(self) -> Surveys:
+        """What works on the nodes of each queue."""
+        account, named = self.identity.account(self.owner), self.settings.queues.items()
+        return Surveys(
             self.settings.workspace / ".site",
             account=account,
-            server=server,
+            server=_own_account(),
             make=lambda names: {name: make_runtime(name, account, remote=True) for name in names},
             pinned={name: queue.runtimes for name, queue in named if queue.runtimes is not None},
             store=self.settings.image_store,
         )
+
+    @cached_property
+    def site(self) -> Site:
+        """Schedulers, queues, and what works on their nodes."""
         return Site(
             settings=self.settings,
             schedulers=self.schedulers,
             local=lambda: self.runtimes,
-            surveys=surveys,
+            surveys=self.surveys,
             identity=self.identity,
-            server=server,
+            server=_own_account(),
         )
 
     @cached_property
@@ -183,11 +191,17 @@ class Parts:
         for runtime in self.runtimes.values():
             runtime.reap(container)
 
-    def _examine(self) -> DoctorReport:
+    def _examine(self, *, site: bool) -> DoctorReport:
+        alone = "local" in self.settings.schedulers
         return examine(
-            self.settings, self.choice.why, self.choice.refused, self.runtimes, self.site, self.images,
-            self.identity.account(self.owner),
-        )  # fmt: skip
+            settings=self.settings,
+            runtimes=self.choice if alone else None,
+            site=self.site,
+            images=self.images,
+            account=self.identity.account(self.owner),
+            surveyed=self.surveys.told if site else None,
+            database=self.store.title,
+        )
 
     # --- the kinds of long work
 
@@ -239,10 +253,11 @@ class Parts:
 
     def _outputs(self, request: Mapping[str, Any], report: Report) -> dict[str, Any]:
         """List what the tasks left."""
-        outputs, unmatched = self.stager.collect(request["job"], request["tasks"], request["patterns"], report)
+        job, tasks, attempt = request["job"], request["tasks"], request["attempt"]
+        outputs, unmatched = self.stager.collect(job, tasks, request["patterns"], report, attempt)
         left: list[str] = []
         if unmatched:  # say what there is instead
-            everything, _ = self.stager.collect(request["job"], request["tasks"], None, report)
+            everything, _ = self.stager.collect(job, tasks, None, report, attempt)
             left = [output.path for output in everything[:MOST_NAMED]]
         return {"outputs": [vars(output) for output in outputs], "unmatched": unmatched, "left": left}
 

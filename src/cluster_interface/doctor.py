@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import shutil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from cluster_interface.model.errors import ClusterError
 from cluster_interface.model.resources import show_bytes
@@ -11,25 +12,55 @@ from cluster_interface.settings import load
 from cluster_interface.wire import DoctorReport, Finding, Setting
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator
 
     from cluster_interface.model.job import Account
+    from cluster_interface.model.plan import Bounds
+    from cluster_interface.model.queue import Queue
     from cluster_interface.ports import ImageStore, Runtime, Site
     from cluster_interface.settings import Settings
 
+_PASSWORD = re.compile(r"(://[^:/@\s]*):[^/\s]*@")  # of a URL
 LITTLE_SPACE = 5 * 2**30  #: bytes
 
 
-def examine(  # noqa: PLR0917 - one for each thing looked at
-    settings: Settings, why: str, refused: Mapping[str, str], runtimes: Mapping[str, Runtime], site: Site,
-    images: ImageStore, account: Account,
-) -> DoctorReport:  # fmt: skip
-    """Look at runtimes, scheduler, images, disk and account, and list the settings with their origins."""
+class Choice(Protocol):
+    """Which runtimes this machine has for jobs of its own queue."""
+
+    @property
+    def why(self) -> str:
+        """Why the first one is the default."""
+
+    @property
+    def refused(self) -> dict[str, str]:
+        """Name -> why not."""
+
+    @property
+    def runtimes(self) -> tuple[Runtime, ...]:
+        """Those that work."""
+
+
+def examine(
+    *,
+    settings: Settings,
+    runtimes: Choice | None,
+    site: Site,
+    images: ImageStore,
+    account: Account,
+    surveyed: Callable[[Queue], Iterable[tuple[str, bool, str]]] | None,
+    database: Callable[[], str],
+) -> DoctorReport:
+    """Look at runtimes, schedulers, images, disk, account and database, and list the settings with their origins.
+
+    `runtimes` are this machine's, None where it runs no jobs itself. `surveyed` tells what was found on the nodes of
+    a queue, as lines of (about, good, says); None: not asked for. `database` says which one it is, or raises.
+    """
     findings = (
-        *(_runtimes(why, refused, runtimes) if "local" in settings.schedulers else ()),
-        *_queues(site),
+        *(_runtimes(runtimes) if runtimes is not None else ()),
+        *_queues(site, surveyed),
         _bases(images),
         Finding(about="account", good=True, says=f"jobs run as {account.name}, uid {account.uid}"),
+        _database(database),
         *_disks(settings),
     )
     return DoctorReport(findings=findings, settings=tuple(_settings()))
@@ -41,26 +72,38 @@ def _settings() -> Iterator[Setting]:
         value = settings.model_dump(mode="json")
         for part in name.split("."):
             value = value[part]
-        yield Setting(name=name, value="" if value is None else str(value), origin=origin)
+        yield Setting(name=name, value="" if value is None else _PASSWORD.sub(r"\1:***@", str(value)), origin=origin)
 
 
-def _runtimes(why: str, refused: Mapping[str, str], runtimes: Mapping[str, Runtime]) -> Iterator[Finding]:
-    advice = "" if runtimes else "install bubblewrap, or start a Docker engine; then start the server again"
-    yield Finding(about="runtime", good=bool(runtimes), says=why, advice=advice)
-    for name, runtime in runtimes.items():
-        bounds = ", ".join(f"{bound} {kept}" for bound, kept in runtime.bounds().items())
-        yield Finding(about=f"runtime {name}", good=True, says=f"works; bounds: {bounds}")
-    for name, trouble in refused.items():
-        yield Finding(about=f"runtime {name}", good=bool(runtimes), says=f"not used: {trouble}")
+def _runtimes(choice: Choice) -> Iterator[Finding]:
+    works = bool(choice.runtimes)
+    advice = "" if works else "install bubblewrap, or start a Docker engine; then start the server again"
+    yield Finding(about="runtime", good=works, says=choice.why, advice=advice)
+    for runtime in choice.runtimes:
+        yield Finding(about=f"runtime {runtime.name}", good=True, says=f"works; bounds: {_kept(runtime.bounds())}")
+    for name, trouble in choice.refused.items():
+        yield Finding(about=f"runtime {name}", good=works, says=f"not used: {trouble}")
 
 
-def _queues(site: Site) -> Iterator[Finding]:
+def _queues(site: Site, surveyed: Callable[[Queue], Iterable[tuple[str, bool, str]]] | None) -> Iterator[Finding]:
     try:
-        for queue in site.queues():
-            says = f"{queue.cpus} cores, {show_bytes(queue.memory)}; runs in {', '.join(queue.runtimes) or 'nothing'}"
-            yield Finding(about=f"queue {queue.name}", good=bool(queue.runtimes), says=says)
+        queues = site.queues()
     except ClusterError as error:
         yield Finding(about="scheduler", good=False, says=str(error))
+        return
+    for queue in queues:
+        about = f"queue {queue.name} of {queue.scheduler}"
+        runs = ", ".join(queue.runtimes) or queue.why_not or "it is being found out what works there"
+        nodes = f"{queue.nodes} node{'s' * (queue.nodes != 1)}, "
+        amounts = f"up to {queue.cpus} cores and {show_bytes(queue.memory)}"
+        says = f"{nodes}{amounts}; runs in: {runs}{f'; {queue.state}' if queue.state else ''}"
+        yield Finding(about=about, good=bool(queue.runtimes) or queue.surveying, says=says)
+        for what, good, words in surveyed(queue) if surveyed else ():
+            yield Finding(about=f"{about}: {what}", good=good, says=words)
+
+
+def _kept(bounds: Bounds) -> str:
+    return ", ".join(f"{bound} {kept}" for bound, kept in bounds.items())
 
 
 def _bases(images: ImageStore) -> Finding:
@@ -69,6 +112,14 @@ def _bases(images: ImageStore) -> Finding:
     advice = "" if makes or bases else "install mmdebstrap, or bring a base: clif images import-base FILE NAME"
     says = f"here: {', '.join(bases) or 'none yet'}; mmdebstrap is {'' if makes else 'not '}installed"
     return Finding(about="bases", good=bool(makes or bases), says=says, advice=advice)
+
+
+def _database(title: Callable[[], str]) -> Finding:
+    try:
+        return Finding(about="database", good=True, says=title())
+    except ClusterError as error:
+        advice = "see to it that it runs; until then nothing moves, and nothing is lost"
+        return Finding(about="database", good=False, says=str(error), advice=advice)
 
 
 def _disks(settings: Settings) -> Iterator[Finding]:

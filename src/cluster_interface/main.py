@@ -72,6 +72,7 @@ def _supervise(settings: Settings) -> None:
     lock = supervisor.StateLock(state)
     parts = _compose(settings)
     parts.prepare()
+    structlog.get_logger().info("database", found=parts.store.title())
     alone = "local" in settings.schedulers
     if alone:
         structlog.get_logger().info("runtime", why=parts.choice.why)

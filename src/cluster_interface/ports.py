@@ -128,6 +128,9 @@ class Scheduler(Protocol):
     def cancel(self, handle: Handle) -> None:
         """End every element of every native job of this mark, the polite signal first. No error if all has ended."""
 
+    def interactive(self, order: Order) -> list[str]:
+        """Return the command that runs an order's script on the caller's terminal, as the order's account."""
+
     def waiting(self, handle: Handle) -> Waiting | None:
         """Explain why an order waits; None if it does not, or nothing is known."""
 
@@ -153,8 +156,8 @@ class Site(Protocol):
     def runs_as(self, owner: str, runtime: Runtime) -> Account:
         """Say which account the job script of an owner's job runs as."""
 
-    def reap(self, ask: Ask, mark: str, owner: str, nodes: Collection[str]) -> None:
-        """Remove what an attempt's containers left behind on these nodes."""
+    def reap(self, ask: Ask, mark: str, owner: str, nodes: Mapping[str, str]) -> None:
+        """Remove what an attempt's containers left behind. `nodes`: what a host calls itself -> its scheduler, it."""
 
     def survey(self) -> float:
         """Get on with finding out what works on the nodes; return the seconds until it wants to be called again."""
@@ -342,19 +345,31 @@ class Stager(Protocol):
     def status(self, job: str, attempt: int, task: int) -> dict[str, Any] | None:
         """Read this attempt's status file of a task; None while there is none."""
 
+    def write_script(self, job: str, attempt: int, name: str, text: str) -> Path:
+        """Write one more script beside an attempt's job.sh; Transient in words where that cannot be."""
+
     def declare(self, job: str, attempt: int, mark: str) -> bool:
         """Note that this order is about to be handed over; False if that had been noted before."""
 
     def claimed(self, job: str, attempt: int, task: int) -> dict[str, str] | None:
         """Return who passed the fence of a task of this attempt (host, native_id …); None if nobody did."""
 
+    def begun(self, job: str, attempt: int) -> set[int]:
+        """Name the tasks of an attempt whose fence somebody has passed."""
+
+    def close(self, job: str, attempt: int) -> None:
+        """Close the fence of a whole attempt at once: no task of it can begin any more. Repeatable."""
+
     def revoke(self, job: str, attempt: int, tasks: Iterable[int]) -> list[int]:
         """Close the fence of tasks that nobody has passed; return those that can now never begin."""
 
     def collect(
-        self, job: str, tasks: int, patterns: Sequence[str] | None, report: Report
+        self, job: str, tasks: int, patterns: Sequence[str] | None, report: Report, attempt: int = 1
     ) -> tuple[list[OutputFile], list[str]]:
-        """List the outputs with size and checksum, and the patterns that matched nothing."""
+        """List the outputs with size and checksum, and the patterns that matched nothing.
+
+        To be called once nothing of `attempt`, the newest one, runs any more.
+        """
 
     def log(self, job: str, attempt: int, task: int, stream: Literal["out", "err"], offset: int) -> LogPart:
         """Read at most 1 MiB of a log from `offset` (negative: from the end)."""

@@ -18,7 +18,8 @@ from cluster_interface.model.marks import image_mark, work_mark
 from cluster_interface.model.queue import find_queue
 from cluster_interface.model.resources import Resources
 from cluster_interface.model.state import FINAL, TASK_FINAL, JobState, TaskState
-from cluster_interface.ports import Handle, WorkState
+from cluster_interface.ports import Handle, Order, WorkState
+from cluster_interface.runs import describe_run
 from cluster_interface.store import jobs
 from cluster_interface.wire import (
     AttemptView,
@@ -32,6 +33,7 @@ from cluster_interface.wire import (
     OutputView,
     ProgressView,
     QueueView,
+    ShellView,
     TaskPage,
     TaskView,
     WaitingView,
@@ -80,7 +82,7 @@ class Service:
     defaults: Defaults
     sweeps: Sweeps
     wake: Callable[[str], None]
-    examine: Callable[[], DoctorReport]
+    examine: Callable[..., DoctorReport]
 
     @property
     def intake(self) -> Intake:
@@ -201,6 +203,30 @@ class Service:
         self.wake(found.id)
         return self.job(user, job)
 
+    def shell(self, user: str, job: str, task: int) -> ShellView:
+        """Write what opens a shell in the image and the directory of a task; Conflict if there is none (any more)."""
+        with self.store.read() as db:
+            found = self._job(user, job, db)
+            tasks, attempts = jobs.tasks(db, found.id), jobs.attempts(db, found.id)
+        if not 0 <= task < len(tasks):
+            raise NotFound(f"job {job} has no task {task}")
+        attempt = next((attempt for attempt in attempts if attempt.number == tasks[task].attempt), None)
+        if found.plan is None or attempt is None:
+            raise Conflict(f"task {task} of job {job} has not been handed over yet: it has no directory")
+        ask = attempt.ask or found.plan.ask
+        runtime = self.site.runtime(ask)
+        image = self.shelf.find(found.plan.lock, runtime.face) if found.plan.lock and runtime.face else None
+        if image is None and runtime.face:
+            raise Conflict(f"the image of job {job} is not there any more; rerun the job to have it built again")
+        rows = [item.parameters for item in tasks]
+        account, home = self.identity.account(user), self.stager.directory(found.id)
+        run = describe_run(found, found.plan, attempt, rows, image, account, home)
+        text = runtime.shell_script(run, task)
+        script = self.stager.write_script(found.id, attempt.number, f"shell-{task}.sh", text)
+        runs_as = self.site.runs_as(user, runtime)
+        order = Order(script=script, mark=f"{attempt.mark}.shell", account=runs_as, ask=ask, time=ask.time)
+        return ShellView(argv=tuple(self.site.scheduler(ask.scheduler).interactive(order)), account=runs_as.name)
+
     # --- outputs
 
     def outputs(self, user: str, job: str) -> list[OutputView]:
@@ -264,9 +290,9 @@ class Service:
         account = self.identity.account(user)
         return Me(name=user, account=account.name, uid=account.uid, version=__version__)
 
-    def doctor(self) -> DoctorReport:
-        """Examine the server and its settings."""
-        return self.examine()
+    def doctor(self, *, site: bool = False) -> DoctorReport:
+        """Examine the server and its settings, and what was found on the nodes of each queue if that is asked."""
+        return self.examine(site=site)
 
     # --- views
 

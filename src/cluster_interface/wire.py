@@ -314,6 +314,13 @@ class UiLink(Model):
     url: str
 
 
+class ShellView(Model):
+    """POST /jobs/{id}/shell: what opens a shell in a task's image and directory, on the server's machine."""
+
+    argv: tuple[str, ...]
+    account: str = Field(description="whom it is to be run as")
+
+
 class ProblemField(Model):
     """One bad field."""
 

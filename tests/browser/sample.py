@@ -22,6 +22,7 @@ from cluster_interface.model.resources import GIB, MIB
 from cluster_interface.model.state import FINAL, FailureCode, JobState, TaskState
 from cluster_interface.ports import LogPart, Upload
 from cluster_interface.wire import (
+    AttemptView,
     EventView,
     InspectResponse,
     JobPage,
@@ -31,7 +32,9 @@ from cluster_interface.wire import (
     OutputView,
     ProgressView,
     QueueView,
+    TaskPage,
     TaskView,
+    WaitingView,
 )
 
 S = JobState
@@ -98,6 +101,7 @@ class Made:
     files: dict[str, bytes] = field(default_factory=dict)
     out: bytes = LOG
     err: bytes = b""
+    tasks: tuple[TaskView, ...] = ()
 
 
 def _spec(name: str | None, script: str, packages: tuple[str, ...] = ()) -> JobSpec:
@@ -155,6 +159,45 @@ def _make(job: str, name: str, state: JobState, began: float, way: tuple[float, 
     return Made(view=view, events=events, files=more.get("files", {}), out=out, err=more.get("err", b""))
 
 
+def _sweep(job: str, state: JobState, began: float) -> Made:
+    """Make a sweep of a thousand tasks with hostile parameters, some of which failed."""
+    item = _make(job, "scan-temperatures", state, began, (2, 20, 4, 300, 3)[: 5 if state in FINAL else 3])
+    tasks = []
+    for n in range(1000):
+        fate = TaskState.FAILED if n % 27 == 3 else TaskState.COMPLETED
+        if state not in FINAL and n >= 375:
+            fate = TaskState.RUNNING if n < 391 else TaskState.QUEUED
+        ended = fate in (TaskState.FAILED, TaskState.COMPLETED)
+        tasks.append(
+            TaskView(
+                index=n, state=fate, attempt=1, exit_code={"failed": 1, "completed": 0}.get(fate),
+                reason="exited with 1" if fate == "failed" else "", started=began + n, ended=began + n + 31 if ended else None,
+                cpu_seconds=30.0, peak_memory=(200 + n % 90) * MIB if ended else None, measured_by="cgroup", node="n1",
+                parameters={"temperature": str(250 + n % 40), "seed": str(n // 40), "label": EVIL if n == 2 else BIDI if n == 3 else f"run {n}"},
+            )
+        )  # fmt: skip
+    states = [task.state for task in tasks]
+    attempts = tuple(
+        AttemptView(
+            number=n, mark=f"ci-{job}-{n}", native_ids=("71",), tasks=37 if n > 1 else None, pack=1,
+            memory=n * GIB, created=began, started=None, ended=None,
+        )
+        for n in (1, 2)
+    )  # fmt: skip
+    sweep = {"parameters": {"temperature": [1], "seed": [1], "label": ["x"]}}
+    spec = JobSpec.parse({**item.view.spec.model_dump(mode="json"), "sweep": sweep, "after": ["donejob234:any"]})
+    code = {"code": FailureCode.TASKS_FAILED, "reason": "37 of 1,000 tasks failed"} if state is S.FAILED else {}
+    more = {"advice": "asked 4 GiB of memory, used 289 MiB: next time ask 512 MiB"} if state in FINAL else {}
+    item.view = item.view.model_copy(
+        update={
+            "tasks": tuple(tasks[:100]), "counts": {s: states.count(s) for s in TaskState if s in states}, "spec": spec,
+            "attempts": attempts, **code, **more,
+        }
+    )  # fmt: skip
+    item.tasks = tuple(tasks)
+    return item
+
+
 def made_up(now: float) -> dict[str, Made]:
     """Make the jobs, newest first."""
     image = ProgressView(stage="image", done=3, total=5, unit="packages", note="installing pandas 2.3.3")
@@ -176,6 +219,16 @@ def made_up(now: float) -> dict[str, Made]:
         ),
         _make("longjob234", LONG[:120], S.COMPLETED, now - 260000, (1, 1, 1, 1, 1), rerun_of="donejob234"),
     ]  # fmt: skip
+    waiting = WaitingView(
+        reason="waits for free nodes",
+        native_reason="Resources",
+        position=3,
+        start=now + 900,
+        usually_off=240.0,
+        guesses=12,
+    )
+    made[2].view = made[2].view.model_copy(update={"waiting": waiting, "reason": ""})
+    made[1:1] = [_sweep("sweepjob23", S.FAILED, now - 3000), _sweep("sweeprun23", S.RUNNING, now - 400)]
     old = [_make(f"oldjob{n:04d}", f"survey-{n}", S.COMPLETED, now - 400000 - n, (1, 9, 1, 60, 1)) for n in range(60)]
     return {item.view.id: item for item in [*made, *old]}
 
@@ -224,6 +277,7 @@ class SampleService:
         self.made = made_up(time.time())
         self.submitted: dict[str, str] = {}  #: key -> job
         self.specs: list[JobSpec] = []
+        self.failed_again = False  #: whether only the failed tasks were last asked for again
         self.silent = False  #: whether everything answers Transient
 
     def _find(self, user: str, job: str) -> Made:
@@ -242,7 +296,7 @@ class SampleService:
         item.events.append(event)
         item.view = item.view.model_copy(update={"state": state, "last_event": event.id, "changed": event.at, **more})
 
-    def inspect(self, request: object) -> InspectResponse:
+    def inspect(self, user: str, request: object) -> InspectResponse:
         """Propose the same for whatever comes."""
         proposal = propose(request.script or next(iter(request.files)), request.files, request.arguments)
         return InspectResponse(proposal=proposal, queue="local", runtime="bubblewrap", bounds={"memory": "enforced"})
@@ -261,8 +315,9 @@ class SampleService:
         self.specs.append(spec)
         return item.view, True
 
-    def rerun(self, user: str, job: str, key: str) -> tuple[JobView, bool]:
+    def rerun(self, user: str, job: str, key: str, *, failed: bool = False) -> tuple[JobView, bool]:
         """Submit the same again."""
+        self.failed_again = failed
         return self.submit(user, self._find(user, job).view.spec, key)
 
     def jobs(self, user: str, cursor: str | None, limit: int, state: str | None) -> JobPage:
@@ -293,6 +348,19 @@ class SampleService:
         start = max(0, len(text) + offset) if offset < 0 else offset
         return LogPart(data=text[start:], offset=start, size=len(text)), item.view.state in FINAL
 
+    def tasks(self, user: str, job: str, *, after: int, limit: int, state: str | None) -> TaskPage:
+        """List tasks."""
+        found = [t for t in self._find(user, job).tasks if t.index > after and state in (None, t.state)]
+        return TaskPage(tasks=tuple(found[:limit]), next=found[limit - 1].index if len(found) > limit else None)
+
+    def task_table(self, user: str, job: str) -> list[bytes]:
+        """Say how each task ended."""
+        return [b"task,state\n", *(b"%d,%s\n" % (t.index, t.state.encode()) for t in self._find(user, job).tasks)]
+
+    def gather(self, user: str, job: str, path: str) -> list[bytes]:
+        """Gather one table."""
+        return [b"task,x\n0,=1+1\n"] if path == "results/fit.csv" else []
+
     def cancel(self, user: str, job: str) -> JobView:
         """Cancel at once."""
         if self._find(user, job).view.state in FINAL:
@@ -303,6 +371,11 @@ class SampleService:
     def outputs(self, user: str, job: str) -> list[OutputView]:
         """List outputs."""
         item = self._find(user, job)
+        if item.tasks:
+            done = [task.index for task in item.tasks if task.state is TaskState.COMPLETED]
+            return [
+                OutputView(path="results/fit.csv", size=12, sha256="0" * 64, task=n, partial=False) for n in done[:90]
+            ]
         partial = item.view.state is not S.COMPLETED
         return [
             OutputView(path=path, size=len(data), sha256="0" * 64, task=0, partial=partial)
@@ -327,8 +400,10 @@ class SampleService:
     def queues(self) -> list[QueueView]:
         """List queues."""
         local = QueueView(
-            name="local", cpus=8, memory=8 * GIB, time=86400, gpus=0, nodes=1, runtimes=("bubblewrap", "docker")
-        )
+            name="local", scheduler="local", cpus=8, memory=8 * GIB, time=86400, default_cpus=1, default_memory=GIB,
+            default_time=3600, gpus=0, gpu_types=(), nodes=1, features=None, licenses=None, accounts=("chem", EVIL),
+            qos=("normal", "high"), reservations=None, runtimes=("bubblewrap", "docker"), why_not="", state="",
+        )  # fmt: skip
         return [local, local.model_copy(update={"name": "big", "cpus": 64, "memory": 512 * GIB})]
 
     def me(self, user: str) -> Me:

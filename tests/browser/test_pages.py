@@ -135,9 +135,9 @@ def test_the_list_leads_to_older_jobs(page: Page, site: Site) -> None:
     expect(page.locator(".jobs li")).to_have_count(50)
     expect(page.locator(".jobs li .title").first).to_have_text("spectra, second batch")
     page.click("text=Older")
-    expect(page.locator(".jobs li")).to_have_count(18)
+    expect(page.locator(".jobs li")).to_have_count(20)
     page.goto(f"{site.url}/?state=failed")
-    expect(page.locator(".jobs li")).to_have_count(2)
+    expect(page.locator(".jobs li")).to_have_count(3)
 
 
 def test_an_empty_list_invites(page: Page, site: Site) -> None:
@@ -553,8 +553,182 @@ def test_the_form_works_with_the_keyboard_alone(page: Page, site: Site) -> None:
     assert site.service.specs[0].network is True
 
 
+# --- many tasks
+
+
+def write_sweep(page: Page, text: str, kind: str = "grid") -> None:
+    """Open the part of the form about many tasks and write there."""
+    if page.locator("#many").get_attribute("open") is None:
+        page.click("#many > summary")
+    page.select_option("#sweep-kind", kind)
+    page.fill("#sweep-text", text)
+
+
+def test_the_tasks_of_a_sweep_are_counted_filtered_and_paged(page: Page, site: Site) -> None:
+    """A bar with its counts in words, a table page by page, only those of one state where that is wanted."""
+    page.goto(f"{site.url}/jobs/sweepjob23")
+    expect(page.locator(".shares")).to_have_attribute("aria-label", "963 completed, 37 failed")
+    expect(page.locator("#tasks tbody tr")).to_have_count(50)
+    page.click("#tasks .pager >> text=Next")
+    expect(page.locator("#tasks tbody th").first).to_have_text("50")
+    page.click("#tasks .filters >> text=failed 37")
+    expect(page.locator("#tasks tbody tr")).to_have_count(37)
+    expect(page.locator("#tasks tbody .chip").first).to_have_text("failed")
+    expect(page.locator(".side-column")).to_contain_text("2: 37 tasks, 2 GiB")
+    expect(page.locator(".verdict")).to_contain_text("next time ask 512 MiB")
+
+
+def test_a_task_leads_to_its_log_and_outputs(page: Page, site: Site) -> None:
+    """The chosen task's row is marked, its log is read, and only its outputs are listed."""
+    page.goto(f"{site.url}/jobs/sweepjob23")
+    with page.expect_response(lambda r: "/logs/" in r.url and "task=4" in r.url):
+        page.click("#tasks tbody a >> text='4'")
+    expect(page.locator("#tasks tr[aria-current]")).to_contain_text("254")
+    expect(page.locator("#log-task")).to_have_value("4")
+    expect(page.locator("#outputs tbody tr")).to_have_count(1)
+    page.click("#outputs >> text=All tasks")
+    expect(page.locator("#outputs tbody tr")).to_have_count(90)
+
+
+def test_hostile_parameters_are_text(page: Page, site: Site) -> None:
+    """Markup and marks of direction in a parameter are shown, never obeyed (the fixture sees to the rest)."""
+    page.goto(f"{site.url}/jobs/sweepjob23")
+    expect(page.locator("#tasks tbody tr").nth(2)).to_contain_text(EVIL)
+    expect(page.locator("#tasks tbody tr").nth(3)).to_contain_text("report⟨U+202E⟩gnp.exe")
+    assert page.locator("#tasks img").count() == 0
+
+
+def test_only_the_failed_tasks_run_again(page: Page, site: Site) -> None:
+    """One button for those, one for all."""
+    page.goto(f"{site.url}/jobs/sweepjob23")
+    page.click("text=Run the 37 failed again")
+    page.wait_for_url("**/jobs/newjob0000")
+    assert site.service.failed_again is True
+
+
+def test_tables_are_downloaded_whole(page: Page, site: Site) -> None:
+    """The tasks' own tables as one, and the table of tasks: attachments that no browser runs."""
+    page.goto(f"{site.url}/jobs/sweepjob23")
+    for title, words in (
+        ("Gather results/fit.csv of all tasks", "task,x\n0,=1+1\n"),
+        ("Download the table", "task,state\n0,"),
+    ):
+        with page.expect_download() as download:
+            page.click(f"text={title}")
+        assert Path(download.value.path()).read_text().startswith(words)
+    answer = page.request.get(f"{site.url}/api/v1/jobs/sweepjob23/gather?path=results%2Ffit.csv")
+    assert "attachment" in answer.headers["content-disposition"]
+    assert "sandbox" in answer.headers["content-security-policy"]
+    assert page.request.get(f"{site.url}/api/v1/jobs/sweepjob23/gather").status == 422
+
+
+def test_a_running_sweep_keeps_its_place(page: Page, site: Site) -> None:
+    """Counts change in place; the filter and the chosen task stay through the refreshing."""
+    page.goto(f"{site.url}/jobs/sweeprun23?tasks=running&task=380")
+    expect(page.locator("#tasks tbody tr")).to_have_count(16)
+    view = site.service.made["sweeprun23"].view
+    site.service.change("sweeprun23", JobState.RUNNING, counts={**view.counts, "failed": 99})
+    expect(page.locator("#tasks .filters")).to_contain_text("failed 99")
+    expect(page.locator("#tasks tbody tr")).to_have_count(16)
+    expect(page.locator("#log-task")).to_have_value("380")
+
+
+def test_a_waiting_job_says_why_and_how_long(page: Page, site: Site) -> None:
+    """The scheduler's reason, the place in the queue, the expected start and how far such guesses were off."""
+    page.goto(f"{site.url}/jobs/waitjob234")
+    for words in (
+        "waits for free nodes",
+        "(Resources)",
+        "Place 3",
+        "Expected to start in 14 min",
+        "off by 4 min (median of 12)",
+    ):
+        expect(page.locator(".verdict")).to_contain_text(words)
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "says", "sweep"),
+    [
+        ("grid", 'rounds = 1..3\nlabel = a, "b, c"', "6 tasks: rounds (3)",
+         {"parameters": {"rounds": ("1", "2", "3"), "label": ("a", "b, c")}}),
+        ("zip", "a = 0..1..0.5\nb = x, y, z", "3 tasks", {"parameters": {"a": ("0.0", "0.5", "1.0"), "b": ("x", "y", "z")}, "method": "zip"}),
+        ("table", "n\tm\n1\tx\n2\ty\n", "2 tasks, with n, m", {"table": "parameters.csv"}),
+        ("files", "data/*.txt", "A task for each file", {"files": "data/*.txt"}),
+    ],
+)  # fmt: skip
+def test_the_form_makes_sweeps(page: Page, site: Site, kind: str, text: str, says: str, sweep: dict) -> None:
+    """Lists, tables and patterns are counted while they are written, and become the spec's own words."""
+    choose(page, site)
+    write_sweep(page, text, kind)
+    expect(page.locator("#sweep-count")).to_contain_text(says)
+    page.fill("#max-running", "4")
+    page.check("#first-alone")
+    page.fill("#after", "donejob234, runjob2345:any")
+    page.click("#send")
+    page.wait_for_url("**/jobs/newjob0000")
+    spec = site.service.specs[0]
+    assert spec.sweep.model_dump(exclude_defaults=True) == {**sweep, "max_running": 4, "first_alone": True}
+    assert spec.after == ("donejob234", "runjob2345:any")
+    assert ("parameters.csv" in spec.files) == (kind == "table")
+    assert spec.command == ("python3 fit.py --rounds {rounds}" if kind == "grid" else "python3 fit.py")
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "words"),
+    [
+        ("grid", "a b = 1", "write for example"),
+        ("grid", "n = 5..1..1", "never gets to its end"),
+        ("zip", "n = 1, 2\nm = 1", "of one length"),
+        ("table", "n,m\n1\n", "Row 2 has 1 cells, the header 2"),
+        ("table", "a b\n1\n", "cannot be a parameter's name"),
+    ],
+)
+def test_what_is_no_sweep_is_told_while_it_is_written(page: Page, site: Site, kind: str, text: str, words: str) -> None:
+    """And it is not sent."""
+    choose(page, site)
+    write_sweep(page, text, kind)
+    expect(page.locator("#sweep-error")).to_contain_text(words)
+    page.click("#send")
+    expect(page.locator("#sweep-text")).to_be_focused()
+    assert site.service.specs == []
+
+
+def test_further_resources_are_suggested_and_sent(page: Page, site: Site) -> None:
+    """What the queue knows is offered, names of any kind as text; what is chosen is in the spec."""
+    choose(page, site)
+    page.click("#more summary")
+    assert page.locator("#known-account option").evaluate_all("all => all.map(one => one.value)") == ["chem", EVIL]
+    for field, value in {
+        "gpus": "2",
+        "gpu_type": "a100",
+        "nodes": "3",
+        "account": "chem",
+        "licenses": "m:2, n",
+    }.items():
+        page.fill(f"#{field}", value)
+    page.check("#exclusive")
+    page.click("#send")
+    page.wait_for_url("**/jobs/newjob0000")
+    asked = site.service.specs[0].resources
+    assert (asked.gpus, asked.gpu_type, asked.nodes, asked.account, asked.licenses, asked.exclusive) == (
+        2, "a100", 3, "chem", ("m:2", "n"), True,
+    )  # fmt: skip
+
+
+def test_an_earlier_sweep_can_be_changed(page: Page, site: Site) -> None:
+    """Its lists, bounds and what it waited for are in the form again."""
+    page.goto(f"{site.url}/submit?from=sweepjob23")
+    expect(page.locator("#sweep-text")).to_have_value("temperature = 1\nseed = 1\nlabel = x")
+    expect(page.locator("#after")).to_have_value("donejob234:any")
+    page.fill("#sweep-text", "temperature = 5")
+    page.click("#send")
+    page.wait_for_url("**/jobs/newjob0000")
+    assert site.service.specs[0].sweep.parameters == {"temperature": ("5",)}
+
+
 PLACES = ("/", "/?state=rejected", "/submit", "/submit?from=failjob234", "/jobs/unknown", "/jobs/runjob2345",
-          "/jobs/prepjob234", "/jobs/donejob234", "/jobs/failjob234", "/jobs/eviljob234")  # fmt: skip
+          "/jobs/prepjob234", "/jobs/sweepjob23?task=2", "/jobs/sweeprun23?tasks=running", "/jobs/waitjob234",
+          "/submit?from=sweepjob23", "/jobs/donejob234", "/jobs/failjob234", "/jobs/eviljob234")  # fmt: skip
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -568,6 +742,8 @@ def test_no_page_has_an_accessibility_fault(page: Page, site: Site, scheme: str)
         page.goto(site.url + path)
         if path == "/submit":
             choose(page, site)
+            write_sweep(page, "n = 1..3")
+            page.click("#more summary")
         page.evaluate(axe)
         faults = page.evaluate("(rules) => axe.run(rules).then((result) => result.violations)", rules)
         found += [(path, fault["id"], [node["html"][:160] for node in fault["nodes"]]) for fault in faults]
@@ -582,6 +758,8 @@ def test_nothing_is_wider_than_the_window(page: Page, site: Site, width: int) ->
         page.goto(site.url + path)
         if path == "/submit":
             choose(page, site)
+            write_sweep(page, "n = 1..3")
+            page.click("#more summary")
         assert page.evaluate("document.documentElement.scrollWidth") <= width, path
 
 

@@ -21,6 +21,7 @@ from cluster_interface.adapters.schedulers.dispatcher import Dispatcher
 from cluster_interface.adapters.schedulers.local import LocalScheduler
 from cluster_interface.images.rootfs import finish
 from cluster_interface.model.job import Account
+from cluster_interface.model.parameters import parameter_lines
 from cluster_interface.model.plan import Ask
 from cluster_interface.ports import Face, Handle, ImageRef, NativeState, Order, Run
 from cluster_interface.settings import Defaults, Local
@@ -236,7 +237,7 @@ class Box:
             lines = [" ".join(map(str, numbers)) + "\n" for numbers in elements]
             (self.attempt / "elements").write_text("".join(lines))
         if rows:
-            (self.attempt / "parameters").write_text(script.parameter_lines(rows))
+            (self.attempt / "parameters").write_text(parameter_lines(rows))
         self.script = self.attempt / "job.sh"
         self.script.write_text(self.runtime.job_script(self.run))
         self.handle, self.native_id = None, ""

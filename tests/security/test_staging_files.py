@@ -280,6 +280,7 @@ def test_a_full_disk_is_told_in_words(tmp_path):
     from cluster_interface.model.filetree import FileEntry
     from cluster_interface.model.job import Account
     from cluster_interface.model.plan import SourceInfo
+    from cluster_interface.ports import Layout
     from cluster_interface.settings import Staging
     from cluster_interface.staging import UploadStore, Workspace
     root = Path(sys.argv[1])

@@ -48,7 +48,7 @@ def test_a_sweep_is_counted_and_its_failures_are_grouped(shell):
     talk = done.stderr.decode()
     assert (done.returncode, done.stdout) == (1, b"")
     for words in (
-        "tasks        4: n (4), word (1)", "at most 2 at a time", "$CLIF_PARAM_n", "2 failed, 4 of 4 done",
+        "sweep        4: n (4), word (1)", "at most 2 at a time", "$CLIF_PARAM_n", "2 failed, 4 of 4 done",
         "2  a task exited with 1: tasks 1, 3", "--task 1 --err", "--failed",
     ):  # fmt: skip
         assert words in talk, talk

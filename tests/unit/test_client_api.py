@@ -55,7 +55,7 @@ def test_the_public_surface_is_what_is_promised():
     assert public(ci.Job) == {
         "cancel", "code", "counts", "events", "fetch", "final", "follow", "gather", "id", "is_sweep", "logs", "name",
         "output_list", "outputs", "poll_events",
-        "printed", "reason", "refresh", "rerun", "state", "tail", "task_page", "task_table", "tasks",
+        "printed", "reason", "refresh", "rerun", "shell", "state", "tail", "task_page", "task_table", "tasks",
         "view", "wait",
     }  # fmt: skip
     assert public(client.Output) == {"chunks", "open", "read", "save"}

@@ -45,6 +45,7 @@ class World:
         self.states: dict[str, dict[int, Observation]] = {}
         self.claims: dict[tuple, dict] = {}
         self.statuses: dict[tuple, dict] = {}
+        self.closed: set[tuple] = set()
         self.declared: set[str] = set()
         self.runs_of: list[tuple] = []
         self.scripts: list = []
@@ -143,6 +144,12 @@ class World:
     def claimed(self, job, attempt, task):
         return self.claims.get((job, attempt, task))
 
+    def begun(self, job, attempt):
+        return {task for of, number, task in self.claims if (of, number) == (job, attempt)}
+
+    def close(self, job, attempt):
+        self.closed.add((job, attempt))
+
     def revoke(self, job, attempt, tasks):
         for task in tasks:
             self.claims.setdefault((job, attempt, task), {"revoked": "yes"})
@@ -173,7 +180,7 @@ class World:
         """An element starts and passes the fence of its task; one that finds it closed leaves."""
         job, attempt = mark.partition(".")[0].removeprefix("ci-").rsplit("-", 1)
         task = self.orders[mark].offset + element if task is None else task
-        if (job, int(attempt), task) in self.claims:
+        if (job, int(attempt), task) in self.claims or (job, int(attempt)) in self.closed:
             self.see(mark, element, state=NativeState.ENDED)
             return None
         self.claims[job, int(attempt), task] = {"host": "n1"}
@@ -469,6 +476,48 @@ def test_only_a_changed_picture_wakes_a_watched_job(store, world, engine):
     look(engine)
     assert turn(engine.store, engine.tools)
     assert job(store).state is JobState.RUNNING
+
+
+def test_a_new_engine_takes_no_step_for_what_waits_as_before(store, world, engine):
+    """After a start, jobs that still wait at the scheduler cost nothing; those that began meanwhile are seen to."""
+    for name in ("a", "b", "c"):
+        add(store, name)
+    settle(engine, 1)
+    with store.write() as db:
+        db.exec_driver_sql("UPDATE job SET due = due + 100")
+    world.begin("ci-b-1")
+    del world.states["ci-c-1"]
+    successor = engine_of(store, world)
+    for _ in range(2):
+        look(successor)
+        while turn(store, successor.tools):
+            pass
+        with store.write() as db:
+            db.exec_driver_sql("UPDATE job SET due = due + 100 WHERE id <> 'a'")
+    assert job(store, "b").state is JobState.RUNNING
+    assert job(store, "c").facts["missing"]
+    world.begin("ci-a-1")
+    look(successor)
+    assert turn(store, successor.tools)
+    assert job(store, "a").state is JobState.RUNNING
+
+
+def test_a_wake_while_the_database_is_away_does_not_end_the_engine(store, world, engine, monkeypatch):
+    """The engine waits for the database, whoever wakes it meanwhile."""
+    left, right = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    engine.wakes = [left]
+    right.send(b"a.resolve.1")
+    monkeypatch.setattr("cluster_interface.engine.loop.PAUSE", 0)
+
+    def away():
+        raise Transient("the database does not answer")
+
+    monkeypatch.setattr(store, "read", away)
+    monkeypatch.setattr(store, "write", away)
+    rounds = iter([False, False, True])
+    engine.run(lambda: next(rounds))
+    right.close()
+    left.close()
 
 
 def test_a_wake_makes_its_job_due(store, world, engine):
@@ -769,3 +818,69 @@ def test_no_task_of_a_sweep_runs_twice_whatever_fails(store, seed):
     settle(engine, GRACE * 3)
     assert job(store).state is JobState.COMPLETED
     assert sorted(world.runs_of) == [("a", n) for n in range(8)]
+
+
+def test_what_is_put_back_into_the_queue_while_it_runs_does_not_run_twice(store, world, engine):
+    """An administrator's requeue counts as a lost node: what waits again is withdrawn, and tried again as wished."""
+    add(store, retry={"node_failed": 1})
+    settle(engine, 1)
+    world.begin("ci-a-1")
+    settle(engine, 1)
+    assert task(store).state is TaskState.RUNNING
+    world.see("ci-a-1", state=NativeState.PENDING)
+    settle(engine, 1)
+    assert "ci-a-1" in world.canceled
+    assert world.submissions == ["ci-a-1", "ci-a-2"]
+    world.begin("ci-a-2")
+    settle(engine, 1)
+    world.see("ci-a-2", state=NativeState.PENDING)
+    settle(engine, 1)
+    assert (job(store).state, job(store).code) == (JobState.FAILED, FailureCode.NODE_FAILED)
+    assert "back into the queue" in job(store).reason
+    assert world.runs_of == [("a", 0), ("a", 0)]
+
+
+def test_a_task_that_had_completed_when_it_was_put_back_has_completed(store, world, engine):
+    """The status file counts."""
+    add(store)
+    settle(engine, 1)
+    world.begin("ci-a-1")
+    settle(engine, 1)
+    world.statuses["a", 1, 0] = {"exit_code": 0}
+    world.see("ci-a-1", state=NativeState.PENDING)
+    settle(engine, 1)
+    assert job(store).state is JobState.COMPLETED
+    assert world.submissions == ["ci-a-1"]
+
+
+@pytest.mark.parametrize(("node", "outcome"), [(None, JobState.FAILED), ("n1", JobState.QUEUED)])
+def test_who_canceled_what_had_not_begun(store, world, engine, node, outcome):
+    """Canceled while it waited: somebody's wish. On its node before it began: the scheduler's own, and tried again."""
+    add(store)
+    settle(engine, 1)
+    world.see("ci-a-1", state=NativeState.ENDED, verdict="canceled", node=node)
+    settle(engine, GRACE * 3)
+    assert job(store).state is outcome
+    assert len(world.submissions) == (1 if node is None else 2)
+
+
+def test_a_cancel_needs_no_runtime_where_nothing_was_handed_over(store, world, engine, monkeypatch):
+    """A job that waits for a runtime which went away can be canceled; not where the scheduler may have it."""
+    world.results["build"] = Transient("later")
+    add(store)
+    engine.tools.images.find = lambda lock, face: None
+    settle(engine, 1)
+    assert job(store).state is JobState.PREPARING
+
+    def gone(ask):
+        raise Transient("the runtime r is not available in queue q now")
+
+    monkeypatch.setattr(world, "runtime", gone)
+    with store.write() as db:
+        jobs.request_cancel(db, "a")
+    world.declared.add("ci-a-1")
+    settle(engine, 1)
+    assert job(store).state is JobState.PREPARING
+    world.declared.clear()
+    settle(engine, 60)
+    assert job(store).state is JobState.CANCELED

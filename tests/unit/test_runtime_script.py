@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from cluster_interface.adapters.runtimes import dialects, script
 from cluster_interface.model.job import Account
+from cluster_interface.model.parameters import parameter_lines
 from cluster_interface.model.plan import Ask
 from cluster_interface.ports import Run
 
@@ -49,7 +50,7 @@ def evaluated(run, shell="dash", lines="", task=0, **outer):
 @given(rows=st.lists(st.fixed_dictionaries({"a": ANY_TEXT, "b_2": ANY_TEXT}), min_size=1, max_size=3))
 def test_any_parameter_survives(shell, rows):
     """Each row is one line, and each value reaches the environment as it is."""
-    text = script.parameter_lines(rows)
+    text = parameter_lines(rows)
     lines = text.split("\n")
     assert len(lines) == len(rows) + 1
     assert lines[-1] == ""
@@ -62,7 +63,7 @@ def test_any_parameter_survives(shell, rows):
 def test_awkward_words_survive(shell):
     """What shells are known to trip over reaches the program: as parameter, as variable and as the job's name."""
     run = run_of(parameters=("p",), variables={"V": AWKWARD}, name=AWKWARD, dialect="slurm")
-    got = evaluated(run, shell, script.parameter_lines([{"p": AWKWARD}]).rstrip("\n"))
+    got = evaluated(run, shell, parameter_lines([{"p": AWKWARD}]).rstrip("\n"))
     assert (got["CLIF_PARAM_p"], got["V"], got["SLURM_JOB_NAME"]) == (AWKWARD, AWKWARD, AWKWARD)
 
 

@@ -1,12 +1,12 @@
 """The database: transitions guarded by leases, events, pages, sessions, and migrations that match the tables."""
 
 import sqlite3
-import threading
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from sqlalchemy import event
 
 from cluster_interface.model.errors import Transient
 from cluster_interface.model.job import Attempt, NativeOrder, OutputFile
@@ -74,20 +74,6 @@ def test_what_an_older_version_wrote_is_carried_over(empty_url):
         assert jobs.last_event(db, "a") == 1
     assert claim(store).id == "a"
     store.close()
-
-
-def test_servers_that_start_at_once_migrate_once(empty_url):
-    """Several processes on an empty database: each finds it as it should be."""
-    stores = [Store(empty_url) for _ in range(4)]
-    threads = [threading.Thread(target=made.migrate) for made in stores]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    for made in stores:
-        with made.read() as db:
-            assert compare_metadata(MigrationContext.configure(db), metadata) == []
-        made.close()
 
 
 def test_migrating_twice_changes_nothing(store):
@@ -219,22 +205,25 @@ def test_pages_are_complete_and_newest_first(store):
     assert walked[0] == "j6"
 
 
-def test_many_claimers_never_share_a_job(store):
-    """Twenty jobs, four claimers at once: each job is claimed exactly once."""
-    for number in range(20):
-        add(store, f"j{number}")
-    got: list[str] = []
-
-    def work():
-        while (job := claim(store)) is not None:
-            got.append(job.id)
-
-    threads = [threading.Thread(target=work) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sorted(got) == sorted(f"j{number}" for number in range(20))
+def test_ended_jobs_do_not_slow_the_engine_down(on_sqlite):
+    """What is asked every tick uses an index of what is alive."""
+    asked = []
+    event.listen(
+        on_sqlite.engine, "before_cursor_execute", lambda _c, _k, text, values, *_: asked.append((text, values))
+    )
+    claim(on_sqlite)
+    with on_sqlite.read() as db:
+        claims.next_due(db)
+        claims.last_event(db)
+    plans = []
+    with on_sqlite.read() as db:
+        for text, values in [(text, values) for text, values in asked if not text.startswith(("BEGIN", "PRAGMA"))]:
+            plans += [row[-1] for row in db.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", values)]
+    words = " / ".join(plans)
+    assert "ix_job_due" in words
+    assert "ix_job_lease_until" in words
+    assert "TEMP B-TREE" not in words
+    assert not [plan for plan in plans if plan.startswith("SCAN job") and "INDEX" not in plan]
 
 
 def test_a_busy_database_is_transient(on_sqlite, tmp_path):
@@ -249,6 +238,14 @@ def test_a_busy_database_is_transient(on_sqlite, tmp_path):
     raw.execute("ROLLBACK")
     raw.close()
     quick.close()
+
+
+def test_threads_of_one_server_wait_for_each_other(on_sqlite, monkeypatch):
+    """Writers of one process take turns before they ask SQLite, and are told when that takes too long."""
+    monkeypatch.setattr("cluster_interface.store.database.BUSY_SECONDS", 0.01)
+    with on_sqlite.write(), pytest.raises(Transient, match="others of this server"), on_sqlite.write():
+        pass
+    add(on_sqlite)
 
 
 def test_a_link_opens_one_session(store):

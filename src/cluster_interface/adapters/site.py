@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from cluster_interface.model.errors import ClusterError, Transient
+from cluster_interface.model.errors import ClusterError, Rejected, Transient
+from cluster_interface.model.resources import GIB
 from cluster_interface.ports import Order
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Mapping
 
     from cluster_interface.adapters.surveys import Surveys
     from cluster_interface.model.job import Account
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 FRESH = 20.0  #: seconds for which what schedulers said of their queues is taken for true
 SURVEYED = 0.5  #: likewise, while a survey is under way
 LOCAL = "local"
+REAPING = GIB  #: most memory of an order that removes what was left on a node
 
 log = structlog.get_logger()
 
@@ -98,25 +100,30 @@ class Site:
         """Say which account a job script runs as: docker's is one that its engine obeys."""
         return self._server if runtime.runs_as == "server" else self._identity.account(owner)
 
-    def reap(self, ask: Ask, mark: str, owner: str, nodes: Collection[str]) -> None:
+    def reap(self, ask: Ask, mark: str, owner: str, nodes: Mapping[str, str]) -> None:
         """Remove what an attempt's containers left: here at once, on other nodes by a small order of its own."""
         runtime = self.runtime(ask)
-        if ask.scheduler == LOCAL or os.uname().nodename in nodes:
+        here = os.uname().nodename
+        if ask.scheduler == LOCAL or here in nodes:
             runtime.reap(mark)
         text = runtime.reap_script(mark)
-        if ask.scheduler != LOCAL and text:
-            for node in set(nodes) - {os.uname().nodename}:
-                self._surveys.run_on(
-                    self.scheduler(ask.scheduler),
-                    Order(
-                        script=self._surveys.write(f"{mark}.reap", text),
-                        mark=f"{mark}.reap.{node}"[:64],
-                        account=self.runs_as(owner, runtime),
-                        ask=ask.model_copy(update={"cpus": 1, "gpus": 0, "nodes": 1, "time": 300}),
-                        time=300,
-                        node=node,
-                    ),
-                )
+        if ask.scheduler == LOCAL or not text:
+            return
+        little = {"cpus": 1, "tasks_per_node": 1, "nodes": 1, "memory": min(ask.memory, REAPING), "time": 300}
+        nothing = {"gpus": 0, "gpu_type": None, "exclusive": False, "licenses": (), "constraint": None}
+        for node in sorted({name for host, name in nodes.items() if host != here}):
+            order = Order(
+                script=self._surveys.write(f"{mark}.reap", text),
+                mark=f"{mark}.reap.{node}"[:64],
+                account=self.runs_as(owner, runtime),
+                ask=ask.model_copy(update=little | nothing),
+                time=300,
+                node=node,
+            )
+            try:
+                self._surveys.run_on(self.scheduler(ask.scheduler), order)
+            except Rejected as error:  # a node that is no more: nothing is left on it either
+                log.warning("what a job left cannot be removed", mark=mark, node=node, reason=str(error))
 
     def survey(self) -> float:
         """Get on with the probes; return the seconds until the next look at them."""
@@ -130,7 +137,9 @@ class Site:
         said = self._settings.queues.get(queue.name)
         runtimes: tuple[str, ...] | None
         if queue.scheduler == LOCAL:
-            runtimes, why_not = tuple(self._local()), ""
+            here = tuple(self._local())
+            wanted = here if said is None or said.runtimes is None else said.runtimes
+            runtimes, why_not = tuple(name for name in wanted if name in here), ""
         elif said and said.runtimes is not None:
             runtimes, why_not = said.runtimes, ""
         else:

@@ -18,11 +18,11 @@ import structlog
 from cluster_interface.adapters.runtimes.probing import probe_script, read_report
 from cluster_interface.model.errors import ClusterError, Rejected
 from cluster_interface.model.plan import Ask
-from cluster_interface.model.resources import MIB
-from cluster_interface.ports import Handle, Order
+from cluster_interface.model.resources import MIB, show_bytes
+from cluster_interface.ports import Handle, NativeState, Order
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from cluster_interface.adapters.runtimes.probing import NodeReport
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 LOCAL = "local"
 KEEP = 86_400.0  #: seconds for which a report counts
 PATIENCE = 600.0  #: seconds after which a probe that has not reported is tried again
+ASK = 30.0  #: seconds between questions to the scheduler about one probe
 SOON, LATER = 1.0, 300.0  #: seconds to the next look, while probes are out and when all have reported
 _DOCKER = "docker"
 MEMORY, SECONDS = 200 * MIB, 120  #: what a probe asks for
@@ -64,14 +65,17 @@ class Surveys:
         self._make = make
         self._pinned = pinned
         self._read: dict[str, tuple[int, NodeReport]] = {}
+        self._asked: dict[str, float] = {}  # report -> monotonic, when the scheduler was last asked about its probe
+        self._sent: dict[str, str] = {}  # report -> the mark of its last probe
         self.news = False
 
     def found(self, scheduler: str, queue: str) -> tuple[tuple[str, ...] | None, str]:
         """Return the runtimes that work in a queue, the preferred first, or why there is none; None: not known yet."""
         report = self.report(scheduler, queue)
         if report is None:
-            refused = self._refusal(scheduler, queue, "user")
-            return (() if refused else None), f"the scheduler refused the probe of queue {queue}: {refused}"
+            if refused := self._refusal(scheduler, queue, "user"):
+                return (), f"the scheduler refused the probe of queue {queue}: {refused}"
+            return None, f"what works on the nodes of queue {queue} is being found out by a small job in it"
         trouble = "; ".join((*report.trouble, *(f"{name}: {why}" for name, why in report.refused.items())))
         return report.runtimes, f"no runtime works on the nodes of queue {queue}: {trouble}"
 
@@ -94,6 +98,28 @@ class Surveys:
         servers = self._report(scheduler, queue, "server")
         refused = self._refusal(scheduler, queue, "server")
         return None if servers is None and not refused else _joined(users, servers, refused)
+
+    def told(self, queue: Queue) -> Iterator[tuple[str, bool, str]]:
+        """Tell people what was found on the nodes of a queue: what it is about, whether it is good, in words."""
+        report = self.report(queue.scheduler, queue.name) if queue.scheduler != LOCAL else None
+        if report is None:
+            return
+        found = report.found
+        limits = f"cgroup v{found.cgroups}" if found.cgroups else "no cgroups"
+        limit = f"a memory limit of {show_bytes(found.memory_limit)} is in force" if found.memory_limit else "no limit"
+        yield "node", True, f"{found.host}, {found.distribution}, Linux {found.kernel}; {limits}, {limit} for a job"
+        yield "namespaces", found.namespaces is None, found.namespaces or "an ordinary account can make them"
+        for name, place in (("workspace", found.workspace), ("image store", found.store)):
+            good = place.readable and (place.writable or name != "workspace")
+            seen = "seen at the same place" if good else "cannot be used there: it must be a shared directory"
+            yield name, good, f"{place.path} is {seen}{f' ({place.type})' if place.type else ''}"
+        yield "modules", True, "there is a module command" if found.modules else "there is no module command"
+        yield "GPUs", True, ", ".join(found.gpus) or "none is seen"
+        for name in report.runtimes:
+            kept = ", ".join(f"{bound} {how}" for bound, how in report.bounds[name].items())
+            yield name, True, f"works; bounds: {kept}"
+        for name, why in report.refused.items():
+            yield name, True, f"not used: {why}"
 
     def get_on(self, schedulers: Mapping[str, Scheduler], queues: Callable[[], list[Queue]]) -> float:
         """Send the probes that are due; return the seconds until the next look. `news`: a report came or changed."""
@@ -135,14 +161,28 @@ class Surveys:
         self.news |= self._read.get(path.name) != before
         if _age(path) < KEEP or _age(path.with_suffix(".refused")) < PATIENCE:
             return False
+        if time.monotonic() - self._asked.get(path.name, float("-inf")) < ASK:
+            return True
+        self._asked[path.name] = time.monotonic()
         mark = f"ci-probe-{self._id()}-{_plain(queue.name)[:24]}-{who}-{int(time.time() // PATIENCE)}"
         try:
+            if self._is_out(scheduler, self._sent.get(path.name, mark), mark, who):
+                return True
             self.run_on(scheduler, self._order(scheduler, queue, who, mark, path))
+            self._sent[path.name] = mark
         except Rejected as error:
             self._path(scheduler.name, queue.name, who).with_suffix(".refused").write_text(str(error))
             log.warning("a probe was refused", scheduler=scheduler.name, queue=queue.name, reason=str(error))
             return False
         return True
+
+    def _is_out(self, scheduler: Scheduler, sent: str, mark: str, who: str) -> bool:
+        """Say whether an earlier probe still waits or runs, in a queue where that takes long: one is enough."""
+        if sent == mark:
+            return False
+        handle = Handle(mark=sent, account=self._accounts[who].name)
+        seen = scheduler.observe([handle]).get(sent, {})
+        return any(element.state is not NativeState.ENDED for element in seen.values())
 
     def _order(self, scheduler: Scheduler, queue: Queue, who: str, mark: str, path: Path) -> Order:
         account = self._accounts[who]

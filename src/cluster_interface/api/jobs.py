@@ -17,6 +17,7 @@ from cluster_interface.wire import (
     JobPage,
     JobView,
     OutputList,
+    ShellView,
     SubmitRequest,
     TaskPage,
 )
@@ -69,6 +70,12 @@ def _submission(bp: APIBlueprint, service: Service) -> None:
     def cancel(job: str) -> Response:
         """Ask for a job to be canceled."""
         return answer(service.cancel(g.user, job), 202)
+
+    @bp.post("/jobs/<job>/shell")
+    @bp.output(ShellView)
+    def shell(job: str) -> Response:
+        """Write what opens a shell where a `task` ran or runs; it is run on this machine, by `clif shell`."""
+        return answer(service.shell(g.user, job, int(number("task", 0, least=0, most=2**31))))
 
     @bp.get("/jobs")
     @bp.output(JobPage)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from apiflask import APIBlueprint
-from flask import Response, g, jsonify
+from flask import Response, g, jsonify, request
 
 from cluster_interface.api.requests import answer, body, takes
 from cluster_interface.model.jobspec import JobSpec
@@ -53,8 +53,8 @@ def blueprint(service: Service, page_address: str) -> APIBlueprint:
     @bp.get("/admin/doctor")
     @bp.output(DoctorReport)
     def doctor() -> Response:
-        """Examine the server and its settings."""
-        return answer(service.doctor())
+        """Examine the server and its settings; with `site=true`, also what was found on the nodes of each queue."""
+        return answer(service.doctor(site=request.args.get("site") == "true"))
 
     @bp.post("/ui-links")
     @bp.output(UiLink, status_code=201)

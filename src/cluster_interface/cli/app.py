@@ -32,6 +32,7 @@ COMMANDS = {
     "tasks": ("looking", "List a job's tasks with their parameters."),
     "events": ("looking", "Show what happened to a job, and when."),
     "logs": ("logs", "Show what a job prints."),
+    "shell": ("shell", "Open a shell where a job runs or ran."),
     "wait": ("waiting", "Wait for jobs to end."),
     "cancel": ("waiting", "Cancel jobs."),
     "rerun": ("waiting", "Submit a job again as it was."),

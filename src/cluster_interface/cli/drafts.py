@@ -29,10 +29,10 @@ def show_draft(draft: Draft) -> None:
     _row("files", _files(document.get("files", {}), guesses))
     _row("outputs", document.get("outputs") or [f"{_found(guesses, 'outputs')}every file that is new or changed"])
     _row("resources", [*_stated(draft, guesses), _resources(draft, guesses)])
-    _row("tasks", _tasks(document))
-    _row("sweep", _values(draft, guesses, "sweep"))
+    _row("sweep", _values(draft, guesses, "sweep") or _tasks(document))
+    _row("after", document.get("after") or ())
     _row("checkpoint", _values(draft, guesses, "checkpoint"))
-    if draft.inspected:
+    if draft.inspected and _goes_where_it_was_inspected(document.get("resources") or {}, draft.inspected):
         _row("bounds", [_bounds(draft.inspected["bounds"])])
     for guess in draft.asks:
         say(f"  not sure     {plain(guess['value'])}: {plain(guess['rests_on'])}", colour="yellow")
@@ -116,7 +116,7 @@ def _resources(draft: Draft, guesses: list[dict[str, Any]]) -> str:
 
 
 def _tasks(document: dict[str, Any]) -> Iterator[str]:
-    """Say how many tasks there will be, as far as that is known here, and what they wait for."""
+    """Say how many tasks there will be, as far as that is known here."""
     sweep = document.get("sweep")
     if isinstance(sweep, dict):
         yield _origin(sweep)
@@ -124,8 +124,6 @@ def _tasks(document: dict[str, Any]) -> Iterator[str]:
         said = [words.format(sweep[name]) for name, words in bounds.items() if sweep.get(name)]
         if said := [*said, *(["the first one alone"] if sweep.get("first_alone") else [])]:
             yield ", ".join(said)
-    for after in document.get("after") or ():
-        yield f"after job {after}"
 
 
 def _origin(sweep: dict[str, Any]) -> str:
@@ -137,6 +135,12 @@ def _origin(sweep: dict[str, Any]) -> str:
     counts = [len(values) for values in lists.values() if isinstance(values, list)]
     count = min(counts, default=0) if sweep.get("method") == "zip" else math.prod(counts)
     return f"{count:,}: {', '.join(f'{name} ({len(values)})' for name, values in lists.items())}"
+
+
+def _goes_where_it_was_inspected(wanted: dict[str, Any], inspected: dict[str, Any]) -> bool:
+    """Say whether the bounds that were told, of the default queue and runtime, are those of this job."""
+    same = all(wanted.get(name) in {None, inspected[name]} for name in ("queue", "runtime"))
+    return same and wanted.get("scheduler") is None
 
 
 def _bounds(bounds: dict[str, str]) -> str:

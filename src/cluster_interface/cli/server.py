@@ -78,12 +78,13 @@ def _open(url: str) -> bool:
 
 
 @click.command("doctor")
+@click.option("--site", is_flag=True, help="Also what was found on the nodes of each queue.")
 @as_json
-def doctor_command(*, json_: bool) -> None:
+def doctor_command(*, site: bool, json_: bool) -> None:
     """Examine the server and its settings; say what is wrong and what to do about it."""
     with connect() as cluster:
         try:
-            report = cluster.doctor()
+            report = cluster.doctor(site=site)
         except Transient as error:
             _local_settings(error)
             click.get_current_context().exit(UNREACHABLE)

@@ -235,11 +235,11 @@ class Cluster:
 
         return Me.parse(self._json("GET", "/me"))
 
-    def doctor(self) -> DoctorReport:
-        """Have the server examine itself and its settings."""
+    def doctor(self, *, site: bool = False) -> DoctorReport:
+        """Have the server examine itself and its settings, with `site` the nodes of each queue too."""
         from cluster_interface.wire import DoctorReport  # noqa: PLC0415 - as above
 
-        return DoctorReport.parse(self._json("GET", "/admin/doctor"))
+        return DoctorReport.parse(self._json("GET", f"/admin/doctor{'?site=true' if site else ''}"))
 
     def page_link(self) -> str:
         """Return a link that opens the pages once, within a minute."""

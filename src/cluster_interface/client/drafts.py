@@ -104,7 +104,7 @@ def _completed(draft: Draft, wishes: Wishes) -> Draft:
     local = draft.local | {name: path for name, path in fresh.items() if isinstance(path, Path)}
     document["files"] = {**document["files"], **_entries({}, fresh)}
     notes: list[str] = []
-    if document.get("sweep"):
+    if document.get("sweep") and not document.get("dialect"):  # a batch script finds its index as it always did
         names = parameters_of(document["sweep"], local)
         document, notes = with_places(document, inspected.get("proposal", {}), names)
     return replace(draft, document=document, local=local, earlier=earlier, notes=tuple(notes))

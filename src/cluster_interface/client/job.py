@@ -245,6 +245,12 @@ class Job:
         self.data = self._transport.request("POST", f"/jobs/{segment(self.id)}/cancel").json()
         return self
 
+    def shell(self, task: int = 0) -> dict[str, Any]:
+        """Ask for what opens a shell where a task runs or ran: `argv`, and the `account` it is to be run as."""
+        path = f"/jobs/{segment(self.id)}/shell"
+        answer: dict[str, Any] = self._transport.request("POST", path, query={"task": str(task)}).json()
+        return answer
+
     def rerun(self, key: str | None = None, *, failed: bool = False) -> Job:
         """Submit the same spec again as a new job, with `failed` only the tasks that did not complete.
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from cluster_interface.engine.handing import current
 from cluster_interface.model.errors import Transient
+from cluster_interface.model.marks import attempt_mark, order_mark
 from cluster_interface.model.state import TASK_FINAL
 from cluster_interface.ports import Handle, NativeState
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
     from cluster_interface.engine.tools import Case, Tools
     from cluster_interface.model.job import Attempt, Task
+    from cluster_interface.model.plan import Ask
 
 _ALIVE = (NativeState.PENDING, NativeState.RUNNING)
 
@@ -21,11 +23,14 @@ _ALIVE = (NativeState.PENDING, NativeState.RUNNING)
 def end_orders(case: Case, tools: Tools) -> bool:
     """Cancel every native job of the present attempt, answers lost or not; True when none is left, nor a container.
 
-    What the scheduler took without telling anyone, and starts only later, finds its tasks revoked.
+    What the scheduler took without telling anyone, and starts only later, finds its fence closed.
     """
-    attempt = current(case, tools)
+    try:
+        attempt = current(case, tools)
+    except Transient:  # the runtime went away; where nothing has been handed over, nothing needs to be known of it
+        return _never_handed(case, tools)
     scheduler = tools.scheduler(attempt.ask or case.plan.ask)
-    handles = [Handle(mark=o.mark, account=attempt.account, native_id=o.native_id) for o in attempt.orders]
+    handles = _handles(attempt)
     seen = scheduler.observe(handles)
     asked = False
     for handle in handles:
@@ -41,14 +46,42 @@ def end_orders(case: Case, tools: Tools) -> bool:
         seen = scheduler.observe(handles)
         if any(element.state in _ALIVE for elements in seen.values() for element in elements.values()):
             return False
-    tools.stager.revoke(case.job.id, attempt.number, attempt.numbers(len(case.tasks)))
-    reap(case, tools, attempt, [task for task in case.tasks if task.state not in TASK_FINAL])
+    try:
+        tools.stager.close(case.job.id, attempt.number)
+    finally:  # on a full disk as well
+        reap(case, tools, attempt, [task for task in case.tasks if task.state not in TASK_FINAL])
+    return True
+
+
+def withdraw(tools: Tools, attempt: Attempt, ask: Ask) -> None:
+    """Take back what waits at the scheduler though its tasks have ended: what somebody put back into the queue."""
+    for handle in _handles(attempt):
+        seen = tools.seen.get(handle.mark, {})
+        if any(element.state is NativeState.PENDING for element in seen.values()):
+            tools.scheduler(ask).cancel(handle)
+
+
+def _handles(attempt: Attempt) -> list[Handle]:
+    return [Handle(mark=o.mark, account=attempt.account, native_id=o.native_id) for o in attempt.orders]
+
+
+def _never_handed(case: Case, tools: Tools) -> bool:
+    """Return True if no order of an attempt without a record has been handed over, and none can be; else Transient."""
+    job = case.job
+    if case.attempt is not None and case.attempt.number == job.number:
+        raise Transient("what this attempt has at the scheduler cannot be asked for now")
+    if not tools.stager.declare(job.id, job.number, order_mark(attempt_mark(job.id, job.number), 0)):
+        raise Transient("it is not known whether the scheduler has taken this job: its runtime is not available now")
     return True
 
 
 def reap(case: Case, tools: Tools, attempt: Attempt, tasks: Iterable[Task]) -> None:
     """Remove the containers that these tasks may have left behind where they ran."""
-    claims = [tools.stager.claimed(case.job.id, attempt.number, task.index) for task in tasks]
-    nodes = {claim["host"] for claim in claims if claim and claim.get("host")}
+    nodes = {}
+    begun = tools.stager.begun(case.job.id, attempt.number)
+    for task in (task for task in tasks if task.index in begun):
+        claim = tools.stager.claimed(case.job.id, attempt.number, task.index)
+        if claim and (host := claim.get("host")):
+            nodes[host] = task.node or host
     if nodes:
         tools.site.reap(attempt.ask or case.plan.ask, attempt.mark, case.job.owner, nodes)

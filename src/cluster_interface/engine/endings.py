@@ -90,6 +90,8 @@ class _View:
 
     def _look(self, task: Task, observation: Observation | None, *, absent: bool) -> Task:
         state = observation.state if observation else None
+        if state is NativeState.PENDING and task.state is TaskState.RUNNING:
+            return self._taken_back(task, observation)
         if state is NativeState.PENDING or (observation is None and not absent):
             return task
         status = self._tools.stager.status(self._job, self._attempt.number, task.index)
@@ -101,13 +103,23 @@ class _View:
             return task
         return self._gone(task, observation)
 
+    def _taken_back(self, task: Task, observation: Observation | None) -> Task:
+        """End a task that ran and waits again: somebody put it back into the queue, where the fence would end it."""
+        status = self._tools.stager.status(self._job, self._attempt.number, task.index)
+        if status and status.get("exit_code") == 0:
+            return _from_status(task, status, observation, self._ask)
+        reason = "node_failed: the scheduler put it back into the queue while it ran"
+        return dataclasses.replace(task, state=TaskState.FAILED, ended=self._now, reason=reason)
+
     def _is_over(self, status: dict[str, Any] | None) -> bool:
         """Say whether a task's status counts while its element is said to run.
 
-        Schedulers take a while to say that something has ended; and only then do they say why it was ended, so a
-        failure waits for that, unless the element goes on with other tasks.
+        Schedulers take a while to say that something has ended; and only then do they say why it was ended. So a
+        failure waits for that, and whatever was told to end, unless the element goes on with other tasks.
         """
-        return status is not None and (status.get("exit_code") == 0 or self._attempt.pack > 1)
+        if status is None or status.get("told"):
+            return False
+        return status.get("exit_code") == 0 or self._attempt.pack > 1
 
     def _gone(self, task: Task, observation: Observation | None) -> Task:
         since = self._since.get(str(task.index), self._now)
@@ -116,13 +128,22 @@ class _View:
         if self._now - since < GRACE and not (verdict and begun):
             self.missing[str(task.index)] = since
             return task
-        if not begun and verdict != "canceled":
+        if not begun and not _was_canceled(observation):
             self.unbegun.append(task.index)
             return task
         return _without_status(task, observation, self._now, self._ask)
 
     def _claimed(self, task: Task) -> bool:
         return self._tools.stager.claimed(self._job, self._attempt.number, task.index) is not None
+
+
+def _was_canceled(seen: Observation | None) -> bool:
+    """Say whether somebody canceled what had not begun.
+
+    A scheduler that gave an id out again after a crash cancels the new job itself, when the node turns out to have the
+    old one still: on its node, before it began.
+    """
+    return seen is not None and seen.verdict == "canceled" and seen.node is None
 
 
 def tally(tasks: Sequence[Task]) -> str:

@@ -10,9 +10,9 @@ from cluster_interface.model.job import Attempt
 from cluster_interface.model.marks import attempt_mark
 from cluster_interface.model.packing import orders_of
 from cluster_interface.model.parameters import element_lines, parameter_lines
-from cluster_interface.model.placeholders import place
 from cluster_interface.model.state import FailureCode
-from cluster_interface.ports import Handle, Order, Run
+from cluster_interface.ports import Handle, Order
+from cluster_interface.runs import describe_run
 
 if TYPE_CHECKING:
     from cluster_interface.engine.tools import Case, Tools
@@ -57,36 +57,16 @@ def current(case: Case, tools: Tools) -> Attempt:
 def write(case: Case, tools: Tools, attempt: Attempt, image: ImageRef | None) -> None:
     """Write job.sh and the lists that it reads. Repeatable."""
     ask = attempt.ask or case.plan.ask
-    script = tools.site.runtime(ask).job_script(run_of(case, tools, attempt, image))
+    rows = [task.parameters for task in case.tasks]
+    account, home = tools.identity.account(case.job.owner), tools.stager.directory(case.job.id)
+    run = describe_run(case.job, case.plan, attempt, rows, image, account, home)
+    script = tools.site.runtime(ask).job_script(run)
     lists = {}
     if attempt.pack > 1 or attempt.tasks is not None:
         lists["elements"] = element_lines(attempt.elements(len(case.tasks)))
-    if any(task.parameters for task in case.tasks):
-        lists["parameters"] = parameter_lines([task.parameters for task in case.tasks])
+    if any(rows):
+        lists["parameters"] = parameter_lines(rows)
     tools.stager.write_attempt(case.job.id, attempt.number, script, case.plan.model_dump_json(indent=2), lists)
-
-
-def run_of(case: Case, tools: Tools, attempt: Attempt, image: ImageRef | None) -> Run:
-    """Describe an attempt for its runtime."""
-    job, spec = case.job, case.job.spec
-    names = tuple(case.tasks[0].parameters)
-    return Run(
-        mark=attempt.mark,
-        job_dir=tools.stager.directory(job.id),
-        attempt=attempt.number,
-        image=image,
-        command=place(case.plan.command, names) if names else case.plan.command,
-        account=tools.identity.account(job.owner),
-        ask=attempt.ask or case.plan.ask,
-        network=spec.network,
-        variables=spec.environment.variables,
-        parameters=names,
-        dialect=spec.dialect,
-        modules=spec.environment.modules,
-        tasks=len(case.tasks),
-        packed=attempt.pack > 1,
-        signal_before=spec.checkpoint.signal_before,
-    )
 
 
 def hand(case: Case, tools: Tools, attempt: Attempt, may_go: set[int]) -> Attempt:

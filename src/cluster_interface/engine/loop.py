@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from cluster_interface.engine.tools import Tools
     from cluster_interface.store import Store
 
+PAUSE = 1.0  #: seconds, after the database did not answer
 IDLE = 5.0  #: seconds between looks when nothing is going on
 
 log = structlog.get_logger()
@@ -45,7 +46,7 @@ class Engine:
                 self._sleep()
             except Transient as error:
                 log.warning("waiting", reason=str(error))
-                self._wait(1.0)
+                time.sleep(PAUSE)  # and read no wake, which would be written to the database
 
     def _turn_all(self, stop: Callable[[], bool]) -> bool:
         """Turn while anything is due; say whether anything was."""

@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from cluster_interface.engine.canceling import end_orders, reap
+from cluster_interface.engine.canceling import end_orders, reap, withdraw
 from cluster_interface.engine.endings import ending_of, look_at, tally
 from cluster_interface.engine.handing import current, hand, may_go, write
 from cluster_interface.engine.long_work import look, stop_all
@@ -215,6 +215,7 @@ def _over(case: Case, tools: Tools, attempt: Attempt, seen: Picture) -> Step:
     if len(unbegun) < len(seen.unbegun):  # it has begun after all
         return Step(state=case.job.state, tasks=_changed(case, seen), after=0.5, facts=_kept(case))
     now = tools.clock.now()
+    withdraw(tools, attempt, case.ask)
     reap(
         case,
         tools,
@@ -279,7 +280,12 @@ def _why_waiting(tools: Tools, attempt: Attempt) -> str:
 
 def staging_out(case: Case, tools: Tools) -> Step:
     """List and check what the tasks left; the tasks' endings say how the job ended."""
-    request = {"job": case.job.id, "tasks": len(case.tasks), "patterns": case.job.spec.outputs}
+    request = {
+        "job": case.job.id,
+        "tasks": len(case.tasks),
+        "patterns": case.job.spec.outputs,
+        "attempt": case.attempt.number if case.attempt else 1,
+    }
     collected, waiting = look(case, tools, "outputs", request)
     if collected is None:
         return waiting

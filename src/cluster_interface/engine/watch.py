@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import structlog
 
 from cluster_interface.model.errors import ClusterError
-from cluster_interface.ports import Handle
+from cluster_interface.model.state import JobState
+from cluster_interface.ports import Handle, NativeState
 from cluster_interface.store import claims
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class Watch:
         self._given: dict[str, tuple[Given, list[str]]] = {}  # by job, with the marks of its orders
         self._job_of: dict[str, str] = {}
         self._schedulers: dict[str, _Watched] = {}
+        self._calm: set[str] = set()  #: marks of jobs that another engine knew as queued: to see them wait is no news
         self._event: int | None = None
         self._read_at = 0.0
 
@@ -76,12 +78,18 @@ class Watch:
             watched.due = time.monotonic() + SLOW_POLL
             return set()
         changed = [mark for mark in watched.handles if found.get(mark, NOWHERE) is not seen.get(mark)]
-        news = {self._job_of[mark] for mark in changed if found.get(mark, NOWHERE) != seen.get(mark)}
+        news = {self._job_of[mark] for mark in changed if self._is_news(mark, found.get(mark, NOWHERE))}
         for mark in changed:
             seen[mark] = found.get(mark, NOWHERE)
+        self._calm.difference_update(changed)
         now = time.monotonic()
         watched.due = now + max(POLL, (now - began) * SHARE)
         return news
+
+    def _is_news(self, mark: str, found: Mapping[int, Observation]) -> bool:
+        if mark in self._calm and found:
+            return any(element.state is not NativeState.PENDING for element in found.values())
+        return found != self._tools.seen.get(mark)
 
     # --- what is watched
 
@@ -92,6 +100,9 @@ class Watch:
             if self._event is None or time.monotonic() - self._read_at > REFRESH:
                 given, gone = claims.watched(db), set(self._given)
                 self._read_at = time.monotonic()
+                if self._event is None:
+                    queued = (one for one in given if one.state == JobState.QUEUED)
+                    self._calm = {mark for one in queued for mark, _ in one.handed()}
             elif last == self._event:
                 return
             else:

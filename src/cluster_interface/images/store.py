@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import platform
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +14,7 @@ from cluster_interface.images import failures, importing, layer
 from cluster_interface.images import lock as locks
 from cluster_interface.images.base import Base, Recipe
 from cluster_interface.images.bytecode import Bytecode
-from cluster_interface.images.faces import archives, directory, docker, squashfs
+from cluster_interface.images.faces.all import Faces, waits
 from cluster_interface.images.faces.engine import Engine
 from cluster_interface.images.keys import image_key
 from cluster_interface.images.request import Request, minor, understand
@@ -23,12 +22,13 @@ from cluster_interface.images.shelf import Shelf
 from cluster_interface.images.unpack import Limits
 from cluster_interface.model.job import Progress
 from cluster_interface.model.plan import Lock
-from cluster_interface.ports import Face, ImageInfo, ImageRef, Report
+from cluster_interface.ports import ImageInfo
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from cluster_interface.model.jobspec import Environment
+    from cluster_interface.ports import Face, ImageRef, Report
     from cluster_interface.settings import Images
 
 
@@ -46,7 +46,7 @@ class Store:
         self._shelf = Shelf(root.absolute())
         self._settings = settings
         self._limits = limits
-        self._engine = Engine(docker_host or os.environ.get("DOCKER_HOST"))
+        self._faces = Faces(self._shelf, settings, Engine(docker_host or os.environ.get("DOCKER_HOST")))
         try:
             self._shelf.prepare()
         except OSError as error:
@@ -74,14 +74,7 @@ class Store:
 
     def find(self, lock: Lock, face: Face) -> ImageRef | None:
         """Return the image if it is ready in this face; None if it must be built."""
-        ready = directory.find(self._shelf, lock)
-        if ready is None or face is Face.DIRECTORY:
-            return ready
-        if face is Face.SQUASHFS:
-            return squashfs.find(self._shelf, lock)
-        if face is Face.ARCHIVE:
-            return archives.find(self._shelf, lock)
-        return docker.find(self._shelf, self._engine, lock)
+        return self._faces.find(lock, face)
 
     def build(self, lock: Lock, face: Face, report: Report) -> ImageRef:
         """Build what is missing, once however many ask; Permanent(image_failed) or Transient in words."""
@@ -90,15 +83,7 @@ class Store:
             base = self._build_base(lock, report)
             if lock.requirements:
                 self._build_layer(lock, base, report)
-            if face is Face.DOCKER:
-                return self._load(lock, report)
-            if face is Face.SQUASHFS:
-                return self._squash(lock, report)
-            if face is Face.ARCHIVE:
-                return self._pack(lock, report)
-        if (ready := directory.find(self._shelf, lock)) is None:
-            raise failures.image_failed("the image was removed while it was built; run the job again")
-        return ready
+            return self._faces.make(lock, face, report)
 
     def images(self) -> list[ImageInfo]:
         """List bases and images, newest first."""
@@ -168,7 +153,7 @@ class Store:
         if not place.is_dir():
             recipe = self._recipe(lock)
             report(Progress(stage="image", unit="", note=f"building base from Debian {recipe.suite}"))
-            with self._shelf.hold(lock.base, _waits(report, "the base")):
+            with self._shelf.hold(lock.base, waits(report, "the base")):
                 if not place.is_dir():
                     self._bootstrap(recipe, place)
         return Base.model_validate(self._shelf.read(place / "base.json"))
@@ -200,7 +185,7 @@ class Store:
         place = self._shelf.layer(lock.image)
         if place.is_dir():
             return
-        with self._shelf.hold(lock.image, _waits(report, "the packages")):
+        with self._shelf.hold(lock.image, waits(report, "the packages")):
             if not place.is_dir():
                 count = len(lock.packages)
                 report(Progress(stage="image", total=count, unit="packages", note=f"installing {count} packages"))
@@ -230,33 +215,6 @@ class Store:
             compiled = bytecode.collect(home / "bytecode")
             self._shelf.publish(target, place)
             bytecode.keep(compiled)
-
-    def _load(self, lock: Lock, report: Report) -> ImageRef:
-        with self._shelf.hold(f"docker-{lock.image}", _waits(report, "the engine")):
-            if ready := docker.find(self._shelf, self._engine, lock):
-                return ready
-            report(Progress(stage="image", unit="", note="loading into the Docker engine"))
-            return docker.load(self._shelf, self._engine, lock, platform.machine())
-
-    def _squash(self, lock: Lock, report: Report) -> ImageRef:
-        with self._shelf.hold(f"squashfs-{lock.image}", _waits(report, "the image's file")):
-            if ready := squashfs.find(self._shelf, lock):
-                return ready
-            report(Progress(stage="image", unit="", note="packing into one file"))
-            return squashfs.make(self._shelf, lock, self._settings, self._shelf.log(lock.image))
-
-    def _pack(self, lock: Lock, report: Report) -> ImageRef:
-        machine = platform.machine()
-        with self._shelf.hold(f"archive-{lock.base}", _waits(report, "the base's archive")):
-            report(Progress(stage="image", unit="", note="packing for the nodes' engines"))
-            archives.make_base(self._shelf, lock, machine)
-        with self._shelf.hold(f"archive-{lock.image}", _waits(report, "the image's archive")):
-            if archives.find(self._shelf, lock) is None:
-                archives.make(self._shelf, lock, machine)
-        ready = archives.find(self._shelf, lock)
-        if ready is None:
-            raise failures.image_failed("the image was removed while it was packed; run the job again")
-        return ready
 
     def _fresh_log(self, key: str) -> Path:
         path = self._shelf.log(key)
@@ -288,7 +246,7 @@ class Store:
             created=base.created,
             size=base.size,
             packages=base.packages,
-            faces=self._faces(base.key),
+            faces=self._faces.made(base.key),
         )
 
     def _layers(self) -> Iterator[ImageInfo]:
@@ -304,20 +262,8 @@ class Store:
                 size=kept["size"],
                 packages=lock.packages,
                 base=lock.base,
-                faces=self._faces(lock.image),
+                faces=self._faces.made(lock.image),
             )
-
-    def _faces(self, key: str) -> tuple[str, ...]:
-        places = {
-            Face.DOCKER: self._shelf.note("docker", key),
-            Face.ARCHIVE: self._shelf.root / "archives" / f"{key}.tar",
-            Face.SQUASHFS: self._shelf.root / "squashfs" / f"{key}.squashfs",
-        }
-        return (Face.DIRECTORY, *(face for face, place in places.items() if place.exists()))
-
-
-def _waits(report: Report, what: str) -> Callable[[], None]:
-    return lambda: report(Progress(stage="image", unit="", note=f"waiting: {what} is being made for another job"))
 
 
 def _name(lock: Lock) -> str:

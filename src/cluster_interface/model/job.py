@@ -104,7 +104,9 @@ class Attempt:
     def elements(self, tasks: int) -> list[Sequence[int]]:
         """Say which tasks each element runs, one after the other."""
         numbers = self.numbers(tasks)
-        alone = 1 if len(self.orders) > 1 and self.orders[0].elements == 1 and self.pack > 1 else 0
+        with_one_alone = 1 - (1 - len(numbers)) // self.pack
+        so_many = sum(order.elements for order in self.orders) == with_one_alone
+        alone = int(so_many and len(self.orders) > 1 and self.orders[0].elements == 1)
         first = [numbers[:1]] if alone else []
         return first + [numbers[at : at + self.pack] for at in range(alone, len(numbers), self.pack)]
 

@@ -21,7 +21,7 @@ from cluster_interface.model.errors import NotFound, Permanent, Transient
 from cluster_interface.model.job import Progress
 from cluster_interface.model.state import FailureCode
 from cluster_interface.ports import LogPart
-from cluster_interface.staging import archives, outputs
+from cluster_interface.staging import archives, outputs, packs
 from cluster_interface.staging.acting import acting_as, as_the_server
 from cluster_interface.staging.inputs import INCOMING, INPUTS, Inputs
 from cluster_interface.staging.sources import DIRECTORY, Sources
@@ -35,6 +35,7 @@ from cluster_interface.trees.beneath import (
     open_directory,
     open_file,
     remove,
+    rename,
     replace_file,
 )
 from cluster_interface.trees.names import native
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from cluster_interface.staging.uploads import UploadStore
 
 LONGEST_LOG_PART = 2**20
+CLAIMS, CLOSED = "claim", "claim.closed"  #: where job.sh passes the fences of an attempt's tasks, and where it was
 LONGEST_STATUS = 64 * 1024
 
 _JOB = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
@@ -91,6 +93,8 @@ class Workspace:
         self._make(job)
         with self._home(job) as home, self._words_for(job), _alone(home):
             self._bring(home, files, report)
+            if layout.attempt > 1:
+                packs.settle(home, layout.attempt - 1)
             make_tasks(
                 home,
                 {info.path: entry for info, entry in files},
@@ -113,6 +117,12 @@ class Workspace:
             replace_file(home, f"attempts/{attempt}/job.sh", script.encode(), 0o500)
         return self.directory(job) / "attempts" / str(attempt) / "job.sh"
 
+    def write_script(self, job: str, attempt: int, name: str, text: str) -> Path:
+        """Write one more script beside an attempt's job.sh."""
+        with self._home(job) as home, self._words_for(job):
+            replace_file(home, f"attempts/{attempt}/{name}", text.encode(), 0o500)
+        return self.directory(job) / "attempts" / str(attempt) / name
+
     def declare(self, job: str, attempt: int, mark: str) -> bool:
         """Note that this order is about to be handed over; False if that had been noted before."""
         with self._home(job) as home, self._words_for(job):
@@ -124,7 +134,10 @@ class Workspace:
 
     def status(self, job: str, attempt: int, task: int) -> dict[str, Any] | None:
         """Read this attempt's status file of a task; None while there is none, or none that is whole and sane."""
-        fd = self._open_record(job, f"attempts/{attempt}/status/{task}.json")
+        where = f"attempts/{attempt}/status"
+        fd = self._open_record(job, f"{where}/{task}.json")
+        if fd is None and self._look_again(job, where):
+            fd = self._open_record(job, f"{where}/{task}.json")
         if fd is None:
             return None
         with os.fdopen(fd, "rb", buffering=0) as file:
@@ -135,18 +148,43 @@ class Workspace:
             return None
         return status if isinstance(status, dict) else None
 
+    def begun(self, job: str, attempt: int) -> set[int]:
+        """Name the tasks of an attempt whose fence somebody has passed."""
+        found: set[int] = set()
+        for name in (CLAIMS, CLOSED):
+            with (
+                suppress(NotFound, FileNotFoundError),
+                self._home(job) as home,
+                directory(home, f"attempts/{attempt}/{name}") as claims,
+                os.scandir(claims) as entries,
+            ):
+                found |= {int(entry.name) for entry in entries if entry.name.isdecimal()}
+        return found
+
+    def close(self, job: str, attempt: int) -> None:
+        """Take the place away where claims are made: no task of this attempt can begin any more."""
+        with suppress(NotFound), self._home(job) as home, self._words_for(job):
+            if look(home, f"attempts/{attempt}/{CLAIMS}") is not None:
+                rename(home, f"attempts/{attempt}/{CLAIMS}", f"attempts/{attempt}/{CLOSED}")
+
     def claimed(self, job: str, attempt: int, task: int) -> dict[str, str] | None:
         """Return who passed the fence of a task of this attempt (host, native_id …); None if nobody did."""
-        try:
-            with self._home(job) as home:
-                if look(home, f"attempts/{attempt}/claim/{task}") is None:
-                    return None
-        except NotFound:
-            return None
-        except OSError as error:
-            _pass_over(error)
-            return None
-        fd = self._open_record(job, f"attempts/{attempt}/claim/{task}/owner")
+        for claims in (CLAIMS, CLOSED):
+            claim = f"attempts/{attempt}/{claims}/{task}"
+            try:
+                with self._home(job) as home:
+                    made = look(home, claim) is not None
+            except NotFound:
+                return None
+            except OSError as error:
+                _pass_over(error)
+                continue
+            if made:
+                return self._owner(job, claim)
+        return None
+
+    def _owner(self, job: str, claim: str) -> dict[str, str]:
+        fd = self._open_record(job, f"{claim}/owner")
         if fd is None:
             return {}
         with os.fdopen(fd, "rb", buffering=0) as file:
@@ -166,10 +204,14 @@ class Workspace:
         return revoked
 
     def collect(
-        self, job: str, tasks: int, patterns: Sequence[str] | None, report: Report
+        self, job: str, tasks: int, patterns: Sequence[str] | None, report: Report, attempt: int = 1
     ) -> tuple[list[OutputFile], list[str]]:
-        """List the outputs with size and checksum, and the patterns that matched nothing (see outputs.collect)."""
+        """List the outputs with size and checksum, and the patterns that matched nothing (see outputs.collect).
+
+        What a container that tasks of `attempt` shared may still hold of them is put back first.
+        """
         with self._home(job) as home, self._words_for(job):
+            packs.settle(home, attempt)
             return outputs.collect(home, tasks, patterns, _as_server(report))
 
     def holds_little(self, job: str, tasks: int, entries: int, size: int) -> bool:
@@ -255,6 +297,18 @@ class Workspace:
                 yield home
             finally:
                 os.close(home)
+
+    def _look_again(self, job: str, where: str) -> bool:
+        """Open a directory, so that what is new in it is seen; False if it cannot be.
+
+        NFS keeps for up to a minute that a name was not there, but asks the server anew when its directory is opened
+        for reading (nfs(5), "Directory entry caching" and "Close-to-open cache consistency").
+        """
+        try:
+            with self._home(job) as home, directory(home, where):
+                return True
+        except (NotFound, OSError):
+            return False
 
     def _open_record(self, job: str, path: str) -> int | None:
         """Open a file that job.sh writes; None while there is none. Where job.sh ran as the server, it may be its own.

@@ -111,6 +111,7 @@ class Given(NamedTuple):
     """What a scheduler has of a job: only what is needed for looking at it, since there may be very many."""
 
     job: str
+    state: JobState
     scheduler: str
     account: str
     orders: str  #: as JSON, to be read where it is not the one that was read before
@@ -125,7 +126,7 @@ def watched(db: Connection, since: int | None = None) -> list[Given]:
     """List what schedulers have; only of jobs with an event after `since` if that is given."""
     scheduler = func.coalesce(t.attempt.c.ask["scheduler"].as_string(), "local")
     query = (
-        select(t.attempt.c.job, scheduler, t.attempt.c.account, t.attempt.c.orders.cast(Text))
+        select(t.attempt.c.job, t.job.c.state, scheduler, t.attempt.c.account, t.attempt.c.orders.cast(Text))
         .join(t.job, and_(t.job.c.id == t.attempt.c.job, t.job.c.attempt == t.attempt.c.number))
         .where(t.job.c.state.in_([JobState.QUEUED, JobState.RUNNING]))
     )

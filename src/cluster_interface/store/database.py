@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +38,7 @@ class Store:
 
     def __init__(self, url: str) -> None:
         self.engine = _engine(url)
+        self._one = threading.Lock() if self.engine.dialect.name == "sqlite" else None
         self._reads: dict[str, Any] = {} if self.engine.dialect.name == "sqlite" else _SNAPSHOT
 
     @contextmanager
@@ -52,7 +54,7 @@ class Store:
         What is not `lasting` may be lost when the machine goes down: the disk is not waited for (SQLite).
         """
         options = {"writes": True, "lasting": lasting}
-        with _translated(), self.engine.connect().execution_options(**options) as db, db.begin():
+        with _translated(), self._turn(), self.engine.connect().execution_options(**options) as db, db.begin():
             yield db
 
     def migrate(self) -> None:
@@ -74,6 +76,19 @@ class Store:
             version = ".".join(map(str, db.dialect.server_version_info or ())) or "of unknown version"
         where = f"{url.host or 'its socket'}/" if url.get_backend_name() == "postgresql" else ""
         return f"{names[url.get_backend_name()]} {version}, {where}{url.database}"
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Wait for this process's other threads in turn: SQLite's own lock passes some of them over."""
+        if self._one is None:
+            yield
+            return
+        if not self._one.acquire(timeout=BUSY_SECONDS):
+            raise Transient("the database is busy: others of this server write")
+        try:
+            yield
+        finally:
+            self._one.release()
 
     def _version(self) -> str | None:
         with self.read() as db:

@@ -15,16 +15,20 @@ from cluster_interface.model.errors import ClusterError, Rejected, Transient
 from cluster_interface.model.state import FINAL, JobState
 from cluster_interface.web import assets, words
 from cluster_interface.web.headers import protect
+from cluster_interface.web.tasks import tables_of, tasks_of
 from cluster_interface.web.timeline import stages
 from cluster_interface.web.usage import usage
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from werkzeug.exceptions import HTTPException
 
     from cluster_interface.service import Service
     from cluster_interface.wire import QueueView
 
 JOBS_PER_PAGE = 50
+SUGGESTED = 200  #: names in one list of suggestions
 OUTPUTS_SHOWN = 500  #: rows of the table; the archive has them all
 CHOICES = (None, JobState.RUNNING, JobState.QUEUED, JobState.COMPLETED, JobState.FAILED, JobState.CANCELED)
 TITLES = {
@@ -91,6 +95,10 @@ def _job(service: Service, job_id: str) -> Response:
         return Response(status=204)
     events = service.events(g.user, job_id, 0)
     outputs = service.outputs(g.user, job_id) if view.state in FINAL else []
+    tasks = tasks_of(service, g.user, view, request.args.to_dict())
+    tables = tables_of(outputs) if tasks else []
+    if tasks and tasks.picked:
+        outputs = [output for output in outputs if output.task == tasks.chosen]
     values = {
         "job": view,
         "seen": seen,
@@ -102,6 +110,9 @@ def _job(service: Service, job_id: str) -> Response:
         "outputs": outputs[:OUTPUTS_SHOWN],
         "output_count": len(outputs),
         "usage": usage(view, time.time()),
+        "tasks": tasks,
+        "tables": tables,
+        "waits": words.waits(view.waiting, time.time()) if view.waiting else "",
     }
     return _page("job_live.html" if part else "job.html", values)
 
@@ -114,6 +125,7 @@ def _submit(service: Service) -> Response:
     values = {
         "queues": queues,
         "trouble": trouble,
+        "known": _known(queues),
         "most_cpus": max((queue.cpus for queue in queues), default=0),
         "earlier": earlier,
         "spec": earlier.spec.model_dump_json(exclude_defaults=True) if earlier else "",
@@ -163,6 +175,14 @@ def _as_page(error: Exception) -> Response:
 def _fingerprint(value: Any) -> str:
     """Name what a reader sees, so that an unchanged part is not sent again."""
     return hashlib.sha256(repr(value).encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def _known(queues: Sequence[QueueView]) -> dict[str, list[str]]:
+    """Collect what the schedulers know by name, to suggest it."""
+    fields = ("accounts", "qos", "reservations", "features", "licenses", "gpu_types", "runtimes")
+    known = {field: [name for queue in queues for name in getattr(queue, field) or ()] for field in fields}
+    known["schedulers"] = [queue.scheduler for queue in queues]
+    return {field: list(dict.fromkeys(names))[:SUGGESTED] for field, names in known.items()}
 
 
 def _queues(service: Service) -> tuple[list[QueueView], str]:

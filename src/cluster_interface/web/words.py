@@ -5,9 +5,13 @@ from __future__ import annotations
 import time
 import unicodedata
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from cluster_interface.model.amounts import show_bytes, show_time
 from cluster_interface.model.state import FailureCode, JobState
+
+if TYPE_CHECKING:
+    from cluster_interface.wire import WaitingView
 
 LONGEST_SHOWN = 300  #: characters of a name on a page
 
@@ -87,6 +91,16 @@ def moment(at: float) -> str:
 def iso(at: float) -> str:
     """Write a time as HTML's `datetime` wants it."""
     return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def waits(waiting: WaitingView, now: float) -> str:
+    """Say where a waiting job stands, when it is expected to start, and how far such guesses were off."""
+    parts = [] if waiting.position is None else [f"Place {waiting.position} in the queue."]
+    if waiting.start is not None:
+        parts.append(f"Expected to start in {lasted(max(0.0, waiting.start - now))}.")
+        if waiting.usually_off is not None:
+            parts.append(f"Such guesses were off by {lasted(waiting.usually_off)} (median of {waiting.guesses}).")
+    return " ".join(parts)
 
 
 FILTERS = {

@@ -42,7 +42,7 @@ attend() {
 # Where our cgroup cannot be the container's parent, what the kernel counts is gone with the container: look at it
 # each second while it is there, under the names that docker's two cgroup drivers give it.
 watch() {
-    while sleep 1; do
+    while sleep 1 && [ -e "/proc/$$" ]; do
         id=$(cat "$claim/container" 2>/dev/null) || continue
         for memory_dir in "/sys/fs/cgroup/system.slice/docker-$id.scope" "/sys/fs/cgroup/docker/$id" \
             "/sys/fs/cgroup/memory/system.slice/docker-$id.scope" "/sys/fs/cgroup/memory/docker/$id"; do
@@ -118,9 +118,8 @@ tidy() {
 
 # A shell has a label of its own: it may stay when the attempt's containers are removed.
 open_shell() {
-    box=$mark-$task-shell-$$
-    (start_container "\"source=$claim" --label "cluster-interface.shell=$mark" --rm --interactive --tty \
-        --mount "type=bind,target=/job,$2\"")
+    start_container "\"source=$claim" --label "cluster-interface.shell=$mark" --rm --interactive --tty \
+        --mount "type=bind,target=/job,$2\""
 }
 
-close_shell() { [ -z "${box:-}" ] || "$docker" rm -f "$box" >/dev/null 2>&1; }
+close_shell() { "$docker" rm -f "$box" >/dev/null 2>&1; }

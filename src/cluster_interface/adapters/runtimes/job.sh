@@ -40,7 +40,7 @@ forward() {
     fi
 }
 
-trap 'forward TERM' TERM
+trap 'forward TERM' TERM USR2 # Grid Engine says USR2 before it kills
 trap 'forward INT' INT
 trap 'forward USR1' USR1
 trap '' HUP

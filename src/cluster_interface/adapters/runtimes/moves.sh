@@ -40,6 +40,6 @@ if [ "$way" = in ]; then
     ln -t "$pack/io" -- "$log.out" "$log.err" || exit
     ln -s "$task" "$pack/now" && move_all "$own" "$pack/job"
 else
-    [ -r "$pack/job" ] && [ -w "$pack/job" ] && [ -x "$pack/job" ] || chmod 755 "$pack/job"
+    if ! [ -r "$pack/job" ] || ! [ -w "$pack/job" ] || ! [ -x "$pack/job" ]; then chmod 755 "$pack/job"; fi
     move_all "$pack/job" "$own" && rm -rf "$pack"/io/* "$pack"/io/.[!.]* "$pack"/io/..?* "$pack/now"
 fi

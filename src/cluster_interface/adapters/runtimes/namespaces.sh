@@ -51,6 +51,9 @@ devices() {
         [ -e "/dev/$device" ] || continue
         : >"$room/dev/$device" && mount --bind "/dev/$device" "$room/dev/$device" || return
     done
+    if terminal=$(tty); then # of another instance of devpts, so it wants a name in here
+        : >"$room/dev/console" && mount --bind "$terminal" "$room/dev/console" || return
+    fi
     ln -s /proc/self/fd "$room/dev/fd"
     ln -s /proc/self/fd/0 "$room/dev/stdin"
     ln -s /proc/self/fd/1 "$room/dev/stdout"
@@ -59,8 +62,6 @@ devices() {
     mount -t devpts -o newinstance,ptmxmode=0666,mode=0620 pts "$room/dev/pts" &&
         mount -t tmpfs -o "mode=1777,size=$half" shm "$room/dev/shm"
 }
-
-attend() { :; }
 
 find_sandbox() { read -r first <"$claim/sandbox"; } 2>/dev/null
 
@@ -92,12 +93,13 @@ tidy() {
 # is, it makes another, with job control; else the shell is in a session without one.
 open_shell() {
     if [ "${CLIF_TERMINAL:-}" = own ]; then
-        (enter_image "$place")
+        enter_image "$place"
     elif [ -r "$0" ] && command -v script >/dev/null; then
-        CLIF_TERMINAL=own CLIF_SELF=$0 SHELL=/bin/sh script -q -e -c 'exec sh "$CLIF_SELF"' /dev/null
+        export CLIF_TERMINAL=own CLIF_SELF="$0" SHELL=/bin/sh
+        exec script -q -e -c 'exec sh "$CLIF_SELF"' /dev/null
     else
         interactive=no
-        (enter_image "$place")
+        enter_image "$place"
     fi
 }
 

@@ -91,7 +91,7 @@ check_podman() {
     has runc || has crun || { said="there is neither runc nor crun" && return 1; }
     mkdir -p "$private/podman/root"
     # shellcheck disable=SC2016
-    try sh -c 'export XDG_RUNTIME_DIR="$1"; podman --log-level error --root "$1/storage" --runroot "$1/runroot" \
+    try sh -c 'export XDG_RUNTIME_DIR="$1" HOME="$1"; podman --log-level error --root "$1/storage" --runroot "$1/runroot" \
         --tmpdir "$1/tmp" --storage-driver vfs --cgroup-manager cgroupfs unshare sh -c \
         "test \"\$(wc -l </proc/self/uid_map)\" -gt 1 || { echo the account has no range in /etc/subuid >&2; exit 1; }"
         ended=$?; kill "$(cat "$1/tmp/pause.pid")" 2>/dev/null; exit "$ended"' sh "$private/podman"

@@ -13,7 +13,7 @@ from cluster_interface.model.errors import Permanent, Rejected
 from cluster_interface.model.resources import MIB
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from cluster_interface.ports import Run
 
@@ -107,20 +107,6 @@ def task_variables(run: Run) -> list[tuple[str, str]]:
     own |= {f"CLIF_PARAM_{name}": f'"$CLIF_PARAM_{name}"' for name in run.parameters}
     own |= {name: word for name, word in dialects.variables(run).items() if word == f'"$CLIF_PARAM_{dialects.ARRAY}"'}
     return list(own.items())
-
-
-def parameter_lines(rows: Iterable[Mapping[str, str]]) -> str:
-    """Write attempts/<k>/parameters: a line a task, words of shell that job.sh evaluates; no value has a NUL in it.
-
-    A newline in a value becomes $nl, which job.sh knows, so that a task's line is found by its number.
-    """
-    return "".join(
-        " ".join(f"CLIF_PARAM_{name}={_literal(value)}" for name, value in row.items()) + "\n" for row in rows
-    )
-
-
-def _literal(value: str) -> str:
-    return "'" + value.replace("'", "'\\''").replace("\n", "'\"$nl\"'") + "'"
 
 
 def _words(run: Run) -> dict[str, str]:

@@ -149,10 +149,12 @@ write_status() {
     [ "$code" = 0 ] && oom=false
     quote measured_by "$measured_by"
     quote limit "$limit"
+    told=false
+    [ -z "$ending" ] || told=true # it was told to end; why, the scheduler knows
     quote reason "$reason"
     text="{\"exit_code\": $code, \"signal\": $signal, \"started\": $started, \"ended\": $(now)"
     text="$text, \"cpu_seconds\": $cpu_seconds, \"peak_memory\": $peak_memory, \"measured_by\": $measured_by"
-    text="$text, \"oom\": $oom, \"limit\": $limit, \"reason\": $reason}"
+    text="$text, \"oom\": $oom, \"limit\": $limit, \"told\": $told, \"reason\": $reason}"
     place=$attempt_dir/status/$task.json
     for pause in 0 1 2 4; do # a full disk may be over in a moment: others' temporary files go
         [ "$pause" = 0 ] || sleep "$pause"

@@ -66,6 +66,13 @@ class Clients:
         return Answer(done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))
 
 
+def on_terminal(clients: Clients, account: Account, argv: list[str]) -> list[str]:
+    """Return what runs a client program on a terminal, with the environment that `Clients.run` gives it."""
+    words = {"PATH": SYSTEM_PATH, **clients.environment, **home_of(account)}
+    terminal = "TERM=xterm" if "TERM" not in os.environ else f"TERM={os.environ['TERM']}"
+    return ["env", "-i", terminal, *(f"{name}={value}" for name, value in words.items()), *argv]
+
+
 def home_of(account: Account) -> dict[str, str]:
     """Say who somebody is, as far as programs look for it in the environment."""
     return {"HOME": account.home, "USER": account.name, "LOGNAME": account.name, "LANG": "C.UTF-8"}

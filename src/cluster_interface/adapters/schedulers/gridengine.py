@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from cluster_interface.adapters.schedulers import gridengine_queues as tables
 from cluster_interface.adapters.schedulers import gridengine_rows as rows
-from cluster_interface.adapters.schedulers.clients import Clients, home_of
+from cluster_interface.adapters.schedulers.clients import Clients, home_of, on_terminal
 from cluster_interface.adapters.schedulers.gridengine_options import cleaned, failure, mark, options
 from cluster_interface.adapters.schedulers.pictures import Pictures, Record, liveliest
 from cluster_interface.model.errors import Rejected, Transient
@@ -116,6 +116,17 @@ class GridEngineScheduler:
         words = cleaned(answer.err or answer.out)
         if answer.code != 0 and "does not exist" not in words and "already" not in words:
             raise Transient(f"qdel: {words}")
+
+    def interactive(self, order: Order) -> list[str]:
+        """Return qrsh with a terminal (qrsh(1), -pty)."""
+        words = [f"h_rt={int(order.time)}"]
+        _, complexes = self._survey()
+        if memory := self._memory(order, order.ask.cpus, complexes):
+            words.append(memory)
+        asked = [part for word in words for part in ("-l", word)]
+        name = ["-N", order.mark, "-q", order.ask.queue]
+        script = ["sh", str(order.script)]
+        return on_terminal(self._clients, order.account, ["qrsh", "-pty", "y", *name, *asked, *script])
 
     def waiting(self, handle: Handle) -> Waiting | None:
         """Say why it waits and which place it has, as `qstat -j` explains it; None if it does not wait."""

@@ -10,7 +10,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-from cluster_interface.adapters.schedulers.clients import Clients, home_of, plain, shortened
+from cluster_interface.adapters.schedulers.clients import Clients, home_of, on_terminal, plain, shortened
 from cluster_interface.adapters.schedulers.pictures import SINGLE, Pictures, Record, liveliest
 from cluster_interface.model.errors import Rejected, Transient
 from cluster_interface.model.queue import Queue
@@ -78,6 +78,11 @@ class PbsScheduler:
             answer = self._clients.run("qdel", native_id)
             if answer.code != 0 and "nknown" not in answer.err and "finished" not in answer.err:
                 raise Transient(f"qdel: {shortened(answer.err)}")
+
+    def interactive(self, order: Order) -> list[str]:
+        """Return qsub with a terminal (qsub(1B), -I and -x)."""
+        script = ["sh", str(order.script)]
+        return on_terminal(self._clients, order.account, ["qsub", "-I", "-x", "-q", order.ask.queue, "--", *script])
 
     def waiting(self, handle: Handle) -> Waiting | None:
         """Say why it waits, in the words of the job's comment."""

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 import structlog
 
 from cluster_interface.adapters.schedulers import slurm_queues, slurm_rows
-from cluster_interface.adapters.schedulers.clients import Clients, home_of
+from cluster_interface.adapters.schedulers.clients import Clients, home_of, on_terminal
 from cluster_interface.adapters.schedulers.pictures import Pictures, Record, liveliest
-from cluster_interface.adapters.schedulers.slurm_options import mark, options
+from cluster_interface.adapters.schedulers.slurm_options import interactive_options, mark, options
 from cluster_interface.adapters.schedulers.slurm_states import cleaned, failure
 from cluster_interface.adapters.schedulers.slurm_waiting import WaitingList
 from cluster_interface.model.errors import Transient
@@ -133,6 +133,10 @@ class SlurmScheduler:
         words = cleaned(answer.err)
         if answer.code != 0 and words and "Invalid" not in words and "already" not in words:
             raise Transient(f"scancel: {words}")
+
+    def interactive(self, order: Order) -> list[str]:
+        """Return srun with a terminal (srun(1), --pty)."""
+        return on_terminal(self._clients, order.account, ["srun", *interactive_options(order)])
 
     def waiting(self, handle: Handle) -> Waiting | None:
         """Say why it waits, which place it has and when it may start; some seconds old."""

@@ -24,6 +24,13 @@ def options(order: Order) -> list[str]:
     return [*_itself(order), *_amounts(order), *_names(order), _path(order.script, "script"), str(int(order.offset))]
 
 
+def interactive_options(order: Order) -> list[str]:
+    """Return srun's arguments for a terminal, the script last."""
+    where = [f"--job-name={mark(order.mark)}", f"--chdir={_path(order.script.parent, 'directory')}"]
+    asked = [*_amounts(order), *_names(order)]
+    return ["--pty", "--export=ALL", "--quiet", *where, *asked, "sh", _path(order.script, "script")]
+
+
 def _itself(order: Order) -> Iterator[str]:
     """Yield what every order has.
 

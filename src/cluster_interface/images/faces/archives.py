@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 def find(shelf: Shelf, lock: Lock) -> ImageRef | None:
     """Say where the archives are; None while one is missing."""
-    wanted = [_place(shelf, lock.base)]
+    wanted = [place(shelf, lock.base)]
     if lock.requirements:
-        wanted.append(_place(shelf, lock.image))
+        wanted.append(place(shelf, lock.image))
     if not all(path.is_file() for path in wanted):
         return None
     return ImageRef(key=lock.image, face=Face.ARCHIVE, tag=tag(lock.image), archives=tuple(wanted))
@@ -33,7 +33,7 @@ def find(shelf: Shelf, lock: Lock) -> ImageRef | None:
 
 def make_base(shelf: Shelf, lock: Lock, machine: str) -> None:
     """Make the base's archive if it is missing. Call it with `archive-<base>` held."""
-    if _place(shelf, lock.base).is_file():
+    if place(shelf, lock.base).is_file():
         return
     bare = lock.model_copy(update={"image": lock.base, "requirements": ""})
     part = Part(lambda: listing(shelf.base(lock.base) / "rootfs"))
@@ -53,7 +53,8 @@ def make(shelf: Shelf, lock: Lock, machine: str) -> None:
     _write(shelf, lock.image, pack(lock, [base, layer], thin=True, machine=machine))
 
 
-def _place(shelf: Shelf, key: str) -> Path:
+def place(shelf: Shelf, key: str) -> Path:
+    """Say where the archive of a base or an image is, once it is there."""
     return shelf.root / "archives" / f"{key}.tar"
 
 
@@ -64,4 +65,4 @@ def _write(shelf: Shelf, key: str, data: Iterable[bytes]) -> None:
             for chunk in data:
                 file.write(chunk)
         made.chmod(0o644)  # past the umask: nodes read it as another account
-        shelf.publish(made, _place(shelf, key))
+        shelf.publish(made, place(shelf, key))

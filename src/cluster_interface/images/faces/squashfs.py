@@ -29,11 +29,11 @@ _LEVEL = 6  #: of zstd: half the time of the default 15, and a twentieth larger
 
 def find(shelf: Shelf, lock: Lock) -> ImageRef | None:
     """Say where the file is; None if it is not made yet. What is in its place is whole."""
-    place = _place(shelf, lock)
-    return ImageRef(key=lock.image, face=Face.SQUASHFS, file=place) if place.is_file() else None
+    file = place(shelf, lock.image)
+    return ImageRef(key=lock.image, face=Face.SQUASHFS, file=file) if file.is_file() else None
 
 
-def make(shelf: Shelf, lock: Lock, settings: Images, log: Path) -> ImageRef:
+def make(shelf: Shelf, lock: Lock, settings: Images, log: Path) -> None:
     """Make the file from base and layer; Permanent in words. Call it with the key held."""
     if not shutil.which("mksquashfs"):
         raise failures.image_failed("no squashfs file can be made on this machine: install squashfs-tools 4.5 or later")
@@ -46,12 +46,12 @@ def make(shelf: Shelf, lock: Lock, settings: Images, log: Path) -> ImageRef:
         if ended.code != 0 or not target.is_file():
             raise failures.image_failed(f"mksquashfs did not make the image: {ended.words.strip()[-300:]}")
         target.chmod(0o644)
-        shelf.publish(target, _place(shelf, lock))
-    return ImageRef(key=lock.image, face=Face.SQUASHFS, file=_place(shelf, lock))
+        shelf.publish(target, place(shelf, lock.image))
 
 
-def _place(shelf: Shelf, lock: Lock) -> Path:
-    return shelf.root / "squashfs" / f"{lock.image}.squashfs"
+def place(shelf: Shelf, key: str) -> Path:
+    """Say where the file of an image is, once it is there."""
+    return shelf.root / "squashfs" / f"{key}.squashfs"
 
 
 def _argv(target: Path) -> list[str]:

@@ -12,7 +12,8 @@ export function listenForActions(job: string): void {
     const act = target.closest<HTMLButtonElement>("[data-act]");
     if (target.closest("[data-close]")) target.closest("dialog")?.close();
     if (act?.dataset.act === "cancel") dialog.showModal();
-    if (act?.dataset.act === "rerun") void during(act, () => rerun(job));
+    if (act?.dataset.act === "rerun") void during(act, () => rerun(job, ""));
+    if (act?.dataset.act === "rerun-failed") void during(act, () => rerun(job, "?failed=true"));
     const confirmed = target.closest<HTMLButtonElement>("[data-confirmed]");
     if (confirmed) void during(confirmed, () => cancel(job)).finally(() => dialog.close());
   });
@@ -28,8 +29,8 @@ async function cancel(job: string): Promise<void> {
   wake();
 }
 
-async function rerun(job: string): Promise<void> {
-  const made = await askJson<{ id: string }>(`/jobs/${job}/rerun`, "POST", undefined, { "Idempotency-Key": key });
+async function rerun(job: string, which: string): Promise<void> {
+  const made = await askJson<{ id: string }>(`/jobs/${job}/rerun${which}`, "POST", undefined, { "Idempotency-Key": key });
   key = crypto.randomUUID();
   location.assign(`/jobs/${made.id}`);
 }

@@ -11,6 +11,7 @@ type Stream = "out" | "err";
 
 export function showLog(job: string): void {
   const view = new LogView(job);
+  view.task = Number(byId("log").dataset.task ?? 0);
   const tabs = [...document.querySelectorAll<HTMLButtonElement>("[data-stream]")];
   for (const tab of tabs) {
     tab.addEventListener("click", () => {
@@ -32,7 +33,7 @@ export function showLog(job: string): void {
     byId("log-text").setAttribute("aria-labelledby", tab.id);
     view.show(tab.dataset.stream as Stream, view.task);
   }
-  const task = document.querySelector<HTMLSelectElement>("#log-task");
+  const task = document.querySelector<HTMLInputElement>("#log-task");
   task?.addEventListener("change", () => view.show(view.stream, Number(task.value)));
   // Why a job failed is more often said among the errors; where nothing is said there, in the output.
   const failed = document.querySelector<HTMLElement>("#live")?.dataset.state === "failed";
@@ -40,7 +41,7 @@ export function showLog(job: string): void {
   if (failed && out && err) {
     choose(err);
     view.onNothing = () => choose(out);
-  } else view.show("out", 0);
+  } else view.show("out", view.task);
 }
 
 class LogView {

@@ -22,6 +22,7 @@ export function showProblems(form: HTMLElement, error: Refused): void {
       rest.push(text);
       continue;
     }
+    place.closest("details")?.setAttribute("open", "");
     say(place, [place.textContent, text].filter(Boolean).join(" · "));
     first ??= mark(form, place) ?? place;
   }

@@ -7,10 +7,13 @@ import { Packages, type Kind } from "./packages.ts";
 import { clearProblems, showProblems } from "./problems.ts";
 import { placeholder, Sender } from "./sending.ts";
 import { join, split } from "./shellwords.ts";
-import type { Environment, Inspected, Proposal, Spec } from "./wire.ts";
+import { places, read as readSweep, show as showSweep, PASTED, type Kind as SweepKind, type Written } from "./sweep.ts";
+import type { Environment, Inspected, Option, Proposal, Spec } from "./wire.ts";
 
 const REST = 350; // milliseconds after the last key before looking again
 const SHOWN = 200; // files listed
+const NUMBERS = ["gpus", "nodes", "tasks_per_node"]; // of the further resources
+const NAMES = ["gpu_type", "scheduler", "runtime", "account", "qos", "reservation", "constraint"];
 
 export function prepareForm(): void {
   new SubmitForm(byId<HTMLFormElement>("submit"));
@@ -23,6 +26,10 @@ class SubmitForm {
   private readonly sender = new Sender();
   private environment: Environment = {};
   private proposed = ""; // the command as last proposed
+  private found = ""; // and as the server proposed it, without places for parameters
+  private knownOptions: Option[] = [];
+  private sweep: Written = readSweep("", "");
+  private given: Spec = {}; // what an earlier job's spec says beyond the form
   private turn = 0;
   private timer = 0;
   private sending = false;
@@ -94,6 +101,7 @@ class SubmitForm {
   private filesChanged(): void {
     this.drawFiles();
     this.drawScripts();
+    this.readTasks();
     byId("rest").hidden = this.entries.size === 0;
     this.look();
   }
@@ -161,10 +169,8 @@ class SubmitForm {
 
   private propose(proposal: Proposal): void {
     if (proposal.script && this.entries.has(proposal.script)) this.script.value = proposal.script;
-    const own = this.command.value && this.command.value !== this.proposed;
-    this.proposed = proposal.command;
-    if (!own) this.command.value = proposal.command;
-    this.explainCommand();
+    [this.found, this.knownOptions] = [proposal.command, proposal.options];
+    this.proposeCommand();
     if (!this.name.value || this.name.value === this.name.dataset.proposed) this.name.value = proposal.name;
     this.name.dataset.proposed = proposal.name;
     this.environment = proposal.environment;
@@ -172,6 +178,32 @@ class SubmitForm {
     this.packages.propose(proposal);
     this.drawFindings(proposal);
     this.drawSpec();
+  }
+
+  /** The command that was found, with a place for each parameter that the script has an option for. */
+  private proposeCommand(): void {
+    const own = this.command.value && this.command.value !== this.proposed;
+    this.proposed = this.found + places(this.found, this.knownOptions, this.sweep.names);
+    if (!own) this.command.value = this.proposed;
+    this.explainCommand();
+  }
+
+  private readTasks(): void {
+    const kind = byId<HTMLSelectElement>("sweep-kind").value as SweepKind;
+    const text = byId<HTMLTextAreaElement>("sweep-text");
+    this.sweep = readSweep(kind, text.value);
+    const examples = { "": "", grid: "n = 1..10\nrate = 0.1, 0.01", zip: "n = 1, 2, 3\nname = a, b, c", table: "n,rate\n1,0.1\n2,0.05", files: "data/*.fastq" };
+    text.placeholder = examples[kind];
+    byId("sweep-fields").hidden = kind === "";
+    say(byId("sweep-error"), this.sweep.wrong);
+    text.toggleAttribute("aria-invalid", false);
+    const table = kind === "table" && !this.sweep.sweep && !this.sweep.wrong ? this.tableAmongFiles() : undefined;
+    byId("sweep-count").textContent = table ? `A task for each row of ${visible(table)}.` : this.sweep.says;
+    const carried = this.sweep.names.filter((name) => !this.command.value.includes(`{${name}}`) && !this.found.includes(`{${name}}`));
+    const placed = places(this.found, this.knownOptions, this.sweep.names);
+    const loose = carried.filter((name) => !placed.includes(`{${name}}`));
+    byId("sweep-how").textContent = loose.length ? `The program finds ${loose.map((name) => `$CLIF_PARAM_${name}`).join(", ")}; or write {${loose[0]}} in the command.` : "";
+    if (this.found) this.proposeCommand();
   }
 
   private explainCommand(): void {
@@ -200,6 +232,7 @@ class SubmitForm {
     this.form.addEventListener("input", (event) => {
       if (event.target !== this.spec) this.drawSpec();
     });
+    for (const id of ["sweep-kind", "sweep-text", "command"]) byId(id).addEventListener("input", () => this.readTasks());
     this.script.addEventListener("change", () => this.look());
     this.arguments.addEventListener("input", () => this.look());
     this.command.addEventListener("input", () => this.explainCommand());
@@ -270,6 +303,15 @@ class SubmitForm {
     byId<HTMLInputElement>("memory").value = typeof wanted.memory === "number" ? bytes(wanted.memory).replace(" ", "") : (wanted.memory ?? "");
     byId<HTMLInputElement>("time").value = typeof wanted.time === "number" ? `${wanted.time}s` : (wanted.time ?? "");
     byId<HTMLInputElement>("network").checked = spec.network ?? false;
+    this.given = spec;
+    for (const field of [...NUMBERS, ...NAMES]) byId<HTMLInputElement>(field).value = String(wanted[field] ?? "");
+    byId<HTMLInputElement>("licenses").value = ((wanted.licenses as string[] | undefined) ?? []).join(", ");
+    byId<HTMLInputElement>("exclusive").checked = wanted.exclusive === true;
+    byId<HTMLInputElement>("after").value = (spec.after ?? []).join(", ");
+    byId<HTMLDetailsElement>("more").open = [...NUMBERS, ...NAMES].some((field) => wanted[field] != null && wanted[field] !== 1);
+    if (spec.sweep) showSweep(spec.sweep);
+    byId<HTMLDetailsElement>("many").open = Boolean(spec.sweep ?? spec.after?.length);
+    this.readTasks();
     this.drawSpec();
   }
 
@@ -281,18 +323,39 @@ class SubmitForm {
       ...(value("memory") && { memory: value("memory") }),
       ...(value("time") && { time: value("time") }),
       ...(value("queue") && { queue: value("queue") }),
+      ...Object.fromEntries(NUMBERS.filter(value).map((field) => [field, Number(value(field))])),
+      ...Object.fromEntries(NAMES.filter(value).map((field) => [field, value(field)])),
+      ...(value("licenses") && { licenses: value("licenses").split(/[\s,]+/).filter(Boolean) }),
+      ...(byId<HTMLInputElement>("exclusive").checked && { exclusive: true }),
     };
+    const after = value("after").split(/[\s,]+/).filter(Boolean);
+    const sweep = this.buildSweep(value("max-running"));
+    const { retry, checkpoint, dialect } = this.given as Record<string, unknown>;
     return {
       apiVersion: 1,
       ...(value("name") && { name: value("name") }),
       ...(this.script.value && { script: this.script.value }),
       ...(value("command") && { command: value("command") }),
       environment: this.software(),
-      files: Object.fromEntries([...this.entries.values()].map((entry) => [entry.name, fileEntry(entry)])),
+      files: {
+        ...Object.fromEntries([...this.entries.values()].map((entry) => [entry.name, fileEntry(entry)])),
+        ...(this.sweep.table !== undefined && { [PASTED]: { content: this.sweep.table } }),
+      },
+      ...(sweep && { sweep }),
+      ...(after.length && { after }),
+      ...Object.fromEntries(Object.entries({ retry, checkpoint, dialect }).filter(([, said]) => said != null)),
       ...(outputs.length && { outputs }),
       ...(Object.keys(resources).length && { resources }),
       network: byId<HTMLInputElement>("network").checked,
     };
+  }
+
+  private buildSweep(most: string): Spec["sweep"] | undefined {
+    const kind = byId<HTMLSelectElement>("sweep-kind").value;
+    const table = kind === "table" ? this.tableAmongFiles() : undefined;
+    const origin = this.sweep.sweep ?? (table && { table });
+    if (!kind || !origin) return undefined;
+    return { ...origin, ...(most && { max_running: Number(most) }), ...(byId<HTMLInputElement>("first-alone").checked && { first_alone: true }) };
   }
 
   private software(): Environment {
@@ -310,6 +373,7 @@ class SubmitForm {
 
   private async send(): Promise<void> {
     if (this.sending) return; // a double click is one job
+    if (this.sweep.wrong && !this.byHand.checked) return this.showSweepError();
     const spec = this.read();
     if (!spec) return;
     this.setSending(true);
@@ -323,6 +387,17 @@ class SubmitForm {
       const shown = error instanceof Refused ? error : new Refused(0, "A file could not be read any more. Choose it again, then submit.");
       showProblems(this.form, shown);
     }
+  }
+
+  /** Where no table is pasted: the earlier job's, or the one that was chosen with the files. */
+  private tableAmongFiles(): string | undefined {
+    const known = this.given.sweep?.table;
+    return known && this.entries.has(known) ? known : [...this.entries.keys()].find((name) => /\.(csv|tsv|xlsx)$/i.test(name));
+  }
+
+  private showSweepError(): void {
+    byId<HTMLDetailsElement>("many").open = true;
+    byId("sweep-text").focus();
   }
 
   private read(): Spec | null {

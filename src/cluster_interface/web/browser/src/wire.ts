@@ -46,6 +46,24 @@ export interface Inspected {
   runtime: string;
 }
 
+export interface Sweep {
+  parameters?: Record<string, (string | number | boolean)[]>;
+  method?: "grid" | "zip";
+  table?: string | null;
+  files?: string | null;
+  max_running?: number | null;
+  first_alone?: boolean;
+  pack?: number | null;
+}
+
+export interface Resources {
+  cpus?: number;
+  memory?: string | number;
+  time?: string | number;
+  queue?: string;
+  [more: string]: unknown;
+}
+
 export interface Spec {
   apiVersion?: 1;
   name?: string;
@@ -54,6 +72,8 @@ export interface Spec {
   environment?: Environment;
   files?: Record<string, Record<string, unknown>>;
   outputs?: string[];
-  resources?: { cpus?: number; memory?: string | number; time?: string | number; queue?: string };
+  resources?: Resources;
+  sweep?: Sweep | null;
+  after?: string[];
   network?: boolean;
 }

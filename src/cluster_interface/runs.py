@@ -1,0 +1,52 @@
+"""An attempt of a job, described for the runtime that is to run it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cluster_interface.model.placeholders import place
+from cluster_interface.ports import Run
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from cluster_interface.model.job import Account, Attempt, Job
+    from cluster_interface.model.plan import Plan
+    from cluster_interface.model.sweep import Values
+    from cluster_interface.ports import ImageRef
+
+
+def describe_run(  # noqa: PLR0917 - what a run is made of
+    job: Job, plan: Plan, attempt: Attempt, rows: Sequence[Values], image: ImageRef | None, account: Account, home: Path
+) -> Run:
+    """Describe an attempt. `rows` are the parameters of all tasks, `home` is the job's directory."""
+    spec, names = job.spec, tuple(rows[0])
+    return Run(
+        mark=attempt.mark,
+        job_dir=home,
+        attempt=attempt.number,
+        image=image,
+        command=place(plan.command, names) if names else plan.command,
+        account=account,
+        ask=attempt.ask or plan.ask,
+        network=spec.network,
+        variables=spec.environment.variables,
+        parameters=names,
+        name=job.name,
+        dialect=spec.dialect,
+        array=_array(rows),
+        modules=spec.environment.modules,
+        tasks=len(rows),
+        packed=attempt.pack > 1,
+        signal_before=spec.checkpoint.signal_before,
+    )
+
+
+def _array(rows: Sequence[Values]) -> tuple[int, int, int] | None:
+    """Find lowest, highest and step of the array that a batch script asked for."""
+    try:
+        indices = sorted({int(row["array"]) for row in rows})
+    except (KeyError, ValueError):
+        return None
+    return indices[0], indices[-1], indices[1] - indices[0] if len(indices) > 1 else 1
