@@ -18,6 +18,7 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
+from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,7 @@ import cluster_interface as ci
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+PROJECT = Path(__file__).parent.parent
 ASKED = {"cpus": 1, "time": 60, "queue": "main"}
 SBATCH = ("sbatch", "--parsable", "--partition=main", "--cpus-per-task=1", "--mem=2G", "--time=1", "--output=/dev/null")
 FAIR = "--network none --memory 2g --cpus 1 --read-only --cap-drop ALL --log-driver none"
@@ -72,8 +74,9 @@ RATIOS = {
 
 
 def slurm_conf() -> str:
-    """Return the testbed's configuration."""
-    said = subprocess.run(["testbed/slurm", "env"], capture_output=True, text=True, check=True).stdout
+    """Start the testbed's Slurm and return where its configuration is."""
+    subprocess.run([PROJECT / "testbed/slurm", "start"], check=True, stdout=sys.stderr)
+    said = subprocess.run([PROJECT / "testbed/slurm", "env"], capture_output=True, text=True, check=True).stdout
     found = re.search(r"SLURM_CONF=(\S+)", said)
     return found[1] if found else sys.exit("the testbed's Slurm is not up")
 
