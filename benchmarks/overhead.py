@@ -31,13 +31,14 @@ SCRIPT = 'import numpy\nprint("numpy", numpy.__version__, flush=True)\n'
 
 
 @contextmanager
-def own_server() -> Iterator[Path]:
+def own_server(config: str = "") -> Iterator[Path]:
     """Serve from a private directory; end the server and remove everything afterwards."""
     top = Path(tempfile.mkdtemp(prefix="clif-bench-"))
     top.chmod(0o711)  # where the job account passes through
+    (top / "config.toml").write_text(config)
     log = (top / "server.log").open("wb")
     os.environ |= {
-        "CLIF_CONFIG": str(top / "none.toml"),
+        "CLIF_CONFIG": str(top / "config.toml"),
         "CLIF_SERVER__STATE": str(top / "state"),
         "CLIF_SERVER__RUNTIME": str(top / "run"),
         "CLIF_IMAGES__STORE": os.environ.get("CLIF_IMAGES__STORE", str(top / "images")),

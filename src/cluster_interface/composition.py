@@ -13,6 +13,7 @@ from cluster_interface.adapters.clock import SystemClock
 from cluster_interface.adapters.identity.single import SingleIdentity
 from cluster_interface.adapters.runtimes import make as make_runtime
 from cluster_interface.adapters.runtimes import survey
+from cluster_interface.adapters.schedulers import cgroups as own_cgroups
 from cluster_interface.adapters.schedulers.choose import make as make_scheduler
 from cluster_interface.adapters.schedulers.dispatcher import Dispatcher
 from cluster_interface.adapters.site import Site
@@ -24,7 +25,7 @@ from cluster_interface.images import Store as ImageShelf
 from cluster_interface.model.errors import Rejected
 from cluster_interface.model.job import Account
 from cluster_interface.model.jobspec import JobSpec
-from cluster_interface.model.plan import Lock, Plan
+from cluster_interface.model.plan import HOST, Lock, Plan
 from cluster_interface.ports import Face, Layout
 from cluster_interface.service import Service
 from cluster_interface.staging import UploadStore, Workspace
@@ -34,12 +35,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from cluster_interface.adapters.runtimes import Choice
+    from cluster_interface.model.filetree import FileEntry
     from cluster_interface.ports import Report, Runtime, Scheduler
     from cluster_interface.settings import Settings
     from cluster_interface.wire import DoctorReport
 
 WAKE = "engine.wake"  #: the engine's datagram socket, in the runtime directory
 LONGEST_REQUIREMENTS = 2**20  #: bytes
+SMALL = 2**20  #: bytes of inputs or outputs that the engine moves itself, or reads
+MOST_SMALL_FILES = 32
+_OURS = ("content", "directory", "upload")  #: sources that are here already
+MOST_SMALL_ENTRIES = 400
 MOST_NAMED = 5  #: files named where a pattern matched none
 
 
@@ -78,8 +84,12 @@ class Parts:
 
     @cached_property
     def runtimes(self) -> Mapping[str, Runtime]:
-        """The runtimes that work on this machine, the preferred one first."""
-        return {runtime.name: runtime for runtime in self.choice.runtimes}
+        """The runtimes that work on this machine, the preferred one first; the host's own software if that is named."""
+        found = {runtime.name: runtime for runtime in self.choice.runtimes}
+        said = self.settings.queues.get("local")
+        if said and said.runtimes and HOST in said.runtimes:
+            found[HOST] = make_runtime(HOST, self.identity.account(self.owner), cgroups=own_cgroups.works())
+        return found
 
     @cached_property
     def schedulers(self) -> dict[str, Scheduler]:
@@ -134,7 +144,8 @@ class Parts:
     def works(self, wake: Callable[[str], None]) -> DetachedWorks:
         """Long work; `wake` is called with the mark of what has ended."""
         kinds = {"resolve": self._resolve, "build": self._build, "inputs": self._inputs, "outputs": self._outputs}
-        return DetachedWorks(self.state / "works", kinds, wake=wake)
+        small = {"resolve": self._resolves_at_once, "inputs": self._is_small_input, "outputs": self._is_small_output}
+        return DetachedWorks(self.state / "works", kinds, small=small, wake=wake)
 
     def tools(self, wake: Callable[[str], None]) -> Tools:
         """What the engine's steps are given."""
@@ -249,6 +260,32 @@ class Parts:
             everything, _ = self.stager.collect(job, tasks, None, report, attempt)
             left = [output.path for output in everything[:MOST_NAMED]]
         return {"outputs": [vars(output) for output in outputs], "unmatched": unmatched, "left": left}
+
+    # --- which of it is small: nothing that waits for a network, a user's filesystem or another process
+
+    def _resolves_at_once(self, request: Mapping[str, Any]) -> bool:
+        spec = JobSpec.model_validate(request["spec"])
+        if len(spec.files) > MOST_SMALL_FILES or not all(map(_is_ours, spec.files.items())):
+            return False
+        return bool(request["host"]) or self.images.find_lock(spec.environment, self._requirements(spec)) is not None
+
+    def _is_small_input(self, request: Mapping[str, Any]) -> bool:
+        sources, layout = request["plan"]["sources"], request["layout"]
+        entries = layout["tasks"] * (1 + len(sources))
+        if layout["attempt"] > 1 or entries > MOST_SMALL_ENTRIES or len(sources) > MOST_SMALL_FILES:
+            return False
+        ours = all(source["source"].partition(":")[0] in _OURS for source in sources)
+        return ours and sum(source["size"] or 0 for source in sources) <= SMALL
+
+    def _is_small_output(self, request: Mapping[str, Any]) -> bool:
+        return self.stager.holds_little(request["job"], request["tasks"], MOST_SMALL_ENTRIES, SMALL)
+
+
+def _is_ours(file: tuple[str, FileEntry]) -> bool:
+    """Say whether an entry of a file tree is a directory, or has few bytes, which are here already."""
+    path, entry = file
+    uploaded = (entry.source or "").startswith("upload:") and entry.size is not None and entry.size <= SMALL
+    return path.endswith("/") or entry.content is not None or uploaded
 
 
 def _own_account() -> Account:

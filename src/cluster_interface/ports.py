@@ -354,6 +354,12 @@ class Stager(Protocol):
     def claimed(self, job: str, attempt: int, task: int) -> dict[str, str] | None:
         """Return who passed the fence of a task of this attempt (host, native_id …); None if nobody did."""
 
+    def begun(self, job: str, attempt: int) -> set[int]:
+        """Name the tasks of an attempt whose fence somebody has passed."""
+
+    def close(self, job: str, attempt: int) -> None:
+        """Close the fence of a whole attempt at once: no task of it can begin any more. Repeatable."""
+
     def revoke(self, job: str, attempt: int, tasks: Iterable[int]) -> list[int]:
         """Close the fence of tasks that nobody has passed; return those that can now never begin."""
 

@@ -421,9 +421,6 @@ def test_memory_and_time_are_measured(on):
         made = box("python3 /job/work.py")
         (made.dir / "tasks/0/work.py").write_text(WORK)
         status = made.finish()
-        if made.runtime.bounds()["memory"] is Bound.NONE:
-            assert status["peak_memory"] is status["measured_by"] is None, "no number is better than a wrong one"
-            return
         own = 60 if on.runtime in ("apptainer", "charliecloud") else 0  # what mounts the image is looked at, too
         assert 60 * MIB <= status["peak_memory"] <= (110 + own) * MIB, status
         assert 0.9 <= status["cpu_seconds"] <= 2.5, status

@@ -116,6 +116,26 @@ def test_a_killed_script_is_cleared_up_by_its_mark(node, name):
     assert made.status() is None
 
 
+def test_clearing_up_after_podman_believes_nobody(node):
+    """Who gives a process of his own the words of podman's has root end and remove only what is his anyway."""
+    mark, victim = "ci-9-9", node.place / "victim"
+    victim.mkdir(mode=0o700)
+    (victim / "tmp").mkdir()
+    other = subprocess.Popen(["sleep", "4715"])
+    (victim / "tmp/pause.pid").write_text(f"{other.pid}\n")
+    (node.place / mark).mkdir()
+    words = ["conmon", "-s", "-n", f"{mark}-0", "--exit-dir", f"{node.place}/{mark}/../victim/tmp/exits", "-"]
+    fake = subprocess.Popen(["sh", "-c", "sleep 4716; :", *words], user=node.account.uid, extra_groups=[])
+    try:
+        subprocess.run(["sh", "-s"], input=Podman().reap_script(mark), text=True, check=True, timeout=60)
+        fake.wait(10)
+        assert other.poll() is None
+        assert (victim / "tmp/pause.pid").exists()
+    finally:
+        other.kill()
+        other.wait()
+
+
 @pytest.mark.parametrize("name", list(RUNTIMES)[:-2])
 def test_a_shell_is_where_the_task_is(node, name):
     """A shell on a terminal is in the same image and directory, as the same user, and leaves its exit status."""
@@ -290,15 +310,35 @@ def test_bounds_of_all():
     assert make("none", None).bounds()["network"] is make("none", None).bounds()["filesystem"] is Bound.NONE
 
 
-def test_a_probe_really_starts_something(node):
+@pytest.fixture
+def homeless(place, podman):
+    """A node whose jobs run as an account whose home does not exist."""
+    account = account_of("clif-job")
+    assert not os.path.exists(account.home)
+    os.chown(place, account.uid, -1)
+    return Node(place, account)
+
+
+def test_podman_needs_no_home(homeless):
+    """An account whose home does not exist has one for podman while a task runs, and nothing of it stays."""
+    made = Box(homeless, Podman(account=homeless.account), "exit 3")
+    assert made.runtime.probe() is None
+    assert made.execute()["exit_code"] == 3, made.err()
+    assert not [path for path in os.listdir("/tmp") if made.mark in path]
+
+
+@pytest.mark.parametrize("whose", ["node", "homeless"])
+def test_a_probe_really_starts_something(request, whose):
     """The report of this machine, made as the account: what the runtimes' own tests run is found to work."""
+    node = request.getfixturevalue(whose)
     rootfs, out = image(Face.DIRECTORY).rootfs, node.place / "report.json"
     script = node.place / "probe.sh"
     script.write_text(probe_script(out, workspace=node.place, store=CACHE, rootfs=rootfs))
     checked = subprocess.run(["shellcheck", "-s", "sh", script], capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stdout
     become = ["setpriv", f"--reuid={node.account.uid}", f"--regid={node.account.gid}", "--clear-groups"]
-    subprocess.run([*become, "env", "-i", "PATH=/usr/bin:/bin", "sh", script], check=True)
+    home = f"HOME={node.account.home}"
+    subprocess.run([*become, "env", "-i", home, "PATH=/usr/bin:/bin", "sh", script], check=True, cwd="/")
     report = read_report(out.read_text())
     assert report.runtimes == ("apptainer", "podman", "charliecloud", "bubblewrap"), report.refused
     assert "permission denied" in report.refused["docker"].lower()

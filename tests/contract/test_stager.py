@@ -516,3 +516,38 @@ def test_many_files_are_listed_in_time(stager):
     found, _ = collect(stager, ["d*/*"])
     assert len(found) == 10_000
     assert time.monotonic() - begun < 30
+
+
+def test_a_revoked_task_can_never_begin(stager):
+    """Of the tasks of an attempt those are closed that nobody has begun; the others are named by who began them."""
+    home = stager.write_attempt(JOB, 1, "", "", {}).parent
+    (home / "claim/1").mkdir()
+    (home / "claim/1/owner").write_text("host=n7\nnative_id=12\n")
+    assert stager.begun(JOB, 1) == {1}
+    assert stager.revoke(JOB, 1, [0, 1, 2]) == [0, 2]
+    assert stager.revoke(JOB, 1, [0, 1, 2]) == [0, 2]  # whoever closed them
+    with pytest.raises(FileExistsError):
+        (home / "claim/0").mkdir()  # what job.sh does first
+    assert stager.claimed(JOB, 1, 1)["host"] == "n7"
+    assert stager.revoke(JOB, 9, [0]) == [0]  # an attempt that was never written
+
+
+def test_a_closed_attempt_lets_nobody_begin(stager):
+    """After closing no claim can be made; who had made one is still known, and closing again changes nothing."""
+    home = stager.write_attempt(JOB, 1, "", "", {}).parent
+    (home / "claim/0").mkdir()
+    (home / "claim/0/owner").write_text("host=n7\n")
+    for _ in range(2):
+        stager.close(JOB, 1)
+        with pytest.raises(FileNotFoundError):
+            (home / "claim/1").mkdir()
+        assert (stager.begun(JOB, 1), stager.claimed(JOB, 1, 0)) == ({0}, {"host": "n7"})
+    stager.close("nosuch", 1)
+
+
+def test_an_order_is_declared_once(stager):
+    """Only the first who declares an order is told so, also after a restart."""
+    stager.write_attempt(JOB, 1, "", "", {})
+    assert stager.declare(JOB, 1, "ci-x-1")
+    assert not stager.declare(JOB, 1, "ci-x-1")
+    assert stager.declare(JOB, 1, "ci-x-1.1")

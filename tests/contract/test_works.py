@@ -247,3 +247,27 @@ def test_marks_stay_in_the_directory(tmp_path, mark):
     works.stop(mark)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["works"]
     assert (tmp_path / "works").is_dir()
+
+
+def test_small_work_is_done_at_once_and_without_a_process(tmp_path):
+    """Its result or error is there after `start`, there is no record of it, and `stop` forgets it."""
+    works = DetachedWorks(tmp_path / "works", KINDS, small={"add": lambda _: True, "fail": lambda _: True})
+    works.start("w", "add", {"numbers": [1, 2]})
+    assert works.look("w").result == {"sum": 3}
+    works.start("x", "fail", {"how": "conflict"})
+    assert isinstance(works.look("x").error, Conflict)
+    assert not list(tmp_path.glob("works/*"))
+    works.stop("w")
+    assert works.look("w").state is WorkState.ABSENT
+
+
+def test_what_is_not_small_or_fails_oddly_gets_a_process(tmp_path):
+    """As does what had one before."""
+    works = DetachedWorks(tmp_path / "works", KINDS, small={"add": lambda r: len(r["numbers"]) < 2, "fail": bool})
+    works.start("w", "add", {"numbers": [1, 2]})
+    assert until_over(works).result == {"sum": 3}
+    works.start("x", "fail", {"how": "oddly"})
+    assert isinstance(until_over(works, "x").error, Permanent)
+    for mark in ("w", "x"):
+        assert (tmp_path / "works" / mark).exists()
+        works.stop(mark)

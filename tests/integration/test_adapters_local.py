@@ -390,18 +390,20 @@ def test_many_orders_are_quick(place, ordinary):
     assert scheduler.waiting(handles[-1]).position == 9_999
 
 
-def test_what_an_attempt_retries_counts_where_it_lies(on):
-    """The disk of the task that an element has come to is watched, as the claims of job.sh say."""
+@pytest.mark.parametrize("where", ["tasks/7", "attempts/2/pack/0/job"])
+def test_what_an_attempt_retries_counts_where_it_lies(on, where):
+    """The disk of the task that an element has come to is watched, as the claims of job.sh say, also where it is lent."""
 
     def body(node):
         order = node.order("exit 0\n")
         attempt = order.script.parent / "attempts/2"
         (order.script.parent / "tasks/7").mkdir(parents=True)
+        (order.script.parent / where).mkdir(parents=True, exist_ok=True)
         (attempt / "claim/7").mkdir(parents=True)
         script = attempt / "job.sh"
         script.write_text(
             f"printf 'pid=%s\\nboot_id=%s\\n' $$ $(cat /proc/sys/kernel/random/boot_id) >{attempt}/claim/7/owner\n"
-            f"head -c 60000000 /dev/zero >{order.script.parent}/tasks/7/large\nsleep 60\n"
+            f"head -c 60000000 /dev/zero >{order.script.parent}/{where}/large\nsleep 60\n"
         )
         os.system(f"chown -R {node.account.uid} {order.script.parent}") if os.geteuid() == 0 else None
         limits = order.ask.model_copy(update={"disk": 50_000_000})

@@ -45,6 +45,7 @@ class World:
         self.states: dict[str, dict[int, Observation]] = {}
         self.claims: dict[tuple, dict] = {}
         self.statuses: dict[tuple, dict] = {}
+        self.closed: set[tuple] = set()
         self.declared: set[str] = set()
         self.runs_of: list[tuple] = []
         self.scripts: list = []
@@ -143,6 +144,12 @@ class World:
     def claimed(self, job, attempt, task):
         return self.claims.get((job, attempt, task))
 
+    def begun(self, job, attempt):
+        return {task for of, number, task in self.claims if (of, number) == (job, attempt)}
+
+    def close(self, job, attempt):
+        self.closed.add((job, attempt))
+
     def revoke(self, job, attempt, tasks):
         for task in tasks:
             self.claims.setdefault((job, attempt, task), {"revoked": "yes"})
@@ -173,7 +180,7 @@ class World:
         """An element starts and passes the fence of its task; one that finds it closed leaves."""
         job, attempt = mark.partition(".")[0].removeprefix("ci-").rsplit("-", 1)
         task = self.orders[mark].offset + element if task is None else task
-        if (job, int(attempt), task) in self.claims:
+        if (job, int(attempt), task) in self.claims or (job, int(attempt)) in self.closed:
             self.see(mark, element, state=NativeState.ENDED)
             return None
         self.claims[job, int(attempt), task] = {"host": "n1"}

@@ -141,11 +141,17 @@ QUEUE = Queue(
         (10_000, 30.0, 4),
         (10_000, 61.0, 2),  # longer than it may: what it asks for counts
         (20, 1.0, 1),  # every slot has something to do
+        (10_000, None, 10),  # never seen: a fifth of the minute that they may take
     ],
 )
 def test_short_tasks_share_a_start(tasks, seconds, expected):
     """As many as make two minutes, as long as no slot of the queue stays empty and the queue's time is enough."""
     assert pack_size(None, tasks, ASK, QUEUE, seconds) == expected
+
+
+def test_slots_are_as_many_as_the_memory_has_room_for():
+    """Eight slots of four nodes, where each node has memory for two tasks."""
+    assert pack_size(None, 100, ASK.model_copy(update={"memory": 8 * GIB}), QUEUE, 1.0) == 13
 
 
 def test_long_or_unknown_tasks_do_not_share():

@@ -217,7 +217,7 @@ def test_ended_jobs_do_not_slow_the_engine_down(on_sqlite):
         claims.last_event(db)
     plans = []
     with on_sqlite.read() as db:
-        for text, values in [(text, values) for text, values in asked if not text.startswith("BEGIN")]:
+        for text, values in [(text, values) for text, values in asked if not text.startswith(("BEGIN", "PRAGMA"))]:
             plans += [row[-1] for row in db.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", values)]
     words = " / ".join(plans)
     assert "ix_job_due" in words

@@ -137,7 +137,9 @@ class Site:
         said = self._settings.queues.get(queue.name)
         runtimes: tuple[str, ...] | None
         if queue.scheduler == LOCAL:
-            runtimes, why_not = tuple(self._local()), ""
+            here = tuple(self._local())
+            wanted = here if said is None or said.runtimes is None else said.runtimes
+            runtimes, why_not = tuple(name for name in wanted if name in here), ""
         elif said and said.runtimes is not None:
             runtimes, why_not = said.runtimes, ""
         else:

@@ -1,4 +1,4 @@
-"""Long work in processes of its own, which outlive the engine that started them.
+"""Long work in processes of its own, which outlive the engine that started them; what is small is done at once.
 
 A piece of work is a directory named by its mark:
 
@@ -7,7 +7,8 @@ A piece of work is a directory named by its mark:
     result    what it returned or raised; once this is there the work is over
     log       what it printed, and the traceback of what nobody foresaw
 
-A child begins only when `who` is written, so a process without a record never works.
+A child begins only when `who` is written, so a process without a record never works. What was done at once has no
+directory: its result is kept in memory, and is made again if that is lost.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from dataclasses import asdict
 from functools import partial
 from hashlib import sha256
 from shutil import rmtree
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 from urllib.parse import quote
 
@@ -41,31 +43,43 @@ if TYPE_CHECKING:
     from cluster_interface.ports import Report
 
     Kind = Callable[[Mapping[str, Any], Report], Any]
+    IsSmall = Callable[[Mapping[str, Any]], bool]
 
 _PATIENCE = 2.0  # seconds: from the polite signal to the last one, and for another engine to let go of the records
 _REPORT_EVERY = 0.2
+_KEPT = 1000  # results of small work
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGPIPE, signal.SIGCHLD, signal.SIGUSR1)
 
 
 class DetachedWorks:
     """Starts work by forking the calling process, which must have a single thread.
 
-    `kinds` name what can be done: functions of a request (JSON) and a report, returning JSON. `wake` is called
-    in the child with the mark when a result is there.
+    `kinds` name what can be done: functions of a request (JSON) and a report, returning JSON. `small` say of some
+    kinds whether a request is done in a moment, less than a fork takes, and without waiting for anybody. `wake` is
+    called in the child with the mark when a result is there.
     """
 
     def __init__(
-        self, directory: Path, kinds: Mapping[str, Kind], *, wake: Callable[[str], None] = lambda _: None
+        self,
+        directory: Path,
+        kinds: Mapping[str, Kind],
+        *,
+        small: Mapping[str, IsSmall] = MappingProxyType({}),
+        wake: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._directory = directory
         self._kinds = kinds
+        self._small = small
         self._wake = wake
         self._children: set[int] = set()
+        self._done: dict[str, Work] = {}  #: what was small
 
     def start(self, mark: str, kind: str, request: Mapping[str, Any]) -> None:
         """Start the work unless it runs or has a result; of many who start it at once one does."""
         if kind not in self._kinds:
             raise Permanent(f"there is no work of the kind {kind!r}")
+        if mark in self._done or self._do_at_once(mark, kind, request):
+            return
         with self._locked() as lock:
             known = self.look(mark)
             if known.state is not WorkState.ABSENT:
@@ -79,6 +93,8 @@ class DetachedWorks:
     def look(self, mark: str) -> Work:
         """See how it is getting on, from its files and whether its process lives."""
         self._collect()
+        if (done := self._done.get(mark)) is not None:
+            return done
         place = self._place(mark)
         try:
             if (result := _read(place / "result")) is not None:
@@ -97,6 +113,7 @@ class DetachedWorks:
 
     def stop(self, mark: str) -> None:
         """End the process and all it started, and forget the mark."""
+        self._done.pop(mark, None)
         if not self._place(mark).exists():
             return
         with self._locked():
@@ -110,6 +127,23 @@ class DetachedWorks:
         return ""
 
     # --- the parent's side
+
+    def _do_at_once(self, mark: str, kind: str, request: Mapping[str, Any]) -> bool:
+        """Do what is small; False for what is not, was begun by a process, or fails in a way that nobody foresaw."""
+        if kind not in self._small or self._place(mark).exists():
+            return False
+        try:
+            if not self._small[kind](request):
+                return False
+            work = Work(state=WorkState.DONE, result=self._kinds[kind](request, lambda _progress: None))
+        except ClusterError as error:
+            work = Work(state=WorkState.FAILED, error=error)
+        except Exception:  # noqa: BLE001 - a process of its own tells of it
+            return False
+        self._done[mark] = work
+        if len(self._done) > _KEPT:
+            del self._done[next(iter(self._done))]
+        return True
 
     def _fork(self, place: Path, mark: str, task: Callable[[Report], Any], deaths: int, lock: int) -> None:
         reader, writer = os.pipe()

@@ -23,7 +23,7 @@ _ALIVE = (NativeState.PENDING, NativeState.RUNNING)
 def end_orders(case: Case, tools: Tools) -> bool:
     """Cancel every native job of the present attempt, answers lost or not; True when none is left, nor a container.
 
-    What the scheduler took without telling anyone, and starts only later, finds its tasks revoked.
+    What the scheduler took without telling anyone, and starts only later, finds its fence closed.
     """
     try:
         attempt = current(case, tools)
@@ -47,7 +47,7 @@ def end_orders(case: Case, tools: Tools) -> bool:
         if any(element.state in _ALIVE for elements in seen.values() for element in elements.values()):
             return False
     try:
-        tools.stager.revoke(case.job.id, attempt.number, attempt.numbers(len(case.tasks)))
+        tools.stager.close(case.job.id, attempt.number)
     finally:  # on a full disk as well
         reap(case, tools, attempt, [task for task in case.tasks if task.state not in TASK_FINAL])
     return True
@@ -78,7 +78,8 @@ def _never_handed(case: Case, tools: Tools) -> bool:
 def reap(case: Case, tools: Tools, attempt: Attempt, tasks: Iterable[Task]) -> None:
     """Remove the containers that these tasks may have left behind where they ran."""
     nodes = {}
-    for task in tasks:
+    begun = tools.stager.begun(case.job.id, attempt.number)
+    for task in (task for task in tasks if task.index in begun):
         claim = tools.stager.claimed(case.job.id, attempt.number, task.index)
         if claim and (host := claim.get("host")):
             nodes[host] = task.node or host

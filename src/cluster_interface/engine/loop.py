@@ -60,7 +60,7 @@ class Engine:
         """Observe the schedulers whose turn it is and make those jobs due whose picture changed."""
         changed = self._watch.look()
         if changed:
-            with self.store.write() as db:
+            with self.store.write(lasting=False) as db:
                 claims.nudge_jobs(db, changed)
 
     def _survey(self) -> None:
@@ -88,7 +88,7 @@ class Engine:
                     self._watch.hurry()
                 jobs.add(mark.partition(".")[0])
         if jobs or images:
-            with self.store.write() as db:
+            with self.store.write(lasting=False) as db:
                 claims.nudge_jobs(db, jobs)
                 if images:
                     claims.nudge_states(db, [JobState.PREPARING])

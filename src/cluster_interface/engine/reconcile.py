@@ -29,7 +29,7 @@ log = structlog.get_logger()
 
 def turn(store: Store, tools: Tools) -> bool:
     """Advance one due job by one step; False if nothing was due."""
-    with store.write() as db:
+    with store.write(lasting=False) as db:
         job = claims.claim(db)
     if job is None:
         return False

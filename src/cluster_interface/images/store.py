@@ -63,8 +63,10 @@ class Store:
         self._check_base(request)
         if not request.wanted:
             return self._bare(request)
+        if kept := self._kept(request):
+            return kept
         with self._disk(), self._shelf.hold(request.key):
-            if kept := self._kept(request):
+            if kept := self._kept(request):  # somebody else resolved it meanwhile
                 return kept
             lock = self._compile(request)
             self._shelf.write(self._shelf.note("locks", request.key), lock.model_dump(mode="json"))

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 WORTHWHILE = 120.0  #: seconds an element should take, so that starting it costs next to nothing
 SHORT = 60.0  #: seconds; tasks that take longer gain nothing by sharing
+GUESS = 0.2  #: of the time they may take, for tasks that were never seen: people ask for more than is needed
 
 
 def pack_size(wanted: int | None, tasks: int, ask: Ask, queue: Queue, seconds: float | None) -> int:
@@ -32,10 +33,11 @@ def pack_size(wanted: int | None, tasks: int, ask: Ask, queue: Queue, seconds: f
             )
             raise Rejected.field("sweep.pack", f"{words}; at most {most} fit")
         return min(wanted, tasks)
-    longest = min(seconds if seconds is not None else ask.time, ask.time)
-    if tasks == 1 or longest > SHORT or ask.nodes > 1:
+    if tasks == 1 or min(ask.time, ask.time if seconds is None else seconds) > SHORT or ask.nodes > 1:
         return 1
-    slots = max(1, queue.nodes * queue.cpus // (ask.cpus * ask.tasks_per_node))
+    longest = min(ask.time * GUESS if seconds is None else seconds, ask.time)
+    at_once = min(queue.cpus // (ask.cpus * ask.tasks_per_node), queue.memory // ask.memory)  # on a node
+    slots = max(1, queue.nodes * at_once)
     return max(1, min(int(WORTHWHILE // max(longest, 0.1)), -(-tasks // slots), most))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from contextlib import suppress
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
@@ -42,6 +43,19 @@ def collect(
     for task in range(tasks):
         search.look_at(task)
     return search.outputs, [pattern for pattern in patterns or () if pattern not in search.matched]
+
+
+def holds_little(home: int, tasks: int, entries: int, size: int) -> bool:
+    """Say whether the tasks' directories have at most so many entries and bytes; look at no more than that."""
+    for task in range(tasks):
+        entries -= 1
+        with suppress(FileNotFoundError), directory(home, f"{TASKS}/{task}") as root:
+            for entry in walk(root):
+                entries -= 1
+                size -= entry.size
+                if entries < 0 or size < 0:
+                    return False
+    return entries >= 0
 
 
 @dataclass

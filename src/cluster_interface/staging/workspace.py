@@ -35,6 +35,7 @@ from cluster_interface.trees.beneath import (
     open_directory,
     open_file,
     remove,
+    rename,
     replace_file,
 )
 from cluster_interface.trees.names import native
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from cluster_interface.staging.uploads import UploadStore
 
 LONGEST_LOG_PART = 2**20
+CLAIMS, CLOSED = "claim", "claim.closed"  #: where job.sh passes the fences of an attempt's tasks, and where it was
 LONGEST_STATUS = 64 * 1024
 
 _JOB = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
@@ -107,7 +109,7 @@ class Workspace:
         """Make attempts/<k>/ with its directories, lists and job.sh, and plan.json; return job.sh. Safe to repeat."""
         self._make(job)
         with self._home(job) as home, self._words_for(job):
-            replace_file(home, "plan.json", plan.encode(), 0o600)
+            replace_file(home, "plan.json", plan.encode(), 0o600, to_disk=False)  # a copy
             for name in ("claim", "status", "log"):
                 os.close(open_directory(home, f"attempts/{attempt}/{name}", make=True))
             for name, text in lists.items():
@@ -146,18 +148,43 @@ class Workspace:
             return None
         return status if isinstance(status, dict) else None
 
+    def begun(self, job: str, attempt: int) -> set[int]:
+        """Name the tasks of an attempt whose fence somebody has passed."""
+        found: set[int] = set()
+        for name in (CLAIMS, CLOSED):
+            with (
+                suppress(NotFound, FileNotFoundError),
+                self._home(job) as home,
+                directory(home, f"attempts/{attempt}/{name}") as claims,
+                os.scandir(claims) as entries,
+            ):
+                found |= {int(entry.name) for entry in entries if entry.name.isdecimal()}
+        return found
+
+    def close(self, job: str, attempt: int) -> None:
+        """Take the place away where claims are made: no task of this attempt can begin any more."""
+        with suppress(NotFound), self._home(job) as home, self._words_for(job):
+            if look(home, f"attempts/{attempt}/{CLAIMS}") is not None:
+                rename(home, f"attempts/{attempt}/{CLAIMS}", f"attempts/{attempt}/{CLOSED}")
+
     def claimed(self, job: str, attempt: int, task: int) -> dict[str, str] | None:
         """Return who passed the fence of a task of this attempt (host, native_id …); None if nobody did."""
-        try:
-            with self._home(job) as home:
-                if look(home, f"attempts/{attempt}/claim/{task}") is None:
-                    return None
-        except NotFound:
-            return None
-        except OSError as error:
-            _pass_over(error)
-            return None
-        fd = self._open_record(job, f"attempts/{attempt}/claim/{task}/owner")
+        for claims in (CLAIMS, CLOSED):
+            claim = f"attempts/{attempt}/{claims}/{task}"
+            try:
+                with self._home(job) as home:
+                    made = look(home, claim) is not None
+            except NotFound:
+                return None
+            except OSError as error:
+                _pass_over(error)
+                continue
+            if made:
+                return self._owner(job, claim)
+        return None
+
+    def _owner(self, job: str, claim: str) -> dict[str, str]:
+        fd = self._open_record(job, f"{claim}/owner")
         if fd is None:
             return {}
         with os.fdopen(fd, "rb", buffering=0) as file:
@@ -186,6 +213,11 @@ class Workspace:
         with self._home(job) as home, self._words_for(job):
             packs.settle(home, attempt)
             return outputs.collect(home, tasks, patterns, _as_server(report))
+
+    def holds_little(self, job: str, tasks: int, entries: int, size: int) -> bool:
+        """Say whether the tasks' directories have no more than so many entries, and bytes, in all."""
+        with self._home(job) as home, self._words_for(job):
+            return outputs.holds_little(home, tasks, entries, size)
 
     def log(self, job: str, attempt: int, task: int, stream: Literal["out", "err"], offset: int) -> LogPart:
         """Read at most 1 MiB of a log from `offset` (negative: from the end); empty while there is none."""

@@ -48,9 +48,13 @@ class Store:
             yield db
 
     @contextmanager
-    def write(self) -> Iterator[Connection]:
-        """Open a transaction for writing, committed at the end of the block; Transient as for reading."""
-        with _translated(), self._turn(), self.engine.connect().execution_options(writes=True) as db, db.begin():
+    def write(self, *, lasting: bool = True) -> Iterator[Connection]:
+        """Open a transaction for writing, committed at the end of the block; Transient as for reading.
+
+        What is not `lasting` may be lost when the machine goes down: the disk is not waited for (SQLite).
+        """
+        options = {"writes": True, "lasting": lasting}
+        with _translated(), self._turn(), self.engine.connect().execution_options(**options) as db, db.begin():
             yield db
 
     def migrate(self) -> None:
@@ -141,7 +145,10 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
 
 
 def _begin_sqlite(db: Connection) -> None:
-    db.exec_driver_sql("BEGIN IMMEDIATE" if db.get_execution_options().get("writes") else "BEGIN")
+    options = db.get_execution_options()
+    if options.get("writes"):  # a later transaction that lasts brings what was not waited for to the disk as well
+        db.exec_driver_sql(f"PRAGMA synchronous = {'FULL' if options.get('lasting', True) else 'NORMAL'}")
+    db.exec_driver_sql("BEGIN IMMEDIATE" if options.get("writes") else "BEGIN")
 
 
 @contextmanager

@@ -125,7 +125,7 @@ def create_file(at: int, path: str, mode: int) -> int:
     return fd
 
 
-def replace_file(at: int, path: str, data: bytes, mode: int) -> None:
+def replace_file(at: int, path: str, data: bytes, mode: int, *, to_disk: bool = True) -> None:
     """Write a small file whole or not at all: temporary name, fsync, rename. The same bytes change nothing."""
     with suppress(OSError):
         if read_small(at, path, len(data) + 1) == data:
@@ -136,7 +136,8 @@ def replace_file(at: int, path: str, data: bytes, mode: int) -> None:
         with os.fdopen(fd, "wb") as file:
             file.write(data)
             file.flush()
-            os.fsync(file.fileno())
+            if to_disk:
+                os.fsync(file.fileno())
         rename(at, temporary, path)
     except BaseException:
         with suppress(OSError):

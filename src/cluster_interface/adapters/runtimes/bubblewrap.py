@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from cluster_interface.model.job import Account
     from cluster_interface.ports import Run
 
+_PARTS = ("own.sh", "bubblewrap.sh")
 _TRY = ("--unshare-all", "--unshare-user", "--ro-bind", "/", "/", "--proc", "/proc", "--cap-drop", "ALL", "/bin/true")
 
 
@@ -76,13 +77,13 @@ class Bubblewrap:
 
     def job_script(self, run: Run) -> str:
         """Write job.sh for bwrap."""
-        return render(run, ["bubblewrap.sh"], self._settings(run), _words(run, program(run)))
+        return render(run, _PARTS, self._settings(run), _words(run, program(run)))
 
     def shell_script(self, run: Run, task: int) -> str:
         """Write a script that opens an interactive shell in a sandbox of its own."""
         clear, *words = _words(run, shell_program(run))
         words = [clear, '--setenv TERM "${TERM:-xterm}"', *words]
-        return render_shell(run, task, ["bubblewrap.sh"], self._settings(run) | {"job_source": ""}, words)
+        return render_shell(run, task, _PARTS, self._settings(run) | {"job_source": ""}, words)
 
     def reap(self, mark: str) -> None:
         """Nothing outlives bwrap: its sandbox ends with it."""

@@ -4,7 +4,6 @@
 # A script's background process starts with INT and QUIT ignored, which no program could undo.
 defaults=''
 env --default-signal=INT true 2>/dev/null && defaults=yes
-alone=yes # no other task of this element has run before
 
 open_element() {
     number=0
@@ -13,15 +12,7 @@ open_element() {
     done
 }
 
-# What has been counted before a task is not the task's.
-prepare() {
-    kills_before=0
-    [ -n "${CLIF_CGROUP:-}" ] || return 0
-    find_cgroups
-    [ "$alone" = yes ] || { count_processor "$processor_root/$CLIF_CGROUP/job" && used_before=$used; }
-    count_kills && kills_before=$kills
-    return 0
-}
+prepare() { count_before; }
 
 launch() {
     enter_sandbox "$job_dir/tasks/$task" --new-session
@@ -66,8 +57,6 @@ enter_sandbox() {
     become "$@"
 }
 
-attend() { :; }
-
 # bwrap writes the pid of the sandbox's first process: it reaps orphans in there, takes no signal but KILL, and leads
 # the session and group that the program is in.
 find_sandbox() {
@@ -99,31 +88,10 @@ settle() {
             fi
             ;;
     esac
-    [ -n "${CLIF_CGROUP:-}" ] && count_kills && [ "$kills" -gt "$kills_before" ] && oom=true
+    count_oom
 }
 
-count_kills() {
-    kills=''
-    for control in "memory/$CLIF_CGROUP/job/memory.oom_control" "$CLIF_CGROUP/job/memory.events"; do
-        while read -r word number; do
-            [ "$word" = oom_kill ] && kills=$number
-        done <"/sys/fs/cgroup/$control"
-    done 2>/dev/null
-    [ -n "$kills" ]
-}
-
-# The highest use of memory is known of the first task alone: it cannot be set back by an account. The same goes for
-# the dispatcher's samples; bwrap does not wait for what ran in it, so `times` knows nothing.
-measure() {
-    if [ -n "${CLIF_CGROUP:-}" ]; then
-        measure_task job
-        [ "$alone" = yes ] || peak_memory=null
-    elif [ "$packed" = no ] && [ -s "${CLIF_PEAK:-}" ]; then
-        read -r peak_memory cpu_seconds <"$CLIF_PEAK"
-        measured_by=samples
-    fi
-    alone=no
-}
+measure() { measure_own; }
 
 tidy() { :; }
 

@@ -42,7 +42,7 @@ attend() {
 # Where our cgroup cannot be the container's parent, what the kernel counts is gone with the container: look at it
 # each second while it is there, under the names that docker's two cgroup drivers give it.
 watch() {
-    while sleep 1; do
+    while sleep 1 && [ -e "/proc/$$" ]; do
         id=$(cat "$claim/container" 2>/dev/null) || continue
         for memory_dir in "/sys/fs/cgroup/system.slice/docker-$id.scope" "/sys/fs/cgroup/docker/$id" \
             "/sys/fs/cgroup/memory/system.slice/docker-$id.scope" "/sys/fs/cgroup/memory/docker/$id"; do

@@ -63,8 +63,6 @@ devices() {
         mount -t tmpfs -o "mode=1777,size=$half" shm "$room/dev/shm"
 }
 
-attend() { :; }
-
 find_sandbox() { read -r first <"$claim/sandbox"; } 2>/dev/null
 
 signal_program() {
@@ -95,12 +93,13 @@ tidy() {
 # is, it makes another, with job control; else the shell is in a session without one.
 open_shell() {
     if [ "${CLIF_TERMINAL:-}" = own ]; then
-        (enter_image "$place")
+        enter_image "$place"
     elif [ -r "$0" ] && command -v script >/dev/null; then
-        CLIF_TERMINAL=own CLIF_SELF=$0 SHELL=/bin/sh script -q -e -c 'exec sh "$CLIF_SELF"' /dev/null
+        export CLIF_TERMINAL=own CLIF_SELF="$0" SHELL=/bin/sh
+        exec script -q -e -c 'exec sh "$CLIF_SELF"' /dev/null
     else
         interactive=no
-        (enter_image "$place")
+        enter_image "$place"
     fi
 }
 

@@ -28,8 +28,6 @@ clear_variables() {
     done
 }
 
-attend() { :; }
-
 signal_program() { kill -s "$1" -- "-$child" 2>/dev/null; }
 
 stop_program() {
@@ -59,6 +57,6 @@ sweep() {
     done
 } 2>/dev/null
 
-open_shell() { (enter_host "$place"); }
+open_shell() { enter_host "$place"; }
 
 close_shell() { :; }

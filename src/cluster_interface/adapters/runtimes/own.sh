@@ -12,40 +12,122 @@ settle_entered() {
     [ -n "$ending" ] && reason='it was ended before it began'
 }
 
+# Where the kernel counts what runs in here: the local scheduler's cgroup of this element, or Slurm's of this job (in
+# version 1 perhaps for memory alone). Any other may hold strangers.
+find_own_cgroup() {
+    memory_dir='' processor_dir=''
+    if [ -n "${CLIF_CGROUP:-}" ]; then
+        find_cgroups
+        memory_dir=$memory_root/$CLIF_CGROUP/job processor_dir=$processor_root/$CLIF_CGROUP/job
+        return
+    fi
+    while IFS=: read -r _ controllers path; do
+        case $path/ in */job_"${SLURM_JOB_ID:-none}"/*) ;; *) continue ;; esac
+        case ,$controllers, in
+            *,memory,*) memory_dir=/sys/fs/cgroup/memory$path ;;
+            *,cpuacct,*) processor_dir=/sys/fs/cgroup/cpuacct$path ;;
+            ,,) [ -e /sys/fs/cgroup/cgroup.controllers ] && memory_dir=/sys/fs/cgroup$path processor_dir=$memory_dir ;;
+        esac
+    done </proc/self/cgroup
+}
+
 # What has been counted before a task is not the task's.
 count_before() {
+    [ -n "${memory_dir+known}" ] || find_own_cgroup
     kills_before=0
-    [ -n "${CLIF_CGROUP:-}" ] || return 0
-    find_cgroups
-    [ "$alone" = yes ] || { count_processor "$processor_root/$CLIF_CGROUP/job" && used_before=$used; }
+    [ "$alone" = yes ] || { count_processor "$processor_dir" && used_before=$used; }
     count_kills && kills_before=$kills
     return 0
 }
 
 count_kills() {
     kills=''
-    for control in "memory/$CLIF_CGROUP/job/memory.oom_control" "$CLIF_CGROUP/job/memory.events"; do
+    for control in "$memory_dir/memory.oom_control" "$memory_dir/memory.events"; do
         while read -r word number; do
             [ "$word" = oom_kill ] && kills=$number
-        done <"/sys/fs/cgroup/$control"
+        done <"$control"
     done 2>/dev/null
     [ -n "$kills" ]
 }
 
 count_oom() {
-    [ -n "${CLIF_CGROUP:-}" ] && count_kills && [ "$kills" -gt "$kills_before" ] && oom=true
+    count_kills && [ "$kills" -gt "$kills_before" ] && oom=true
     return 0
 }
 
-# The highest use of memory is known of the first task alone: it cannot be set back by an account. The same goes for
-# the dispatcher's samples.
+# Where the kernel does not count for us, and no dispatcher does: look each few seconds.
+attend() {
+    [ -z "${CLIF_CGROUP:-}" ] || return
+    [ "$packed" = no ] && [ -n "${CLIF_PEAK:-}" ] && return
+    sample >/dev/null 2>&1 &
+    watcher=$!
+}
+
+sample() {
+    before=$!
+    trap 'wake; exit' TERM
+    page=$(getconf PAGESIZE) || page=4096
+    most_held=0 most_spent=0
+    for pause in 0.3 1 2 3 4; do sample_after "$pause"; done
+    while [ -e "/proc/$$" ]; do sample_after 5; done
+}
+
+sample_after() {
+    nap "$1"
+    held=0 spent=0
+    # shellcheck disable=SC2046  # several words, or none
+    look_at $(family)
+    [ "$held" -gt "$most_held" ] && most_held=$held
+    [ "$spent" -gt "$most_spent" ] && most_spent=$spent
+    echo "$((most_held * page)) $(printf '%d.%02d' $((most_spent / 100)) $((most_spent % 100)))" >"$claim/sample.new" &&
+        mv "$claim/sample.new" "$claim/sample"
+}
+
+# The process from which all came that belongs to the task.
+family() { echo "$child"; }
+
+# Add up, for processes and all that came from them, the pages they hold, and the hundredths of a second that they and
+# those they have waited for took (proc(5); the kernel counts hundredths for users whatever its own clock does).
+look_at() {
+    while [ $# -gt 0 ]; do
+        read -r _ pages _ <"/proc/$1/statm" && read -r line <"/proc/$1/stat" || pages=0 line=''
+        held=$((held + pages))
+        # shellcheck disable=SC2086  # its words
+        add_times ${line##*) }
+        for thread in "/proc/$1/task"/*/children; do
+            children=''
+            read -r children <"$thread" # without an end of line
+            # shellcheck disable=SC2086  # several
+            set -- "$@" $children
+        done
+        shift
+    done
+}
+
+add_times() {
+    [ $# -gt 15 ] || return
+    shift 11
+    spent=$((spent + $1 + $2 + $3 + $4))
+}
+
+# The highest use of memory in a cgroup is known of the first task alone: an account cannot set it back.
 measure_own() {
-    if [ -n "${CLIF_CGROUP:-}" ]; then
-        measure_task job
-        [ "$alone" = yes ] || peak_memory=null
-    elif [ "$packed" = no ] && [ -s "${CLIF_PEAK:-}" ]; then
-        read -r peak_memory cpu_seconds <"$CLIF_PEAK"
-        measured_by=samples
+    [ -z "$watcher" ] || { kill "$watcher" && wait "$watcher"; } 2>/dev/null
+    [ -z "$memory_dir$processor_dir" ] || measure_cgroup "$memory_dir" "$processor_dir" cgroup
+    if [ "$alone" = no ]; then
+        peak_memory=null
+        [ "$cpu_seconds" = null ] && measured_by=''
     fi
     alone=no
+    [ "$packed" = no ] && take_samples "${CLIF_PEAK:-}"
+    take_samples "$claim/sample"
 }
+
+# Fill what the kernel did not count; measured_by then says both.
+take_samples() {
+    [ "$peak_memory" = null ] || [ "$cpu_seconds" = null ] || return
+    read -r held spent <"$1" || return
+    [ "$peak_memory" = null ] && peak_memory=$held
+    [ "$cpu_seconds" = null ] && cpu_seconds=$spent
+    measured_by=${measured_by:+$measured_by, }samples
+} 2>/dev/null

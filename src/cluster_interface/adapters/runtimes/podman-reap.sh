@@ -1,26 +1,43 @@
 # Ends what podman left of a mark: conmon outlives job.sh, and the container outlives conmon. conmon's name for it
 # (-n) is the mark and the element.
+#
+# Anybody can give a process such a name and such words, so as root we do this as whom it belongs to.
+# shellcheck disable=SC2016  # its own words
+end_it='
+conmon=$1 room=$2 children=
+read -r children <"/proc/$conmon/task/$conmon/children"
+[ -z "$children" ] || kill -s KILL $children
+for pause in 0 0.1 0.2 0.2 0.5 1; do
+    [ -e "/proc/$conmon" ] || break
+    sleep "$pause"
+done
+kill -s KILL "$conmon"
+[ -z "$room" ] || kill "$(cat "$room/tmp/pause.pid")"
+[ -z "$room" ] || rm -rf "$room"
+'
+
+as_owner() {
+    if [ "$(id -u)" != 0 ]; then
+        "$@"
+        return
+    fi
+    owner=0
+    while read -r word uid _; do
+        [ "$word" = Uid: ] && owner=$uid
+    done <"/proc/$conmon/status"
+    [ "$owner" != 0 ] && setpriv "--reuid=$owner" "--regid=$owner" --clear-groups "$@"
+}
+
 for file in /proc/[0-9]*/cmdline; do
     words=$(tr '\0' ' ' <"$file") || continue
+    # shellcheck disable=SC2154  # mark is set above
     case " $words" in *conmon" "*" -n $mark-"* | *conmon" "*" -n $mark "*) ;; *) continue ;; esac
     conmon=${file%/cmdline}
     conmon=${conmon#/proc/}
     room=${words#*--exit-dir }
     room=${room%%/tmp/exits *}
-    for first in $(cat "/proc/$conmon/task/$conmon/children"); do
-        kill -s KILL "$first"
-    done
-    for pause in 1 2 3 4 5 6 7 8 9 10; do
-        [ -e "/proc/$conmon" ] || break
-        sleep 0.2
-    done
-    kill -s KILL "$conmon"
-    case $room in
-        */"$mark"*)
-            kill "$(cat "$room/tmp/pause.pid")"
-            rm -rf "$room"
-            ;;
-    esac
+    case $room in */"$mark"*) ;; *) room='' ;; esac
+    as_owner sh -c "$end_it" sh "$conmon" "$room"
 done 2>/dev/null
 # What job.sh had no time to remove, if it was killed: its private directories on this node.
 for room in "${TMPDIR:-/tmp}/$mark"-*.?????? "${TMPDIR:-/tmp}/$mark".??????; do

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import subprocess
 from typing import TYPE_CHECKING, Literal
@@ -72,7 +73,7 @@ class Podman:
 
     def reap_script(self, mark: str) -> str:
         """Write what does so on another node, as the account or as root."""
-        return f"mark='{mark}'\n{_PATH}{shipped('podman-reap.sh')}"
+        return f"mark={shlex.quote(mark)}\n{_PATH}{shipped('podman-reap.sh')}"
 
     def _settings(self, run: Run) -> dict[str, str | int]:
         if run.image is None or run.image.rootfs is None:
@@ -92,7 +93,7 @@ _PLACES = ("/usr/libexec/podman", "/usr/lib/podman", "/usr/local/libexec/podman"
 # Without a login session and outside the account's own storage, as job.sh does.
 _TRY = (
     'room=$(mktemp -d) && trap \'kill "$(cat "$room/tmp/pause.pid")"; rm -rf "$room"\' EXIT && '
-    'export XDG_RUNTIME_DIR="$room" && '
+    'export HOME="$room" XDG_RUNTIME_DIR="$room" && '
     'podman --log-level error --root "$room/storage" --runroot "$room/runroot" --tmpdir "$room/tmp" '
     '--storage-driver vfs --cgroup-manager cgroupfs unshare sh -c \'test "$(wc -l </proc/self/uid_map)" -gt 1 || '
     '{ echo "it has no range in /etc/subuid" >&2; exit 1; }\''

@@ -4,6 +4,7 @@
 # The container's root is a directory of links and places to mount on, so that any image will do, and podman, which
 # writes into it, leaves the image alone.
 prepare() {
+    unset -v CLIF_PEAK # the dispatcher does not see what is in a container, see family
     count_before
     make_room
 }
@@ -21,7 +22,11 @@ make_room() {
     chmod 1777 "$podman_room/root/tmp" # a tmpfs on it takes its mode
     printf '127.0.0.1 localhost %s\n::1 localhost\n' "$node" >"$podman_room/hosts"
     printf '[engine]\nruntime_supports_nocgroup = ["crun"]\n' >"$podman_room/containers.conf"
-    # HOME may be another's: some schedulers leave root's.
+    use_room
+}
+
+# HOME may be another's, or nobody's: some schedulers leave root's.
+use_room() {
     export HOME="$podman_room" XDG_RUNTIME_DIR="$podman_room/run" CONTAINERS_CONF="$podman_room/containers.conf"
     unset DBUS_SESSION_BUS_ADDRESS CONTAINER_HOST
 }
@@ -80,8 +85,6 @@ enter_image() {
     become "$@" 3>"$claim/began"
 }
 
-attend() { :; }
-
 # The container's first process leads the session and the group that the program is in.
 signal_program() { first=$(cat "$claim/sandbox") && kill -s "$1" -- "-$first"; } 2>/dev/null
 
@@ -94,10 +97,10 @@ settle() {
     count_oom
 }
 
-# What the dispatcher saw of us is not what is in the container: podman's processes leave our family.
-measure() {
-    [ -z "${CLIF_CGROUP:-}" ] || measure_own
-}
+# What is in the container is not among our own processes, where the dispatcher looks.
+family() { cat "$claim/sandbox"; }
+
+measure() { measure_own; }
 
 # What podman leaves: the process that keeps its user namespace, and its directory, in which some files belong to
 # other numbers of that namespace.
@@ -113,7 +116,12 @@ tidy() {
 
 open_shell() {
     make_room || return
-    (enter_image "$place")
+    enter_image "$place"
 }
 
-close_shell() { tidy; }
+# The room was made beside us.
+close_shell() {
+    podman_room=$(cat "$claim/podman") && [ -n "$podman_room" ] || return
+    use_room
+    tidy
+}

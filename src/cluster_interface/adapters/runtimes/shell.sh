@@ -2,9 +2,9 @@
 # Run on a terminal as `sh FILE`. Set above: task; defined above by the runtime: open_shell PLACE PLACE-FOR-DOCKER
 # (turns into the client; passwd and group are in $claim, $box is a free name) and close_shell. Nothing that belongs to the attempt is touched.
 claim=$(mktemp -d) || exit
-trap 'close_shell; rm -rf "$claim"' EXIT
+trap 'close_shell; rm -rf "$claim"; kill $watcher 2>/dev/null' EXIT
 trap 'kill "$child" 2>/dev/null; exit 129' HUP TERM
-child='' box=$mark-$task-shell-$$
+child='' watcher='' box=$mark-$task-shell-$$
 
 if [ -r "$attempt_dir/claim/$task/owner" ]; then
     while IFS='=' read -r key value; do
@@ -26,8 +26,23 @@ for now in "$attempt_dir"/pack/*/now; do
     place=$pack/job place_source=$job_source/attempts/$attempt/pack/${pack##*/}/job
 done
 
+# A signal says that the terminal is gone, but not to who was started with it ignored (no shell can undo that), nor to
+# script(1), which blocks it.
+watch_terminal() {
+    trap 'kill "$!" 2>/dev/null; exit' TERM
+    while [ -t 3 ]; do
+        sleep 2 &
+        wait "$!"
+    done
+    kill "$child" "$$" 2>/dev/null
+}
+
 # Beside us, with our terminal, so that we hear of the terminal's end.
 exec 3<&0
 open_shell "$place" "$place_source" <&3 3<&- &
 child=$!
+if [ -t 3 ]; then
+    watch_terminal &
+    watcher=$!
+fi
 wait "$child"

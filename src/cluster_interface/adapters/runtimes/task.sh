@@ -96,30 +96,31 @@ carry_out() {
     done
     child=''
     for beside in $reaper $clock; do # a signal of theirs that is under way must not reach the next task
-        kill "$beside" 2>/dev/null
+        kill -s ALRM "$beside" 2>/dev/null
         wait "$beside"
     done
     reaper=''
 }
 
-# These run beside the task, and end with what they started when they are told to.
+# These run beside the task, and end with what they started when they are told to: by a signal that job.sh does not
+# handle, since one that it does is lost on a process that was just forked and still has its handlers.
 after_grace() {
     before=$!
-    trap 'wake; exit' TERM
+    trap 'wake; exit' ALRM
     nap "$grace"
     stop_program
 }
 
 stop_at_once() {
     before=$!
-    trap 'wake; exit' TERM
+    trap 'wake; exit' ALRM
     stop_program
 }
 
 # The scheduler knows the time of the whole element; where that has several tasks, the task's own is kept here.
 watch_time() {
     before=$!
-    trap 'wake; exit' TERM
+    trap 'wake; exit' ALRM
     rest=$seconds
     if [ "$signal_before" -gt 0 ] && [ "$signal_before" -lt "$seconds" ]; then
         nap $((seconds - signal_before))

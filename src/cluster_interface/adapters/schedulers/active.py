@@ -156,7 +156,7 @@ class Active:
 
     def _watch(self, task: int) -> None:
         if task != self.watched:
-            self.watched, self.disk = task, DiskWatch(_watched(self.order, task))
+            self.watched, self.disk = task, _disk_of(self.order, self.task, task)
 
     def _publish(self, use: Use) -> None:
         """Leave the highest samples where job.sh finds them at its end."""
@@ -197,8 +197,12 @@ def _cgroup(spool: Spool, job: Job, task: int) -> TaskCgroup | None:
     return TaskCgroup(f"{cgroups.prefix(spool.directory)}/{job.native_id}.{task}")
 
 
-def _watched(order: Order, task: int) -> list[Path]:
-    """List what counts as a task's disk use, in a job directory as docs/architecture.md has it."""
+def _disk_of(order: Order, element: int, task: int) -> DiskWatch:
+    """Watch what counts as a task's disk use, in a job directory as docs/architecture.md has it.
+
+    What is lent to a shared container is the present task's.
+    """
     attempt = order.script.parent
     logs = [attempt / "log" / f"{task}.{stream}" for stream in ("out", "err")]
-    return [attempt.parent.parent / "tasks" / str(task), *logs]
+    own = attempt.parent.parent / "tasks" / str(task)
+    return DiskWatch([own, *logs], attempt / "pack" / str(order.offset + element) / "job")

@@ -72,10 +72,14 @@ def _cpu_seconds(process: psutil.Process) -> float:
 
 
 class DiskWatch:
-    """Adds up what lies in a few directories, a little at a time, over and over."""
+    """Adds up what lies in a few directories, a little at a time, over and over.
 
-    def __init__(self, roots: Iterable[Path]) -> None:
+    `lent` is where what is in one of them may be moved to and back, if it is there.
+    """
+
+    def __init__(self, roots: Iterable[Path], lent: Path | None = None) -> None:
         self._roots = tuple(roots)
+        self._lent = lent
         self._walk: Iterator[int] = iter(())
         self._sum = 0
         self.size: int | None = None  #: bytes found by the last complete walk
@@ -87,14 +91,22 @@ class DiskWatch:
         while time.monotonic() < end:
             size = next(self._walk, None)
             if size is None:
-                self.size, self._sum, self._walk = self._sum, 0, _sizes(self._roots)
+                self.size, self._sum, self._walk = self._sum, 0, self._begin()
                 return
             self._sum += size
             self.highest = max(self.highest, self._sum)
 
+    def _begin(self) -> Iterator[int]:
+        if self._lent is None or not self._lent.exists():
+            return _sizes(self._roots, moving=False)
+        return _sizes((*self._roots, self._lent), moving=True)
 
-def _sizes(roots: Iterable[Path]) -> Iterator[int]:
-    """Yield the bytes on disk of each file below; no link is followed, a file with many names counts once."""
+
+def _sizes(roots: Iterable[Path], *, moving: bool) -> Iterator[int]:
+    """Yield the bytes on disk of each file below; no link is followed.
+
+    A file with many names counts once, and where files may be `moving` so does one that is met at both places.
+    """
     todo: list[str] = [str(root) for root in roots]
     seen: set[tuple[int, int]] = set()
     while todo:
@@ -112,7 +124,7 @@ def _sizes(roots: Iterable[Path]) -> Iterator[int]:
                     todo.append(entry.path)
             except OSError:
                 continue
-            if found.st_nlink > 1 and not entry.is_dir(follow_symlinks=False):
+            if (moving or found.st_nlink > 1) and not entry.is_dir(follow_symlinks=False):
                 if (found.st_dev, found.st_ino) in seen:
                     continue
                 seen.add((found.st_dev, found.st_ino))
