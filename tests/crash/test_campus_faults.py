@@ -62,7 +62,7 @@ def settle(server, ledger, jobs, seconds=120):
 
 def test_the_controller_is_killed_just_after_it_took_a_job(server, own, ledger, dice):
     """Its state is kept or lost: each program runs once, and each job has its own result."""
-    for _ in range(rounds(3)):
+    for _ in range(rounds(2)):
         jobs = [ledger.submit(server, "--memory", "50MiB", seconds=dice.uniform(0, 3)) for _ in range(2)]
         jobs.append(job := ledger.submit(server, "--memory", "50MiB", seconds=0.3))
         wait_for(lambda job=job: handed(server, job), 60, 0.01)
@@ -76,7 +76,7 @@ def test_the_controller_is_killed_just_after_it_took_a_job(server, own, ledger, 
 
 def test_the_controller_stands_still_while_it_is_given_a_job(server, own, ledger, dice):
     """What was taken without an answer is found by its mark, and runs once."""
-    for number in range(rounds(3)):
+    for number in range(rounds(2)):
         first = ledger.submit(server, "--memory", "50MiB", seconds=0.2)
         if number % 2:
             wait_for(lambda first=first: handed(server, first), 60, 0.005)
@@ -223,7 +223,7 @@ def test_a_node_that_dies_with_its_job(server, own, ledger):
 
 def test_everything_dies_at_random(server, own, ledger, dice):
     """The controller and the server's own parts are killed at random moments; each program runs once."""
-    for _ in range(rounds(2)):
+    for _ in range(rounds(1)):
         jobs = []
         for _ in range(3):
             jobs.append(ledger.submit(server, "--memory", "50MiB", "--runtime", "none", seconds=dice.uniform(0, 2)))

@@ -256,6 +256,7 @@ def test_why_it_waits_is_told(own_part, make_server):
     server = cluster_server(make_server, own.part)
     script = server.write("fill.sh", "#!/bin/sh\nsleep 600\n")
     own.part.ask("sbatch", "--nodes=4", "--exclusive", "--time=9", "--mem=10", "--output=/dev/null", script)
+    wait_for(lambda: own.part.ask("squeue", "--noheader", "--user=clif-test", "--states=R", "--format=%A"), 60, 0.2)
     jobs = [server.submit("#!/bin/sh\n:\n", *LITTLE, name="w.sh") for _ in range(2)]
 
     def waiting(job):
@@ -284,5 +285,5 @@ def test_two_schedulers_in_one_server(make_server, slurm, gridengine):
         view = ending(server, job)
         assert view["state"] == "completed", view["reason"]
         assert view["plan"]["ask"]["scheduler"] == name.replace("default", "slurm")
-        queued = next(e["reason"] for e in server.json("events", job)["events"] if e["new"] == "queued")
+        queued = next(e["why"] for e in server.json("events", job)["events"] if e["new"] == "queued")
         assert name.replace("default", "slurm") in queued

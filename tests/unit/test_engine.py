@@ -828,16 +828,33 @@ def test_what_is_put_back_into_the_queue_while_it_runs_does_not_run_twice(store,
     settle(engine, 1)
     assert task(store).state is TaskState.RUNNING
     world.see("ci-a-1", state=NativeState.PENDING)
-    settle(engine, 1)
+    settle(engine, GRACE / 2)
+    assert world.submissions == ["ci-a-1"]
+    settle(engine, GRACE)
     assert "ci-a-1" in world.canceled
     assert world.submissions == ["ci-a-1", "ci-a-2"]
     world.begin("ci-a-2")
     settle(engine, 1)
     world.see("ci-a-2", state=NativeState.PENDING)
-    settle(engine, 1)
+    settle(engine, GRACE * 2)
     assert (job(store).state, job(store).code) == (JobState.FAILED, FailureCode.NODE_FAILED)
     assert "back into the queue" in job(store).reason
     assert world.runs_of == [("a", 0), ("a", 0)]
+
+
+def test_a_controller_with_an_old_state_puts_nothing_back(store, world, engine):
+    """After its crash it says that a job waits which still runs; what the program writes at its end counts."""
+    add(store)
+    settle(engine, 1)
+    world.begin("ci-a-1")
+    settle(engine, 1)
+    world.see("ci-a-1", state=NativeState.PENDING)
+    settle(engine, GRACE / 2)
+    assert job(store).state is JobState.RUNNING
+    world.statuses["a", 1, 0] = {"exit_code": 0}
+    settle(engine, 1)
+    assert job(store).state is JobState.COMPLETED
+    assert world.submissions == ["ci-a-1"]
 
 
 def test_a_task_that_had_completed_when_it_was_put_back_has_completed(store, world, engine):

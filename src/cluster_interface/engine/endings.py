@@ -104,10 +104,18 @@ class _View:
         return self._gone(task, observation)
 
     def _taken_back(self, task: Task, observation: Observation | None) -> Task:
-        """End a task that ran and waits again: somebody put it back into the queue, where the fence would end it."""
+        """End a task that ran and waits again: somebody put it back into the queue, where the fence would end it.
+
+        Not at once: a controller that comes back with an old state also says that it waits, while it still runs or has
+        just ended on its node.
+        """
         status = self._tools.stager.status(self._job, self._attempt.number, task.index)
         if status and status.get("exit_code") == 0:
             return _from_status(task, status, observation, self._ask)
+        since = self._since.get(str(task.index), self._now)
+        if not status and self._now - since < GRACE:
+            self.missing[str(task.index)] = since
+            return task
         reason = "node_failed: the scheduler put it back into the queue while it ran"
         return dataclasses.replace(task, state=TaskState.FAILED, ended=self._now, reason=reason)
 
