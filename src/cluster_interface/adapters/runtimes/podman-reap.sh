@@ -41,7 +41,7 @@ for file in /proc/[0-9]*/cmdline; do
 done 2>/dev/null
 # What job.sh had no time to remove, if it was killed: its private directories on this node.
 for room in "${TMPDIR:-/tmp}/$mark"-*.?????? "${TMPDIR:-/tmp}/$mark".??????; do
-    [ -d "$room" ] && [ ! -L "$room" ] || continue
+    if [ ! -d "$room" ] || [ -L "$room" ]; then continue; fi
     rm -rf "$room" || HOME=$room XDG_RUNTIME_DIR=$room podman --root "$room/storage" --runroot "$room/runroot" \
         --tmpdir "$room/tmp" --storage-driver vfs unshare rm -rf "$room"
 done 2>/dev/null
