@@ -55,7 +55,7 @@ class FileWorld:
     def account(self, owner):
         return Account(name=owner, uid=1000, gid=1000)
 
-    def bounds(self):
+    def bounds(self, ask):
         return {}
 
     def job_script(self, run):
@@ -126,6 +126,12 @@ class FileWorld:
 
     def claimed(self, job, attempt, task):
         return {} if (self.top / "claims" / f"ci-{job}-{attempt}.{task}").exists() else None
+
+    def begun(self, job, attempt):
+        return {0} if self.claimed(job, attempt, 0) is not None else set()
+
+    def close(self, job, attempt):
+        (self.top / "claims" / f"ci-{job}-{attempt}.closed").touch()
 
     def revoke(self, job, attempt, tasks):
         return [task for task in tasks if self.claimed(job, attempt, task) is None]

@@ -68,8 +68,11 @@ sample() {
     trap 'wake; exit' TERM
     page=$(getconf PAGESIZE) || page=4096
     most_held=0 most_spent=0
-    for pause in 0.3 1 2 3 4; do sample_after "$pause"; done
-    while [ -e "/proc/$$" ]; do sample_after 5; done
+    set -- 0.3 1 2 3 4
+    while [ -e "/proc/$$" ]; do # nobody tells us if job.sh is killed
+        sample_after "${1:-5}"
+        [ $# -eq 0 ] || shift
+    done
 }
 
 sample_after() {
