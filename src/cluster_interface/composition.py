@@ -171,6 +171,7 @@ class Parts:
             identity=self.identity,
             defaults=self.settings.defaults,
             sweeps=self.settings.sweeps,
+            sharing=self.settings.sharing,
             wake=self.wake,
             examine=self._examine,
         )

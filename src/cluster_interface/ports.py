@@ -287,6 +287,8 @@ class Runtime(Protocol):
 
 # --- files
 
+Form = Literal["zip", "tar.gz", "tar.zst"]  #: of an archive
+
 
 class Report(Protocol):
     """Where long work says how far it is."""
@@ -377,8 +379,8 @@ class Stager(Protocol):
     def open_output(self, job: str, task: int, path: str) -> BinaryIO:
         """Open one output for reading; NotFound if it is not a regular file inside the task's directory."""
 
-    def archive(self, job: str, files: Sequence[OutputFile], form: Literal["zip", "tar.gz"]) -> Iterator[bytes]:
-        """Stream the outputs as one archive, without a temporary copy."""
+    def archive(self, job: str, files: Iterable[tuple[str, OutputFile]], form: Form) -> Iterator[bytes]:
+        """Stream outputs, each under the name given with it, as one archive, without a temporary copy."""
 
     def remove(self, job: str) -> None:
         """Remove the job directory. Removing what is not there is no error."""

@@ -5,10 +5,9 @@ from __future__ import annotations
 import contextlib
 import secrets
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO, Literal
+from typing import TYPE_CHECKING, Literal
 
 from cluster_interface import __version__
-from cluster_interface.gathering import gather, task_table
 from cluster_interface.inspection import inspect as read_script
 from cluster_interface.inspection.batch.queues import with_known_queue
 from cluster_interface.intake import Intake
@@ -18,11 +17,13 @@ from cluster_interface.model.marks import image_mark, work_mark
 from cluster_interface.model.queue import find_queue
 from cluster_interface.model.resources import Resources
 from cluster_interface.model.state import FINAL, TASK_FINAL, JobState, TaskState
+from cluster_interface.outputs import Outputs
 from cluster_interface.ports import Handle, Order, WorkState
 from cluster_interface.runs import describe_run
 from cluster_interface.store import jobs
 from cluster_interface.wire import (
     AttemptView,
+    DeliveryView,
     EventView,
     ImageView,
     InspectResponse,
@@ -30,7 +31,6 @@ from cluster_interface.wire import (
     JobSummary,
     JobView,
     Me,
-    OutputView,
     ProgressView,
     QueueView,
     ShellView,
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from cluster_interface.model.job import Attempt, Job, OutputFile, Progress
+    from cluster_interface.model.job import Attempt, Job, Progress
     from cluster_interface.model.jobspec import JobSpec
     from cluster_interface.model.plan import Plan
     from cluster_interface.model.sweep import Values
@@ -57,7 +57,7 @@ if TYPE_CHECKING:
         Uploads,
         Works,
     )
-    from cluster_interface.settings import Defaults, Sweeps
+    from cluster_interface.settings import Defaults, Sharing, Sweeps
     from cluster_interface.store import Store
     from cluster_interface.wire import DoctorReport, InspectRequest
 
@@ -81,6 +81,7 @@ class Service:
     identity: Identity
     defaults: Defaults
     sweeps: Sweeps
+    sharing: Sharing
     wake: Callable[[str], None]
     examine: Callable[..., DoctorReport]
 
@@ -90,6 +91,11 @@ class Service:
         return Intake(
             store=self.store, site=self.site, uploads=self.uploads, defaults=self.defaults, sweeps=self.sweeps
         )
+
+    @property
+    def files(self) -> Outputs:
+        """What can be done with what jobs left behind."""
+        return Outputs(store=self.store, stager=self.stager, sharing=self.sharing)
 
     # --- submitting
 
@@ -227,39 +233,6 @@ class Service:
         order = Order(script=script, mark=f"{attempt.mark}.shell", account=runs_as, ask=ask, time=ask.time)
         return ShellView(argv=tuple(self.site.scheduler(ask.scheduler).interactive(order)), account=runs_as.name)
 
-    # --- outputs
-
-    def outputs(self, user: str, job: str) -> list[OutputView]:
-        """List what a job left behind."""
-        return [OutputView.of(output) for output in self._outputs(user, job)]
-
-    def open_output(self, user: str, job: str, task: int, path: str) -> BinaryIO:
-        """Open one output; NotFound for anything that is not in the list."""
-        if not any(output.path == path and output.task == task for output in self._outputs(user, job)):
-            raise NotFound(f"job {job} has no output {path!r}")
-        return self.stager.open_output(job, task, path)
-
-    def archive(self, user: str, job: str, form: Literal["zip", "tar.gz"]) -> Iterator[bytes]:
-        """Stream all outputs as one archive."""
-        outputs = self._outputs(user, job)
-        return self.stager.archive(job, outputs, form)
-
-    def gather(self, user: str, job: str, path: str) -> Iterator[bytes]:
-        """Stream the tables of this name of all completed tasks as one, with the parameters as leading columns."""
-        with self.store.read() as db:
-            found = self._job(user, job, db)
-            tasks, outputs = jobs.tasks(db, found.id), jobs.outputs(db, found.id)
-        return gather(tasks, outputs, path, lambda file: self.stager.open_output(found.id, file.task, file.path))
-
-    def task_table(self, user: str, job: str) -> Iterator[bytes]:
-        """Stream a table of a job's tasks: their parameters, how they ended and what they took."""
-        with self.store.read() as db:
-            return task_table(jobs.tasks(db, self._job(user, job, db).id))
-
-    def _outputs(self, user: str, job: str) -> list[OutputFile]:
-        with self.store.read() as db:
-            return jobs.outputs(db, self._job(user, job, db).id)
-
     # --- the server
 
     def images(self) -> list[ImageView]:
@@ -321,6 +294,11 @@ class Service:
             advice=advice(job, jobs.peak_use(db, job.id)),
             last_event=jobs.last_event(db, job.id),
             cancel_requested=job.cancel_requested,
+            size=job.size,
+            keep_until=job.keep_until,
+            warned=job.warned,
+            removed=job.removed,
+            deliveries=tuple(DeliveryView.of(delivery) for delivery in job.deliveries),
         )
 
     def _waiting(self, db: Connection, job: Job, attempts: Sequence[Attempt]) -> WaitingView | None:

@@ -66,6 +66,13 @@ class Staging(Model):
     ca_bundle: Path | None = Field(default=None, description="PEM file for https sources; null: the system's own")
 
 
+class Sharing(Model):
+    """Links by which people without an account fetch outputs."""
+
+    enabled: bool = Field(default=True, description="whether such links can be made")
+    longest: Seconds = Field(default=90 * 86400, description="most seconds that one may live")
+
+
 class Local(Model):
     """The scheduler of this one machine. Null: what the machine has."""
 
@@ -138,6 +145,7 @@ class Settings(Model):
     identity: IdentitySettings = Field(default_factory=IdentitySettings)
     images: Images = Field(default_factory=Images)
     staging: Staging = Field(default_factory=Staging)
+    sharing: Sharing = Field(default_factory=Sharing)
     local: Local = Field(default_factory=Local)
     slurm: Slurm = Field(default_factory=Slurm)
     gridengine: GridEngine = Field(default_factory=GridEngine)

@@ -37,6 +37,8 @@ COMMANDS = {
     "cancel": ("waiting", "Cancel jobs."),
     "rerun": ("waiting", "Submit a job again as it was."),
     "outputs": ("outputs", "List a job's outputs, print one, or fetch them."),
+    "share": ("sharing", "Make a link to outputs for somebody without an account."),
+    "unshare": ("sharing", "Take such a link back."),
     "images": ("images", "The images that jobs run in."),
     "queues": ("server", "List the queues and what they can give."),
     "ui": ("server", "Open the pages in the browser."),

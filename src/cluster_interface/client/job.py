@@ -158,6 +158,8 @@ class Job:
                 sha256=item["sha256"],
                 task=item["task"],
                 partial=item["partial"],
+                type=item.get("type", ""),
+                place=item.get("place", ""),
             )
             for item in self.output_list()["outputs"]
         ]
@@ -191,6 +193,37 @@ class Job:
     @staticmethod
     def _by_task(output: Output) -> str:
         return output.path if isinstance(output, Written) else f"{output.task}/{output.path}"
+
+    def archive(self, path: str = "", format: str = "zip") -> Iterator[bytes]:  # noqa: A002 - the API's word
+        """Yield a file or folder of its outputs (all, unless a path is given) as one archive: zip, tar.gz or tar.zst.
+
+        In a sweep, everything stands below the number of its task. Raises NotFound if there is no such path.
+        """
+        where = f"/jobs/{segment(self.id)}/archive"
+        with self._transport.stream("GET", where, query={"path": path, "format": format}) as stream:
+            yield from stream
+
+    # --- links
+
+    def share(self, path: str = "", expires: str | float = "7d", most: int | None = None) -> dict[str, Any]:
+        """Make a link by which somebody without an account fetches a file or folder (all, unless a path is given).
+
+        `expires`: seconds from now, or a text such as 7d. `most`: how many downloads it is good for. Returns the
+        link as the API's JSON; its `url` is told only now. Raises Rejected naming what is wrong.
+        """
+        document = {"path": path, "expires": expires, "most": most}
+        where = f"/jobs/{segment(self.id)}/links"
+        made: dict[str, Any] = self._transport.request("POST", where, document=document).json()
+        return made
+
+    def links(self) -> list[dict[str, Any]]:
+        """List its links that are still good, as the API's JSON, the newest first."""
+        found: list[dict[str, Any]] = self._get("/links").json()["links"]
+        return found
+
+    def unshare(self, link: str) -> None:
+        """Take a link back, by its id; NotFound if it has no such link."""
+        self._transport.request("DELETE", f"/jobs/{segment(self.id)}/links/{segment(link)}")
 
     # --- many tasks
 

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from cluster_interface.model.filetree import FileEntry
     from cluster_interface.model.job import Account, OutputFile
     from cluster_interface.model.plan import SourceInfo
-    from cluster_interface.ports import Layout, Report
+    from cluster_interface.ports import Form, Layout, Report
     from cluster_interface.settings import Staging
     from cluster_interface.staging.uploads import UploadStore
 
@@ -240,8 +240,8 @@ class Workspace:
             _pass_over(error)
             raise NotFound(f"there is no output {path!r}") from None
 
-    def archive(self, job: str, files: Sequence[OutputFile], form: Literal["zip", "tar.gz"]) -> Iterator[bytes]:
-        """Stream the outputs as one archive, without a temporary copy (see archives.archive)."""
+    def archive(self, job: str, files: Iterable[tuple[str, OutputFile]], form: Form) -> Iterator[bytes]:
+        """Stream outputs, each under the name given with it, without a temporary copy (see archives.archive)."""
         return archives.archive(files, form, lambda file: self.open_output(job, file.task, file.path))
 
     def remove(self, job: str) -> None:

@@ -14,6 +14,7 @@ export function listenForActions(job: string): void {
     if (act?.dataset.act === "cancel") dialog.showModal();
     if (act?.dataset.act === "rerun") void during(act, () => rerun(job, ""));
     if (act?.dataset.act === "rerun-failed") void during(act, () => rerun(job, "?failed=true"));
+    if (act?.dataset.act === "keep") void during(act, () => keep(job));
     const confirmed = target.closest<HTMLButtonElement>("[data-confirmed]");
     if (confirmed) void during(confirmed, () => cancel(job)).finally(() => dialog.close());
   });
@@ -27,6 +28,11 @@ export function listenForActions(job: string): void {
 async function cancel(job: string): Promise<void> {
   await askJson(`/jobs/${job}/cancel`, "POST");
   wake();
+}
+
+async function keep(job: string): Promise<void> {
+  await askJson(`/jobs/${job}/keep`, "POST", {});
+  location.reload();
 }
 
 async function rerun(job: string, which: string): Promise<void> {

@@ -3,6 +3,7 @@ import { listenForActions } from "./actions.ts";
 import { keepLive } from "./live.ts";
 import { showLog } from "./log.ts";
 import { listenForPreviews } from "./outputs.ts";
+import { listenForSharing } from "./share.ts";
 import { prepareForm } from "./submit.ts";
 import { keepTimes } from "./times.ts";
 
@@ -13,6 +14,7 @@ const job = document.querySelector<HTMLElement>("#live")?.dataset.job;
 if (job) {
   listenForActions(job);
   listenForPreviews(job);
+  listenForSharing(job);
   showLog(job);
 }
 if (document.querySelector("#submit")) prepareForm();
