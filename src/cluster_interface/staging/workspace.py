@@ -99,7 +99,10 @@ class Workspace:
         """
         with acting_as(self._account_of(job)):
             owner = self._owner_of(job)
-            return [self._sources.measure(path, entry, owner) for path, entry in files.items()]
+            try:
+                return [self._sources.measure(path, entry, owner) for path, entry in files.items()]
+            finally:
+                self._sources.close()
 
     def stage_in(self, job: str, files: Sequence[tuple[SourceInfo, FileEntry]], layout: Layout, report: Report) -> None:
         """Make inputs/ and tasks/<n>/ with every file verified; repeatable, and safe to kill at any moment.
@@ -109,7 +112,10 @@ class Workspace:
         """
         self._make(job)
         with self._home(job) as home, self._words_for(job), _alone(home):
-            self._bring(home, files, report, self._owner_of(job))
+            try:
+                self._bring(home, files, report, self._owner_of(job))
+            finally:
+                self._sources.close()
             if layout.attempt > 1:
                 packs.settle(home, layout.attempt - 1)
             make_tasks(
@@ -353,7 +359,8 @@ class Workspace:
 
     @contextmanager
     def _parent(self) -> Iterator[int]:
-        fd = os.open(self._root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        with as_the_server():  # accounts may pass through it, but not read it
+            fd = os.open(self._root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             yield fd
         finally:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import hashlib
+import io
 import lzma
 import os
 import re
@@ -16,7 +17,8 @@ import tarfile
 import tempfile
 import zipfile
 from dataclasses import dataclass, field
-from typing import IO, TYPE_CHECKING, Protocol
+from threading import Lock
+from typing import IO, TYPE_CHECKING, Protocol, cast
 from zlib import error as ZlibError  # noqa: N812 - it is an exception
 
 from cluster_interface.model.filetree import check_name
@@ -26,6 +28,8 @@ from cluster_interface.staging.sources.kinds import HASH_BELOW, MOST_MEMBERS, Fo
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from typing_extensions import Buffer
 
     from cluster_interface.staging.parts import Part
     from cluster_interface.staging.sources.kinds import Kind
@@ -54,13 +58,16 @@ def split(source: str) -> tuple[str, str] | None:
 
 
 class _Archive(Protocol):
-    """An archive that is open: what it holds, and how a member is read."""
+    """An archive that is open: what it holds, and how a member is read (by several threads at once)."""
 
     sizes: dict[str, int]
     modes: dict[str, int]
 
     def read(self, name: str) -> IO[bytes]:
         """Open a member."""
+
+    def close(self) -> None:
+        """Let go of the file."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +77,13 @@ class Members:
     kind_of: Callable[[str], Kind]
     limit: int
     _open: dict[tuple[str, str], _Archive] = field(default_factory=dict)
+    _lock: Lock = field(default_factory=Lock)
+
+    def close(self) -> None:
+        """Let go of the archives that were read."""
+        with self._lock:
+            while self._open:
+                self._open.popitem()[1].close()
 
     def measure(self, source: str, owner: str) -> Found:
         """Look its size up, and read it for its checksum where it is small."""
@@ -129,19 +143,24 @@ class Members:
 
     def _opened(self, outer: str, owner: str) -> _Archive:
         key = (owner, outer)
-        if key not in self._open:
-            fd = self.kind_of(outer).open(outer, owner, None, self.limit)
-            try:
-                self._open[key] = _archive(os.fdopen(fd, "rb"), self.limit)
-            except _BROKEN as error:
-                raise unavailable(f"{outer} cannot be read as a zip or a tar: {_words(error)}") from None
-        return self._open[key]
+        with self._lock:
+            if key not in self._open:
+                file = os.fdopen(self.kind_of(outer).open(outer, owner, None, self.limit), "rb")
+                try:
+                    self._open[key] = _archive(file, self.limit)
+                except BaseException as error:
+                    file.close()
+                    if not isinstance(error, _BROKEN):
+                        raise
+                    raise unavailable(f"{outer} cannot be read as a zip or a tar: {_words(error)}") from None
+            return self._open[key]
 
 
 class _Zip:
     """A zip (APPNOTE.TXT of PKWARE)."""
 
     def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
         self._zip = zipfile.ZipFile(file)
         self.sizes: dict[str, int] = {}
         self.modes: dict[str, int] = {}
@@ -157,28 +176,52 @@ class _Zip:
             raise unavailable(f"{name} is encrypted, which is not supported")
         return self._zip.open(info)
 
+    def close(self) -> None:
+        self._zip.close()
+        self._file.close()
+
 
 class _Tar:
     """A tar (pax, GNU, ustar), not compressed."""
 
     def __init__(self, file: IO[bytes]) -> None:
-        self._tar = tarfile.open(fileobj=file, mode="r:")  # noqa: SIM115 - it stays open
+        self._file = file
         self.sizes: dict[str, int] = {}
         self.modes: dict[str, int] = {}
-        self._infos: dict[str, tarfile.TarInfo] = {}
-        for info in self._tar:
-            name = info.name.removeprefix("./")
-            if info.isreg():
+        self._starts: dict[str, int] = {}
+        for info in tarfile.open(fileobj=file, mode="r:"):  # noqa: SIM115 - the file is closed by close()
+            name, first = info.name.removeprefix("./"), info.linkname.removeprefix("./")
+            if info.isreg() and not info.issparse():
                 _add(self.sizes, name, info.size)
-                self.modes[name], self._infos[name] = info.mode, info
-            elif info.islnk() and (first := info.linkname.removeprefix("./")) in self._infos:
+                self.modes[name], self._starts[name] = info.mode, info.offset_data
+            elif info.islnk() and first in self.sizes:
                 _add(self.sizes, name, self.sizes[first])
-                self.modes[name], self._infos[name] = self.modes[first], self._infos[first]
+                self.modes[name], self._starts[name] = self.modes[first], self._starts[first]
 
     def read(self, name: str) -> IO[bytes]:
-        file = self._tar.extractfile(self._infos[name])
-        assert file is not None  # noqa: S101 - only regular files are in the list
-        return file
+        return cast(
+            "IO[bytes]", io.BufferedReader(_Span(self._file.fileno(), self._starts[name], self.sizes[name]), CHUNK)
+        )
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class _Span(io.RawIOBase):
+    """A stretch of a file, read without moving the file's own position."""
+
+    def __init__(self, fd: int, start: int, size: int) -> None:
+        super().__init__()
+        self._fd, self._at, self._end = fd, start, start + size
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Buffer, /) -> int:
+        view = memoryview(buffer)
+        count = os.preadv(self._fd, [view[: max(0, min(len(view), self._end - self._at))]], self._at)
+        self._at += count
+        return count
 
 
 def _archive(file: IO[bytes], limit: int) -> _Archive:
@@ -197,14 +240,18 @@ def _plain(file: IO[bytes], limit: int) -> IO[bytes]:
         return file
     plain = tempfile.TemporaryFile()  # noqa: SIM115 - it stays open
     size = 0
-    with unpack(file, "rb") as packed:
-        while data := packed.read(CHUNK):
-            size += len(data)
-            if size > limit:
-                raise unavailable(f"holds more than this site takes for one input, {show_bytes(limit)}")
-            plain.write(data)
+    try:
+        with file, unpack(file, "rb") as packed:
+            while data := packed.read(CHUNK):
+                size += len(data)
+                if size > limit:
+                    raise unavailable(f"holds more than this site takes for one input, {show_bytes(limit)}")
+                plain.write(data)
+    except BaseException:
+        plain.close()
+        raise
     plain.seek(0)
-    return plain
+    return cast("IO[bytes]", plain)
 
 
 def _add(sizes: dict[str, int], name: str, size: int) -> None:

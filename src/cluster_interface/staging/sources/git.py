@@ -231,6 +231,8 @@ def parse(source: str) -> tuple[str, str]:
     split = urlsplit(url)
     if split.scheme not in PORTS or not split.hostname or not split.path.strip("/") or split.query or split.fragment:
         raise unavailable(f"{shown(source)}: write git:https://host/path@revision (or http, or git)")
+    if split.hostname.startswith("-"):
+        raise unavailable(f"{shown(source)}: {split.hostname} is not the name of a host")
     if split.username is not None:
         raise unavailable(f"{shown(source)} has a user name in it; keep it with `clif credentials add`")
     if split.scheme != "git":

@@ -87,6 +87,11 @@ class Sources:
         made = cls(kinds)
         return cls(kinds, archives.Members(made._plain, settings.max_bytes))
 
+    def close(self) -> None:
+        """Let go of the archives that were read."""
+        if self.members_of is not None:
+            self.members_of.close()
+
     def measure(self, path: str, entry: FileEntry, owner: str = "") -> SourceInfo:
         """Find size and checksum of one entry without fetching it; Permanent(input_unavailable) names it."""
         with naming(path):
