@@ -183,7 +183,7 @@ class JobView(JobSummary):
     advice: str = Field(default="", description="what to ask for next time, where that differs")
     last_event: int
     cancel_requested: bool
-    size: int = Field(default=0, description="bytes that its directory holds, inputs included, as of its end")
+    size: int | None = Field(default=None, description="bytes that its directory holds, inputs too, since its end")
     keep_until: float | None = Field(default=None, description="when its files are removed; null: never")
     warned: float | None = Field(default=None, description="since when that is announced as near")
     removed: float | None = Field(default=None, description="when its files were removed")
@@ -380,6 +380,15 @@ class Me(Model):
     account: str
     uid: int
     version: str
+    used: int = Field(default=0, description="bytes that your ended jobs hold")
+    quota: int | None = Field(default=None, description="bytes that they may hold; null: any amount")
+    kept_days: int | None = Field(default=None, description="after a job's end its files are kept; null: for good")
+
+
+class KeepRequest(Model):
+    """POST /jobs/{id}/keep."""
+
+    seconds: Seconds | None = Field(default=None, description="from now, or a text such as 30d; null: the usual time")
 
 
 class Finding(Model):

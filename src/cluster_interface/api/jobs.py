@@ -16,6 +16,7 @@ from cluster_interface.wire import (
     EventList,
     JobPage,
     JobView,
+    KeepRequest,
     ShellView,
     SubmitRequest,
     TaskPage,
@@ -64,6 +65,19 @@ def _submission(bp: APIBlueprint, service: Service) -> None:
     def cancel(job: str) -> Response:
         """Ask for a job to be canceled."""
         return answer(service.cancel(g.user, job), 202)
+
+    @bp.post("/jobs/<job>/keep")
+    @takes(KeepRequest)
+    @bp.output(JobView)
+    def keep(job: str) -> Response:
+        """Keep an ended job's files for longer, as far as the site allows."""
+        return answer(service.keep(g.user, job, body(KeepRequest).seconds))
+
+    @bp.delete("/jobs/<job>/files")
+    @bp.output(JobView, status_code=202)
+    def discard(job: str) -> Response:
+        """Have an ended job's files removed now; what is known of the job, and its logs, stay."""
+        return answer(service.discard(g.user, job), 202)
 
     @bp.post("/jobs/<job>/shell")
     @bp.output(ShellView)

@@ -278,6 +278,20 @@ class Job:
         self.data = self._transport.request("POST", f"/jobs/{segment(self.id)}/cancel").json()
         return self
 
+    def keep(self, seconds: str | float | None = None) -> Job:
+        """Keep its files for so long from now (seconds, or a text such as 30d), or for the site's usual time.
+
+        Conflict if it has not ended, or the site allows no longer.
+        """
+        path = f"/jobs/{segment(self.id)}/keep"
+        self.data = self._transport.request("POST", path, document={"seconds": seconds}).json()
+        return self
+
+    def remove(self) -> Job:
+        """Have its files removed now; what is known of it, and its logs, stay. Conflict if it has not ended."""
+        self.data = self._transport.request("DELETE", f"/jobs/{segment(self.id)}/files").json()
+        return self
+
     def shell(self, task: int = 0) -> dict[str, Any]:
         """Ask for what opens a shell where a task runs or ran: `argv`, and the `account` it is to be run as."""
         path = f"/jobs/{segment(self.id)}/shell"

@@ -37,7 +37,7 @@ class Job:
     created: float
     changed: float
     ended: float | None = None
-    size: int = 0  #: bytes that its directory holds, inputs included, as of its end
+    size: int | None = None  #: bytes that its directory holds, inputs included, since its end; None: not measured yet
     keep_until: float | None = None  #: when its files are removed; None: never, or it has not ended
     warned: float | None = None  #: when that was announced
     removed: float | None = None  #: when its files were removed

@@ -62,7 +62,7 @@ job = Table(
     Column("created", Float, nullable=False),
     Column("changed", Float, nullable=False),
     Column("ended", Float),
-    Column("size", BigInteger, nullable=False, default=0, server_default="0"),
+    Column("size", BigInteger),  # null: not measured yet
     Column("keep_until", Float),
     Column("warned", Float),
     Column("removed", Float),
@@ -82,6 +82,8 @@ Index(None, job.c.due, sqlite_where=live, postgresql_where=live)
 Index(None, job.c.lease_until, sqlite_where=leased, postgresql_where=leased)
 kept = job.c.keep_until.is_not(None) & job.c.removed.is_(None)
 Index(None, job.c.keep_until, sqlite_where=kept, postgresql_where=kept)
+unmeasured = job.c.ended.is_not(None) & job.c.size.is_(None)
+Index(None, job.c.ended, sqlite_where=unmeasured, postgresql_where=unmeasured)
 
 task = Table(
     "task",

@@ -9,6 +9,7 @@ branch_labels = None
 depends_on = None
 
 _KEPT = sa.text("keep_until IS NOT NULL AND removed IS NULL")
+_UNMEASURED = sa.text("ended IS NOT NULL AND size IS NULL")
 
 
 def upgrade() -> None:
@@ -18,15 +19,12 @@ def upgrade() -> None:
     with op.batch_alter_table("output") as table:
         table.alter_column("type", server_default=None)
     with op.batch_alter_table("job") as table:  # added only: others refer to it, so SQLite cannot make it anew
-        table.add_column(sa.Column("size", sa.BigInteger(), nullable=False, server_default="0"))
+        table.add_column(sa.Column("size", sa.BigInteger(), nullable=True))
         for name in ("keep_until", "warned", "removed"):
             table.add_column(sa.Column(name, sa.Float(), nullable=True))
         table.add_column(sa.Column("deliveries", sa.JSON(), nullable=False, server_default="[]"))
-    op.execute(
-        "UPDATE job SET size = (SELECT coalesce(sum(output.size), 0) FROM output WHERE output.job = job.id) "
-        "WHERE ended IS NOT NULL"
-    )
     op.create_index(op.f("ix_job_keep_until"), "job", ["keep_until"], sqlite_where=_KEPT, postgresql_where=_KEPT)
+    op.create_index(op.f("ix_job_ended"), "job", ["ended"], sqlite_where=_UNMEASURED, postgresql_where=_UNMEASURED)
     _links()
 
 
