@@ -53,9 +53,9 @@ def test_the_public_surface_is_what_is_promised():
         "queues", "submit",
     }  # fmt: skip
     assert public(ci.Job) == {
-        "archive", "cancel", "code", "counts", "events", "fetch", "final", "follow", "gather", "id", "is_sweep", "logs", "name",
+        "archive", "cancel", "code", "counts", "events", "fetch", "final", "follow", "gather", "id", "is_sweep", "keep", "logs", "name",
         "links", "output_list", "outputs", "poll_events",
-        "printed", "reason", "refresh", "rerun", "share", "shell", "state", "tail", "task_page", "task_table", "tasks",
+        "printed", "reason", "refresh", "remove", "rerun", "share", "shell", "state", "tail", "task_page", "task_table", "tasks",
         "unshare", "view", "wait",
     }  # fmt: skip
     assert public(client.Output) == {"chunks", "open", "read", "save"}

@@ -84,7 +84,8 @@ def _jobs(service: Service) -> Response:
         return Response(status=204)
     active = any(job.state not in FINAL for job in page.jobs)
     values = {"page": page, "state": state, "cursor": cursor, "choices": CHOICES, "active": active, "seen": seen}
-    return _page("jobs_list.html" if part else "jobs.html", {**values, "meanings": words.MEANING})
+    more = {"meanings": words.MEANING} if part else {"meanings": words.MEANING, "me": service.me(g.user)}
+    return _page("jobs_list.html" if part else "jobs.html", {**values, **more})
 
 
 def _job(service: Service, job_id: str) -> Response:
