@@ -822,7 +822,7 @@ def test_an_earlier_sweep_can_be_changed(page: Page, site: Site) -> None:
     assert site.service.specs[0].sweep.parameters == {"temperature": ("5",)}
 
 
-PLACES = ("/", "/?state=rejected", "/submit", "/submit?from=failjob234", "/jobs/unknown", "/jobs/runjob2345",
+PLACES = ("/jobs/donejob234?in=results", "/s/nothing", "/", "/?state=rejected", "/submit", "/submit?from=failjob234", "/jobs/unknown", "/jobs/runjob2345",
           "/jobs/prepjob234", "/jobs/sweepjob23?task=2", "/jobs/sweeprun23?tasks=running", "/jobs/waitjob234",
           "/submit?from=sweepjob23", "/jobs/donejob234", "/jobs/failjob234", "/jobs/eviljob234")  # fmt: skip
 
@@ -844,6 +844,33 @@ def test_no_page_has_an_accessibility_fault(page: Page, site: Site, scheme: str)
         faults = page.evaluate("(rules) => axe.run(rules).then((result) => result.violations)", rules)
         found += [(path, fault["id"], [node["html"][:160] for node in fault["nodes"]]) for fault in faults]
     assert found == []
+
+
+def test_what_opens_has_no_accessibility_fault(page: Page, site: Site) -> None:
+    """Nor do previews, the share dialog and the page for somebody without an account, in either colours."""
+    axe = (BROWSER / "node_modules/axe-core/axe.min.js").read_text()
+    rules = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+    page.emulate_media(reduced_motion="reduce")
+
+    def faults() -> list[object]:
+        found = []
+        page.evaluate(axe)
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+            seen = page.evaluate("(rules) => axe.run(rules).then((result) => result.violations)", rules)
+            found += [(fault["id"], [node["html"][:160] for node in fault["nodes"]]) for fault in seen]
+        return found
+
+    for path in ("results/fit.ipynb", "results/parameters.csv", "run.log", "results/paper.pdf"):
+        row(page, site, path).locator("[data-preview]").click()
+        expect(page.locator("#preview-note")).not_to_be_empty()
+        assert faults() == [], path
+    row(page, site, "results/fit.png").locator("[data-share]").click()
+    page.click("text=Make a link")
+    expect(page.locator("#share-links li")).to_be_visible()
+    assert faults() == []
+    page.goto(page.locator("#share-url").input_value())
+    assert faults() == []
 
 
 @pytest.mark.parametrize("width", [360, 768, 1280])
