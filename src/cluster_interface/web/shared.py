@@ -62,7 +62,8 @@ def _failed(error: Exception) -> Response:
         log.error("a shared page failed unexpectedly", method=request.method, exc_info=error)
         return _page("shared_none.html", {"title": "Something went wrong on the server", "detail": ""}, 500)
     found = isinstance(error, NotFound)
-    words = str(error) if found else "This cannot be handed out now."
+    gone = "The address is mistyped, or the link has expired or was taken back."
+    words = gone if found else "This cannot be handed out now."
     return _page("shared_none.html", {"title": "There is nothing here", "detail": words}, 404)
 
 
