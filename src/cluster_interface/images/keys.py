@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 BASE_RECIPE = 1
 LAYER_RECIPE = 1
-LOCK_RECIPE = 1
+LOCK_RECIPE = 2
 
 EPOCH = 1735689600  #: 2025-01-01: the one time that everything in an image claims to be from
 

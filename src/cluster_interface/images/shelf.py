@@ -4,6 +4,8 @@
     layers/<key>/  env/ and layer.json             tmp/<key>.*  half-made things; swept under the key's lock
     squashfs/<key>.squashfs   archives/<key>.tar and .json
     locks/<request>.json   docker/<key>.json   names/<base>.json   logs/<key>.log
+    amended/<key>.json     an image that got more distribution packages than it was planned with, see needs.py
+    libraries/<package>.json   the shared objects of a package
     wheels/ (uv's cache)   bytecode/<package>/
 
 A thing is made in tmp, flushed and renamed into place, so a reader needs no lock and a kill at any instant
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 PUBLIC = ("", "bases", "layers", "squashfs", "archives")  #: read by jobs, which run as somebody else
-PRIVATE = ("locks", "names", "logs", "docker", "held", "tmp", "wheels", "bytecode")
+PRIVATE = ("locks", "names", "logs", "docker", "held", "tmp", "wheels", "bytecode", "amended", "libraries")
 
 _held: set[int] = set()
 
@@ -64,7 +66,7 @@ class Shelf:
         return self.root / "layers" / key
 
     def note(self, kind: str, key: str) -> Path:
-        """Where a small JSON fact is: kind is locks, names, docker or archives."""
+        """Where a small JSON fact is: kind is locks, names, docker, archives, amended or libraries."""
         return self.root / kind / f"{key}.json"
 
     def log(self, key: str) -> Path:
@@ -80,6 +82,11 @@ class Shelf:
     def bytecode(self) -> Path:
         """Where compiled packages are, to be linked into layers."""
         return self.root / "bytecode"
+
+    def add_to_log(self, key: str, line: str) -> None:
+        """Write a line into the log of the last build of `key`."""
+        with self.log(key).open("a") as file:
+            file.write(f"{line}\n")
 
     @contextmanager
     def hold(self, key: str, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cluster_interface.images import base as bases
-from cluster_interface.images import failures, importing, layer
+from cluster_interface.images import failures, importing, layer, needs
 from cluster_interface.images import lock as locks
 from cluster_interface.images.base import Base, Recipe
 from cluster_interface.images.bytecode import Bytecode
 from cluster_interface.images.faces.all import Faces, waits
 from cluster_interface.images.faces.engine import Engine
 from cluster_interface.images.keys import image_key
+from cluster_interface.images.needs import Libraries
 from cluster_interface.images.request import Request, minor, understand
 from cluster_interface.images.shelf import Shelf
 from cluster_interface.images.unpack import Limits
@@ -27,6 +28,8 @@ from cluster_interface.ports import ImageInfo
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from cluster_interface.images.bytecode import Package
+    from cluster_interface.images.needs import Need
     from cluster_interface.model.jobspec import Environment
     from cluster_interface.ports import Face, ImageRef, Report
     from cluster_interface.settings import Images
@@ -74,16 +77,13 @@ class Store:
 
     def find(self, lock: Lock, face: Face) -> ImageRef | None:
         """Return the image if it is ready in this face; None if it must be built."""
-        return self._faces.find(lock, face)
+        return self._faces.find(self._final(lock), face)
 
     def build(self, lock: Lock, face: Face, report: Report) -> ImageRef:
         """Build what is missing, once however many ask; Permanent(image_failed) or Transient in words."""
         with self._disk():
             self._shelf.sweep()
-            base = self._build_base(lock, report)
-            if lock.requirements:
-                self._build_layer(lock, base, report)
-            return self._faces.make(lock, face, report)
+            return self._faces.make(self._build(lock, report), face, report)
 
     def images(self) -> list[ImageInfo]:
         """List bases and images, newest first."""
@@ -131,7 +131,10 @@ class Store:
                 timeout=self._settings.timeout,
                 store=self._shelf.root,
             )
-        return self._lock(request, text)
+        lock = self._lock(request, text)
+        known = needs.known((package.partition("==")[0] for package in lock.packages), lock.suite) if lock.suite else []
+        missing = [need for need in known if need.package not in lock.system]
+        return self._with(lock, missing) if missing else lock
 
     def _lock(self, request: Request, requirements: str) -> Lock:
         python = minor(request.target.python) if request.target else ""
@@ -148,6 +151,36 @@ class Store:
         )
 
     # --- building
+
+    def _build(self, lock: Lock, report: Report) -> Lock:
+        """Build base and layer, and the base again with what the layer turns out to need; return the lock that fits."""
+        wanted = self._final(lock)
+        base = self._build_base(wanted, report)
+        if not wanted.layered:
+            return wanted
+        self._build_layer(wanted, base, report)
+        made = self._final(wanted)
+        if made.base != wanted.base:
+            self._build_base(made, report)
+        return made
+
+    def _final(self, lock: Lock) -> Lock:
+        """Return the lock with the distribution packages that its layer was found to need when it was built."""
+        kept = self._shelf.read(self._shelf.note("amended", lock.image)) if lock.layered and lock.suite else None
+        return Lock.model_validate(kept) if kept else lock
+
+    def _with(self, lock: Lock, extra: list[Need]) -> Lock:
+        """Return a lock on a base that has these packages too."""
+        assert lock.suite is not None  # noqa: S101 - only bases made here get more packages
+        recipe = bases.recipe_of(self._settings, lock.suite, {*lock.system, *(need.package for need in extra)})
+        return lock.model_copy(
+            update={
+                "base": recipe.key,
+                "system": recipe.packages,
+                "image": image_key(base=recipe.key, python=lock.python, requirements=lock.requirements),
+                "why": (*lock.why, *(f"{need.package}: {need.why}" for need in extra)),
+            }
+        )
 
     def _build_base(self, lock: Lock, report: Report) -> Base:
         place = self._shelf.base(lock.base)
@@ -183,16 +216,15 @@ class Store:
             self._shelf.publish(target, place)
 
     def _build_layer(self, lock: Lock, base: Base, report: Report) -> None:
-        place = self._shelf.layer(lock.image)
-        if place.is_dir():
+        if self._shelf.layer(lock.image).is_dir():
             return
         with self._shelf.hold(lock.image, waits(report, "the packages")):
-            if not place.is_dir():
+            if not self._shelf.layer(self._final(lock).image).is_dir():
                 count = len(lock.packages)
                 report(Progress(stage="image", total=count, unit="packages", note=f"installing {count} packages"))
-                self._install(lock, base, place)
+                self._install(lock, base, report)
 
-    def _install(self, lock: Lock, base: Base, place: Path) -> None:
+    def _install(self, lock: Lock, base: Base, report: Report) -> None:
         if base.interpreter is None:
             raise failures.image_failed(f"the base {base.name!r} has no Python to install packages for")
         with self._shelf.temporary(lock.image) as home:
@@ -211,11 +243,37 @@ class Store:
                 timeout=self._settings.timeout,
                 store=self._shelf.root,
             )
-            about = {"lock": lock.model_dump(mode="json"), "size": size, "created": time.time()}
+            made = self._amend(lock, bytecode, report)
+            about = {"lock": made.model_dump(mode="json"), "size": size, "created": time.time()}
             self._shelf.write(target / "layer.json", about)
             compiled = bytecode.collect(home / "bytecode")
-            self._shelf.publish(target, place)
+            self._shelf.publish(target, self._shelf.layer(made.image))
             bytecode.keep(compiled)
+            if made.image != lock.image:
+                self._shelf.write(self._shelf.note("amended", lock.image), made.model_dump(mode="json"))
+
+    def _amend(self, lock: Lock, bytecode: Bytecode, report: Report) -> Lock:
+        """Add the distribution packages that the installed ones need and the base has not; say why in the log."""
+        if lock.suite is None:
+            return lock
+        found = {package.name: self._libraries(package, bytecode.installed) for package in bytecode.packages()}
+        extra = needs.missing(self._shelf.base(lock.base) / "rootfs", found, lock.suite)
+        if not extra:
+            return lock
+        for need in extra:
+            self._shelf.add_to_log(lock.image, f"adding {need.package} to the system packages: {need.why}")
+        report(Progress(stage="image", unit="", note=f"adding {', '.join(need.package for need in extra)}"))
+        return self._with(lock, extra)
+
+    def _libraries(self, package: Package, installed: Path) -> Libraries:
+        if not package.objects:
+            return Libraries()
+        note = self._shelf.note("libraries", package.key)
+        if (kept := self._shelf.read(note)) is not None:
+            return Libraries.model_validate(kept)
+        found = needs.read(installed / name for name in package.objects)
+        self._shelf.write(note, found.model_dump(mode="json"))
+        return found
 
     def _fresh_log(self, key: str) -> Path:
         path = self._shelf.log(key)

@@ -37,6 +37,12 @@ class Lock(Model):
     image: str  #: key of the image: base, lock and the way of installing
     suite: str | None = None  #: the release of Debian the base is made from; None: it was imported
     system: tuple[str, ...] = ()  #: every distribution package that the base was asked to have
+    why: tuple[str, ...] = ()  #: distribution packages that were added, each with its reason: "libgl1: cv2 needs …"
+
+    @property
+    def layered(self) -> bool:
+        """Whether it has anything beyond its base."""
+        return bool(self.requirements)
 
 
 class SourceInfo(Model):

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def find(shelf: Shelf, lock: Lock) -> ImageRef | None:
     """Say where the archives are; None while one is missing."""
     wanted = [place(shelf, lock.base)]
-    if lock.requirements:
+    if lock.layered:
         wanted.append(place(shelf, lock.image))
     if not all(path.is_file() for path in wanted):
         return None

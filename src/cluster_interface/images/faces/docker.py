@@ -60,7 +60,7 @@ def load(shelf: Shelf, engine: Engine, lock: Lock, machine: str) -> ImageRef:
     root = shelf.base(lock.base) / "rootfs"
     base = Part(lambda: listing(root), _known_base(shelf, lock))
     parts = [base]
-    if lock.requirements:
+    if lock.layered:
         env = shelf.layer(lock.image) / "env"
         parts.append(Part(lambda: listing(env, PLACE.strip("/"))))
     has_base = base.diff_id is not None and len(parts) > 1
