@@ -21,6 +21,7 @@ from cluster_interface.adapters.surveys import Surveys
 from cluster_interface.adapters.works import DetachedWorks
 from cluster_interface.doctor import examine
 from cluster_interface.engine import Tools
+from cluster_interface.images import LARGEST_CONTEXT
 from cluster_interface.images import Store as ImageShelf
 from cluster_interface.model.errors import Rejected
 from cluster_interface.model.job import Account
@@ -212,7 +213,9 @@ class Parts:
         sources = self.stager.check(request["job"], spec.files)
         lock = None
         if not request["host"]:
-            lock = self.images.resolve(spec.environment, self._requirements(spec)).model_dump(mode="json")
+            gpus = bool(spec.resources.gpus)
+            found = self.images.resolve(spec.environment, self._requirements(spec), self._describing(spec), gpus=gpus)
+            lock = found.model_dump(mode="json")
         return {
             "lock": lock,
             "sources": [source.model_dump(mode="json") for source in sources],
@@ -236,6 +239,21 @@ class Parts:
             return data.decode("utf-8-sig")
         except UnicodeDecodeError:
             raise Rejected.field(field, f"{name} is not UTF-8 text") from None
+
+    def _describing(self, spec: JobSpec) -> dict[str, bytes]:
+        """Return the files that an environment is made from: a lock; a Dockerfile and what it may copy."""
+        environment = spec.environment
+        lock = environment.python.lock if environment.python else None
+        wanted = set(spec.files) if environment.dockerfile else {lock} if lock else set()
+        found = {path: self._bytes(spec, path) for path in wanted if not path.endswith("/")}
+        return {path: data for path, data in found.items() if data is not None}
+
+    def _bytes(self, spec: JobSpec, path: str) -> bytes | None:
+        entry = spec.files[path]
+        if entry.content is not None:
+            return entry.content.encode()
+        scheme, _, upload = (entry.source or "").partition(":")
+        return self.uploads.read(self.owner, upload, LARGEST_CONTEXT) if scheme == "upload" else None
 
     def _build(self, request: Mapping[str, Any], report: Report) -> dict[str, Any]:
         """Build an image in one face."""
@@ -267,7 +285,10 @@ class Parts:
         spec = JobSpec.model_validate(request["spec"])
         if len(spec.files) > MOST_SMALL_FILES or not all(map(_is_ours, spec.files.items())):
             return False
-        return bool(request["host"]) or self.images.find_lock(spec.environment, self._requirements(spec)) is not None
+        if request["host"]:
+            return True
+        texts = self._requirements(spec), self._describing(spec)
+        return self.images.find_lock(spec.environment, *texts, gpus=bool(spec.resources.gpus)) is not None
 
     def _is_small_input(self, request: Mapping[str, Any]) -> bool:
         sources, layout = request["plan"]["sources"], request["layout"]

@@ -192,6 +192,7 @@ class ImageRef:
     tag: str | None = None
     archives: tuple[Path, ...] = ()
     file: Path | None = None
+    variables: Mapping[str, str] = field(default_factory=dict)  #: what the image sets in its programs' environment
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -211,11 +212,28 @@ class ImageInfo:
 class ImageStore(Protocol):
     """Content-addressed images; what is there is never rewritten, and all of it can be rebuilt."""
 
-    def find_lock(self, environment: Environment, requirements: str) -> Lock | None:
+    def find_lock(
+        self,
+        environment: Environment,
+        requirements: str,
+        files: Mapping[str, bytes] | None = None,
+        *,
+        gpus: bool = True,
+    ) -> Lock | None:
         """Return the lock of an environment resolved before, at once and without the network; None if never."""
 
-    def resolve(self, environment: Environment, requirements: str) -> Lock:
-        """Resolve and keep the lock. May take long and use the network. Permanent(image_failed) in words."""
+    def resolve(
+        self,
+        environment: Environment,
+        requirements: str,
+        files: Mapping[str, bytes] | None = None,
+        *,
+        gpus: bool = True,
+    ) -> Lock:
+        """Resolve and keep the lock; `files` are the job's small files where its environment wants them.
+
+        May take long and use the network. Permanent(image_failed) in words.
+        """
 
     def find(self, lock: Lock, face: Face) -> ImageRef | None:
         """Return the image if it is ready in this face, at once; None if it must be built."""

@@ -52,6 +52,23 @@ class Images(Model):
     base: str | None = Field(default=None, description="an imported base to use by default")
     index_url: str | None = Field(default=None, description="Python package index; null: uv's own")
     extra_index_urls: tuple[str, ...] = Field(default=(), description="further package indexes that jobs may name")
+    conda_alias: str = Field(default="https://conda.anaconda.org", description="where conda channels are, by name")
+    conda_channels: tuple[str, ...] = Field(default=(), description="addresses of further channels that jobs may name")
+    cran: str = Field(default="https://cloud.r-project.org", description="sources of R packages; {date} is as_of's")
+    bioconductor: str | None = Field(
+        default=None, description="sources of Bioconductor packages, up to …/bioc; null: those of Debian alone"
+    )
+    registries: tuple[str, ...] = Field(
+        default=("docker.io", "ghcr.io", "quay.io", "gcr.io", "nvcr.io", "registry.gitlab.com", "public.ecr.aws"),
+        description="registries whose images jobs may name, as host or host:port",
+    )
+    insecure_registries: tuple[str, ...] = Field(default=(), description="those of them without a certificate")
+    registry_auth: Path | None = Field(default=None, description="containers-auth.json(5) for registries")
+    dockerfiles: bool = Field(default=True, description="build Dockerfiles that jobs bring, in the server's engine")
+    build_network: bool = Field(
+        default=False, description="setup steps and the RUN lines of Dockerfiles have the server's network"
+    )
+    torch_cpu: bool = Field(default=True, description="jobs without GPUs get the smaller wheels of PyTorch's own index")
     ca_bundle: Path | None = Field(default=None, description="PEM file; null: the system's own")
     proxy: str | None = Field(default=None, description="http://host:port for packages; null: the environment's")
     timeout: Seconds = Field(default=3600, description="seconds that one build may take")

@@ -9,7 +9,6 @@ be an optional plug-in, or a driver that the node passes in.
 from __future__ import annotations
 
 import gzip
-import os
 from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING
@@ -99,19 +98,21 @@ def _by_hand() -> dict[str, list[str]]:
 def _libraries(root: Path) -> Iterator[str]:
     for place in _PLACES:
         if (directory := inside(root, place)) and directory.is_dir():
-            yield from os.listdir(directory)
+            yield from (path.name for path in directory.iterdir())
 
 
 def _needed(file: Path) -> set[str] | None:
     """Return what a shared object names; None if it is none, or is damaged."""
     from elftools.common.exceptions import ELFError  # noqa: PLC0415 - only where something is built
+    from elftools.elf.dynamic import DynamicSegment  # noqa: PLC0415
     from elftools.elf.elffile import ELFFile  # noqa: PLC0415
 
     try:
         with file.open("rb") as stream:
             if stream.read(4) != b"\x7fELF":
                 return None
-            segments = ELFFile(stream).iter_segments("PT_DYNAMIC")
-            return {tag.needed for segment in segments for tag in segment.iter_tags("DT_NEEDED")}
+            found = ELFFile(stream).iter_segments("PT_DYNAMIC")
+            segments = (segment for segment in found if isinstance(segment, DynamicSegment))
+            return {str(getattr(tag, "needed", "")) for segment in segments for tag in segment.iter_tags("DT_NEEDED")}
     except (OSError, ELFError, UnicodeDecodeError, ValueError, AttributeError):
         return None
