@@ -200,7 +200,7 @@ _DOCKERFILE = tuple(
             "its base image cannot be had here",
         ),
         (
-            r'failed to compute cache key: .*not found|\b(?:copying|adding|copier)\b.*no such file',
+            r"failed to compute cache key: .*not found|\b(?:copying|adding|copier)\b.*no such file",
             "it copies a file that is not among the job's files",
         ),
         (r'process "([^"]+)" did not complete successfully: exit code: (\d+)', "`{0}` ends with {1}"),
