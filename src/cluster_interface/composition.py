@@ -44,7 +44,7 @@ WAKE = "engine.wake"  #: the engine's datagram socket, in the runtime directory
 LONGEST_REQUIREMENTS = 2**20  #: bytes
 SMALL = 2**20  #: bytes of inputs or outputs that the engine moves itself, or reads
 MOST_SMALL_FILES = 32
-_OURS = ("content", "directory", "upload")  #: sources that are here already
+_OURS = ("content", "directory", "link", "upload")  #: sources that are here already
 MOST_SMALL_ENTRIES = 400
 MOST_NAMED = 5  #: files named where a pattern matched none
 
@@ -139,6 +139,7 @@ class Parts:
             self.uploads,
             self.settings.staging,
             lambda _job: self.identity.account(self.owner),
+            self.settings.files,
         )
 
     def works(self, wake: Callable[[str], None]) -> DetachedWorks:
@@ -285,7 +286,8 @@ def _is_ours(file: tuple[str, FileEntry]) -> bool:
     """Say whether an entry of a file tree is a directory, or has few bytes, which are here already."""
     path, entry = file
     uploaded = (entry.source or "").startswith("upload:") and entry.size is not None and entry.size <= SMALL
-    return path.endswith("/") or entry.content is not None or uploaded
+    made = (path.endswith("/") and entry.source is None) or entry.target is not None
+    return made or entry.content is not None or uploaded
 
 
 def _own_account() -> Account:

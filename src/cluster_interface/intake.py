@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cluster_interface.inspection import inspect as read_script
 from cluster_interface.inspection.sweeps import expand
 from cluster_interface.model.errors import NotFound, Problem, Rejected, Transient
+from cluster_interface.model.filetree import Mode, mounted_at
 from cluster_interface.model.packing import pack_size
 from cluster_interface.model.placeholders import place
 from cluster_interface.model.queue import fill_in, find_queue
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from cluster_interface.model.resources import Resources
     from cluster_interface.model.sweep import Values
     from cluster_interface.ports import Site, Uploads
-    from cluster_interface.settings import Defaults, Sweeps
+    from cluster_interface.settings import Defaults, FileRules, Sweeps
     from cluster_interface.store import Store
 
 PATIENCE = 25.0  #: seconds to wait for a survey, well inside what a client waits for an answer
@@ -38,10 +40,12 @@ class Intake:
     uploads: Uploads
     defaults: Defaults
     sweeps: Sweeps
+    files: FileRules
 
     def take(self, user: str, spec: JobSpec) -> tuple[JobSpec, list[Values]]:
         """Return the spec with everything inferred that it leaves out, and the parameters of each of its tasks."""
         self.check_uploads(user, spec)
+        self._check_mounts(spec)
         self._check_after(user, spec)
         spec = self._infer(user, spec)
         ask = self.fit(spec.resources, chained=spec.checkpoint.resume)
@@ -78,6 +82,18 @@ class Intake:
             if not found.complete:
                 words = f"only {found.offset} of {found.length} bytes are here; finish the upload first"
                 problems.append(Problem(f"files.{path}.source", words))
+        if problems:
+            raise Rejected(problems=problems)
+
+    def _check_mounts(self, spec: JobSpec) -> None:
+        """Refuse at once what is mounted from nowhere near where it may be; where links lead is seen when it is opened."""
+        problems = []
+        for path, entry in spec.files.items():
+            if entry.mode is not Mode.MOUNT or entry.source is None:
+                continue
+            named = Path(mounted_at(entry.source))
+            if not any(named.is_relative_to(root) for root in self.files.roots(writable=entry.writable)):
+                problems.append(Problem(f"files.{path}", self.files.refusal(str(named), writable=entry.writable)))
         if problems:
             raise Rejected(problems=problems)
 

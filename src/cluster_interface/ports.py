@@ -234,6 +234,15 @@ class ImageStore(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Mount:
+    """A directory of the nodes that a container sees, with nothing else that may be mounted below it."""
+
+    source: Path  #: where it really is; no component is a link
+    target: Path  #: where it is seen: its absolute path outside, as people write it
+    writable: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class Run:
     """What a runtime is to run: one attempt at a plan's tasks, in a job directory."""
 
@@ -254,6 +263,7 @@ class Run:
     array: tuple[int, int, int] | None = None  #: lowest, highest and step of the parameter `array`, where known
     packed: bool = False  #: elements run several tasks one after the other
     signal_before: int | None = None  #: seconds before the end of its time at which the program gets USR1
+    mounts: tuple[Mount, ...] = ()  #: parents before what is in them; never below what a container has itself
 
 
 class Runtime(Protocol):

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from types import TracebackType
 
-    from cluster_interface.client.uploads import Progress
+    from cluster_interface.client.uploads import Progress, Sent
     from cluster_interface.model.jobspec import JobSpec
     from cluster_interface.model.state import JobState
     from cluster_interface.wire import DoctorReport, ImageView, Me, QueueView
@@ -156,6 +156,10 @@ class Cluster:
             sent = send(self._transport, path, name, progress)
             sources[name] = {"source": sent.source, "size": sent.size, "sha256": sent.sha256}
         return self._submit(draft.with_sources(sources), key or uuid.uuid4().hex)
+
+    def upload(self, path: str | Path, name: str | None = None, progress: Progress | None = None) -> Sent:
+        """Send a file for later jobs; return its source (`upload:…`), size and SHA-256."""
+        return send(self._transport, Path(path), name or Path(path).name, progress)
 
     def _submit(self, document: dict[str, Any], key: str) -> Job:
         for pause in (*(0.1 * 4**n for n in range(TRIES - 1)), None):

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 CONTENT = "content"
 DIRECTORY = "directory"
+LINK = "link"
 
 _READ = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 

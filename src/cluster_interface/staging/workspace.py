@@ -15,16 +15,21 @@ import json
 import os
 import re
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 from cluster_interface.model.errors import NotFound, Permanent, Transient
 from cluster_interface.model.job import Progress
+from cluster_interface.model.plan import SourceInfo
 from cluster_interface.model.state import FailureCode
 from cluster_interface.ports import LogPart
+from cluster_interface.settings import FileRules
 from cluster_interface.staging import archives, outputs, packs
 from cluster_interface.staging.acting import acting_as, as_the_server
-from cluster_interface.staging.inputs import INCOMING, INPUTS, Inputs
-from cluster_interface.staging.sources import DIRECTORY, Sources
+from cluster_interface.staging.bringing import bring
+from cluster_interface.staging.directories import Directories
+from cluster_interface.staging.inputs import INCOMING, INPUTS
+from cluster_interface.staging.sources import LINK, Sources, naming
 from cluster_interface.staging.tasks import TASKS, make_tasks
 from cluster_interface.staging.web import Web
 from cluster_interface.trees.beneath import (
@@ -42,11 +47,9 @@ from cluster_interface.trees.names import native
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-    from pathlib import Path
 
     from cluster_interface.model.filetree import FileEntry
     from cluster_interface.model.job import Account, OutputFile
-    from cluster_interface.model.plan import SourceInfo
     from cluster_interface.ports import Layout, Report
     from cluster_interface.settings import Staging
     from cluster_interface.staging.uploads import UploadStore
@@ -64,11 +67,17 @@ class Workspace:
     """The directories of all jobs, below one root that the nodes share. `account_of` tells whose a job's is."""
 
     def __init__(
-        self, root: Path, uploads: UploadStore, settings: Staging, account_of: Callable[[str], Account]
+        self,
+        root: Path,
+        uploads: UploadStore,
+        settings: Staging,
+        account_of: Callable[[str], Account],
+        rules: FileRules | None = None,
     ) -> None:
         self._root = root
         self._settings = settings
         self._account_of = account_of
+        self._directories = Directories(rules or FileRules(), Path(os.path.realpath(root)))
         self._sources = Sources(uploads, Web.of(settings), settings.copy_below)
         root.mkdir(mode=0o711, parents=True, exist_ok=True)  # accounts pass through to what is theirs
 
@@ -82,7 +91,15 @@ class Workspace:
         A file of this machine that is larger than `copy_below` is not read, hence without a checksum.
         """
         with acting_as(self._account_of(job)):
-            return [self._sources.measure(path, entry) for path, entry in files.items()]
+            return [self._measure(path, entry) for path, entry in files.items()]
+
+    def _measure(self, path: str, entry: FileEntry) -> SourceInfo:
+        if entry.target is not None:
+            return SourceInfo(path=path, source=LINK)
+        if path.endswith("/") and entry.source is not None:
+            with naming(path):
+                return self._directories.measure(path, entry)
+        return self._sources.measure(path, entry)
 
     def stage_in(self, job: str, files: Sequence[tuple[SourceInfo, FileEntry]], layout: Layout, report: Report) -> None:
         """Make inputs/ and tasks/<n>/ with every file verified; repeatable, and safe to kill at any moment.
@@ -92,12 +109,12 @@ class Workspace:
         """
         self._make(job)
         with self._home(job) as home, self._words_for(job), _alone(home):
-            self._bring(home, files, report)
+            tree = bring(home, files, self._sources, self._directories, self._settings.max_bytes, _as_server(report))
             if layout.attempt > 1:
                 packs.settle(home, layout.attempt - 1)
             make_tasks(
                 home,
-                {info.path: entry for info, entry in files},
+                tree,
                 layout=layout,
                 inputs=str(self.directory(job) / INPUTS) if layout.host else f"/{INPUTS}",
                 copy_below=self._settings.copy_below,
@@ -251,27 +268,6 @@ class Workspace:
                 remove(home, entry.name)
         with self._parent() as root, self._words_for(job):
             remove(root, _checked(job))  # as the server: what a runtime that runs as it left, and the directory itself
-
-    def _bring(self, home: int, files: Sequence[tuple[SourceInfo, FileEntry]], report: Report) -> None:
-        inputs = Inputs(home, self._sources, self._settings.max_bytes)
-        os.close(open_directory(home, INPUTS, make=True))
-        real = [(info, entry) for info, entry in files if info.source != DIRECTORY]
-        sizes = [info.size for info, _ in real]
-        total = None if None in sizes else sum(size or 0 for size in sizes)
-        done = 0
-        say = _as_server(report)
-        for info, entry in real:
-            if not inputs.has(info, entry):
-                inputs.bring(
-                    info,
-                    entry,
-                    lambda n, info=info, done=done: say(  # type: ignore[misc]  # defaults bind the loop's values
-                        Progress(stage="inputs", done=done + n, total=total, note=info.path)
-                    ),
-                )
-            seen = look(home, f"{INPUTS}/{info.path}")
-            done += seen.st_size if seen else 0
-        say(Progress(stage="inputs", done=done, total=total))
 
     def _make(self, job: str) -> None:
         """Make the job's directory, its account's alone; a kill between making and giving is put right here."""
