@@ -57,7 +57,7 @@ if TYPE_CHECKING:
         Uploads,
         Works,
     )
-    from cluster_interface.settings import Defaults, Sweeps
+    from cluster_interface.settings import Defaults, FileRules, Sweeps
     from cluster_interface.store import Store
     from cluster_interface.wire import DoctorReport, InspectRequest
 
@@ -81,6 +81,7 @@ class Service:
     identity: Identity
     defaults: Defaults
     sweeps: Sweeps
+    files: FileRules
     wake: Callable[[str], None]
     examine: Callable[..., DoctorReport]
 
@@ -88,7 +89,12 @@ class Service:
     def intake(self) -> Intake:
         """Checks and completes what is handed in."""
         return Intake(
-            store=self.store, site=self.site, uploads=self.uploads, defaults=self.defaults, sweeps=self.sweeps
+            store=self.store,
+            site=self.site,
+            uploads=self.uploads,
+            defaults=self.defaults,
+            sweeps=self.sweeps,
+            files=self.files,
         )
 
     # --- submitting
@@ -226,6 +232,42 @@ class Service:
         runs_as = self.site.runs_as(user, runtime)
         order = Order(script=script, mark=f"{attempt.mark}.shell", account=runs_as, ask=ask, time=ask.time)
         return ShellView(argv=tuple(self.site.scheduler(ask.scheduler).interactive(order)), account=runs_as.name)
+
+    # --- file trees
+
+    def convert_files(self, request: ConvertRequest) -> FileTree:
+        """Read a tree in any of its forms; Rejected names what is wrong with it."""
+        if request.document is not None:
+            files = from_document(request.document)
+        elif request.text is not None:
+            files = from_text(request.text)
+        else:
+            files = from_bag(request.manifest or "", request.fetch or "")
+        return FileTree.parse({"files": files})
+
+    def check_files(self, user: str, tree: FileTree) -> TreeReport:
+        """Look at what a tree's entries come from, as the user: what is there, how large, and what is wrong with it."""
+        spec = JobSpec.parse({"command": "true", "files": tree.model_dump(mode="json", exclude_defaults=True)["files"]})
+        problems = {}
+        for check in (self.intake.check_uploads, lambda _user, spec: self.intake.check_mounts(spec)):
+            try:
+                check(user, spec)
+            except Rejected as error:
+                problems |= {item.field.removeprefix("files.").removesuffix(".source"): item.message for item in error.problems}
+        looked = {path: entry for path, entry in spec.files.items() if path not in problems}
+        entries = []
+        for info in self.stager.look_at(self.identity.account(user), looked):
+            if isinstance(info, str):
+                path, _, words = info.partition(": ")
+                problems[path.removeprefix("files.")] = words
+            else:
+                entries.append(SourceView.of(info))
+        found = tuple(ProblemField(field=f"files.{path}", message=words) for path, words in problems.items())
+        return TreeReport(sources=tuple(entries), problems=found)
+
+    def list_directory(self, user: str, path: str, after: str, limit: int) -> DirectoryPage:
+        """List a directory of the server's filesystem as the user, in order of names; Rejected if it cannot be read."""
+        return self.stager.list_directory(self.identity.account(user), path, after, limit)
 
     # --- outputs
 
