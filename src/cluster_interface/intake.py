@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from cluster_interface.inspection import inspect as read_script
 from cluster_interface.inspection.sweeps import expand
 from cluster_interface.model.errors import NotFound, Problem, Rejected, Transient
-from cluster_interface.model.filetree import Mode, mounted_at
+from cluster_interface.model.filetree import Mode, is_local, mounted_at
 from cluster_interface.model.packing import pack_size
 from cluster_interface.model.placeholders import place
 from cluster_interface.model.queue import fill_in, find_queue
@@ -18,6 +18,7 @@ from cluster_interface.model.wishes import split_after
 from cluster_interface.store import jobs
 
 if TYPE_CHECKING:
+    from cluster_interface.model.filetree import FileTree
     from cluster_interface.model.jobspec import JobSpec
     from cluster_interface.model.plan import Ask
     from cluster_interface.model.resources import Resources
@@ -45,7 +46,7 @@ class Intake:
     def take(self, user: str, spec: JobSpec) -> tuple[JobSpec, list[Values]]:
         """Return the spec with everything inferred that it leaves out, and the parameters of each of its tasks."""
         self.check_uploads(user, spec)
-        self._check_mounts(spec)
+        self.check_mounts(spec)
         self._check_after(user, spec)
         spec = self._infer(user, spec)
         ask = self.fit(spec.resources, chained=spec.checkpoint.resume)
@@ -67,7 +68,7 @@ class Intake:
                     raise
             time.sleep(0.2)
 
-    def check_uploads(self, user: str, spec: JobSpec) -> None:
+    def check_uploads(self, user: str, spec: JobSpec | FileTree) -> None:
         """Check that every upload that the spec names is there and whole."""
         problems = []
         for path, entry in spec.files.items():
@@ -75,7 +76,7 @@ class Intake:
             if scheme != "upload":
                 continue
             try:
-                found = self.uploads.find(user, upload)
+                found = self.uploads.find(user, upload.partition("!/")[0])
             except NotFound:
                 problems.append(Problem(f"files.{path}.source", "there is no such upload; send the file again"))
                 continue
@@ -85,13 +86,13 @@ class Intake:
         if problems:
             raise Rejected(problems=problems)
 
-    def _check_mounts(self, spec: JobSpec) -> None:
-        """Refuse at once what is mounted from nowhere near where it may be; where links lead is seen when it is opened."""
+    def check_mounts(self, spec: JobSpec | FileTree) -> None:
+        """Refuse what is mounted from nowhere near where it may be; where links lead is seen when it is opened."""
         problems = []
         for path, entry in spec.files.items():
-            if entry.mode is not Mode.MOUNT or entry.source is None:
+            if entry.mode is not Mode.MOUNT or not is_local(entry.source or ""):
                 continue
-            named = Path(mounted_at(entry.source))
+            named = Path(mounted_at(entry.source or ""))
             if not any(named.is_relative_to(root) for root in self.files.roots(writable=entry.writable)):
                 problems.append(Problem(f"files.{path}", self.files.refusal(str(named), writable=entry.writable)))
         if problems:
@@ -153,4 +154,4 @@ class Intake:
         if entry.content is not None:
             return entry.content.encode()
         scheme, _, upload = (entry.source or "").partition(":")
-        return self.uploads.read(user, upload, limit) if scheme == "upload" else None
+        return self.uploads.read(user, upload, limit) if scheme == "upload" and "!/" not in upload else None

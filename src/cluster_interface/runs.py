@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cluster_interface.model.filetree import mounted_at
+from cluster_interface.model.filetree import is_local, mounted_at
 from cluster_interface.model.placeholders import place
 from cluster_interface.ports import Mount, Run
 
@@ -52,7 +52,8 @@ def _mounts(plan: Plan) -> tuple[Mount, ...]:
         if source.mount is None:
             continue
         real, writable = Path(source.mount), plan.spec.files[source.path].writable
-        for target in (Path(mounted_at(source.source)), real):
+        named = Path(mounted_at(source.source)) if is_local(source.source) else real
+        for target in (named, real):
             before = found.get(target)
             found[target] = Mount(source=real, target=target, writable=writable or bool(before and before.writable))
     return tuple(sorted(found.values(), key=lambda mount: mount.target))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Literal
 
 from cluster_interface import __version__
+from cluster_interface.file_trees import convert, look_at
 from cluster_interface.gathering import gather, task_table
 from cluster_interface.inspection import inspect as read_script
 from cluster_interface.inspection.batch.queues import with_known_queue
@@ -23,6 +24,8 @@ from cluster_interface.runs import describe_run
 from cluster_interface.store import jobs
 from cluster_interface.wire import (
     AttemptView,
+    DirectoryEntry,
+    DirectoryPage,
     EventView,
     ImageView,
     InspectResponse,
@@ -44,6 +47,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
+    from cluster_interface.model.filetree import FileTree
     from cluster_interface.model.job import Attempt, Job, OutputFile, Progress
     from cluster_interface.model.jobspec import JobSpec
     from cluster_interface.model.plan import Plan
@@ -59,7 +63,7 @@ if TYPE_CHECKING:
     )
     from cluster_interface.settings import Defaults, FileRules, Sweeps
     from cluster_interface.store import Store
-    from cluster_interface.wire import DoctorReport, InspectRequest
+    from cluster_interface.wire import ConvertRequest, DoctorReport, InspectRequest, TreeReport
 
 MOST_LISTED = 200
 MOST_SHOWN = 100  #: tasks in a job's own view; the rest by pages
@@ -237,37 +241,18 @@ class Service:
 
     def convert_files(self, request: ConvertRequest) -> FileTree:
         """Read a tree in any of its forms; Rejected names what is wrong with it."""
-        if request.document is not None:
-            files = from_document(request.document)
-        elif request.text is not None:
-            files = from_text(request.text)
-        else:
-            files = from_bag(request.manifest or "", request.fetch or "")
-        return FileTree.parse({"files": files})
+        return convert(request)
 
     def check_files(self, user: str, tree: FileTree) -> TreeReport:
-        """Look at what a tree's entries come from, as the user: what is there, how large, and what is wrong with it."""
-        spec = JobSpec.parse({"command": "true", "files": tree.model_dump(mode="json", exclude_defaults=True)["files"]})
-        problems = {}
-        for check in (self.intake.check_uploads, lambda _user, spec: self.intake.check_mounts(spec)):
-            try:
-                check(user, spec)
-            except Rejected as error:
-                problems |= {item.field.removeprefix("files.").removesuffix(".source"): item.message for item in error.problems}
-        looked = {path: entry for path, entry in spec.files.items() if path not in problems}
-        entries = []
-        for info in self.stager.look_at(self.identity.account(user), looked):
-            if isinstance(info, str):
-                path, _, words = info.partition(": ")
-                problems[path.removeprefix("files.")] = words
-            else:
-                entries.append(SourceView.of(info))
-        found = tuple(ProblemField(field=f"files.{path}", message=words) for path, words in problems.items())
-        return TreeReport(sources=tuple(entries), problems=found)
+        """Look at what a tree's entries come from, as the user: how large it is, and what is wrong with it."""
+        account, intake = self.identity.account(user), self.intake
+        checks = (lambda: intake.check_uploads(user, tree), lambda: intake.check_mounts(tree))
+        return look_at(tree, checks, lambda path, entry: self.stager.look_at(account, path, entry))
 
     def list_directory(self, user: str, path: str, after: str, limit: int) -> DirectoryPage:
-        """List a directory of the server's filesystem as the user, in order of names; Rejected if it cannot be read."""
-        return self.stager.list_directory(self.identity.account(user), path, after, limit)
+        """List a directory of the server's own filesystem as the user, in order of names."""
+        entries, more = self.stager.list_directory(self.identity.account(user), path, after, limit)
+        return DirectoryPage(entries=tuple(map(DirectoryEntry.of, entries)), next=more)
 
     # --- outputs
 

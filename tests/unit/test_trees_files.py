@@ -112,21 +112,16 @@ def dump(node):
         if isinstance(item, str):
             out.append(item)
         elif isinstance(item, dict) and "subdirs" in item:
-            waiting += [
-                "}",
-                *(
-                    ["]", *_between(item["subfiles"]), '"subfiles": [']
-                    + [", ", "]", *_between(item["subdirs"]), '"subdirs": [']
-                ),
-                '{"name": ' + json.dumps(item["name"]) + ', "type": "dir", ',
-            ]
+            head = '{"name": ' + json.dumps(item["name"]) + ', "type": "dir", "subdirs": ['
+            parts = [head, *_between(item["subdirs"]), '], "subfiles": [', *_between(item["subfiles"]), "]}"]
+            waiting += reversed(parts)
         else:
             out.append(json.dumps(item))
     return "".join(out)
 
 
 def _between(items):
-    return [part for item in reversed(items) for part in (", ", item)][1:]
+    return [part for item in items for part in (", ", item)][1:]
 
 
 SAMPLE = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from cluster_interface.client.local_files import check_file, is_source, parse_inputs
+from cluster_interface.client.local_files import check_file, is_source, parse_inputs, whole
 from cluster_interface.model.errors import Rejected
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 Document = dict[str, Any]
 
 SUFFIXES = (".yaml", ".yml", ".json")
+_IN_PLACE = ("mount", "link")  #: modes of what is not sent, because the server has the same filesystem
 LARGEST = 4 * 2**20  #: bytes
 
 
@@ -51,8 +52,8 @@ def _yaml(text: bytes) -> Any:
 def local_sources(document: Document, base: Path) -> Inputs:
     """Find the files that a spec names and that lie here, relative to `base`; Rejected names what is missing.
 
-    Those are entries without a source or with a path as their source, and the script and the requirements file
-    where `files` does not have them.
+    Those are entries without a source or with a path as their source, and the script and the files that describe the
+    environment where `files` does not have them.
     """
     files = document.get("files") or {}
     if not isinstance(files, dict):
@@ -60,18 +61,26 @@ def local_sources(document: Document, base: Path) -> Inputs:
     found: Inputs = {}
     for name, entry in files.items():
         found.update(_of_entry(str(name), entry if isinstance(entry, dict) else {}, base))
-    python = (document.get("environment") or {}).get("python") if isinstance(document.get("environment"), dict) else {}
-    requirements = python.get("requirements") if isinstance(python, dict) else None
-    for field, name in (("script", document.get("script")), ("environment.python.requirements", requirements)):
+    for field in ("script", "environment.python.requirements", "environment.python.lock", "environment.dockerfile"):
+        name = _value(document, field)
         if isinstance(name, str) and name not in files:
             found[name] = check_file(base / name, field)
     return found
 
 
+def _value(document: Document, field: str) -> Any:
+    value: Any = document
+    for part in field.split("."):
+        value = value.get(part) if isinstance(value, dict) else None
+    return value
+
+
 def _of_entry(name: str, entry: Document, base: Path) -> Inputs:
     source = entry.get("source")
     if isinstance(source, str):
+        if entry.get("mode") in _IN_PLACE and not is_source(source):
+            return {name: f"file:{whole(base / source)}"}
         return {} if is_source(source) else parse_inputs({name: source}, base)
-    if source is not None or entry.get("content") is not None or name.endswith("/"):
+    if source is not None or name.endswith("/") or any(entry.get(field) is not None for field in ("content", "target")):
         return {}  # inline text, a directory to be made, or something that the server has words for
     return {name: check_file(base / name, f"files.{name}")}

@@ -31,8 +31,10 @@ LONGEST_PATH = 3072  #: bytes of a relative path: PATH_MAX is 4096, and a worksp
 MOST_ENTRIES = 100_000  #: of one tree; more belong in a directory with a source of its own
 MOST_NODES = 4 * MOST_ENTRIES  #: names of one tree, directories that are only part of others' included
 MOST_HOPS = 40  #: links that a path may lead through, as in Linux (path_resolution(7))
-SCHEMES = ("upload", "file", "http", "https")
-DIRECTORY_SCHEMES = ("file",)  #: sources that a whole directory may have
+SCHEMES = ("upload", "file", "http", "https", "site", "job", "doi", "git", "s3", "sftp")
+DIRECTORY_SCHEMES = ("file", "site", "job", "doi", "git", "s3", "sftp")  #: what may be a whole directory
+MOUNTED = ("file", "site")  #: what may be mounted
+IN_ARCHIVE = "!/"  #: stands between an archive and what is in it
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _PERMISSIONS = re.compile(r"0[0-7]{3}")
@@ -158,6 +160,11 @@ class FileTree(Model):
         return value
 
 
+def is_local(source: str) -> bool:
+    """Say whether a directory's source is a directory of the server's own filesystem."""
+    return source.startswith("file:") and IN_ARCHIVE not in source
+
+
 def mounted_at(source: str) -> str:
     """Return the absolute path at which a mounted `file:` source is seen."""
     rest = source.removeprefix("file:")
@@ -207,7 +214,10 @@ def _check_directory(name: str, entry: FileEntry, below: Iterator[str]) -> None:
         if entry.require and (problem := lacking(entry.require, files)):
             raise ValueError(f"{name!r}: {problem}")
         return
-    if entry.source.partition(":")[0] not in DIRECTORY_SCHEMES:
+    scheme = entry.source.partition(":")[0]
+    if entry.mode is Mode.MOUNT and (scheme not in MOUNTED or IN_ARCHIVE in entry.source):
+        raise ValueError(f"{name!r}: only file:… and site:… are on this machine and can be mounted; copy or link it")
+    if scheme not in DIRECTORY_SCHEMES and IN_ARCHIVE not in entry.source:
         kinds = ", ".join(f"{scheme}:…" for scheme in DIRECTORY_SCHEMES)
         raise ValueError(f"{name!r} is a directory, whose source can be {kinds}; give its files their own entries")
     if (inner := next(below, None)) is not None:

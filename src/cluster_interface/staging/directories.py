@@ -8,21 +8,23 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import heapq
 import os
 import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cluster_interface.model.errors import Permanent
-from cluster_interface.model.filetree import FileEntry, Mode, check_links, check_name, lacking, mounted_at
+from cluster_interface.model.errors import Permanent, Rejected
+from cluster_interface.model.filetree import FileEntry, Mode, check_links, check_name, is_local, lacking, mounted_at
 from cluster_interface.model.plan import SourceInfo
 from cluster_interface.model.resources import show_bytes
 from cluster_interface.model.state import FailureCode
+from cluster_interface.ports import Listed
 from cluster_interface.staging.parts import CHUNK
 from cluster_interface.trees.beneath import look, open_file, parent
-from cluster_interface.trees.names import portable
-from cluster_interface.trees.walking import Entry, Kind, walk
+from cluster_interface.trees.names import native, portable
+from cluster_interface.trees.walking import Entry, Kind, kind_of, walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,15 +44,22 @@ class Directories:
     rules: FileRules
     workspace: Path
 
-    def measure(self, path: str, entry: FileEntry) -> SourceInfo:
-        """Make the manifest of one entry's directory and check what the entry requires; Permanent in words."""
+    def measure(self, path: str, entry: FileEntry, place: Path | None = None) -> SourceInfo:
+        """Make the manifest of one entry's directory and check what the entry requires; Permanent in words.
+
+        `place` is where the site's own catalogue says that it lies, which may be mounted wherever that is.
+        """
         source = entry.source or ""
-        with _opened(source) as root:
+        with _opened(f"file:{place}" if place else source) as root:
             real = _real(root)
             if _inside(self.workspace, real):
                 raise _unavailable(f"{real} holds the jobs' own directories: the tree would hold itself")
             if entry.mode is Mode.MOUNT:
-                self._may_be_mounted(source, real, entry)
+                _must_be_plain(real, source)
+                if place is None:
+                    self._may_be_mounted(source, real, entry)
+                elif entry.writable or self.rules.is_containers_own(real):
+                    raise _unavailable(f"{source} cannot be mounted{' to be written' if entry.writable else ''}")
             if entry.writable:
                 _must_be_writable(root, real)
                 return SourceInfo(path=path, source=source, mount=str(real))
@@ -68,7 +77,7 @@ class Directories:
 
     def open(self, info: SourceInfo, entry: FileEntry) -> _Opened:
         """Open a directory again and compare it with the plan; Permanent in words if it is another by now."""
-        found = _opened(info.source)
+        found = _opened(info.source if is_local(info.source) else f"file:{info.mount}")
         try:
             self._must_agree(found.root, info, entry)
         except BaseException:
@@ -224,6 +233,35 @@ class _Opened:
         ):  # fmt: skip
             raise _unavailable("changed since this was planned; submit it again")
         return True
+
+
+def list_directory(path: str, after: str, limit: int) -> tuple[list[Listed], str | None]:
+    """List the entries of a directory whose names come after `after`; Rejected in words if it cannot be read."""
+    if not path.startswith("/") or "\0" in path:
+        raise Rejected.field("path", "write an absolute path of the server")
+    try:
+        with os.scandir(native(path)) as entries:
+            names = heapq.nsmallest(
+                limit + 1, (entry.name for entry in entries if portable(entry.name) > after), portable
+            )
+        listed = [one for name in names[:limit] if (one := _listed(native(path), name))]
+    except OSError as error:
+        raise Rejected.field("path", f"{path[:200]}: {(error.strerror or 'cannot be read').lower()}") from None
+    return listed, portable(names[limit - 1]) if len(names) > limit else None
+
+
+def _listed(path: str, name: str) -> Listed | None:
+    try:
+        seen = os.lstat(os.path.join(path, name))  # noqa: PTH118 - of bytes that need not be text
+    except FileNotFoundError:
+        return None
+    return Listed(name=portable(name), kind=kind_of(seen.st_mode), size=seen.st_size, modified=seen.st_mtime)
+
+
+def _must_be_plain(real: Path, source: str) -> None:
+    """Runtimes have their lists of mounts in words that some signs would take apart."""
+    if any(sign in f"{real}{source.partition(':')[2]}" for sign in ',:"\\\n'):
+        raise _unavailable(f"{source} has a comma, colon, quote, backslash or line break in it and cannot be mounted")
 
 
 def _opened(source: str) -> _Opened:

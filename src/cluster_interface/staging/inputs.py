@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from cluster_interface.staging.parts import Part
     from cluster_interface.staging.sources import Sources
 
+COMMON = 0o644  #: permissions of most inputs
 INCOMING = "incoming"
 INPUTS = "inputs"
 RECORD = "inputs.jsonl"
@@ -62,7 +63,8 @@ def recorded(home: int) -> dict[str, Staged]:
 class Inputs:
     """Brings files into inputs/ of the job directory `home`."""
 
-    def __init__(self, home: int, sources: Sources, limit: int) -> None:
+    def __init__(self, home: int, sources: Sources, limit: int, owner: str = "") -> None:
+        self._owner = owner
         self._home = home
         self._sources = sources
         self._limit = limit
@@ -91,10 +93,11 @@ class Inputs:
         """
         temporary = f"{INCOMING}/{hashlib.sha256(os.fsencode(info.path)).hexdigest()[:32]}"
         with naming(info.path), part(self._home, temporary, self._limit, moved) as incoming:
+            incoming.alone = entry.bits() != COMMON  # others' has other permissions
             if fetch:
                 fetch(incoming)
             else:
-                self._sources.fetch(info.source, entry, incoming)
+                self._sources.fetch(info, entry, incoming, self._owner)
             try:
                 _must_be_as_planned(info, incoming.size, incoming.sha256)
             except Permanent:

@@ -11,7 +11,7 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from cluster_interface.model.filetree import Mode, mounted_at
+from cluster_interface.model.filetree import Mode
 from cluster_interface.staging.inputs import INCOMING, INPUTS
 from cluster_interface.trees.beneath import (
     create_file,
@@ -100,9 +100,7 @@ def _make_task(home: int, task: int, files: Mapping[str, FileEntry], copies: fro
     os.close(open_directory(home, temporary, make=True))
     for path, entry in files.items():
         target = f"{temporary}/{path}".removesuffix("/")
-        if entry.mode is Mode.MOUNT:
-            _link(home, target, mounted_at(entry.source or ""))
-        elif entry.target is not None:
+        if entry.target is not None:
             _link(home, target, entry.target)
         elif path.endswith("/"):
             os.close(open_directory(home, target, make=True))

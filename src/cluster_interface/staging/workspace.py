@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 from cluster_interface.model.errors import NotFound, Permanent, Transient
+from cluster_interface.model.filetree import Mode, is_local
 from cluster_interface.model.job import Progress
 from cluster_interface.model.plan import SourceInfo
 from cluster_interface.model.state import FailureCode
@@ -26,12 +27,12 @@ from cluster_interface.ports import LogPart
 from cluster_interface.settings import FileRules
 from cluster_interface.staging import archives, outputs, packs
 from cluster_interface.staging.acting import acting_as, as_the_server
-from cluster_interface.staging.bringing import bring
-from cluster_interface.staging.directories import Directories
-from cluster_interface.staging.inputs import INCOMING, INPUTS
-from cluster_interface.staging.sources import LINK, Sources, naming
+from cluster_interface.staging.bringing import Bringing
+from cluster_interface.staging.directories import Directories, list_directory
+from cluster_interface.staging.inputs import INCOMING, INPUTS, Inputs
+from cluster_interface.staging.listings import Listings
+from cluster_interface.staging.sources import LINK, Sources, naming, no_jobs
 from cluster_interface.staging.tasks import TASKS, make_tasks
-from cluster_interface.staging.web import Web
 from cluster_interface.trees.beneath import (
     NotBeneath,
     create_file,
@@ -50,8 +51,9 @@ if TYPE_CHECKING:
 
     from cluster_interface.model.filetree import FileEntry
     from cluster_interface.model.job import Account, OutputFile
-    from cluster_interface.ports import Layout, Report
+    from cluster_interface.ports import Layout, Listed, Report
     from cluster_interface.settings import Staging
+    from cluster_interface.staging.sources import Keys, OutputsOf
     from cluster_interface.staging.uploads import UploadStore
 
 LONGEST_LOG_PART = 2**20
@@ -73,12 +75,25 @@ class Workspace:
         settings: Staging,
         account_of: Callable[[str], Account],
         rules: FileRules | None = None,
+        *,
+        owner_of: Callable[[str], str] = lambda _job: "",
+        keys: Keys | None = None,
+        outputs_of: OutputsOf = no_jobs,
     ) -> None:
         self._root = root
         self._settings = settings
         self._account_of = account_of
+        self._owner_of = owner_of
+        self._sources = Sources.of(
+            settings,
+            uploads,
+            cache=settings.cache or root / ".cache",
+            keys=keys,
+            outputs_of=outputs_of,
+            open_output=self.open_output,
+        )
         self._directories = Directories(rules or FileRules(), Path(os.path.realpath(root)))
-        self._sources = Sources(uploads, Web.of(settings), settings.copy_below)
+        self._listings = Listings(self._sources)
         root.mkdir(mode=0o711, parents=True, exist_ok=True)  # accounts pass through to what is theirs
 
     def directory(self, job: str) -> Path:
@@ -91,15 +106,33 @@ class Workspace:
         A file of this machine that is larger than `copy_below` is not read, hence without a checksum.
         """
         with acting_as(self._account_of(job)):
-            return [self._measure(path, entry) for path, entry in files.items()]
+            owner = self._owner_of(job)
+            try:
+                return [self._measure(path, entry, owner) for path, entry in files.items()]
+            finally:
+                self._sources.close()
 
-    def _measure(self, path: str, entry: FileEntry) -> SourceInfo:
+    def _measure(self, path: str, entry: FileEntry, owner: str) -> SourceInfo:
         if entry.target is not None:
             return SourceInfo(path=path, source=LINK)
-        if path.endswith("/") and entry.source is not None:
-            with naming(path):
+        if not path.endswith("/") or entry.source is None:
+            return self._sources.measure(path, entry, owner)
+        with naming(path):
+            if is_local(entry.source):
                 return self._directories.measure(path, entry)
-        return self._sources.measure(path, entry)
+            if entry.mode is Mode.MOUNT:
+                return self._directories.measure(path, entry, self._sources.place(entry.source, owner))
+            return self._listings.measure(path, entry, owner)
+
+    def look_at(self, account: Account, path: str, entry: FileEntry) -> SourceInfo:
+        """Look at one entry's source on this machine as an account; Permanent in words."""
+        with acting_as(account):
+            return self._measure(path, entry, "")
+
+    def list_directory(self, account: Account, path: str, after: str, limit: int) -> tuple[list[Listed], str | None]:
+        """List a directory as an account, in order of names, and say what the next part comes after."""
+        with acting_as(account):
+            return list_directory(path, after, limit)
 
     def stage_in(self, job: str, files: Sequence[tuple[SourceInfo, FileEntry]], layout: Layout, report: Report) -> None:
         """Make inputs/ and tasks/<n>/ with every file verified; repeatable, and safe to kill at any moment.
@@ -109,7 +142,13 @@ class Workspace:
         """
         self._make(job)
         with self._home(job) as home, self._words_for(job), _alone(home):
-            tree = bring(home, files, self._sources, self._directories, self._settings.max_bytes, _as_server(report))
+            owner = self._owner_of(job)
+            inputs = Inputs(home, self._sources, self._settings.max_bytes, owner)
+            bringing = Bringing(home, files, inputs, self._directories, self._listings, owner, _as_server(report))
+            try:
+                tree = bringing.all()
+            finally:
+                self._sources.close()
             if layout.attempt > 1:
                 packs.settle(home, layout.attempt - 1)
             make_tasks(
@@ -332,7 +371,8 @@ class Workspace:
 
     @contextmanager
     def _parent(self) -> Iterator[int]:
-        fd = os.open(self._root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        with as_the_server():  # accounts may pass through it, but not read it
+            fd = os.open(self._root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             yield fd
         finally:

@@ -72,27 +72,30 @@ class _Comparing:
     def run(self, progress: Callable[[str, int], None] | None) -> Differences:
         for entry in walk(self._root, deepest=LONGEST_PATH):
             path = portable(entry.path)
-            if self._seen and entry.kind is Kind.FILE:
-                self._count(path)
-            if path in self._wanted:
-                self._missing.discard(path)
-                if why := _difference(self._root, entry, self._wanted[path], checksums=self._checksums):
-                    self._changed.append((path, why))
-                if progress:
-                    progress(path, entry.size)
-            elif path in self._implied:
-                if entry.kind is not Kind.DIRECTORY:
-                    self._changed.append((path, f"is {_WORDS.get(entry.kind, 'unreadable')}, not a directory"))
-            elif self._is_extra(path, entry):
-                self._extra.append(path + ("/" if entry.kind is Kind.DIRECTORY else ""))
+            self._count(path, entry)
+            self._compare(path, entry)
+            if progress and path in self._wanted:
+                progress(path, entry.size)
         for path, names in self._seen.items():
             if why := lacking(self._wanted[path][1].require, names):
                 self._changed.append((path, why))
         missing = sorted(self._wanted[path][0] for path in self._missing)
         return Differences(missing=tuple(missing), extra=tuple(self._extra), changed=tuple(self._changed))
 
-    def _count(self, path: str) -> None:
-        for above in _above(path):
+    def _compare(self, path: str, entry: Entry) -> None:
+        if path in self._wanted:
+            self._missing.discard(path)
+            if why := _difference(self._root, entry, self._wanted[path], checksums=self._checksums):
+                self._changed.append((path, why))
+        elif path in self._implied:
+            if entry.kind is not Kind.DIRECTORY:
+                self._changed.append((path, f"is {_WORDS.get(entry.kind, 'unreadable')}, not a directory"))
+        elif self._is_extra(path, entry):
+            self._extra.append(path + ("/" if entry.kind is Kind.DIRECTORY else ""))
+
+    def _count(self, path: str, entry: Entry) -> None:
+        """Note a file for the directories that require some."""
+        for above in _above(path) if self._seen and entry.kind is Kind.FILE else ():
             if above in self._seen:
                 self._seen[above].append(path.removeprefix(f"{above}/"))
 

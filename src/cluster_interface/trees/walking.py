@@ -73,7 +73,7 @@ def _entries(root: int, path: str, deepest: int) -> list[Entry]:
             found.append(
                 Entry(
                     path=name,
-                    kind=_kind(seen.st_mode),
+                    kind=kind_of(seen.st_mode),
                     size=seen.st_size,
                     mtime_ns=seen.st_mtime_ns,
                     mode=stat.S_IMODE(seen.st_mode),
@@ -83,7 +83,8 @@ def _entries(root: int, path: str, deepest: int) -> list[Entry]:
     return sorted(found, key=lambda entry: entry.path)
 
 
-def _kind(mode: int) -> Kind:
+def kind_of(mode: int) -> Kind:
+    """Say what the mode of an entry makes it."""
     if stat.S_ISREG(mode):
         return Kind.FILE
     if stat.S_ISDIR(mode):

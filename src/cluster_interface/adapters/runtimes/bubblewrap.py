@@ -115,7 +115,7 @@ def _words(run: Run, text: str) -> list[str]:
     limit = f"ulimit -u {run.ask.pids} 2>/dev/null || ulimit -p {run.ask.pids}; "
     words = [f"--setenv {name} {word}" for name, word in variables(run)]
     mounts = [
-        f"{'--bind' if mount.writable else '--ro-bind'} {shlex.quote(str(mount.source))} {shlex.quote(str(mount.target))}"
+        f"{'--bind' if mount.writable else '--ro-bind'} {shlex.join([str(mount.source), str(mount.target)])}"
         for mount in run.mounts
     ]
     return [*mounts, "--remount-ro", "/", "--clearenv", *words, "--", "/bin/sh", "-c", shlex.quote(limit + text)]
