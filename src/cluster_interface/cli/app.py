@@ -37,6 +37,7 @@ COMMANDS = {
     "cancel": ("waiting", "Cancel jobs."),
     "rerun": ("waiting", "Submit a job again as it was."),
     "outputs": ("outputs", "List a job's outputs, print one, or fetch them."),
+    "files": ("files", "Describe, make and compare directories as file trees."),
     "images": ("images", "The images that jobs run in."),
     "queues": ("server", "List the queues and what they can give."),
     "ui": ("server", "Open the pages in the browser."),
