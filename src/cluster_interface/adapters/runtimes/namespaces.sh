@@ -39,7 +39,7 @@ inside() {
 
 # Run something without our environment, and with the signals as a program expects them.
 cleanly() {
-    if env --default-signal=INT true 2>/dev/null; then set -- --default-signal=TERM,USR2 -i "$@"; else set -- -i "$@"; fi
+    if env --default-signal=INT true 2>/dev/null; then set -- "--default-signal=$heard" -i "$@"; else set -- -i "$@"; fi
     env "$@"
 }
 

@@ -21,10 +21,6 @@ as_owner() {
         "$@"
         return
     fi
-    owner=0
-    while read -r word uid _; do
-        [ "$word" = Uid: ] && owner=$uid
-    done <"/proc/$conmon/status"
     [ "$owner" != 0 ] && setpriv "--reuid=$owner" "--regid=$owner" --clear-groups "$@"
 }
 
@@ -37,6 +33,17 @@ for file in /proc/[0-9]*/cmdline; do
     room=${words#*--exit-dir }
     room=${room%%/tmp/exits *}
     case $room in */"$mark"*) ;; *) room='' ;; esac
+    owner=0
+    while read -r word uid _; do
+        [ "$word" = Uid: ] && owner=$uid
+    done <"/proc/$conmon/status"
     as_owner sh -c "$end_it" sh "$conmon" "$room"
+done 2>/dev/null
+
+# Where conmon is gone, too, its room says what is left.
+for room in "${TMPDIR:-/tmp}/$mark"-*.??????; do
+    [ -d "$room" ] && [ ! -L "$room" ] || continue
+    owner=$(stat -c %u "$room")
+    as_owner sh -c 'kill "$(cat "$1/tmp/pause.pid")"; rm -rf "$1"' sh "$room"
 done 2>/dev/null
 :

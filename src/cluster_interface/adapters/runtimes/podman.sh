@@ -49,22 +49,8 @@ in_podman() {
         --runtime "${oci% *}" "$@"
 }
 
-# Some schedulers signal every process of a job. Of that the client dies and the container lives on: its end is conmon's,
-# which leaves the exit status in a file. These traps are not inherited by what is started.
 launch() {
-    trap : TERM INT USR1 USR2
-    enter_image "$job_dir/tasks/$task" &
-    client=$!
-    while :; do
-        wait "$client"
-        code=$?
-        kill -0 "$client" || break
-    done 2>/dev/null
-    while conmon=$(cat "$claim/conmon") && kill -0 "$conmon"; do sleep 0.1; done 2>/dev/null
-    for left in "$podman_room"/tmp/exits/*; do
-        { read -r number || [ -n "$number" ]; } <"$left" && code=$number
-    done 2>/dev/null
-    exit "$code"
+    enter_image "$job_dir/tasks/$task"
 }
 
 enter_image() {
@@ -80,8 +66,7 @@ enter_image() {
         --tmpfs "/tmp:rw,exec,nosuid,nodev,mode=1777,size=$half" \
         --tmpfs "/home/$user:rw,exec,nosuid,nodev,mode=1777,size=$half" \
         --volume "$job_dir/inputs:/inputs:ro" --volume "$place:/job" --workdir /job
-    # It is job.sh that passes signals on.
-    if [ "$interactive" = yes ]; then set -- "$@" --interactive --tty; else set -- "$@" --sig-proxy=false; fi
+    [ "$interactive" = yes ] && set -- "$@" --interactive --tty
     for entry in "$rootfs"/* "$rootfs"/.[!.]*; do
         inside=/${entry##*/}
         case $inside in /dev | /home | /inputs | /job | /opt | /proc | /run | /sys | /tmp) continue ;; esac
