@@ -148,7 +148,7 @@ def test_time_is_kept_for_each_task(on):
         *) echo fine ;;
         esac"""
         start = seconds_of(box("true").finish)  # of a container; a task's time begins before it
-        made = box(command, tasks=4, elements=[[0, 1, 2, 3]], time=1 + round(2 * start))
+        made = box(command, tasks=4, elements=[[0, 1, 2, 3]], time=2 + round(3 * start))
         statuses = ended(made)
         assert [status["limit"] for status in statuses] == [None, "time", "time", None]
         assert [status["exit_code"] for status in statuses] == [0, 9, 137, 0], made.err()

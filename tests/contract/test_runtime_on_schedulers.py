@@ -22,8 +22,9 @@ RUNTIMES = ("bubblewrap", "apptainer", "charliecloud", "podman", "docker")
 #: in Go reserve more at their start than a small job asks for.
 CANNOT = {("gridengine", runtime) for runtime in ("docker", "apptainer", "podman")}
 PAIRS = [(s, r) for s in SCHEDULERS for r in RUNTIMES if (s, r) not in CANNOT]
-#: Where Slurm signals every process of a job (proctrack/linuxproc), podman's own die of it and the container with them.
-IMPOLITE = {("slurm", "podman")}
+#: Where Slurm signals every process of a job (proctrack/linuxproc) podman's own die of it and the container with them,
+#: and so does what mounts apptainer's image, under the program's feet.
+IMPOLITE = {("slurm", "podman"), ("slurm", "apptainer")}
 
 LOOK = """
 echo "task $CLIF_TASK of $CLIF_TASKS as $(id -u)"

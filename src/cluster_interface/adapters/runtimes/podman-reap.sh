@@ -42,8 +42,10 @@ done 2>/dev/null
 
 # Where conmon is gone, too, its room says what is left.
 for room in "${TMPDIR:-/tmp}/$mark"-*.??????; do
-    [ -d "$room" ] && [ ! -L "$room" ] || continue
+    [ -d "$room" ] || continue
+    [ ! -L "$room" ] || continue
     owner=$(stat -c %u "$room")
+    # shellcheck disable=SC2016  # its own words
     as_owner sh -c 'kill "$(cat "$1/tmp/pause.pid")"; rm -rf "$1"' sh "$room"
 done 2>/dev/null
 :
