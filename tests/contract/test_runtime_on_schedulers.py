@@ -85,9 +85,12 @@ class Queue:
         return wait_for(look, seconds, 0.2)[0]
 
     def clean(self):
-        """Cancel what is left."""
+        """Cancel what is left, and clear up after it as the engine would."""
         for made in self.boxes:
             self.scheduler.cancel(made.handle)
+        for made in self.boxes:
+            self.until_ended(made.handle, 60)
+            made.runtime.reap(made.mark)
 
 
 def statuses(made, seconds=90):
