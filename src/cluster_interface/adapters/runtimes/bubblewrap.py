@@ -114,7 +114,8 @@ def _words(run: Run, text: str) -> list[str]:
     # The limit counts this account's processes inside this user namespace alone, if it is set in there.
     limit = f"ulimit -u {run.ask.pids} 2>/dev/null || ulimit -p {run.ask.pids}; "
     words = [f"--setenv {name} {word}" for name, word in variables(run)]
-    return ["--clearenv", *words, "--", "/bin/sh", "-c", shlex.quote(limit + text)]
+    reset = "${reset:+/usr/bin/env} ${reset:+--default-signal=$heard}"
+    return ["--clearenv", *words, "--", reset, "/bin/sh", "-c", shlex.quote(limit + text)]
 
 
 @cache

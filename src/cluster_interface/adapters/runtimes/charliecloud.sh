@@ -14,7 +14,7 @@ contain() {
     mount -o remount,bind,ro "$room" || return
     set -- --cd=/job "$rootfs" -- "$@"
     [ -n "$layer" ] && set -- --bind="$room/layer:/opt/env" "$@"
-    env -i "PATH=$PATH" "USER=$user" "HOME=/home/$user" \
+    cleanly "PATH=$PATH" "USER=$user" "HOME=/home/$user" \
         "$chrun" --uid="$uid" --gid="$gid" --private-tmp --no-passwd --unset-env='*' \
         --bind="$room/tmp:/tmp" --bind="$room/home:/home" --bind="$room/hosts:/etc/hosts" \
         --bind="$room/passwd:/etc/passwd" --bind="$room/group:/etc/group" \

@@ -18,7 +18,12 @@ enter_image() {
     # Who is killed takes it along: the first process goes with unshare, and unshare with job.sh.
     setpriv --pdeathsig KILL true 2>/dev/null && set -- setpriv --pdeathsig KILL "$@"
     # A script's background process starts with INT and QUIT ignored, which no program could undo.
-    env --default-signal=INT true 2>/dev/null && set -- env --default-signal=INT,QUIT "$@"
+    # Some schedulers signal every process of a job: what is around the program must not die of what the program may
+    # take in its stride, and `contain` lets it hear of it again.
+    if env --default-signal=INT true 2>/dev/null; then
+        [ "$interactive" = yes ] || trap '' TERM USR2
+        set -- env --default-signal=INT,QUIT "$@"
+    fi
     become "$@" /bin/sh "$0" inside "$claim" "$place"
 }
 
@@ -30,6 +35,12 @@ inside() {
     trap : TERM INT USR1
     furnish || exit 125
     contain "$@" 3>"$claim/began"
+}
+
+# Run something without our environment, and with the signals as a program expects them.
+cleanly() {
+    if env --default-signal=INT true 2>/dev/null; then set -- "--default-signal=$heard" -i "$@"; else set -- -i "$@"; fi
+    env "$@"
 }
 
 furnish() {

@@ -1,5 +1,9 @@
 # What runtimes share whose containers stay where the scheduler put job.sh: in its cgroup, among its processes.
 
+# What the program is to hear of again where it was kept from what is around it. Grid Engine's USR2 is for us: to
+# everything else of a job it would be the end.
+heard=TERM,USR2
+[ -z "${SGE_TASK_ID:-}" ] || heard=TERM
 alone=yes # no other task of this element has run before
 PATH=${PATH:-/bin}:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin
 
