@@ -59,7 +59,7 @@ class Apptainer:
 
     def job_script(self, run: Run) -> str:
         """Write job.sh; Permanent if the image is not in this runtime's face."""
-        return render(run, _PARTS, self._settings(run) | {"interactive": "no"}, entry.words(run))
+        return render(run, _PARTS, self._settings(run) | {"interactive": "no"}, entry.words(run, init=True))
 
     def shell_script(self, run: Run, task: int) -> str:
         """Write what opens a shell in the image and the directory of a task."""

@@ -4,8 +4,7 @@ runtime=charliecloud
 
 contain() {
     if [ -n "$image" ]; then
-        rootfs=$room/image
-        mkdir "$rootfs" && squashfuse "$image" "$rootfs" || return
+        mount_image "$image" || return
     fi
     # ch-run brings /dev, /proc and /sys in as they are here, and everything else writable where that is.
     mount --rbind "$room/dev" /dev && mount -t tmpfs -o ro,size=4k sys /sys &&

@@ -56,6 +56,16 @@ furnish() {
     echo "$nested" >/proc/sys/user/max_user_namespaces
 }
 
+# A squashfs file as $rootfs. The runtime's own program for it would not live through signals as this does.
+mount_image() {
+    rootfs=$room/image
+    mkdir "$rootfs" || return
+    for squashfuse in squashfuse_ll squashfuse; do
+        command -v "$squashfuse" >/dev/null && break
+    done
+    "$squashfuse" "$1" "$rootfs"
+}
+
 devices() {
     mount -t tmpfs -o mode=0755 dev "$room/dev" && mkdir "$room/dev/shm" "$room/dev/pts" || return
     for device in null zero full random urandom tty nvidia0; do
