@@ -34,7 +34,7 @@ _BECOME = 'exec 3>&-; exec /bin/sh -c "$2"'
 # how many processes the kernel ended in here for want of memory: the container may have a cgroup of its own.
 _INIT = (
     'trap : TERM INT USR1; /bin/sh -c "$2" 3>&-; code=$?; kills=0; '
-    'for file in memory/memory.oom_control memory.events; do while read -r word number; do '
+    "for file in memory/memory.oom_control memory.events; do while read -r word number; do "
     'case $word in oom_kill) kills=$number ;; esac; done <"/sys/fs/cgroup/$file"; done 2>/dev/null; '
     'echo "ended $code $kills" >&3; exit "$code"'
 )

@@ -29,7 +29,7 @@ has_heard() {
     cause=$?
     canary=''
     listen
-    [ "$cause" -gt 128 ] && [ "$cause" -ne 137 ]
+    [ "$cause" = 143 ] || [ "$cause" = 138 ] || [ "$cause" = 130 ] # TERM, USR1, INT: the program heeds no other
 } 2>/dev/null
 
 close_element() { [ -z "$canary" ] || kill -s KILL "$canary"; }
