@@ -28,13 +28,15 @@ from cluster_interface.model.jobspec import JobSpec
 from cluster_interface.model.plan import HOST, Lock, Plan
 from cluster_interface.ports import Face, Layout
 from cluster_interface.service import Service
-from cluster_interface.staging import UploadStore, Workspace
-from cluster_interface.store import Store, jobs
+from cluster_interface.staging import Keys, UploadStore, Workspace, as_the_server
+from cluster_interface.store import Credentials, Store, Vault, jobs
+from cluster_interface.store.vault import KEY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from cluster_interface.adapters.runtimes import Choice
+    from cluster_interface.model.credential import Credential
     from cluster_interface.model.filetree import FileEntry
     from cluster_interface.model.job import OutputFile
     from cluster_interface.ports import Report, Runtime, Scheduler
@@ -67,11 +69,17 @@ class Parts:
             path = self.settings.database.removeprefix("sqlite:///")
             os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
         self.store.migrate()
+        self.vault.prepare()
 
     @cached_property
     def store(self) -> Store:
         """The database."""
         return Store(self.settings.database)
+
+    @cached_property
+    def vault(self) -> Vault:
+        """What people's secrets are sealed with."""
+        return Vault(self.state / KEY)
 
     @cached_property
     def identity(self) -> SingleIdentity:
@@ -141,12 +149,18 @@ class Parts:
             self.settings.staging,
             lambda _job: self.identity.account(self.owner),
             owner_of=lambda _job: self.owner,
+            keys=Keys(self._held),
             outputs_of=self._outputs_of,
         )
 
+    def _held(self, owner: str) -> list[Credential]:
+        """Look up an owner's keys. Long work has a connection of its own."""
+        with as_the_server():
+            return Credentials(Store(self.settings.database), self.vault).held(owner)
+
     def _outputs_of(self, owner: str, job: str) -> tuple[bool, list[OutputFile]]:
         """Look up what a job of the owner's left, for sources that name it. Long work has a connection of its own."""
-        with Store(self.settings.database).read() as db:
+        with as_the_server(), Store(self.settings.database).read() as db:
             found = jobs.find(db, owner, job)
             if found is None:
                 raise NotFound(f"there is no job {job!r}")
@@ -182,6 +196,8 @@ class Parts:
             identity=self.identity,
             defaults=self.settings.defaults,
             sweeps=self.settings.sweeps,
+            credentials=Credentials(self.store, self.vault),
+            shared=self.settings.staging.site,
             wake=self.wake,
             examine=self._examine,
         )

@@ -34,13 +34,14 @@ from cluster_interface.wire import (
     ProgressView,
     QueueView,
     ShellView,
+    SiteDataView,
     TaskPage,
     TaskView,
     WaitingView,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from sqlalchemy import Connection
 
@@ -57,8 +58,8 @@ if TYPE_CHECKING:
         Uploads,
         Works,
     )
-    from cluster_interface.settings import Defaults, Sweeps
-    from cluster_interface.store import Store
+    from cluster_interface.settings import Defaults, SharedData, Sweeps
+    from cluster_interface.store import Credentials, Store
     from cluster_interface.wire import DoctorReport, InspectRequest
 
 MOST_LISTED = 200
@@ -81,6 +82,8 @@ class Service:
     identity: Identity
     defaults: Defaults
     sweeps: Sweeps
+    credentials: Credentials
+    shared: Mapping[str, SharedData]
     wake: Callable[[str], None]
     examine: Callable[..., DoctorReport]
 
@@ -261,6 +264,21 @@ class Service:
             return jobs.outputs(db, self._job(user, job, db).id)
 
     # --- the server
+
+    def site_data(self, user: str) -> list[SiteDataView]:
+        """List the shared data that a person may read."""
+        return [
+            SiteDataView(
+                name=name,
+                source=f"site:{name}",
+                path=str(data.path),
+                version=data.version,
+                license=data.license,
+                description=data.description,
+            )
+            for name, data in sorted(self.shared.items())
+            if data.may_read(user)
+        ]
 
     def images(self) -> list[ImageView]:
         """List bases and images."""

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from cluster_interface.model.advice import Earlier
 from cluster_interface.model.base import Model
+from cluster_interface.model.credential import Credential  # noqa: TC001 - pydantic reads annotations
 from cluster_interface.model.job import Attempt, Event, Job, OutputFile, Progress, Task  # noqa: TC001
 from cluster_interface.model.jobspec import JobSpec
 from cluster_interface.model.plan import Bounds, Plan
@@ -337,3 +338,42 @@ class ProblemDocument(Model):
     detail: str
     errors: tuple[ProblemField, ...] = ()
     extra: dict[str, Any] = {}
+
+
+class CredentialView(Model):
+    """A credential, without what is secret in it."""
+
+    name: str
+    kind: str
+    match: str
+    shown: dict[str, str] = Field(description="its parts that are no secret, such as the user name")
+    created: float
+
+    @classmethod
+    def of(cls, credential: Credential, created: float) -> CredentialView:
+        """Show a credential."""
+        parts = {name: getattr(credential, name) for name in ("name", "kind", "match", "shown")}
+        return cls(**parts, created=created)
+
+
+class CredentialList(Model):
+    """All of a person's."""
+
+    credentials: tuple[CredentialView, ...]
+
+
+class SiteDataView(Model):
+    """One data set that the site shares."""
+
+    name: str
+    source: str = Field(description="what a file entry says to have it, or a file in it below")
+    path: str = Field(description="where it is on the cluster")
+    version: str
+    license: str
+    description: str
+
+
+class SiteDataList(Model):
+    """What a person may read of it."""
+
+    data: tuple[SiteDataView, ...]

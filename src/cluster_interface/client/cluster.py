@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from cluster_interface.client.uploads import Progress
     from cluster_interface.model.jobspec import JobSpec
     from cluster_interface.model.state import JobState
-    from cluster_interface.wire import DoctorReport, ImageView, Me, QueueView
+    from cluster_interface.wire import CredentialView, DoctorReport, ImageView, Me, QueueView, SiteDataView
 
 TRIES = 4  #: of a submission; its key makes it the same job each time
 PAGE = 50
@@ -228,6 +228,27 @@ class Cluster:
         from cluster_interface.wire import QueueList  # noqa: PLC0415 - as above
 
         return list(QueueList.parse(self._json("GET", "/queues")).queues)
+
+    def site_data(self) -> list[SiteDataView]:
+        """List the shared data of the site that you may read."""
+        from cluster_interface.wire import SiteDataList  # noqa: PLC0415 - as above
+
+        return list(SiteDataList.parse(self._json("GET", "/site-data")).data)
+
+    def credentials(self) -> list[CredentialView]:
+        """List your credentials for sources, without what is secret in them."""
+        from cluster_interface.wire import CredentialList  # noqa: PLC0415 - as above
+
+        return list(CredentialList.parse(self._json("GET", "/credentials")).credentials)
+
+    def add_credential(self, name: str, kind: str, match: str, secret: Mapping[str, str]) -> None:
+        """Keep a credential for the sources below `match`; Conflict if there is one of that name."""
+        document = {"name": name, "kind": kind, "match": match, "secret": dict(secret)}
+        self._transport.request("POST", "/credentials", document=document)
+
+    def remove_credential(self, name: str) -> None:
+        """Forget a credential; NotFound if there is none."""
+        self._transport.request("DELETE", f"/credentials/{segment(name)}")
 
     def me(self) -> Me:
         """Say who asks, and whose account their jobs run under."""

@@ -125,13 +125,17 @@ class Cache:
         self, origin: Origin, sha256: str | None, limit: int, say: Callable[[int], None], fetch: Callable[[Part], None]
     ) -> Iterator[tuple[int, _Kept]]:
         with self._space(origin.space) as space, directory(space, "data") as data:
-            kept = _look(space, data, origin, sha256)
+            kept, fresh = _look(space, data, origin, sha256), False
             if kept is None:
                 asked = time.time_ns()
                 with _alone(space, _key(origin.address), say):
-                    kept = _look(space, data, origin, sha256, asked) or _fetched(space, data, origin, limit, say, fetch)
+                    kept = _look(space, data, origin, sha256, asked)
+                    fresh = kept is None
+                    kept = kept or _fetched(space, data, origin, limit, say, fetch)
+            now = time.time_ns()  # finer than the file system's own clock
+            os.utime(f"{kept.sha256}.json", ns=(now, now), dir_fd=data, follow_symlinks=False)
+            if fresh:
                 self.prune()
-            os.utime(f"{kept.sha256}.json", dir_fd=data, follow_symlinks=False)
             yield data, kept
 
     @contextmanager
