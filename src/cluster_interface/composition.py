@@ -138,7 +138,17 @@ class Parts:
     @cached_property
     def uploads(self) -> UploadStore:
         """Where uploaded bytes wait."""
-        return UploadStore(self.state / "uploads", self.settings.staging.max_bytes)
+        staging = self.settings.staging
+        return UploadStore(
+            self.state / "uploads", staging.max_bytes, keep=staging.keep_uploads, in_use=self._uploads_in_use
+        )
+
+    def _uploads_in_use(self) -> set[str]:
+        """Name the uploads that jobs which have not ended may still be staged with."""
+        with self.store.read() as db:
+            specs = jobs.live_specs(db)
+            sources = [entry.source or "" for spec in specs for entry in spec.files.values()]
+        return {source.removeprefix("upload:").partition("!/")[0] for source in sources if source.startswith("upload:")}
 
     @cached_property
     def stager(self) -> Workspace:

@@ -29,6 +29,8 @@ from cluster_interface.wire import (
     JobPage,
     JobSummary,
     JobView,
+    KnownUpload,
+    KnownUploads,
     Me,
     OutputView,
     ProgressView,
@@ -60,7 +62,7 @@ if TYPE_CHECKING:
     )
     from cluster_interface.settings import Defaults, SharedData, Sweeps
     from cluster_interface.store import Credentials, Store
-    from cluster_interface.wire import DoctorReport, InspectRequest
+    from cluster_interface.wire import DoctorReport, InspectRequest, KnownRequest
 
 MOST_LISTED = 200
 MOST_SHOWN = 100  #: tasks in a job's own view; the rest by pages
@@ -264,6 +266,15 @@ class Service:
             return jobs.outputs(db, self._job(user, job, db).id)
 
     # --- the server
+
+    def known_uploads(self, user: str, request: KnownRequest) -> KnownUploads:
+        """Say which of these files a person has sent before, at least in part."""
+        found = [(file.sha256, self.uploads.known(user, file.size, file.sha256)) for file in request.files]
+        return KnownUploads(
+            uploads=tuple(
+                KnownUpload(sha256=sha256, upload=upload.id, offset=upload.offset) for sha256, upload in found if upload
+            )
+        )
 
     def site_data(self, user: str) -> list[SiteDataView]:
         """List the shared data that a person may read."""

@@ -76,6 +76,7 @@ class Staging(Model):
 
     max_bytes: Memory = Field(default=100 * GIB, description="largest single input")
     timeout: Seconds = Field(default=60, description="without a byte from a source")
+    keep_uploads: Seconds = Field(default=14 * 86400, description="that an upload is kept which nobody uses")
     allowed_networks: tuple[str, ...] = Field(default=(), description="private networks that sources may be in")
     copy_below: Memory = Field(default=64 * 2**20, description="larger inputs are linked, not copied")
     ca_bundle: Path | None = Field(default=None, description="PEM file for https sources; null: the system's own")

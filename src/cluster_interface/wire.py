@@ -340,6 +340,33 @@ class ProblemDocument(Model):
     extra: dict[str, Any] = {}
 
 
+class KnownFile(Model):
+    """A file that may have been sent before."""
+
+    size: int = Field(ge=0)
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+
+class KnownRequest(Model):
+    """POST /uploads/known."""
+
+    files: tuple[KnownFile, ...] = Field(max_length=10_000)
+
+
+class KnownUpload(Model):
+    """An earlier upload of yours with these bytes; go on from `offset` where that is less than its size."""
+
+    sha256: str
+    upload: str
+    offset: int
+
+
+class KnownUploads(Model):
+    """Those that there are."""
+
+    uploads: tuple[KnownUpload, ...]
+
+
 class CredentialView(Model):
     """A credential, without what is secret in it."""
 

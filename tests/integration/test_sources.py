@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 
 import pytest
@@ -64,3 +65,16 @@ def test_keys_and_shared_data_reach_the_job(site, web):
     assert (site.state / "credentials.key").stat().st_mode & 0o777 == 0o600
     assert site.clif("credentials", "remove", "lab").returncode == 0
     assert site.clif("credentials", "remove", "lab").returncode == 2
+
+
+def test_the_same_bytes_are_not_sent_again(site):
+    """A file that was sent for an earlier job is known by its checksum, under any name."""
+    (site.work / "big.bin").write_bytes(os.urandom(1_000_000))
+    site.submit("wc -c < big.bin", "--input=big.bin")
+    before = {path.name for path in (site.state / "uploads").iterdir() if path.stat().st_size == 1_000_000}
+    assert len(before) == 1
+    (site.work / "big.bin").rename(site.work / "other.bin")
+    job = site.submit("wc -c < other.bin", "--input=other.bin")
+    assert {path.name for path in (site.state / "uploads").iterdir() if path.stat().st_size == 1_000_000} == before
+    site.until(job, "completed")
+    assert site.clif("logs", job).stdout.strip() == "1000000"

@@ -9,7 +9,7 @@ from flask import Response, g
 
 from cluster_interface.api.requests import answer, body, takes
 from cluster_interface.model.credential import Credential
-from cluster_interface.wire import CredentialList, CredentialView, SiteDataList
+from cluster_interface.wire import CredentialList, CredentialView, KnownRequest, KnownUploads, SiteDataList
 
 if TYPE_CHECKING:
     from cluster_interface.service import Service
@@ -49,5 +49,12 @@ def blueprint(service: Service) -> APIBlueprint:
         """Forget a credential."""
         service.credentials.remove(g.user, name)
         return Response(status=204)
+
+    @bp.post("/uploads/known")
+    @takes(KnownRequest)
+    @bp.output(KnownUploads)
+    def known() -> Response:
+        """Say which of these files you have sent before: they need not be sent again, or only the rest of them."""
+        return answer(service.known_uploads(g.user, body(KnownRequest)))
 
     return bp

@@ -13,7 +13,7 @@ from cluster_interface.client.job import Job
 from cluster_interface.client.resources import asked_resources, said
 from cluster_interface.client.sweeps import tasks_of
 from cluster_interface.client.transport import Transport, segment
-from cluster_interface.client.uploads import send
+from cluster_interface.client.uploads import send, send_all
 from cluster_interface.model.errors import NotFound, Rejected, Transient
 
 if TYPE_CHECKING:
@@ -152,8 +152,7 @@ class Cluster:
         else:
             draft = self.describe(script, **wishes)
         sources = {}
-        for name, path in draft.local.items():
-            sent = send(self._transport, path, name, progress)
+        for name, sent in send_all(self._transport, draft.local, progress).items():
             sources[name] = {"source": sent.source, "size": sent.size, "sha256": sent.sha256}
         return self._submit(draft.with_sources(sources), key or uuid.uuid4().hex)
 
