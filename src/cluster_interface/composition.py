@@ -47,7 +47,7 @@ WAKE = "engine.wake"  #: the engine's datagram socket, in the runtime directory
 LONGEST_REQUIREMENTS = 2**20  #: bytes
 SMALL = 2**20  #: bytes of inputs or outputs that the engine moves itself, or reads
 MOST_SMALL_FILES = 32
-_OURS = ("content", "directory", "upload")  #: sources that are here already
+_OURS = ("content", "directory", "link", "upload")  #: sources that are here already
 MOST_SMALL_ENTRIES = 400
 MOST_NAMED = 5  #: files named where a pattern matched none
 
@@ -158,6 +158,7 @@ class Parts:
             self.uploads,
             self.settings.staging,
             lambda _job: self.identity.account(self.owner),
+            self.settings.files,
             owner_of=lambda _job: self.owner,
             keys=Keys(self._held),
             outputs_of=self._outputs_of,
@@ -208,6 +209,7 @@ class Parts:
             sweeps=self.settings.sweeps,
             credentials=Credentials(self.store, self.vault),
             shared=self.settings.staging.site,
+            files=self.settings.files,
             wake=self.wake,
             examine=self._examine,
         )
@@ -324,7 +326,8 @@ def _is_ours(file: tuple[str, FileEntry]) -> bool:
     source = entry.source or ""
     whole = source.startswith("upload:") and "!/" not in source
     uploaded = whole and entry.size is not None and entry.size <= SMALL
-    return path.endswith("/") or entry.content is not None or uploaded
+    made = (path.endswith("/") and entry.source is None) or entry.target is not None
+    return made or entry.content is not None or uploaded
 
 
 def _own_account() -> Account:

@@ -234,6 +234,15 @@ class ImageStore(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Mount:
+    """A directory of the nodes that a container sees, with nothing else that may be mounted below it."""
+
+    source: Path  #: where it really is; no component is a link
+    target: Path  #: where it is seen: its absolute path outside, as people write it
+    writable: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class Run:
     """What a runtime is to run: one attempt at a plan's tasks, in a job directory."""
 
@@ -254,6 +263,7 @@ class Run:
     array: tuple[int, int, int] | None = None  #: lowest, highest and step of the parameter `array`, where known
     packed: bool = False  #: elements run several tasks one after the other
     signal_before: int | None = None  #: seconds before the end of its time at which the program gets USR1
+    mounts: tuple[Mount, ...] = ()  #: parents before what is in them; never below what a container has itself
 
 
 class Runtime(Protocol):
@@ -315,6 +325,16 @@ class Layout:
     host: bool = False  #: no container: links lead to where the inputs really are
 
 
+@dataclass(frozen=True, kw_only=True)
+class Listed:
+    """One entry of a directory, links not followed."""
+
+    name: str
+    kind: str  #: file, directory, link or other
+    size: int
+    modified: float
+
+
 class Stager(Protocol):
     """The job directory: made, filled, read and emptied as the job's user, following no link out of it."""
 
@@ -325,6 +345,15 @@ class Stager(Protocol):
         """Find size and checksum of every source without fetching; Permanent(input_unavailable) in words.
 
         Reads as the job's account, whether or not the job's directory is there already. May take long.
+        """
+
+    def look_at(self, account: Account, path: str, entry: FileEntry) -> SourceInfo:
+        """Look at one entry's source on this machine as an account, for nobody's job yet; Permanent in words."""
+
+    def list_directory(self, account: Account, path: str, after: str, limit: int) -> tuple[list[Listed], str | None]:
+        """List a directory as an account, in order of names, and say what the next part comes after.
+
+        Rejected in words if it cannot be read.
         """
 
     def stage_in(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Literal
 
 from cluster_interface import __version__
+from cluster_interface.file_trees import convert, look_at
 from cluster_interface.gathering import gather, task_table
 from cluster_interface.inspection import inspect as read_script
 from cluster_interface.inspection.batch.queues import with_known_queue
@@ -23,6 +24,8 @@ from cluster_interface.runs import describe_run
 from cluster_interface.store import jobs
 from cluster_interface.wire import (
     AttemptView,
+    DirectoryEntry,
+    DirectoryPage,
     EventView,
     ImageView,
     InspectResponse,
@@ -47,6 +50,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
+    from cluster_interface.model.filetree import FileTree
     from cluster_interface.model.job import Attempt, Job, OutputFile, Progress
     from cluster_interface.model.jobspec import JobSpec
     from cluster_interface.model.plan import Plan
@@ -60,9 +64,9 @@ if TYPE_CHECKING:
         Uploads,
         Works,
     )
-    from cluster_interface.settings import Defaults, SharedData, Sweeps
+    from cluster_interface.settings import Defaults, FileRules, SharedData, Sweeps
     from cluster_interface.store import Credentials, Store
-    from cluster_interface.wire import DoctorReport, InspectRequest, KnownRequest
+    from cluster_interface.wire import ConvertRequest, DoctorReport, InspectRequest, KnownRequest, TreeReport
 
 MOST_LISTED = 200
 MOST_SHOWN = 100  #: tasks in a job's own view; the rest by pages
@@ -86,6 +90,7 @@ class Service:
     sweeps: Sweeps
     credentials: Credentials
     shared: Mapping[str, SharedData]
+    files: FileRules
     wake: Callable[[str], None]
     examine: Callable[..., DoctorReport]
 
@@ -93,7 +98,12 @@ class Service:
     def intake(self) -> Intake:
         """Checks and completes what is handed in."""
         return Intake(
-            store=self.store, site=self.site, uploads=self.uploads, defaults=self.defaults, sweeps=self.sweeps
+            store=self.store,
+            site=self.site,
+            uploads=self.uploads,
+            defaults=self.defaults,
+            sweeps=self.sweeps,
+            files=self.files,
         )
 
     # --- submitting
@@ -231,6 +241,23 @@ class Service:
         runs_as = self.site.runs_as(user, runtime)
         order = Order(script=script, mark=f"{attempt.mark}.shell", account=runs_as, ask=ask, time=ask.time)
         return ShellView(argv=tuple(self.site.scheduler(ask.scheduler).interactive(order)), account=runs_as.name)
+
+    # --- file trees
+
+    def convert_files(self, request: ConvertRequest) -> FileTree:
+        """Read a tree in any of its forms; Rejected names what is wrong with it."""
+        return convert(request)
+
+    def check_files(self, user: str, tree: FileTree) -> TreeReport:
+        """Look at what a tree's entries come from, as the user: how large it is, and what is wrong with it."""
+        account, intake = self.identity.account(user), self.intake
+        checks = (lambda: intake.check_uploads(user, tree), lambda: intake.check_mounts(tree))
+        return look_at(tree, checks, lambda path, entry: self.stager.look_at(account, path, entry))
+
+    def list_directory(self, user: str, path: str, after: str, limit: int) -> DirectoryPage:
+        """List a directory of the server's own filesystem as the user, in order of names."""
+        entries, more = self.stager.list_directory(self.identity.account(user), path, after, limit)
+        return DirectoryPage(entries=tuple(map(DirectoryEntry.of, entries)), next=more)
 
     # --- outputs
 

@@ -11,7 +11,7 @@ import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from cluster_interface import locations
 from cluster_interface.model.base import Model
@@ -100,6 +100,47 @@ class Staging(Model):
     site: dict[str, SharedData] = Field(default={}, description="the data that the site shares, by name")
 
 
+#: First components of what every image or runtime has at these places.
+_CONTAINERS_OWN = frozenset(
+    ("bin", "boot", "dev", "etc", "inputs", "job", "lib", "lib32", "lib64", "libx32", "proc", "run", "sbin", "sys")
+) | {"tmp", "usr", "var"}
+
+
+class FileRules(Model):
+    """What of the shared filesystem jobs may have where it is, without a copy."""
+
+    mount_roots: tuple[Path, ...] = Field(default=(), description="directories below which `mode: mount` may name any")
+    writable_roots: tuple[Path, ...] = Field(default=(), description="those below which it may be `writable`")
+    link: bool = Field(default=True, description="`mode: link` gives an input a second name where that is possible")
+    max_entries: int = Field(default=1_000_000, ge=1, description="most that a mounted directory may hold")
+
+    @field_validator("mount_roots", "writable_roots")
+    @classmethod
+    def _not_the_containers(cls, value: tuple[Path, ...]) -> tuple[Path, ...]:
+        for root in value:
+            if ".." in root.parts or cls.is_containers_own(root):
+                raise ValueError(f"{root} cannot be mounted: a container has its own there; name such as /data")
+        return value
+
+    @staticmethod
+    def is_containers_own(path: Path) -> bool:
+        """Say whether containers have something of their own at a path, or it is no absolute one."""
+        return not path.is_absolute() or len(path.parts) < 2 or path.parts[1] in _CONTAINERS_OWN
+
+    def roots(self, *, writable: bool) -> tuple[Path, ...]:
+        """Return the directories below which something may be mounted; where it is writable it may be read, too."""
+        return self.writable_roots if writable else (*self.mount_roots, *self.writable_roots)
+
+    def refusal(self, path: str, *, writable: bool) -> str:
+        """Say in words that a path may not be mounted, and what may."""
+        setting = "files.writable_roots" if writable else "files.mount_roots"
+        listed = ", ".join(map(str, self.roots(writable=writable)))
+        how = "mounted to be written" if writable else "mounted"
+        if not listed:
+            return f"This site lets nothing be {how} ({setting}); ask its administrator, or copy or link it"
+        return f"{path} is not below what may be {how} here: {listed} ({setting})"
+
+
 class Local(Model):
     """The scheduler of this one machine. Null: what the machine has."""
 
@@ -172,6 +213,7 @@ class Settings(Model):
     identity: IdentitySettings = Field(default_factory=IdentitySettings)
     images: Images = Field(default_factory=Images)
     staging: Staging = Field(default_factory=Staging)
+    files: FileRules = Field(default_factory=FileRules)
     local: Local = Field(default_factory=Local)
     slurm: Slurm = Field(default_factory=Slurm)
     gridengine: GridEngine = Field(default_factory=GridEngine)

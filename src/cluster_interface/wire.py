@@ -13,10 +13,10 @@ from cluster_interface.model.base import Model
 from cluster_interface.model.credential import Credential  # noqa: TC001 - pydantic reads annotations
 from cluster_interface.model.job import Attempt, Event, Job, OutputFile, Progress, Task  # noqa: TC001
 from cluster_interface.model.jobspec import JobSpec
-from cluster_interface.model.plan import Bounds, Plan
+from cluster_interface.model.plan import Bounds, Plan, SourceInfo
 from cluster_interface.model.proposal import Proposal
 from cluster_interface.model.state import FailureCode, JobState, TaskState
-from cluster_interface.ports import Waiting  # noqa: TC001 - as above
+from cluster_interface.ports import Listed, Waiting  # noqa: TC001 - as above
 
 
 class SubmitRequest(Model):
@@ -320,6 +320,60 @@ class ShellView(Model):
 
     argv: tuple[str, ...]
     account: str = Field(description="whom it is to be run as")
+
+
+class ConvertRequest(Model):
+    """POST /files/convert: a tree in any form: a document, its text, or the texts of a BagIt bag."""
+
+    document: Any = Field(default=None, description="the JSON itself")
+    text: str | None = Field(default=None, description="JSON or YAML")
+    manifest: str | None = Field(default=None, description="manifest-sha256.txt of a BagIt bag")
+    fetch: str | None = Field(default=None, description="fetch.txt of a BagIt bag")
+
+
+class SourceView(Model):
+    """What is known of one input."""
+
+    path: str
+    source: str
+    size: int | None = Field(description="bytes")
+    sha256: str | None
+    entries: int | None = Field(description="of a directory")
+    pinned: bool
+
+    @classmethod
+    def of(cls, info: SourceInfo) -> SourceView:
+        """Show what a plan would hold."""
+        names = ("path", "source", "size", "sha256", "entries", "pinned")
+        return cls(**{name: getattr(info, name) for name in names})
+
+
+class TreeReport(Model):
+    """POST /files/check: the sources on this server, and what is wrong with any entry."""
+
+    sources: tuple[SourceView, ...]
+    problems: tuple[ProblemField, ...]
+
+
+class DirectoryEntry(Model):
+    """One entry of a directory of the server's filesystem."""
+
+    name: str
+    kind: str = Field(description="file, directory, link or other")
+    size: int = Field(description="bytes")
+    modified: float
+
+    @classmethod
+    def of(cls, entry: Listed) -> DirectoryEntry:
+        """Show an entry."""
+        return cls(**vars(entry))
+
+
+class DirectoryPage(Model):
+    """GET /files/list: a part of a directory; `next` is what the following part comes after."""
+
+    entries: tuple[DirectoryEntry, ...]
+    next: str | None
 
 
 class ProblemField(Model):

@@ -6,7 +6,7 @@ import shutil
 from typing import TYPE_CHECKING, Literal
 
 from cluster_interface.adapters.runtimes import entry, ordinary
-from cluster_interface.adapters.runtimes.script import render, render_shell
+from cluster_interface.adapters.runtimes.script import bound, render, render_shell
 from cluster_interface.model.errors import Permanent
 from cluster_interface.ports import Face
 
@@ -97,6 +97,7 @@ class Apptainer:
             "gpus": run.ask.gpus,
             "memory": run.ask.memory,
             "grace": self._grace,
+            "mounts": " ".join(f"--bind {words}" for words in bound(run)),
             "network": "yes" if run.network else "no",
             "nested": _NESTED,
         }

@@ -4,6 +4,7 @@ runtime=apptainer
 
 contain() {
     set -- --pwd /job "$image" "$@"
+    eval "set -- $mounts \"\$@\""
     [ -n "$layer" ] && set -- --bind "$layer:/opt/env:ro" "$@"
     [ "$gpus" -gt 0 ] && set -- --nv "$@"
     # In the namespaces that are there already: as the account itself, and nothing of its environment.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 from typing import TYPE_CHECKING, Literal
 
@@ -89,6 +90,14 @@ class Charliecloud:
             "layer": str(layer or ""),
             "memory": run.ask.memory,
             "grace": self._grace,
+            "mounts": " ".join(
+                shlex.join(["rw" if mount.writable else "ro", str(mount.source), str(mount.target)])
+                for mount in run.mounts
+            ),
+            "binds": " ".join(
+                f'"--bind=$room/mount{number}:"{shlex.quote(str(mount.target))}'
+                for number, mount in enumerate(run.mounts, 1)
+            ),
             "network": "yes" if run.network else "no",
             "nested": _NESTED,
         }

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
 CONTENT = "content"
 DIRECTORY = "directory"
+LINK = "link"
 
 
 def no_jobs(_owner: str, job: str) -> tuple[bool, Sequence[OutputFile]]:
@@ -106,6 +107,13 @@ class Sources:
             size=entry.size if found.size is None else found.size,
             sha256=entry.sha256 or found.sha256,
         )
+
+    def place(self, source: str, owner: str) -> Path:
+        """Say where on this machine the shared data lie that a `site:` source names; Permanent for any other."""
+        kind = self._kind(source)
+        if not isinstance(kind, Shared):
+            raise unavailable(f"{source} is not on this machine, so it cannot be mounted; copy or link it")
+        return kind.path(source, owner)
 
     def members(self, source: str, owner: str = "") -> Iterator[Member]:
         """List the files of a source that holds several: a directory, an archive, a repository, a record."""
