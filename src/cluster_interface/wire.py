@@ -43,6 +43,15 @@ class InspectResponse(Model):
     earlier: Earlier | None = Field(default=None, description="what the same script asked for and used last time")
 
 
+class MovingView(Model):
+    """How far one input is."""
+
+    path: str
+    source: str
+    done: int
+    total: int | None
+
+
 class ProgressView(Model):
     """How far a stage has come."""
 
@@ -51,11 +60,14 @@ class ProgressView(Model):
     total: int | None
     unit: str
     note: str
+    files: int | None = Field(default=None, description="that are done")
+    files_total: int | None = None
+    sources: tuple[MovingView, ...] = Field(default=(), description="some of the inputs that are on their way")
 
     @classmethod
     def of(cls, progress: Progress) -> ProgressView:
         """Show a progress."""
-        return cls(**vars(progress))
+        return cls(**{**vars(progress), "sources": tuple(MovingView(**vars(one)) for one in progress.sources)})
 
 
 class TaskView(Model):

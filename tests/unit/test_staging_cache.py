@@ -194,3 +194,18 @@ def test_a_file_that_is_too_large_is_refused_from_the_cache_too(cache, jobs):
     with part(home, "x", 100, lambda _: None) as wanted, pytest.raises(Permanent, match="larger than this site takes"):
         cache.give(origin, SUM, wanted, lambda _: None)
     os.close(home)
+
+
+def test_what_a_kill_left_is_never_written_through(cache, jobs):
+    """A second name of a kept file that a killed job left behind is taken away, not emptied: others read it."""
+    origin = Origin(address=ADDRESS, validator='"v1"')
+    jobs[0].want(cache, origin)
+    jobs[1].want(cache, origin)  # as if it had died before the file was in place
+    home = os.open(jobs[1].path, os.O_RDONLY)
+    with part(home, "incoming/x", 2**30, lambda _: None) as again:
+        again.restart()
+        again.write(b"other")
+    os.close(home)
+    assert (jobs[0].path / "incoming/x").read_bytes() == DATA
+    jobs[2].want(cache, origin, SUM)
+    assert jobs[2].fetched == 0
