@@ -29,13 +29,15 @@ from cluster_interface.model.jobspec import JobSpec
 from cluster_interface.model.plan import HOST, Lock, Plan
 from cluster_interface.ports import Face, Layout
 from cluster_interface.service import Service
-from cluster_interface.staging import UploadStore, Workspace
-from cluster_interface.store import Store, jobs
+from cluster_interface.staging import Keys, UploadStore, Workspace, as_the_server
+from cluster_interface.store import Credentials, Store, Vault, jobs
+from cluster_interface.store.vault import KEY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from cluster_interface.adapters.runtimes import Choice
+    from cluster_interface.model.credential import Credential
     from cluster_interface.model.filetree import FileEntry
     from cluster_interface.model.job import OutputFile
     from cluster_interface.ports import Report, Runtime, Scheduler
@@ -68,11 +70,17 @@ class Parts:
             path = self.settings.database.removeprefix("sqlite:///")
             os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
         self.store.migrate()
+        self.vault.prepare()
 
     @cached_property
     def store(self) -> Store:
         """The database."""
         return Store(self.settings.database)
+
+    @cached_property
+    def vault(self) -> Vault:
+        """What people's secrets are sealed with."""
+        return Vault(self.state / KEY)
 
     @cached_property
     def identity(self) -> SingleIdentity:
@@ -131,7 +139,17 @@ class Parts:
     @cached_property
     def uploads(self) -> UploadStore:
         """Where uploaded bytes wait."""
-        return UploadStore(self.state / "uploads", self.settings.staging.max_bytes)
+        staging = self.settings.staging
+        return UploadStore(
+            self.state / "uploads", staging.max_bytes, keep=staging.keep_uploads, in_use=self._uploads_in_use
+        )
+
+    def _uploads_in_use(self) -> set[str]:
+        """Name the uploads that jobs which have not ended may still be staged with."""
+        with self.store.read() as db:
+            specs = jobs.live_specs(db)
+            sources = [entry.source or "" for spec in specs for entry in spec.files.values()]
+        return {source.removeprefix("upload:").partition("!/")[0] for source in sources if source.startswith("upload:")}
 
     @cached_property
     def stager(self) -> Workspace:
@@ -143,12 +161,18 @@ class Parts:
             lambda _job: self.identity.account(self.owner),
             self.settings.files,
             owner_of=lambda _job: self.owner,
+            keys=Keys(self._held),
             outputs_of=self._outputs_of,
         )
 
+    def _held(self, owner: str) -> list[Credential]:
+        """Look up an owner's keys. Long work has a connection of its own."""
+        with as_the_server():
+            return Credentials(Store(self.settings.database), self.vault).held(owner)
+
     def _outputs_of(self, owner: str, job: str) -> tuple[bool, list[OutputFile]]:
         """Look up what a job of the owner's left, for sources that name it. Long work has a connection of its own."""
-        with Store(self.settings.database).read() as db:
+        with as_the_server(), Store(self.settings.database).read() as db:
             found = jobs.find(db, owner, job)
             if found is None:
                 raise NotFound(f"there is no job {job!r}")
@@ -184,6 +208,8 @@ class Parts:
             identity=self.identity,
             defaults=self.settings.defaults,
             sweeps=self.settings.sweeps,
+            credentials=Credentials(self.store, self.vault),
+            shared=self.settings.staging.site,
             files=self.settings.files,
             wake=self.wake,
             examine=self._examine,

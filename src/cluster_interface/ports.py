@@ -490,8 +490,14 @@ class Upload:
 class Uploads(Protocol):
     """Where uploaded bytes wait until a job stages them."""
 
-    def create(self, owner: str, name: str, length: int) -> Upload:
-        """Begin an upload; Rejected if it is larger than the site allows or the disk has no room."""
+    def create(self, owner: str, name: str, length: int, sha256: str | None = None) -> Upload:
+        """Begin an upload; Rejected if it is larger than the site allows or the disk has no room.
+
+        With the `sha256` of the whole it is refused at its end (and gone) if it has another.
+        """
+
+    def known(self, owner: str, length: int, sha256: str) -> Upload | None:
+        """Find an earlier upload of the owner's with these bytes, whole or on its way."""
 
     def find(self, owner: str, upload: str) -> Upload:
         """Return an upload; NotFound if there is none or it is somebody else's."""

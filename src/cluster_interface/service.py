@@ -32,18 +32,21 @@ from cluster_interface.wire import (
     JobPage,
     JobSummary,
     JobView,
+    KnownUpload,
+    KnownUploads,
     Me,
     OutputView,
     ProgressView,
     QueueView,
     ShellView,
+    SiteDataView,
     TaskPage,
     TaskView,
     WaitingView,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from sqlalchemy import Connection
 
@@ -61,9 +64,9 @@ if TYPE_CHECKING:
         Uploads,
         Works,
     )
-    from cluster_interface.settings import Defaults, FileRules, Sweeps
-    from cluster_interface.store import Store
-    from cluster_interface.wire import ConvertRequest, DoctorReport, InspectRequest, TreeReport
+    from cluster_interface.settings import Defaults, FileRules, SharedData, Sweeps
+    from cluster_interface.store import Credentials, Store
+    from cluster_interface.wire import ConvertRequest, DoctorReport, InspectRequest, KnownRequest, TreeReport
 
 MOST_LISTED = 200
 MOST_SHOWN = 100  #: tasks in a job's own view; the rest by pages
@@ -85,6 +88,8 @@ class Service:
     identity: Identity
     defaults: Defaults
     sweeps: Sweeps
+    credentials: Credentials
+    shared: Mapping[str, SharedData]
     files: FileRules
     wake: Callable[[str], None]
     examine: Callable[..., DoctorReport]
@@ -288,6 +293,30 @@ class Service:
             return jobs.outputs(db, self._job(user, job, db).id)
 
     # --- the server
+
+    def known_uploads(self, user: str, request: KnownRequest) -> KnownUploads:
+        """Say which of these files a person has sent before, at least in part."""
+        found = [(file.sha256, self.uploads.known(user, file.size, file.sha256)) for file in request.files]
+        return KnownUploads(
+            uploads=tuple(
+                KnownUpload(sha256=sha256, upload=upload.id, offset=upload.offset) for sha256, upload in found if upload
+            )
+        )
+
+    def site_data(self, user: str) -> list[SiteDataView]:
+        """List the shared data that a person may read."""
+        return [
+            SiteDataView(
+                name=name,
+                source=f"site:{name}",
+                path=str(data.path),
+                version=data.version,
+                license=data.license,
+                description=data.description,
+            )
+            for name, data in sorted(self.shared.items())
+            if data.may_read(user)
+        ]
 
     def images(self) -> list[ImageView]:
         """List bases and images."""

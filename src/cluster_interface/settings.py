@@ -88,11 +88,21 @@ class SharedData(Model):
         return "*" in self.readers or owner in self.readers
 
 
+class GlobusSettings(Model):
+    """The site's client and collection of Globus. Null: there is none."""
+
+    client_id: str | None = Field(default=None, description="of the application that the site registered")
+    client_secret_file: Path | None = Field(default=None, description="for those without a token of their own, 0600")
+    collection: str | None = Field(default=None, description="UUID of the site's collection")
+    root: Path | None = Field(default=None, description="where its `/` lies on this machine")
+
+
 class Staging(Model):
     """What may be brought in, from where, and how much of it."""
 
     max_bytes: Memory = Field(default=100 * GIB, description="largest single input")
     timeout: Seconds = Field(default=60, description="without a byte from a source")
+    keep_uploads: Seconds = Field(default=14 * 86400, description="that an upload is kept which nobody uses")
     allowed_networks: tuple[str, ...] = Field(default=(), description="private networks that sources may be in")
     copy_below: Memory = Field(default=64 * 2**20, description="larger inputs are linked, not copied")
     ca_bundle: Path | None = Field(default=None, description="PEM file for https sources; null: the system's own")
@@ -103,6 +113,7 @@ class Staging(Model):
     zenodo: str = Field(default="https://zenodo.org", description="whose REST API resolves doi: sources")
     s3_endpoint: str | None = Field(default=None, description="of s3: sources without a key; null: Amazon's")
     known_hosts: Path | None = Field(default=None, description="keys of hosts of sftp: sources, as of OpenSSH")
+    globus: GlobusSettings = Field(default_factory=GlobusSettings)
     site: dict[str, SharedData] = Field(default={}, description="the data that the site shares, by name")
 
 

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from cluster_interface.model.advice import Earlier
 from cluster_interface.model.base import Model
+from cluster_interface.model.credential import Credential  # noqa: TC001 - pydantic reads annotations
 from cluster_interface.model.job import Attempt, Event, Job, OutputFile, Progress, Task  # noqa: TC001
 from cluster_interface.model.jobspec import JobSpec
 from cluster_interface.model.plan import Bounds, Plan, SourceInfo
@@ -42,6 +43,15 @@ class InspectResponse(Model):
     earlier: Earlier | None = Field(default=None, description="what the same script asked for and used last time")
 
 
+class MovingView(Model):
+    """How far one input is."""
+
+    path: str
+    source: str
+    done: int
+    total: int | None
+
+
 class ProgressView(Model):
     """How far a stage has come."""
 
@@ -50,11 +60,14 @@ class ProgressView(Model):
     total: int | None
     unit: str
     note: str
+    files: int | None = Field(default=None, description="that are done")
+    files_total: int | None = None
+    sources: tuple[MovingView, ...] = Field(default=(), description="some of the inputs that are on their way")
 
     @classmethod
     def of(cls, progress: Progress) -> ProgressView:
         """Show a progress."""
-        return cls(**vars(progress))
+        return cls(**{**vars(progress), "sources": tuple(MovingView(**vars(one)) for one in progress.sources)})
 
 
 class TaskView(Model):
@@ -391,3 +404,69 @@ class ProblemDocument(Model):
     detail: str
     errors: tuple[ProblemField, ...] = ()
     extra: dict[str, Any] = {}
+
+
+class KnownFile(Model):
+    """A file that may have been sent before."""
+
+    size: int = Field(ge=0)
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+
+class KnownRequest(Model):
+    """POST /uploads/known."""
+
+    files: tuple[KnownFile, ...] = Field(max_length=10_000)
+
+
+class KnownUpload(Model):
+    """An earlier upload of yours with these bytes; go on from `offset` where that is less than its size."""
+
+    sha256: str
+    upload: str
+    offset: int
+
+
+class KnownUploads(Model):
+    """Those that there are."""
+
+    uploads: tuple[KnownUpload, ...]
+
+
+class CredentialView(Model):
+    """A credential, without what is secret in it."""
+
+    name: str
+    kind: str
+    match: str
+    shown: dict[str, str] = Field(description="its parts that are no secret, such as the user name")
+    created: float
+
+    @classmethod
+    def of(cls, credential: Credential, created: float) -> CredentialView:
+        """Show a credential."""
+        parts = {name: getattr(credential, name) for name in ("name", "kind", "match", "shown")}
+        return cls(**parts, created=created)
+
+
+class CredentialList(Model):
+    """All of a person's."""
+
+    credentials: tuple[CredentialView, ...]
+
+
+class SiteDataView(Model):
+    """One data set that the site shares."""
+
+    name: str
+    source: str = Field(description="what a file entry says to have it, or a file in it below")
+    path: str = Field(description="where it is on the cluster")
+    version: str
+    license: str
+    description: str
+
+
+class SiteDataList(Model):
+    """What a person may read of it."""
+
+    data: tuple[SiteDataView, ...]

@@ -32,6 +32,7 @@ from cluster_interface.wire import (
     OutputView,
     ProgressView,
     QueueView,
+    SiteDataView,
     TaskPage,
     TaskView,
     WaitingView,
@@ -279,6 +280,19 @@ class SampleService:
         self.specs: list[JobSpec] = []
         self.failed_again = False  #: whether only the failed tasks were last asked for again
         self.silent = False  #: whether everything answers Transient
+
+    def site_data(self, user: str) -> list[SiteDataView]:
+        """Share one data set."""
+        return [
+            SiteDataView(
+                name="genomes",
+                source="site:genomes",
+                path="/srv/genomes",
+                version="2026-03",
+                license="CC0",
+                description="",
+            )
+        ]
 
     def _find(self, user: str, job: str) -> Made:
         if self.silent:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from apiflask import APIFlask
 
 from cluster_interface import __version__
-from cluster_interface.api import auth, files, jobs, problems, server, uploads
+from cluster_interface.api import auth, files, jobs, problems, server, sources, uploads
 
 if TYPE_CHECKING:
     from cluster_interface.ports import Uploads
@@ -36,6 +36,7 @@ def application(service: Service, upload_store: Uploads, *, owner: str, page_add
         jobs.blueprint(service),
         files.blueprint(service),
         uploads.blueprint(upload_store),
+        sources.blueprint(service),
         server.blueprint(service, page_address),
     ):
         app.register_blueprint(blueprint, url_prefix=PREFIX)

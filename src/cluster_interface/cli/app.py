@@ -37,6 +37,8 @@ COMMANDS = {
     "cancel": ("waiting", "Cancel jobs."),
     "rerun": ("waiting", "Submit a job again as it was."),
     "outputs": ("outputs", "List a job's outputs, print one, or fetch them."),
+    "data": ("sources", "List the data that the site shares."),
+    "credentials": ("sources", "Your keys for sources that are not open to everybody."),
     "files": ("files", "Describe, make and compare directories as file trees."),
     "images": ("images", "The images that jobs run in."),
     "queues": ("server", "List the queues and what they can give."),

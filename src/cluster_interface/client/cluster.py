@@ -14,7 +14,7 @@ from cluster_interface.client.job import Job
 from cluster_interface.client.resources import asked_resources, said
 from cluster_interface.client.sweeps import tasks_of
 from cluster_interface.client.transport import Transport, segment
-from cluster_interface.client.uploads import send
+from cluster_interface.client.uploads import send, send_all
 from cluster_interface.model.errors import NotFound, Rejected, Transient
 
 if TYPE_CHECKING:
@@ -25,7 +25,16 @@ if TYPE_CHECKING:
     from cluster_interface.client.uploads import Progress, Sent
     from cluster_interface.model.jobspec import JobSpec
     from cluster_interface.model.state import JobState
-    from cluster_interface.wire import DirectoryEntry, DoctorReport, ImageView, Me, QueueView, TreeReport
+    from cluster_interface.wire import (
+        CredentialView,
+        DirectoryEntry,
+        DoctorReport,
+        ImageView,
+        Me,
+        QueueView,
+        SiteDataView,
+        TreeReport,
+    )
 
 TRIES = 4  #: of a submission; its key makes it the same job each time
 PAGE = 50
@@ -157,8 +166,7 @@ class Cluster:
         else:
             draft = self.describe(script, **wishes)
         sources = {}
-        for name, path in draft.local.items():
-            sent = send(self._transport, path, name, progress)
+        for name, sent in send_all(self._transport, draft.local, progress).items():
             sources[name] = {"source": sent.source, "size": sent.size, "sha256": sent.sha256}
         return self._submit(draft.with_sources(sources), key or uuid.uuid4().hex)
 
@@ -255,6 +263,27 @@ class Cluster:
         from cluster_interface.wire import QueueList  # noqa: PLC0415 - as above
 
         return list(QueueList.parse(self._json("GET", "/queues")).queues)
+
+    def site_data(self) -> list[SiteDataView]:
+        """List the shared data of the site that you may read."""
+        from cluster_interface.wire import SiteDataList  # noqa: PLC0415 - as above
+
+        return list(SiteDataList.parse(self._json("GET", "/site-data")).data)
+
+    def credentials(self) -> list[CredentialView]:
+        """List your credentials for sources, without what is secret in them."""
+        from cluster_interface.wire import CredentialList  # noqa: PLC0415 - as above
+
+        return list(CredentialList.parse(self._json("GET", "/credentials")).credentials)
+
+    def add_credential(self, name: str, kind: str, match: str, secret: Mapping[str, str]) -> None:
+        """Keep a credential for the sources below `match`; Conflict if there is one of that name."""
+        document = {"name": name, "kind": kind, "match": match, "secret": dict(secret)}
+        self._transport.request("POST", "/credentials", document=document)
+
+    def remove_credential(self, name: str) -> None:
+        """Forget a credential; NotFound if there is none."""
+        self._transport.request("DELETE", f"/credentials/{segment(name)}")
 
     def me(self) -> Me:
         """Say who asks, and whose account their jobs run under."""

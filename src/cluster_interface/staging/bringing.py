@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from cluster_interface.model.filetree import FileEntry, Mode, is_local
-from cluster_interface.model.job import Progress
+from cluster_interface.staging.acting import as_the_server
 from cluster_interface.staging.directories import file_path
 from cluster_interface.staging.inputs import INPUTS
-from cluster_interface.staging.sources import DIRECTORY, LINK, naming
+from cluster_interface.staging.movement import Movement
+from cluster_interface.staging.sources import CONTENT, DIRECTORY, LINK, naming
+from cluster_interface.staging.web import shown
 from cluster_interface.trees.beneath import look, open_directory, parent
 from cluster_interface.trees.names import portable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
 
     from cluster_interface.model.plan import SourceInfo
     from cluster_interface.ports import Report
@@ -24,6 +29,9 @@ if TYPE_CHECKING:
     from cluster_interface.staging.parts import Part
 
     Files = Sequence[tuple[SourceInfo, FileEntry]]
+
+
+_NEAR = (CONTENT, "upload", "file", "site")  #: what is here already
 
 
 class Bringing:
@@ -38,12 +46,18 @@ class Bringing:
         listings: Listings,
         owner: str,
         report: Report,
+        *,
+        threads: int = 1,
+        become: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
-        self._home, self._files, self._inputs, self._report = home, files, inputs, report
+        self._home, self._files, self._inputs = home, files, inputs
         self._directories, self._listings, self._owner = directories, listings, owner
+        self._threads, self._become = threads, become
+        self._away: list[tuple[SourceInfo, FileEntry]] = []
         sizes = [info.size for info, _ in files if info.source not in (DIRECTORY, LINK) and info.mount is None]
-        self._total = None if None in sizes else sum(size or 0 for size in sizes)
-        self._done = 0
+        total = None if None in sizes else sum(size or 0 for size in sizes)
+        files_ = sum(info.source not in (DIRECTORY, LINK) and not info.path.endswith("/") for info, _ in files)
+        self._movement = Movement(report, files_, total)
         self._tree: dict[str, FileEntry] = {}
 
     def all(self) -> dict[str, FileEntry]:
@@ -58,8 +72,31 @@ class Bringing:
                 self._directory(info, entry)
             else:
                 self._listed(info, entry)
-        self._report(Progress(stage="inputs", done=self._done, total=self._total))
+        self._bring_away()
+        self._inputs.settle()
+        self._movement.close()
         return self._tree
+
+    def _bring_away(self) -> None:
+        """Bring what comes over the network, several at a time; the first that fails stops the rest."""
+        if len(self._away) < 2 or self._threads < 2:
+            for info, entry in self._away:
+                self._bring(info, entry, None)
+            return
+        with ThreadPoolExecutor(min(self._threads, len(self._away))) as pool:
+            with as_the_server():  # a thread begins as whoever makes it
+                ends = [pool.submit(self._bring_as_account, info, entry) for info, entry in self._away]
+            try:
+                for end in as_completed(ends):
+                    end.result()
+            except BaseException:
+                for end in ends:
+                    end.cancel()
+                raise
+
+    def _bring_as_account(self, info: SourceInfo, entry: FileEntry) -> None:
+        with self._become():
+            self._bring(info, entry, None)
 
     def _directory(self, info: SourceInfo, entry: FileEntry) -> None:
         """Bring what is in a directory of this machine, or see that what is mounted is as it was."""
@@ -71,6 +108,7 @@ class Bringing:
                 self._tree[info.path.removesuffix("/")] = FileEntry.model_construct(target=target)
                 return
             self._tree[info.path] = entry
+            self._movement.more(info.entries or 0)
             for inner, made, found in opened.members(info, entry):
                 if inner.source in (DIRECTORY, LINK):
                     self._tree[inner.path] = made
@@ -87,6 +125,7 @@ class Bringing:
         self._tree[info.path] = entry
         with naming(info.path):
             members = list(self._listings.members(info, entry, self._owner))
+        self._movement.more(len(members))
         for inner, made in members:
             self._file(inner, made, None, None)
 
@@ -97,18 +136,24 @@ class Bringing:
         fetch: Callable[[Part], None] | None,
         link: Callable[[str], bool] | None,
     ) -> None:
-        """Bring one file unless it is there."""
+        """Bring one file unless it is there; what comes over the network waits for its turn among the others."""
         self._tree[info.path] = entry
-        inputs, before, note = self._inputs, self._done, portable(info.path)
-
-        def moved(count: int) -> None:
-            self._report(Progress(stage="inputs", done=before + count, total=self._total, note=note))
-
         linking = link if entry.mode is Mode.LINK and self._directories.rules.link else None
-        if not inputs.has(info, entry) and not (linking and inputs.link(info, entry, linking)):
-            inputs.bring(info, entry, moved, fetch)
+        if self._inputs.has(info, entry) or (linking and self._inputs.link(info, entry, linking)):
+            self._end(info)
+        elif fetch is None and info.source.partition(":")[0] not in _NEAR:
+            self._away.append((info, entry))
+        else:
+            self._bring(info, entry, fetch)
+
+    def _bring(self, info: SourceInfo, entry: FileEntry, fetch: Callable[[Part], None] | None) -> None:
+        moved = self._movement.begin(portable(info.path), shown(info.source), info.size)
+        self._inputs.bring(info, entry, moved, fetch)
+        self._end(info)
+
+    def _end(self, info: SourceInfo) -> None:
         seen = look(self._home, f"{INPUTS}/{info.path}")
-        self._done += seen.st_size if seen else 0
+        self._movement.end(portable(info.path), seen.st_size if seen else 0)
 
 
 def _second_name(info: SourceInfo, entry: FileEntry, home: int) -> Callable[[str], bool] | None:

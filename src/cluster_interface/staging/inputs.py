@@ -1,7 +1,8 @@
 """inputs/ of a job: every file fetched under a temporary name, verified, and only then moved into place.
 
-What is in place is noted in `inputs.jsonl`, one line a file, appended after the move: a kill at any moment costs
-at most the verification of one file. The temporary names lie in `incoming/`, which no container sees.
+What is in place is noted in `inputs.jsonl`, one line a file, once it has been moved and is on the disk: a kill at any
+moment costs at most bringing the last small files again, or the verification of one large one. The temporary names lie
+in `incoming/`, which no container sees.
 """
 
 from __future__ import annotations
@@ -11,11 +12,12 @@ import json
 import os
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from threading import RLock
 from typing import TYPE_CHECKING
 
 from cluster_interface.model.errors import Permanent
 from cluster_interface.model.state import FailureCode
-from cluster_interface.staging.parts import forget, part
+from cluster_interface.staging.parts import forget, part, sync_filesystem
 from cluster_interface.staging.sources import naming
 from cluster_interface.trees.beneath import look, open_file, parent, remove, rename
 
@@ -31,6 +33,9 @@ COMMON = 0o644  #: permissions of most inputs
 INCOMING = "incoming"
 INPUTS = "inputs"
 RECORD = "inputs.jsonl"
+LARGE = 16 * 2**20  #: bytes of a file that is written to the disk by itself, or of small ones that wait for it together
+FEW = 32  #: files that are written to the disk one by one: all that others have on it would take longer
+MOST_UNSETTLED = 1000  #: files that a crash of the machine costs at most, which are then brought again
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +74,9 @@ class Inputs:
         self._sources = sources
         self._limit = limit
         self._known = recorded(home)
+        self._lock = RLock()
+        self._unsettled: dict[str, str] = {}  #: path -> line of the record that is not written yet
+        self._bytes = 0
 
     def has(self, info: SourceInfo, entry: FileEntry) -> bool:
         """Say whether the file is in place, unchanged since it was verified against this very source."""
@@ -103,7 +111,7 @@ class Inputs:
             except Permanent:
                 forget(self._home, temporary)
                 raise
-            incoming.finish(entry.bits())
+            incoming.finish(entry.bits(), to_disk=incoming.size > LARGE)
             rename(self._home, temporary, f"{INPUTS}/{info.path}")
             self._note(info, entry, incoming.size, incoming.sha256)
         forget(self._home, temporary)
@@ -139,11 +147,39 @@ class Inputs:
             mtime_ns=seen.st_mtime_ns,
             mode=entry.bits(),
         )
-        self._append(json.dumps(asdict(staged)))
-        self._known[info.path] = staged
+        with self._lock:
+            self._known[info.path] = staged
+            self._unsettled[info.path] = json.dumps(asdict(staged))
+            self._bytes += size
+            if len(self._unsettled) >= MOST_UNSETTLED or self._bytes > LARGE:
+                self._settle()
+
+    def settle(self) -> None:
+        """Note what was moved into place, once it is on the disk: many small files wait for it together."""
+        with self._lock:
+            self._settle()
+
+    def _settle(self) -> None:
+        if self._unsettled:
+            if len(self._unsettled) > FEW:
+                sync_filesystem(self._home)
+            else:
+                for path in self._unsettled:
+                    self._sync(path)
+            self._append("\n".join(self._unsettled.values()))
+            self._unsettled.clear()
+            self._bytes = 0
+
+    def _sync(self, path: str) -> None:
+        with suppress(FileNotFoundError):  # who removed it will miss it later
+            fd = open_file(self._home, f"{INPUTS}/{path}")
+            try:
+                os.fsync(fd)
+            finally:
+                os.close(fd)
 
     def _append(self, line: str) -> None:
-        """Add a line, on a line of its own even after one that a kill cut short."""
+        """Add lines, on lines of their own even after one that a kill cut short."""
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
         with parent(self._home, RECORD) as (above, name):
             fd = os.open(name, flags, 0o600, dir_fd=above)

@@ -14,7 +14,7 @@ import fcntl
 import json
 import os
 import re
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
@@ -25,7 +25,7 @@ from cluster_interface.model.plan import SourceInfo
 from cluster_interface.model.state import FailureCode
 from cluster_interface.ports import LogPart
 from cluster_interface.settings import FileRules
-from cluster_interface.staging import archives, outputs, packs
+from cluster_interface.staging import archives, outputs, packs, stopping
 from cluster_interface.staging.acting import acting_as, as_the_server
 from cluster_interface.staging.bringing import Bringing
 from cluster_interface.staging.directories import Directories, list_directory
@@ -144,9 +144,14 @@ class Workspace:
         with self._home(job) as home, self._words_for(job), _alone(home):
             owner = self._owner_of(job)
             inputs = Inputs(home, self._sources, self._settings.max_bytes, owner)
-            bringing = Bringing(home, files, inputs, self._directories, self._listings, owner, _as_server(report))
+            bringing = Bringing(
+                home, files, inputs, self._directories, self._listings, owner, _as_server(report),
+                threads=self._settings.parallel, become=lambda: acting_as(self._account_of(job)),
+            )  # fmt: skip
+            transfers = any(info.source.startswith("globus:") for info, _ in files)
             try:
-                tree = bringing.all()
+                with stopping.politely() if transfers else nullcontext():
+                    tree = bringing.all()
             finally:
                 self._sources.close()
             if layout.attempt > 1:

@@ -124,6 +124,7 @@ def _submit(service: Service) -> Response:
     queues, trouble = _queues(service)
     values = {
         "queues": queues,
+        "shared": service.site_data(g.user),
         "trouble": trouble,
         "known": _known(queues),
         "most_cpus": max((queue.cpus for queue in queues), default=0),
