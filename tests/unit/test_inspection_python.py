@@ -275,7 +275,7 @@ def test_what_a_requirements_file_forgot_is_added():
     [
         "--index-url https://e.org",
         "-i https://e.org",
-        "-e .",
+        "-e ./other",
         "./wheels/x.whl",
         "https://e.org/x.whl",
         "x @ https://e.org/x.whl",
@@ -291,6 +291,15 @@ def test_a_line_the_builder_refuses_is_named(line):
     """Options, paths and links are warned of by file and line."""
     found = read("", requirements__txt=f"numpy\n\n{line}  # why\n")
     assert any("requirements.txt, line 3" in w for w in found.warnings), found.warnings
+
+
+def test_what_can_be_installed_of_a_requirements_file_is():
+    """A line that is refused costs itself, not the job."""
+    found = read(
+        "import numpy\n", requirements__txt="numpy==2.0\n--extra-index-url https://e.org\ngit+https://e.org/x\n"
+    )
+    assert packages(found) == {"numpy==2.0"}
+    assert found.environment.python.requirements is None
 
 
 def test_included_requirements_are_copied_out():

@@ -64,10 +64,13 @@ class Draft:
             self.warn(sentence)
 
     def add_package(self, requirement: str, rests_on: str, sure: Sureness) -> None:
-        """Add a Python requirement unless its distribution is there already."""
+        """Add a Python requirement unless its distribution is there already; under other conditions it may be."""
         self.uses_python = True
-        if not self.has_package(requirement):
-            self._packages[distribution_of(requirement)] = requirement
+        name = distribution_of(requirement)
+        if ";" in requirement and ";" in self._packages.get(name, ""):
+            name = requirement
+        if name not in self._packages:
+            self._packages[name] = requirement
             self.guess(PACKAGES, requirement, rests_on, sure)
 
     def has_package(self, distribution: str) -> bool:

@@ -73,6 +73,14 @@ def parse(project: Project, name: str) -> Module:
     return Module(name, text, tree)
 
 
+def parse_text(text: str) -> ast.Module | None:
+    """Parse source that is not what is run; None where that fails."""
+    try:
+        return _parse(normalize(text))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+
+
 def normalize(text: str) -> str:
     """Give every line the same ending, as Python's own reader does."""
     return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
