@@ -51,6 +51,7 @@ class Images(Model):
     packages: tuple[str, ...] = Field(default=("python3", "ca-certificates"), description="in every new base")
     base: str | None = Field(default=None, description="an imported base to use by default")
     index_url: str | None = Field(default=None, description="Python package index; null: uv's own")
+    extra_index_urls: tuple[str, ...] = Field(default=(), description="further package indexes that jobs may name")
     ca_bundle: Path | None = Field(default=None, description="PEM file; null: the system's own")
     proxy: str | None = Field(default=None, description="http://host:port for packages; null: the environment's")
     timeout: Seconds = Field(default=3600, description="seconds that one build may take")
