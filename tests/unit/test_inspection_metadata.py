@@ -96,6 +96,7 @@ SETUP_PY = """
                 "numpy<2,>=1.26",
                 "pandas[excel]<2.2,>=2.1",
                 'torch==2.0; python_version < "3.10"',
+                'torch==2.1; python_version >= "3.10"',
             },
             "3.13",
         ),
