@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 MOST_SHOWN = 12
 MOST_COMPARED = 200  #: scripts that are read to see which use which
 _CUSTOMARY = ("main", "run", "__main__")
-_NOT_MEANT = re.compile(r"(?:__init__|setup|conftest|noxfile|tasks|test_.*|.*_test|versioneer)\.py|\..*|install\.sh")
+_NOT_MEANT = re.compile(
+    r"(?:__init__|setup|conftest|noxfile|tasks|test_.*|.*_test|versioneer)\.py|\..*|install\.sh"
+    r"|.*(?:\.executed|-checkpoint)\.ipynb"
+)
 _IS_MAIN = re.compile(r"^if\s+__name__\s*==\s*['\"]__main__['\"]", re.MULTILINE)
 
 

@@ -11,7 +11,7 @@ from cluster_interface.model.jobspec import Environment, PythonEnvironment
 from cluster_interface.model.proposal import Guess, Option, Proposal, Sureness
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from cluster_interface.inspection.batch.directives import Dialect
     from cluster_interface.inspection.batch.request import Request
@@ -31,6 +31,7 @@ class Draft:
         self.script = script
         self.arguments = tuple(arguments)
         self.command = ""
+        self.start = ""  #: the directory in which the program starts, below the job's
         self.options: tuple[Option, ...] = ()
         self.uses_python = False
         self.python_version: str | None = None
@@ -38,6 +39,7 @@ class Draft:
         self.variables: dict[str, str] = {}
         self.batch: Request | None = None  #: what the directives of a batch script ask for
         self.dialect: Dialect | None = None  #: the batch system whose variables the script uses
+        self._lines: Callable[[str], str] = str  #: how lines of the script are called
         self._modules: dict[str, None] = {}
         self._packages: dict[str, str] = {}
         self._system: dict[str, None] = {}
@@ -50,12 +52,16 @@ class Draft:
 
     def guess(self, field: str, value: str, rests_on: str, sure: Sureness = Sureness.KNOWN) -> None:
         """Note what one line of the proposal rests on."""
-        guess = Guess(field=field, value=writable(value), rests_on=writable(rests_on), sure=sure)
+        guess = Guess(field=field, value=writable(value), rests_on=writable(self._lines(rests_on)), sure=sure)
         self._guesses[guess] = None
 
     def warn(self, sentence: str) -> None:
         """Note something the person should know before the job runs."""
-        self._warnings[writable(sentence)] = None
+        self._warnings[writable(self._lines(sentence))] = None
+
+    def say_lines(self, call: Callable[[str], str]) -> None:
+        """Have `line 7` in what is said from now on called as people find it: a notebook has cells."""
+        self._lines = call
 
     def warn_once(self, about: str, sentence: str) -> None:
         """Note something that holds for many lines, at the first of them."""

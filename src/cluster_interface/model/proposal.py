@@ -41,6 +41,7 @@ class Option(Model):
     help: str = ""
     kind: str = "text"  #: text, int, float or path
     many: bool = False
+    written: str = ""  #: how the command has it where that is not its name: "-p alpha"
 
 
 class LeftOut(Model):

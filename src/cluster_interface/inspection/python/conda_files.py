@@ -7,11 +7,15 @@ The format: https://docs.conda.io/projects/conda/en/latest/user-guide/tasks/mana
 from __future__ import annotations
 
 import re
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from cluster_interface.inspection.python.distributions import table
 from cluster_interface.inspection.python.names import is_known
 from cluster_interface.inspection.python.stated import Need, Stated
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 LARGEST = 256 * 1024  #: characters that are read
 _SPEC = re.compile(r"(?:[^\s:]+::)?\s*([A-Za-z0-9_][\w.-]*)\s*(?:\[[^]]*\])?\s*(.*)", re.DOTALL)
@@ -27,26 +31,32 @@ def read_environment_file(file: str, text: str) -> Stated:
     document = _document(text)
     if isinstance(document, str):
         return Stated(file, troubles=(f"{file} cannot be read as an environment of conda: {document}",))
+    pip = [one for item in document if isinstance(item, dict) for one in _texts(item.get("pip"))]
+    found = of_conda(f"{file}, dependencies", [item for item in document if isinstance(item, str)])
+    return replace(found, file=file, needs=(*found.needs, *(Need(one, f"{file}, pip") for one in pip)))
+
+
+def of_conda(where: str, specs: Sequence[str]) -> Stated:
+    """Understand packages of conda: what PyPI has, what Debian has, and what is not well known outside conda."""
     needs: list[Need] = []
     system: list[Need] = []
     unsure: list[Need] = []
-    python, line = None, f"{file}, dependencies"
-    for item in document:
-        if isinstance(item, dict):
-            needs += [Need(one, f"{file}, pip") for one in _texts(item.get("pip"))]
-        elif isinstance(item, str) and (found := _SPEC.fullmatch(item.strip())):
-            name, version = found[1].lower(), _version(found[2])
-            if name == "python":
-                python = python or _python(version)
-            elif name in table().conda_parts or _PARTS.fullmatch(name):
-                continue
-            elif debian := table().conda_system.get(name):
-                system.append(Need(debian, f"{line}: {item}"))
-            elif pypi := table().conda.get(name) or (name if is_known(name) or table().has(name) else None):
-                needs.append(Need(pypi + version, f"{line}: {item}"))
-            else:
-                unsure.append(Need(name, line))
-    return Stated(file, tuple(needs), python, tuple(system), tuple(unsure))
+    python = None
+    for spec in specs:
+        if (found := _SPEC.fullmatch(spec.strip())) is None:
+            continue
+        name, version = found[1].lower(), _version(found[2])
+        if name == "python":
+            python = python or _python(version)
+        elif name in table().conda_parts or _PARTS.fullmatch(name):
+            continue
+        elif debian := table().conda_system.get(name):
+            system.append(Need(debian, f"{where}: {spec}"))
+        elif pypi := table().conda.get(name) or (name if is_known(name) or table().has(name) else None):
+            needs.append(Need(pypi + version, f"{where}: {spec}"))
+        else:
+            unsure.append(Need(name, where))
+    return Stated(where, tuple(needs), python, tuple(system), tuple(unsure))
 
 
 def _document(text: str) -> list[Any] | str:

@@ -19,25 +19,37 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cluster_interface.inspection.draft import Draft
+    from cluster_interface.inspection.python.imports import Import
     from cluster_interface.inspection.python.modules import Program
-    from cluster_interface.inspection.python.stated import Stated
+    from cluster_interface.inspection.python.stated import Need, Stated
 
 VERSION = "environment.python.version"
 CONDA = "environment.conda.packages"
 MOST_UNSURE = 10  #: packages of conda that are asked about one by one
 
 
-def propose_environment(draft: Draft, programs: Sequence[Program]) -> None:
-    """Fill in Python's version and packages. Rejected: inline metadata that cannot be read."""
+def propose_environment(draft: Draft, programs: Sequence[Program], installed: Sequence[Need] = ()) -> None:
+    """Fill in Python's version and packages; `installed` is what the programs install themselves.
+
+    Rejected: inline metadata that cannot be read.
+    """
     draft.uses_python = True
     if not _by_metadata(draft, programs):
         stated, source = _by_files(draft, programs)
-        add_imported(draft, programs, stated, source)
+        for need in installed:
+            _add(draft, need.requirement, need.where)
+        add_imported(draft, programs, stated, source or _source(installed, programs))
         add_companions(draft, programs, stated)
     if draft.python_version is None and (found := read_version_file(draft.project, draft.script)):
         draft.python_version = found[0]
         draft.guess(VERSION, found[0], found[1], Sureness.STATED)
     add_system(draft, programs)
+
+
+def _source(installed: Sequence[Need], programs: Sequence[Program]) -> str:
+    """Return a name for what is installed, if some of it is there for an import that is not well known."""
+    known = {distribution_of(name) for item in _imported(programs) for name in _brought_by(item)}
+    return "" if all(distribution_of(need.requirement) in known for need in installed) else "what is installed there"
 
 
 def _by_metadata(draft: Draft, programs: Sequence[Program]) -> bool:
@@ -78,9 +90,16 @@ def _concerns(draft: Draft, stated: Stated, programs: Sequence[Program]) -> bool
     """
     if posixpath.dirname(stated.file) == posixpath.dirname(draft.script) or not stated.needs:
         return True
-    imported = (outside.item for program in programs for outside in program.outside)
-    names = (name for item in imported for name in (*table().find(item), *look_up(item).distributions, item.top))
+    names = (name for item in _imported(programs) for name in (*_brought_by(item), item.top))
     return any(distribution_of(name) in stated.distributions for name in names)
+
+
+def _imported(programs: Sequence[Program]) -> list[Import]:
+    return [outside.item for program in programs for outside in program.outside]
+
+
+def _brought_by(item: Import) -> tuple[str, ...]:
+    return (*table().find(item), *look_up(item).distributions)
 
 
 def _take(draft: Draft, stated: Stated, others: Sequence[Stated]) -> frozenset[str]:

@@ -74,9 +74,9 @@ def parse(project: Project, name: str) -> Module:
 
 
 def parse_text(text: str) -> ast.Module | None:
-    """Parse source that is not what is run; None where that fails."""
+    """Parse source beside the script, or of a notebook, where `await` may stand anywhere; None where that fails."""
     try:
-        return _parse(normalize(text))
+        return _parse(normalize(text), ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
 
@@ -86,10 +86,12 @@ def normalize(text: str) -> str:
     return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
 
 
-def _parse(text: str) -> ast.Module:
+def _parse(text: str, flags: int = 0) -> ast.Module:
     with _WARNINGS, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # "invalid escape sequence" is the script's own business
-        return ast.parse(text)
+        tree = compile(text, "<unknown>", "exec", ast.PyCF_ONLY_AST | flags, dont_inherit=True)
+    assert isinstance(tree, ast.Module)  # noqa: S101 - of "exec"
+    return tree
 
 
 def _syntax(name: str, text: str, error: SyntaxError) -> str:
