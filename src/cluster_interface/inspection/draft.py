@@ -21,6 +21,7 @@ MOST_WARNINGS = 40
 MOST_SIGNS = 5  #: signs of network use that are named
 MOST_NAMED = 20  #: files of one finding that get a line of their own; more are summed up
 PACKAGES = "environment.python.packages"
+PYTHON_PATH = "PYTHONPATH"
 
 
 class Draft:
@@ -33,6 +34,7 @@ class Draft:
         self.command = ""
         self.start = ""  #: the directory in which the program starts, below the job's
         self.options: tuple[Option, ...] = ()
+        self.suggestions: tuple[str, ...] = ()
         self.uses_python = False
         self.python_version: str | None = None
         self.requirements: str | None = None
@@ -104,6 +106,14 @@ class Draft:
             self._modules[module] = None
             self.guess("environment.modules", module, rests_on)
 
+    def add_python_path(self, directory: str, rests_on: str) -> None:
+        """Have Python look for modules in a directory of the job, after the script's own."""
+        path = "/job" if directory in ("", ".") else f"/job/{directory}"
+        before = self.variables.get(PYTHON_PATH)
+        if path not in (before or "").split(":"):
+            self.variables[PYTHON_PATH] = f"{before}:{path}" if before else path
+            self.guess(f"environment.variables.{PYTHON_PATH}", path, rests_on, Sureness.LIKELY)
+
     def set_variable(self, name: str, value: str, rests_on: str) -> None:
         """Set a variable of the job's environment."""
         self.variables[name] = writable(value)
@@ -169,6 +179,7 @@ class Draft:
             inputs=tuple(self._inputs),
             outputs=tuple(self._outputs),
             options=self.options,
+            suggestions=tuple(map(writable, self.suggestions)),
             resources=batch.resources if batch else {},
             sweep=batch.sweep if batch else None,
             dialect=self.dialect,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
+from cluster_interface.inspection.python.beside import homes
 from cluster_interface.inspection.python.imports import Import, find_imports
 from cluster_interface.inspection.python.source import Module, parse
 from cluster_interface.inspection.wordlist import words
@@ -119,7 +120,8 @@ class Local:
     def __init__(self, project: Project, script: str) -> None:
         self._project = project
         self._home = posixpath.dirname(script)
-        self._roots = list(dict.fromkeys([self._home, "", "src"]))
+        above = [posixpath.join(home, root) if root else home for home in homes(script) for root in ("", "src", "lib")]
+        self._roots = list(dict.fromkeys([self._home, *above]))
         self._compiled = [name for name in project.files if name.endswith(_COMPILED)]
         self.needs_package = partial(_needs_package, self)
 
