@@ -29,6 +29,8 @@ _OPTPARSE_KINDS = {"int": "int", "long": "int", "float": "float", "string": "tex
 
 def argparse_options(module: Module) -> list[Declared]:
     """List the options that a module declares; those of subcommands come after the choice of one."""
+    if "add_argument" not in module.text and "add_option" not in module.text:
+        return []
     known = constants(module)
     subparsers = _subparsers(module)
     found: list[Declared] = []
