@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -211,6 +214,62 @@ def test_a_module_below_src_is_called_by_its_own_name():
     found = inspect(files, "src/tool/cli.py")
     assert found.command == "python -m tool.cli"
     assert found.environment.variables == {"PYTHONPATH": "/job/src"}
+
+
+CLI = "import sys\nfrom .core import x\nfrom t.core import x as y\ndef main():\n    print(x, y, sys.argv[1:])\n"
+
+
+@pytest.mark.parametrize(
+    ("files", "script", "arguments", "shown"),
+    [
+        (
+            {
+                "pyproject.toml": "[project]\nname='t'\n[project.scripts]\nt='t.cli:main'\n",
+                "src/t/__init__.py": "",
+                "src/t/cli.py": CLI,
+                "src/t/core.py": "x = 1",
+            },
+            None,
+            ["--a", "it's"],
+            """1 1 ['--a', "it's"]""",
+        ),
+        ({"t/__init__.py": "", "t/__main__.py": "from t.core import x\nprint(x)", "t/core.py": "x = 2"}, None, [], "2"),
+        ({"t/__main__.py": "from core import x\nprint(x)", "t/core.py": "x = 3"}, None, [], "3"),
+        (
+            {"src/t/__init__.py": "", "src/t/a.py": "from . import b\nprint(b.x)", "src/t/b.py": "x = 4"},
+            "src/t/a.py",
+            [],
+            "4",
+        ),
+        (
+            {"scripts/a.py": "import t.b\nprint(t.b.x)", "src/t/__init__.py": "", "src/t/b.py": "x = 5"},
+            "scripts/a.py",
+            [],
+            "5",
+        ),
+        (
+            {
+                "setup.py": 'setup(entry_points="""\n    [console_scripts]\n    t = t.cli:main\n    """)',
+                "t/__init__.py": "",
+                "t/cli.py": "def main(): print(6)",
+            },
+            None,
+            [],
+            "6",
+        ),
+    ],
+)
+def test_what_is_proposed_really_runs(tmp_path, files, script, arguments, shown):
+    """With the files that are proposed as inputs alone, in the job's directory, with the proposed variables."""
+    found = inspect(files, script, arguments)
+    for name in [*found.inputs, found.script]:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(files[name])
+    environ = {name: value.replace("/job", str(tmp_path)) for name, value in found.environment.variables.items()}
+    done = subprocess.run(
+        ["sh", "-c", found.command], cwd=tmp_path, env={**os.environ, **environ}, capture_output=True, text=True
+    )
+    assert (done.stdout.strip(), done.stderr) == (shown, "")
 
 
 USAGE = st.lists(

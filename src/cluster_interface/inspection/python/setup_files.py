@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import configparser
 import re
+import textwrap
 from typing import TYPE_CHECKING
 
 from cluster_interface.inspection.python.conditions import dotted
@@ -60,21 +61,33 @@ def read_setup_py(file: str, text: str) -> Stated:
 
 def setup_entry_points(cfg: str, py: str) -> dict[str, str]:
     """Return the console scripts that a setup.cfg or setup.py declares: name → `package.module:function`."""
-    parser = configparser.ConfigParser(interpolation=None, strict=False)
-    lines: list[str] = []
-    try:
-        parser.read_string(cfg)
-        lines += _lines(parser.get("options.entry_points", "console_scripts", fallback=""))
-    except configparser.Error:
-        pass
+    lines = _scripts_of(cfg, "options.entry_points")
     tree = parse_text(py)
     for node in ast.walk(tree) if tree else ():
         if isinstance(node, ast.Dict):
             for key, value in zip(node.keys, node.values, strict=True):
                 if isinstance(key, ast.Constant) and key.value == "console_scripts":
                     lines += _texts(value, {}, [], 0)
+        elif isinstance(node, ast.keyword) and node.arg == "entry_points" and isinstance(node.value, ast.Constant):
+            text = textwrap.dedent(str(node.value.value))
+            lines += [line for line in _section(text, "console_scripts") if "=" in line]
     pairs = (re.fullmatch(r"\s*([\w.-]+)\s*=\s*([\w.]+:[\w.]+)\s*", line) for line in lines)
     return {pair[1]: pair[2] for pair in pairs if pair}
+
+
+def _scripts_of(cfg: str, section: str) -> list[str]:
+    parser = configparser.ConfigParser(interpolation=None, strict=False)
+    try:
+        parser.read_string(cfg)
+    except configparser.Error:
+        return []
+    return _lines(parser.get(section, "console_scripts", fallback=""))
+
+
+def _section(text: str, name: str) -> list[str]:
+    """Return the lines of one section of a text such as entry_points may be."""
+    found = re.search(rf"^\[{name}\]\s*\n((?:(?!\[).*\n?)*)", text, re.MULTILINE)
+    return _lines(found[1]) if found else []
 
 
 def _lines(text: str) -> list[str]:
