@@ -13,6 +13,7 @@ from cluster_interface.inspection import inspect
 from cluster_interface.inspection.project import Project, simplify
 from cluster_interface.inspection.python.distributions import table
 from cluster_interface.inspection.python.metadata import BLOCK, read_metadata
+from cluster_interface.inspection.python.newer import in_older_words
 from cluster_interface.inspection.python.requirements import read_requirements
 from cluster_interface.inspection.shebang import read_shebang
 from cluster_interface.model.errors import Rejected
@@ -49,6 +50,12 @@ def test_any_text_is_answered(text):
 def test_any_mixture_of_python_is_answered(text, arguments):
     """Pieces of programs in any order, most of which do not parse."""
     tolerant({"a.py": text, "data.csv": "", "a/b.py": text, "requirements.txt": text}, "a.py", arguments)
+
+
+@given(st.text(alphabet="f'\"{}\\#\n[]x rtype=", max_size=60))
+def test_newer_syntax_keeps_its_lines(text):
+    """Whatever is rewritten, lines keep their numbers; and most of what is parsed already is left alone."""
+    assert in_older_words(text).count("\n") == text.count("\n")
 
 
 @given(st.dictionaries(st.text(max_size=12), st.none() | st.text(max_size=30), max_size=5))

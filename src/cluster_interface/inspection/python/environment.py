@@ -43,6 +43,9 @@ def propose_environment(draft: Draft, programs: Sequence[Program], installed: Se
     if draft.python_version is None and (found := read_version_file(draft.project, draft.script)):
         draft.python_version = found[0]
         draft.guess(VERSION, found[0], found[1], Sureness.STATED)
+    for module in (module for program in programs for module in program.modules.values() if module.needs):
+        _state_version(draft, f">={module.needs}", f"the syntax of {module.name}")
+        break
     add_system(draft, programs)
 
 
