@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cluster_interface.client.completing import with_places
 from cluster_interface.inspection import inspect
 from cluster_interface.inspection.python.notebook import read_notebook
 from cluster_interface.model.errors import Rejected
@@ -124,6 +125,14 @@ def test_parameters_are_options():
         Option(name="--fast", default="True", choices=("True", "False"), written="-p fast"),
         Option(name="--data_path", default="d.csv", kind="path", written="-r data_path"),
     )
+
+
+def test_a_sweep_over_a_parameter_is_handed_to_papermill():
+    """Many tasks, each with its own value, without a word about how it gets there."""
+    proposal = read(parameters="alpha = 0.5").model_dump(mode="json")
+    document, notes = with_places({"command": proposal["command"]}, proposal, ["alpha"])
+    assert document["command"].endswith(" -p alpha {alpha}")
+    assert not notes
 
 
 @pytest.mark.parametrize(
