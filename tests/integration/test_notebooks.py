@@ -14,7 +14,7 @@ def cell(text, *tags):
     }
 
 
-def test_a_notebook_runs_and_comes_back_executed(server):
+def test_a_notebook_runs_and_comes_back_executed(quick):
     """Magics, a module and a file beside it, a parameter, a picture that made it large: nothing has to be changed."""
     cells = [
         cell("scale = 2  # how much", "parameters"),
@@ -26,14 +26,14 @@ def test_a_notebook_runs_and_comes_back_executed(server):
     ]
     cells[1]["outputs"] = [{"output_type": "stream", "name": "stdout", "text": "x" * 2**20}]
     document = {"nbformat": 4, "nbformat_minor": 4, "metadata": {"kernelspec": {"name": "conda-env-mine-py", "language": "python", "display_name": "Mine"}}, "cells": cells}  # fmt: skip
-    (server.work / "study").mkdir()
-    server.write("study/sums.ipynb", json.dumps(document))
-    server.write("study/tools.py", "def scaled(numbers, by):\n    return [number * by for number in numbers]\n")
-    server.write("study/numbers.txt", "1\n2\n3\n")
-    done = server.clif("run", "study/sums.ipynb", "--", "--scale", "10")
+    (quick.work / "study").mkdir()
+    quick.write("study/sums.ipynb", json.dumps(document))
+    quick.write("study/tools.py", "def scaled(numbers, by):\n    return [number * by for number in numbers]\n")
+    quick.write("study/numbers.txt", "1\n2\n3\n")
+    done = quick.clif("run", "study/sums.ipynb", "--", "--scale", "10")
     assert done.returncode == 0, done.stderr
-    assert (server.work / "study/sum.txt").read_text() == "60"
-    executed = json.loads((server.work / "study/sums.executed.ipynb").read_text())
+    assert (quick.work / "study/sum.txt").read_text() == "60"
+    executed = json.loads((quick.work / "study/sums.executed.ipynb").read_text())
     shown = [output for one in executed["cells"] for output in one.get("outputs", ())]
     assert any("from the shell" in str(output) for output in shown)
     assert any("[10, 20, 30]" in str(output) for output in shown)

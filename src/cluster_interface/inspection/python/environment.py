@@ -130,7 +130,8 @@ def _ask(draft: Draft, stated: Stated) -> None:
         names = ", ".join(need.requirement for need in stated.unsure)
         draft.warn(
             f"{stated.file}: {names}: left out, because it is not known what brings that outside conda; "
-            f"if the script needs it, say --with for a package of PyPI or --system for one of Debian, or name it under environment.conda"
+            f"if the script needs it, say --with for a package of PyPI or --system for one of Debian, or name it "
+            f"under environment.conda"
         )
 
 
