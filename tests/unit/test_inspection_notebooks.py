@@ -106,6 +106,14 @@ def test_apt_lines_are_system_packages_and_downloads_want_the_network():
     assert any(g.field == "network" and g.sure is Sureness.ASK for g in found.guesses)
 
 
+def test_a_module_that_a_cell_writes_is_the_notebooks_own():
+    """It is not asked about, and what it imports counts."""
+    found = read("%%writefile helper.py\nimport scipy", "import helper", name="nb/a.ipynb")
+    assert packages(found) == {"scipy"}
+    assert not [g for g in found.guesses if g.sure is Sureness.ASK]
+    assert found.inputs == ()
+
+
 def test_a_cell_that_cannot_be_parsed_costs_itself():
     """The others are read, and which one it is is said."""
     found = read("import numpy", "def (:", "import scipy")

@@ -51,7 +51,7 @@ class Notebook:
     cells: list[int] = field(default_factory=list)  #: … and its number, from 1, as people count them
     commands: list[Command] = field(default_factory=list)
     parameters: str | None = None  #: the source of the cell that has the tag `parameters`
-    written: list[str] = field(default_factory=list)  #: files that %%writefile makes
+    written: dict[str, str] = field(default_factory=dict)  #: files that %%writefile makes
     troubles: list[str] = field(default_factory=list)
 
     @property
@@ -154,7 +154,7 @@ def _is_code(notebook: Notebook, line: int, name: str, rest: str, body: list[str
         if name != "script" or re.match(r"\s*(?:ba)?sh\b", rest):
             notebook.commands += [Command(line + place, text) for place, text in enumerate(body, 1) if text.strip()]
     elif name in ("writefile", "file"):
-        notebook.written += rest.split()[-1:]
+        notebook.written |= dict.fromkeys(rest.split()[-1:], "\n".join(body))
     elif name not in ("html", "HTML", "javascript", "js", "latex", "markdown", "svg", "SVG"):
         notebook.troubles.append(f"{notebook.where(line)} is for %%{name}; what it needs is not known")
     return False

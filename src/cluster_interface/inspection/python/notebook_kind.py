@@ -9,6 +9,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from cluster_interface.inspection.draft import shown
+from cluster_interface.inspection.project import Project
 from cluster_interface.inspection.python.declared import Declared, default_of, plain
 from cluster_interface.inspection.python.environment import propose_environment
 from cluster_interface.inspection.python.files import read_arguments
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from cluster_interface.inspection.draft import Draft
-    from cluster_interface.inspection.project import Project
     from cluster_interface.inspection.shebang import Shebang
 
 SUFFIX = ".ipynb"
@@ -60,7 +60,11 @@ class NotebookKind:
             notebook = read_notebook(draft.script, text)
         _refuse_others(draft, notebook)
         draft.say_lines(lambda words: _LINE.sub(lambda found: notebook.where(int(found[1])), words))
-        program = gather(draft.project, draft.script, _module(draft.script, notebook))
+        written = {
+            posixpath.normpath(posixpath.join(draft.start, name)): text for name, text in notebook.written.items()
+        }
+        seen = Project({**written, **draft.project.files})
+        program = gather(seen, draft.script, _module(draft.script, notebook))
         declared = list(_parameters(notebook))
         draft.options = tuple(item.option for item in declared)
         if declared:
