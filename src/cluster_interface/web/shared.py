@@ -34,17 +34,17 @@ def blueprint(service: Service) -> Blueprint:
     @pages.get("/s/<token>")
     def page(token: str) -> Response:
         """Show what a link leads to."""
-        return _page("shared.html", {"shared": service.files.shared(token), "csrf": g.get("csrf") or ""})
+        return _page("shared.html", {"shared": service.outputs.shared(token), "csrf": g.get("csrf") or ""})
 
     @pages.post("/s/<token>")
     def click(token: str) -> BaseResponse:
         """Count a download and lead to it."""
-        return redirect(url_for("shared.hand", ticket=service.files.click(token)), 303)
+        return redirect(url_for("shared.hand", ticket=service.outputs.click(token)), 303)
 
     @pages.get("/s/get/<ticket>")
     def hand(ticket: str) -> Response:
         """Hand over what a ticket is for."""
-        handed = service.files.handed(ticket)
+        handed = service.outputs.handed(ticket)
         return attachment(handed[1], handed[0]) if isinstance(handed, tuple) else download(handed)
 
     return pages
