@@ -49,8 +49,9 @@ def test_the_public_surface_is_what_is_promised():
     """Names come and go on purpose only."""
     assert client.__all__ == ["Cluster", "Draft", "Job", "Output", "connect"]
     assert public(ci.Cluster) == {
-        "close", "describe", "doctor", "images", "import_base", "job", "job_page", "jobs", "me", "page_link",
+        "build_image", "close", "describe", "doctor", "export_image", "image", "image_sbom", "images", "import_base", "job", "job_page", "jobs", "me", "page_link",
         "queues", "submit",
+        "prune_images",
     }  # fmt: skip
     assert public(ci.Job) == {
         "cancel", "code", "counts", "events", "fetch", "final", "follow", "gather", "id", "is_sweep", "logs", "name",
