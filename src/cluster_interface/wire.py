@@ -365,6 +365,7 @@ class TreeReport(Model):
 
     sources: tuple[SourceView, ...]
     problems: tuple[ProblemField, ...]
+    complete: bool = Field(description="whether all of them were looked at, which would have taken too long")
 
 
 class DirectoryEntry(Model):

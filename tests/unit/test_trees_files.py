@@ -281,6 +281,20 @@ def test_what_is_no_tree_is_refused(files, words):
         FileTree.parse({"files": files})
 
 
+def test_a_stored_tree_is_read_again():
+    """With every default written out, as a database has it."""
+    tree = FileTree.parse(
+        {
+            "files": {
+                "d/": {"source": "file:/x", "mode": "mount", "require": ["*"]},
+                "l": {"target": "t"},
+                "t": {"permissions": "0600"},
+            }
+        }
+    )
+    assert FileTree.model_validate(tree.model_dump(mode="json")) == tree
+
+
 def test_links_inside_the_tree_are_welcome():
     """Also to nowhere, through other links, and up as far as the top."""
     links = {"a": "d/x", "d/b": "../a", "d/top": "..", "d/c": "top/a", "gone": "nowhere/at/all", "self": "."}

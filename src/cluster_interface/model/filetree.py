@@ -127,7 +127,7 @@ class FileEntry(Model):
     def _one_origin(self) -> Self:
         if self.source is not None and self.content is not None:
             raise ValueError("has both a source and content; give one")
-        if self.target is not None and self.model_fields_set - {"target"}:
+        if self.target is not None and self != FileEntry.model_construct(target=self.target):
             raise ValueError("a link has a target and nothing else")
         if self.executable and self.permissions is not None:
             raise ValueError("has both executable and permissions; give one")
