@@ -135,7 +135,7 @@ class Bench:
 
         def run() -> None:
             subprocess.run([part.replace("{}", str(target)) for part in argv], check=True, cwd=target)
-            os.sync() if len(os.listdir(target)) > 1 else subprocess.run(["sync", "-f", str(target)], check=True)
+            os.sync() if len(list(target.iterdir())) > 1 else subprocess.run(["sync", "-f", str(target)], check=True)
 
         return run
 
