@@ -5,7 +5,7 @@ A new kind (R, notebooks, C …) is one module with one class, and one line in K
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from cluster_interface.inspection.batch.directives import begins_with_directives
 from cluster_interface.inspection.foreign import is_foreign
@@ -14,6 +14,8 @@ from cluster_interface.inspection.shebang import read_shebang
 from cluster_interface.inspection.shell.kind import ShellScript
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from cluster_interface.inspection.draft import Draft
     from cluster_interface.inspection.project import Project
     from cluster_interface.inspection.shebang import Shebang
@@ -34,6 +36,15 @@ class Kind(Protocol):
         """Fill the draft from its script; raise Rejected if the script cannot be read."""
 
 
+@runtime_checkable
+class Followed(Protocol):
+    """A kind whose files others may start."""
+
+    def follow(self, draft: Draft, name: str, arguments: Sequence[str]) -> None:
+        """Add what a file needs that the draft's script starts."""
+
+
+MOST_FOLLOWED = 50
 SHELL = ShellScript()
 KINDS: tuple[Kind, ...] = (PythonScript(), SHELL)
 
@@ -51,3 +62,14 @@ def kind_of(project: Project, name: str) -> Kind | None:
     if found is None and shebang is None and not is_foreign(name) and begins_with_directives(text):
         return SHELL
     return found
+
+
+def follow(draft: Draft, name: str, arguments: Sequence[str]) -> bool:
+    """Add what a file needs that another one starts, whatever its kind; False where it is of none."""
+    kind = kind_of(draft.project, name)
+    if not isinstance(kind, Followed):
+        return False
+    if name not in draft.followed and len(draft.followed) < MOST_FOLLOWED:
+        draft.followed.add(name)
+        kind.follow(draft, name, arguments)
+    return True
