@@ -1,7 +1,6 @@
-#!/usr/bin/env python3
 """Write the table of what Debian's packages hold that programs ask for by name: commands, headers, libraries, modules.
 
-    scripts/archive_index.py [--mirror URL] [--from DIRECTORY]
+    python3 scripts/archive_index.py [--mirror URL] [--from DIRECTORY]
 
 Read from the archive's own indices (Contents-*.gz and Packages.xz of each suite, see
 https://wiki.debian.org/DebianRepository/Format), condensed into src/cluster_interface/inspection/archive/index.xz.
@@ -58,6 +57,9 @@ NAMED = {  # sections whose names are in the packages' own: octave-statistics, r
     "octave": re.compile(r"octave-([a-z0-9-]+)"),
     "r": re.compile(r"r-(?:cran|bioc)-([a-z0-9.]+)"),
     "rust": re.compile(r"librust-([a-z0-9-]+)-dev"),
+    "ruby": re.compile(r"ruby-([a-z0-9-]+)"),
+    "node": re.compile(r"node-([a-z0-9.-]+)"),
+    "lua": re.compile(r"lua-([a-z0-9-]+)"),
 }
 
 
@@ -145,7 +147,13 @@ def rank(name: str, owners: set[str], packages: Packages) -> list[str]:
     plain = name.lower()
     return sorted(
         owners,
-        key=lambda p: (p != plain, packages.priority[p], -packages.wanted[p], len(p), p),
+        key=lambda p: (
+            p not in (plain, f"ruby-{plain}", f"node-{plain}", f"lua-{plain}"),
+            packages.priority[p],
+            -packages.wanted[p],
+            len(p),
+            p,
+        ),
     )
 
 

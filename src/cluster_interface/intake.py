@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from cluster_interface.inspection import inspect as read_script
 from cluster_interface.inspection.sweeps import expand
 from cluster_interface.model.errors import NotFound, Problem, Rejected, Transient
+from cluster_interface.model.executable import describe
 from cluster_interface.model.packing import pack_size
 from cluster_interface.model.placeholders import place
 from cluster_interface.model.plan import HOST
@@ -133,6 +134,8 @@ class Intake:
 
     def _text(self, user: str, spec: JobSpec, path: str) -> str | None:
         data = self._bytes(user, spec, path, LONGEST_SCRIPT)
+        if data and (program := describe(lambda offset, length: data[offset : offset + length])):
+            return program.text
         try:
             return None if data is None else data.decode()
         except UnicodeDecodeError:

@@ -110,6 +110,11 @@ class Draft:
             self._system[package] = None
             self.guess("environment.system", package, rests_on, sure)
 
+    @property
+    def system(self) -> tuple[str, ...]:
+        """The distribution packages so far."""
+        return tuple(self._system)
+
     def has_system(self, package: str) -> bool:
         """Say whether a distribution package is among those so far."""
         return package in self._system

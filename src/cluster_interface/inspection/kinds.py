@@ -1,6 +1,6 @@
 """The kinds of script that can be read, in the order in which they are asked.
 
-A new kind (R, notebooks, C …) is one module with one class, and one line in KINDS.
+A new kind is one module with one class, and one line in KINDS.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from cluster_interface.inspection.batch.directives import begins_with_directives
 from cluster_interface.inspection.foreign import is_foreign
+from cluster_interface.inspection.languages.program import PROGRAM, is_program
+from cluster_interface.inspection.languages.registry import BUILDERS, LANGUAGES
 from cluster_interface.inspection.python.kind import PythonScript
 from cluster_interface.inspection.shebang import read_shebang
 from cluster_interface.inspection.shell.kind import ShellScript
@@ -24,7 +26,9 @@ if TYPE_CHECKING:
 class Kind(Protocol):
     """One kind of script."""
 
-    says: str  #: what it takes, for people: "Python (.py)"
+    @property
+    def says(self) -> str:
+        """What it takes, for people: "Python (.py)"."""
 
     def detects(self, name: str, shebang: Shebang | None) -> bool:
         """Say whether a file of this name and first line is of this kind."""
@@ -46,7 +50,8 @@ class Followed(Protocol):
 
 MOST_FOLLOWED = 50
 SHELL = ShellScript()
-KINDS: tuple[Kind, ...] = (PythonScript(), SHELL)
+KINDS: tuple[Kind, ...] = (PythonScript(), SHELL, *LANGUAGES, *BUILDERS, PROGRAM)
+_ASKED: tuple[Kind, ...] = (*BUILDERS, *KINDS)  # a file called configure is no shell script like others
 
 
 def kind_of(project: Project, name: str) -> Kind | None:
@@ -57,8 +62,10 @@ def kind_of(project: Project, name: str) -> Kind | None:
     text = project.text(name)
     if text is None:
         return None
+    if is_program(text):
+        return PROGRAM
     shebang = read_shebang(text)
-    found = next((kind for kind in KINDS if kind.detects(name, shebang)), None)
+    found = next((kind for kind in _ASKED if kind.detects(name, shebang)), None)
     if found is None and shebang is None and not is_foreign(name) and begins_with_directives(text):
         return SHELL
     return found

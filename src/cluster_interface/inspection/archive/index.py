@@ -43,13 +43,23 @@ class Archive:
 
     def path(self, section: Section, path: str) -> tuple[str, ...]:
         """Like `find`, for a path, of which the table may know only a directory above."""
-        whole = path
-        while path:
-            if found := self.find(section, path):
+        parts = path.split("/")
+        above = ["/".join(parts[:end]) + "/" for end in range(len(parts) - 1, 0, -1)]
+        names = [path, *above, f"{path}/"]
+        preferred = _preferred().get(section, {})
+        named = next((preferred[name] for name in names if name in preferred), None)
+        return (named,) if named else next((found for name in names if (found := self.find(section, name))), ())
+
+    def below(self, section: Section, start: str) -> tuple[str, ...]:
+        """List the packages of the first name that lies directly below a path, which ends in a slash."""
+        lines, head = _lines(section), start.encode()
+        for line in lines[bisect_left(lines, head) :][:20]:
+            name, _, packages = line.decode().partition("\t")
+            if not name.startswith(start):
+                break
+            if "/" not in name[len(start) :] and (found := _named(packages, SUITES.index(self.suite))):
                 return found
-            path, _, last = path.rstrip("/").rpartition("/")
-            path += "/" if path and last else ""
-        return self.find(section, f"{whole}/")
+        return ()
 
     def suites_with(self, section: Section, name: str) -> tuple[str, ...]:
         """Name the suites that have it, the newest first."""

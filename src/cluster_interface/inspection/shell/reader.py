@@ -153,7 +153,7 @@ class Reader:
             add_absolute(self._draft, words[0], where, program=True)
             return
         if "/" in words[0] and not words[0].startswith("/"):
-            if name not in SHELL | ESSENTIAL:
+            if name not in SHELL | ESSENTIAL | self._draft.built:
                 self._draft.warn_once(
                     f"program {words[0]}",
                     f"{where} starts {shown(words[0])}, which is not among the files: bring it with --input, or build "
@@ -167,6 +167,7 @@ class Reader:
 
     def _run_by(self, name: str, words: tuple[str, ...], where: str) -> None:
         """Follow `Rscript x.R`, `make`, `gcc x.c`: what those files need is needed here."""
+        self._draft.built |= {posixpath.basename(words[at + 1]) for at, one in enumerate(words[:-1]) if one == "-o"}
         named = [self._file(word) for word in words[1:] if not word.startswith("-")]
         files = [file for file in named if file]
         customary = RUN_BY[name]
