@@ -22,6 +22,7 @@ from cluster_interface.adapters.works import DetachedWorks
 from cluster_interface.doctor import examine
 from cluster_interface.engine import Tools
 from cluster_interface.images import Store as ImageShelf
+from cluster_interface.inspection.software import Software
 from cluster_interface.model.errors import NotFound, Rejected
 from cluster_interface.model.job import Account
 from cluster_interface.model.jobspec import JobSpec
@@ -182,6 +183,7 @@ class Parts:
             identity=self.identity,
             defaults=self.settings.defaults,
             sweeps=self.settings.sweeps,
+            software=Software(self.settings.images.suite, **self.settings.software.model_dump()),
             wake=self.wake,
             examine=self._examine,
         )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO, Literal
 from cluster_interface import __version__
 from cluster_interface.gathering import gather, task_table
 from cluster_interface.inspection import inspect as read_script
-from cluster_interface.inspection.batch.queues import with_known_queue
+from cluster_interface.inspection.batch.queues import with_known_queue, with_known_runtime
 from cluster_interface.intake import Intake
 from cluster_interface.model.advice import advice, earlier, within
 from cluster_interface.model.errors import ClusterError, Conflict, NotFound, Rejected
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
+    from cluster_interface.inspection.software import Software
     from cluster_interface.model.job import Attempt, Job, OutputFile, Progress
     from cluster_interface.model.jobspec import JobSpec
     from cluster_interface.model.plan import Plan
@@ -81,6 +82,7 @@ class Service:
     identity: Identity
     defaults: Defaults
     sweeps: Sweeps
+    software: Software
     wake: Callable[[str], None]
     examine: Callable[..., DoctorReport]
 
@@ -88,16 +90,22 @@ class Service:
     def intake(self) -> Intake:
         """Checks and completes what is handed in."""
         return Intake(
-            store=self.store, site=self.site, uploads=self.uploads, defaults=self.defaults, sweeps=self.sweeps
+            store=self.store,
+            site=self.site,
+            uploads=self.uploads,
+            defaults=self.defaults,
+            sweeps=self.sweeps,
+            software=self.software,
         )
 
     # --- submitting
 
     def inspect(self, user: str, request: InspectRequest) -> InspectResponse:
         """Propose what a script needs; nothing is kept."""
-        proposal = read_script(request.files, request.script, request.arguments)
+        proposal = read_script(request.files, request.script, request.arguments, self.software)
         proposal = with_known_queue(proposal, [queue.name for queue in self.site.queues()])
         ask = self.intake.fit(Resources())
+        proposal = with_known_runtime(proposal, self.site.queues(), ask.queue)
         queue = find_queue(self.site.queues(), ask.scheduler, ask.queue)
         with self.store.read() as db:
             last = jobs.last_like(db, user, proposal.name, proposal.script)
