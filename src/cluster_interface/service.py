@@ -11,7 +11,7 @@ from cluster_interface import __version__
 from cluster_interface.file_trees import convert, look_at
 from cluster_interface.gathering import gather, task_table
 from cluster_interface.inspection import inspect as read_script
-from cluster_interface.inspection.batch.queues import with_known_queue
+from cluster_interface.inspection.batch.queues import with_known_queue, with_known_runtime
 from cluster_interface.intake import Intake
 from cluster_interface.model.advice import advice, earlier, within
 from cluster_interface.model.errors import ClusterError, Conflict, NotFound, Rejected
@@ -53,6 +53,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
+    from cluster_interface.inspection.software import Software
     from cluster_interface.model.filetree import FileTree
     from cluster_interface.model.job import Attempt, Job, OutputFile, Progress
     from cluster_interface.model.jobspec import JobSpec
@@ -102,6 +103,7 @@ class Service:
     credentials: Credentials
     shared: Mapping[str, SharedData]
     files: FileRules
+    software: Software
     wake: Callable[[str], None]
     examine: Callable[..., DoctorReport]
 
@@ -115,15 +117,17 @@ class Service:
             defaults=self.defaults,
             sweeps=self.sweeps,
             files=self.files,
+            software=self.software,
         )
 
     # --- submitting
 
     def inspect(self, user: str, request: InspectRequest) -> InspectResponse:
         """Propose what a script needs; nothing is kept."""
-        proposal = read_script(request.files, request.script, request.arguments)
+        proposal = read_script(request.files, request.script, request.arguments, self.software)
         proposal = with_known_queue(proposal, [queue.name for queue in self.site.queues()])
         ask = self.intake.fit(Resources())
+        proposal = with_known_runtime(proposal, self.site.queues(), ask.queue)
         queue = find_queue(self.site.queues(), ask.scheduler, ask.queue)
         with self.store.read() as db:
             last = jobs.last_like(db, user, proposal.name, proposal.script)
