@@ -23,9 +23,10 @@ from cluster_interface.doctor import examine
 from cluster_interface.engine import Tools
 from cluster_interface.images import LARGEST_CONTEXT
 from cluster_interface.images import Store as ImageShelf
+from cluster_interface.inspection.software import Software
 from cluster_interface.model.errors import NotFound, Rejected
 from cluster_interface.model.job import Account, OutputFile
-from cluster_interface.model.jobspec import JobSpec
+from cluster_interface.model.jobspec import Environment, JobSpec
 from cluster_interface.model.plan import HOST, Lock, Plan
 from cluster_interface.ports import Face, Layout
 from cluster_interface.service import Service
@@ -180,8 +181,16 @@ class Parts:
 
     def works(self, wake: Callable[[str], None]) -> DetachedWorks:
         """Long work; `wake` is called with the mark of what has ended."""
-        kinds = {"resolve": self._resolve, "build": self._build, "inputs": self._inputs, "outputs": self._outputs}
-        kinds |= {"measure": self._measure, "remove": self._remove, "deliver": self._deliver}
+        kinds = {
+            "resolve": self._resolve,
+            "build": self._build,
+            "environment": self._environment,
+            "inputs": self._inputs,
+            "outputs": self._outputs,
+            "deliver": self._deliver,
+            "measure": self._measure,
+            "remove": self._remove,
+        }
         small = {"resolve": self._resolves_at_once, "inputs": self._is_small_input, "outputs": self._is_small_output}
         small["measure"] = lambda request: self.stager.holds_little(request["job"], 1, MOST_SMALL_ENTRIES, SMALL)
         return DetachedWorks(self.state / "works", kinds, small=small, wake=wake)
@@ -217,6 +226,7 @@ class Parts:
             credentials=Credentials(self.store, self.vault),
             shared=self.settings.staging.site,
             files=self.settings.files,
+            software=Software(self.settings.images.suite, **self.settings.software.model_dump()),
             wake=self.wake,
             examine=self._examine,
         )
@@ -304,6 +314,14 @@ class Parts:
         """Build an image in one face."""
         self.images.build(Lock.model_validate(request["lock"]), Face(request["face"]), report)
         return {}
+
+    def _environment(self, request: Mapping[str, Any], report: Report) -> dict[str, Any]:
+        """Resolve and build an environment before a job asks for it."""
+        environment = Environment.model_validate(request["environment"])
+        texts = {path: text.encode() for path, text in request["files"].items()}
+        name = environment.python.requirements if environment.python else None
+        lock = self.images.resolve(environment, request["files"].get(name, ""), texts)
+        return {"image": self.images.build(lock, Face(request["face"]), report).key}
 
     def _inputs(self, request: Mapping[str, Any], report: Report) -> dict[str, Any]:
         """Bring every input to the job directory."""

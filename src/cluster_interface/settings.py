@@ -72,6 +72,7 @@ class Images(Model):
     ca_bundle: Path | None = Field(default=None, description="PEM file; null: the system's own")
     proxy: str | None = Field(default=None, description="http://host:port for packages; null: the environment's")
     timeout: Seconds = Field(default=3600, description="seconds that one build may take")
+    builders: int = Field(default=2, ge=1, description="most images that are built at the same time")
 
 
 class SharedData(Model):
@@ -245,6 +246,15 @@ class Sweeps(Model):
     max_tasks: int = Field(default=10_000, ge=1, le=MOST_TASKS, description="most tasks of one job")
 
 
+class SoftwareSettings(Model):
+    """Where a script's commands and modules come from."""
+
+    prefer: dict[str, str] = Field(default={}, description="command -> the distribution package to take it from")
+    modules: dict[str, str] = Field(
+        default={}, description="module -> packages, `python:PACKAGE`, or `host` for what stays where it is"
+    )
+
+
 class Settings(Model):
     """All of it."""
 
@@ -262,6 +272,7 @@ class Settings(Model):
     pbs: Pbs = Field(default_factory=Pbs)
     defaults: Defaults = Field(default_factory=Defaults)
     sweeps: Sweeps = Field(default_factory=Sweeps)
+    software: SoftwareSettings = Field(default_factory=SoftwareSettings)
     queues: dict[str, QueueSettings] = Field(default={}, description="by name, for what the site wants otherwise")
     schedulers: tuple[str, ...] = Field(
         default=("local",), description="local, slurm, gridengine; the first has the default queue"

@@ -24,7 +24,7 @@ from cluster_interface.model.filetree import SCHEMES, FileEntry
 from cluster_interface.model.job import Account, OutputFile
 from cluster_interface.ports import Layout, WorkState
 from cluster_interface.settings import SharedData, Staging
-from cluster_interface.staging import UploadStore, Workspace
+from cluster_interface.staging import UploadStore, Workspace, movement
 from cluster_interface.staging.sources import Keys, Sources
 
 DATA = b"lines\n" * 60_000
@@ -365,8 +365,9 @@ def test_git_is_not_led_elsewhere(make, root, git_place):
         stage(make(git_place, allowed_networks=("127.0.0.1/32",)), f"git:{server.url}/repo.git@v1!/a.txt")
 
 
-def test_several_come_side_by_side_and_each_is_told_of(make, root):
+def test_several_come_side_by_side_and_each_is_told_of(make, root, monkeypatch):
     """Transfers wait for none before them; bytes and files are told, and which are on their way, without secrets."""
+    monkeypatch.setattr(movement, "EVERY", 0)
     together = threading.Barrier(3, timeout=20)
 
     class Slow(serving_files({})):

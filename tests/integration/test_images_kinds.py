@@ -78,6 +78,7 @@ def test_a_setup_step_is_run_once_in_a_sandbox(root, index, monkeypatch):  # noq
     image = made(store, {**plain, "setup": script})
     said = output_of(image, "cat /usr/share/said; python -c 'import alpha'")
     assert said.startswith("alpha\n")
+    assert image.layer == image.rootfs / "opt/env"  # runtimes mount a layer, and nothing of the base's own there
     assert "CANARY" not in said
     assert run_in(made(store, plain), "cat /usr/share/said").returncode != 0
 

@@ -49,8 +49,9 @@ def test_the_public_surface_is_what_is_promised():
     """Names come and go on purpose only."""
     assert client.__all__ == ["Cluster", "Draft", "Job", "Output", "connect", "files"]
     assert public(ci.Cluster) == {
-        "add_credential", "check_files", "close", "credentials", "describe", "doctor", "images", "import_base", "job",
-        "job_page", "jobs", "list_directory", "me", "page_link", "queues", "remove_credential", "site_data", "submit",
+        "add_credential", "build_image", "check_files", "close", "credentials", "describe", "doctor",
+        "export_image", "image", "image_sbom", "images", "import_base", "job", "job_page", "jobs",
+        "list_directory", "me", "page_link", "prune_images", "queues", "remove_credential", "site_data", "submit",
         "upload",
     }  # fmt: skip
     assert public(ci.Job) == {

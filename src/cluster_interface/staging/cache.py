@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cluster_interface.model.errors import Permanent, Transient
+from cluster_interface.model.errors import Permanent
 from cluster_interface.model.state import FailureCode
 from cluster_interface.staging.acting import as_the_server
 from cluster_interface.staging.parts import CHUNK, forget, part
@@ -45,9 +45,11 @@ if TYPE_CHECKING:
     from cluster_interface.staging.parts import Part
 
 PUBLIC = "public"
+PLACING = "placing"  #: the lock under which bytes get their place
 _TRIES = 3
 _PRUNED = "was removed from the cache again and again; make staging.cache_bytes larger"
 
+SMALL = 2**20  #: bytes of a file for which the disk is not waited for
 LOOK_EVERY = 0.1  #: seconds between looks at a download that somebody else makes
 
 
@@ -196,16 +198,15 @@ def _look(space: int, data: int, origin: Origin, sha256: str | None, since: int 
 
 
 def _whole(data: int, sha256: str) -> _Kept | None:
-    """Return what is known of bytes that are here as they were; what somebody wrote to is forgotten."""
+    """Return what is known of bytes that are here as they were; what somebody wrote to is not believed."""
     try:
         kept = _Kept(sha256=sha256, **json.loads(read_small(data, f"{sha256}.json", 4096)))
     except (FileNotFoundError, ValueError, TypeError):
         return None
     seen = look(data, sha256)
-    if seen is not None and (seen.st_size, seen.st_mtime_ns) == (kept.size, kept.mtime_ns):
+    same = seen is not None and (seen.st_size, seen.st_mtime_ns) == (kept.size, kept.mtime_ns)
+    if same and (kept.size > SMALL or hashlib.sha256(read_small(data, sha256, SMALL)).hexdigest() == sha256):
         return kept
-    remove(data, f"{sha256}.json")
-    remove(data, sha256)
     return None
 
 
@@ -216,21 +217,22 @@ def _fetched(  # noqa: PLR0917 - the cache's own affair
     incoming = f"incoming/{_key(origin.address)}"
     with part(space, incoming, limit, say) as fresh:
         fetch(fresh)
-        fresh.finish(0o644)
+        last = fresh.size > SMALL  # small ones are read again before they are believed
+        fresh.finish(0o644, to_disk=last)
         sha256, size, validator = fresh.sha256, fresh.size, fresh.note.get("validator") or origin.validator
-    if _whole(data, sha256) is None:
-        rename(space, incoming, f"data/{sha256}")
-        seen = os.stat(sha256, dir_fd=data, follow_symlinks=False)
-        noted = json.dumps({"size": size, "mtime_ns": seen.st_mtime_ns})
-        replace_file(data, f"{sha256}.json", noted.encode(), 0o600)
+    with _alone(space, PLACING, lambda _: None):  # the same bytes may come from another address at this very moment
+        kept = _whole(data, sha256)
+        if kept is None:
+            rename(space, incoming, f"data/{sha256}")
+            mtime = os.stat(sha256, dir_fd=data, follow_symlinks=False).st_mtime_ns
+            noted = json.dumps({"size": size, "mtime_ns": mtime})
+            replace_file(data, f"{sha256}.json", noted.encode(), 0o600, to_disk=last)
+            kept = _Kept(sha256=sha256, size=size, mtime_ns=mtime)
     name = f"names/{_key(origin.address)}.json"
     remove(space, name)  # its time must be that of now
     noted = json.dumps({"address": shown(origin.address), "validator": validator, "sha256": sha256})
-    replace_file(space, name, noted.encode(), 0o600)
+    replace_file(space, name, noted.encode(), 0o600, to_disk=last)
     forget(space, incoming)
-    kept = _whole(data, sha256)
-    if kept is None:
-        raise Transient("the cache lost what was just fetched")
     return kept
 
 

@@ -114,7 +114,8 @@ class Inputs:
             incoming.finish(entry.bits(), to_disk=incoming.size > LARGE)
             rename(self._home, temporary, f"{INPUTS}/{info.path}")
             self._note(info, entry, incoming.size, incoming.sha256)
-        forget(self._home, temporary)
+        if incoming.left:
+            forget(self._home, temporary)
 
     def link(self, info: SourceInfo, entry: FileEntry, make: Callable[[str], bool]) -> bool:
         """Have `make(path)` give a file of this filesystem a second name among the inputs; False if it cannot."""

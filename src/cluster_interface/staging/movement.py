@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 
     from cluster_interface.ports import Report
 
+EVERY = 0.1  #: seconds between reports
 MOST_SHOWN = 8  #: files on their way that are told of one by one
 
 
@@ -22,6 +24,7 @@ class Movement:
         self._report, self._files, self._total = report, files, total
         self._lock = Lock()
         self._done = self._count = 0
+        self._said = 0.0
         self._moving: dict[str, SourceProgress] = {}
 
     def begin(self, path: str, source: str, size: int | None) -> Callable[[int], None]:
@@ -53,9 +56,14 @@ class Movement:
     def close(self) -> None:
         """Say that all is there."""
         with self._lock:
+            self._said = 0.0
             self._say("")
 
     def _say(self, path: str) -> None:
+        now = time.monotonic()
+        if now - self._said < EVERY:
+            return
+        self._said = now
         moving = sorted(self._moving.values(), key=lambda one: one.path)
         self._report(
             Progress(

@@ -17,7 +17,8 @@ fi
 element=$((${1:-0} + element))
 
 if [ -e "$attempt_dir/elements" ]; then
-    tasks=$(line_of "$attempt_dir/elements" "$element")
+    line_of "$attempt_dir/elements" "$element"
+    tasks=$line
 else
     tasks=$element
 fi

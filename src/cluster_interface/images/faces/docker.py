@@ -123,7 +123,7 @@ def pack(
         yield _header(names[-1], found.size)
         yield from part.stream(found)
         yield bytes(-found.size % 512)
-    config = json.dumps(_config(lock, parts, machine, variables), sort_keys=True).encode()
+    config = json.dumps(configuration(lock, parts, machine, variables), sort_keys=True).encode()
     name = f"{hashlib.sha256(config).hexdigest()}.json"
     manifest = json.dumps([{"Config": name, "RepoTags": [tag(lock.image)], "Layers": names}]).encode()
     for entry, data in ((name, config), ("manifest.json", manifest)):
@@ -131,7 +131,8 @@ def pack(
     yield bytes(1024)
 
 
-def _config(lock: Lock, parts: list[Part], machine: str, variables: Mapping[str, str]) -> dict[str, Any]:
+def configuration(lock: Lock, parts: list[Part], machine: str, variables: Mapping[str, str]) -> dict[str, Any]:
+    """Return an image's configuration; its layers have been streamed, so that their digests are known."""
     environment = {"PATH": _PATH, "LANG": "C.UTF-8", **variables}
     created = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(EPOCH))
     return {
