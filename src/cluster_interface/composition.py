@@ -26,6 +26,7 @@ from cluster_interface.model.errors import Rejected
 from cluster_interface.model.job import Account
 from cluster_interface.model.jobspec import JobSpec
 from cluster_interface.model.plan import HOST, Lock, Plan
+from cluster_interface.patterns import Catalogue
 from cluster_interface.ports import Face, Layout
 from cluster_interface.service import Service
 from cluster_interface.staging import UploadStore, Workspace
@@ -132,6 +133,11 @@ class Parts:
         return UploadStore(self.state / "uploads", self.settings.staging.max_bytes)
 
     @cached_property
+    def patterns(self) -> Catalogue:
+        """The common kinds of job."""
+        return Catalogue(self.settings.patterns.directory)
+
+    @cached_property
     def stager(self) -> Workspace:
         """The job directories. Alone, every job is under the one account."""
         return Workspace(
@@ -171,6 +177,7 @@ class Parts:
             identity=self.identity,
             defaults=self.settings.defaults,
             sweeps=self.settings.sweeps,
+            patterns=self.patterns,
             wake=self.wake,
             examine=self._examine,
         )
@@ -201,6 +208,7 @@ class Parts:
             account=self.identity.account(self.owner),
             surveyed=self.surveys.told if site else None,
             database=self.store.title,
+            patterns=self.patterns.troubles(),
         )
 
     # --- the kinds of long work

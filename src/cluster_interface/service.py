@@ -18,6 +18,7 @@ from cluster_interface.model.marks import image_mark, work_mark
 from cluster_interface.model.queue import find_queue
 from cluster_interface.model.resources import Resources
 from cluster_interface.model.state import FINAL, TASK_FINAL, JobState, TaskState
+from cluster_interface.patterns import expand, form_schema
 from cluster_interface.ports import Handle, Order, WorkState
 from cluster_interface.runs import describe_run
 from cluster_interface.store import jobs
@@ -31,6 +32,8 @@ from cluster_interface.wire import (
     JobView,
     Me,
     OutputView,
+    PatternSummary,
+    PatternView,
     ProgressView,
     QueueView,
     ShellView,
@@ -48,6 +51,7 @@ if TYPE_CHECKING:
     from cluster_interface.model.jobspec import JobSpec
     from cluster_interface.model.plan import Plan
     from cluster_interface.model.sweep import Values
+    from cluster_interface.patterns import Catalogue
     from cluster_interface.ports import (
         Identity,
         ImageStore,
@@ -59,7 +63,7 @@ if TYPE_CHECKING:
     )
     from cluster_interface.settings import Defaults, Sweeps
     from cluster_interface.store import Store
-    from cluster_interface.wire import DoctorReport, InspectRequest
+    from cluster_interface.wire import DoctorReport, ExpandRequest, InspectRequest
 
 MOST_LISTED = 200
 MOST_SHOWN = 100  #: tasks in a job's own view; the rest by pages
@@ -81,6 +85,7 @@ class Service:
     identity: Identity
     defaults: Defaults
     sweeps: Sweeps
+    patterns: Catalogue
     wake: Callable[[str], None]
     examine: Callable[..., DoctorReport]
 
@@ -259,6 +264,23 @@ class Service:
     def _outputs(self, user: str, job: str) -> list[OutputFile]:
         with self.store.read() as db:
             return jobs.outputs(db, self._job(user, job, db).id)
+
+    # --- patterns
+
+    def pattern_list(self) -> list[PatternSummary]:
+        """List the patterns."""
+        return [PatternSummary.of(one, self.patterns.origin(one)) for one in self.patterns.patterns()]
+
+    def pattern(self, name: str) -> PatternView:
+        """Show a pattern's form and its example."""
+        found = self.patterns.find(name)
+        summary = PatternSummary.of(found, self.patterns.origin(found))
+        said = {field: getattr(found, field) for field in ("fields", "example", "afterwards")}
+        return PatternView(**dict(summary), **said, form=form_schema(found))
+
+    def expand(self, name: str, request: ExpandRequest) -> JobSpec:
+        """Make the job spec of what was filled in; Rejected names every bad field."""
+        return expand(self.patterns.find(name), request.values, example=request.example, more=request.spec)
 
     # --- the server
 

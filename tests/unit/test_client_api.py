@@ -49,8 +49,8 @@ def test_the_public_surface_is_what_is_promised():
     """Names come and go on purpose only."""
     assert client.__all__ == ["Cluster", "Draft", "Job", "Output", "connect"]
     assert public(ci.Cluster) == {
-        "close", "describe", "doctor", "images", "import_base", "job", "job_page", "jobs", "me", "page_link",
-        "queues", "submit",
+        "close", "describe", "doctor", "expand", "images", "import_base", "job", "job_page", "jobs", "me", "page_link",
+        "pattern", "patterns", "queues", "submit",
     }  # fmt: skip
     assert public(ci.Job) == {
         "cancel", "code", "counts", "events", "fetch", "final", "follow", "gather", "id", "is_sweep", "logs", "name",

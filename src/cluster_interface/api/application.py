@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from apiflask import APIFlask
 
 from cluster_interface import __version__
-from cluster_interface.api import auth, jobs, problems, server, uploads
+from cluster_interface.api import auth, jobs, patterns, problems, server, uploads
 
 if TYPE_CHECKING:
     from cluster_interface.ports import Uploads
@@ -34,6 +34,7 @@ def application(service: Service, upload_store: Uploads, *, owner: str, page_add
     auth.register(app, service.store, owner=owner, page_address=page_address)
     for blueprint in (
         jobs.blueprint(service),
+        patterns.blueprint(service),
         uploads.blueprint(upload_store),
         server.blueprint(service, page_address),
     ):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from apiflask import APIBlueprint
 from flask import Response, g, request, send_file, stream_with_context
 
-from cluster_interface.api.requests import answer, body, key, number, takes
+from cluster_interface.api.requests import answer, body, created, key, number, takes
 from cluster_interface.model.errors import NotFound, Rejected
 from cluster_interface.model.state import FINAL
 from cluster_interface.wire import (
@@ -55,7 +55,7 @@ def _submission(bp: APIBlueprint, service: Service) -> None:
     def submit() -> Response:
         """Submit a job. The same Idempotency-Key again is the same job, answered with 200."""
         view, new = service.submit(g.user, body(SubmitRequest).spec, key())
-        return _created(view, new=new)
+        return created(view, new=new)
 
     @bp.post("/jobs/<job>/rerun")
     @bp.output(JobView, status_code=201)
@@ -63,7 +63,7 @@ def _submission(bp: APIBlueprint, service: Service) -> None:
         """Submit the same spec again as a new job; with `failed=true`, only the tasks that did not complete."""
         failed = request.args.get("failed", "") in ("1", "true")
         view, new = service.rerun(g.user, job, key(), failed=failed)
-        return _created(view, new=new)
+        return created(view, new=new)
 
     @bp.post("/jobs/<job>/cancel")
     @bp.output(JobView, status_code=202)
@@ -208,12 +208,6 @@ def _table(chunks: Iterator[bytes], name: str) -> Response:
     response = Response(stream_with_context(chunks), content_type="text/csv; charset=utf-8")
     response.headers.set("Content-Disposition", "attachment", filename=name)
     response.headers["Content-Security-Policy"] = _INERT
-    return response
-
-
-def _created(view: JobView, *, new: bool) -> Response:
-    response = answer(view, 201 if new else 200)
-    response.headers["Location"] = f"/api/v1/jobs/{view.id}"
     return response
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from cluster_interface.client.completing import parameters_of, with_earlier, with_places, with_tasks
 from cluster_interface.client.local_files import check_file, is_source, parse_inputs, whole
-from cluster_interface.client.specs import Document, is_spec, local_sources, read_spec
+from cluster_interface.client.specs import Document, inline_texts, is_spec, local_sources, read_spec
 from cluster_interface.client.sweeps import Tasks
 from cluster_interface.model.errors import Rejected
 
@@ -135,13 +135,13 @@ def _from_directory(transport: Transport, directory: Path, wishes: Wishes) -> Dr
 
 def _from_spec(transport: Transport, document: Document, base: Path, wishes: Wishes) -> Draft:
     files = local_sources(document, base) | parse_inputs(wishes.inputs, Path.cwd())
-    script = document.get("script")
-    if not isinstance(script, str) or not isinstance(files.get(script), Path):
+    script, inline = document.get("script"), inline_texts(document)
+    if not isinstance(script, str) or not (script in inline or isinstance(files.get(script), Path)):
         _refuse_arguments(wishes)
         return _draft(document, None, files, wishes)
     beside = _listing(base) if "files" not in document else {}
     texts = {name: _text(path) if isinstance(path, Path) else None for name, path in files.items()}
-    inspected = _inspect(transport, beside | texts, script, wishes.args, {})
+    inspected = _inspect(transport, beside | inline | texts, script, wishes.args, {})
     if "files" not in document:
         files = {found: base / found for found in inspected["proposal"]["inputs"] if (base / found).is_file()} | files
     return _draft(document, inspected, files, wishes)
@@ -183,6 +183,8 @@ def _draft(given: Document, inspected: Document | None, files: Inputs, wishes: W
         **{field: _said(given, proposal, field) for field in ("sweep", "dialect", "checkpoint")},
         "network": given.get("network", False) if wishes.network is None else wishes.network,
     }
+    if inspected is None and inferred and not document["environment"]:
+        del document["environment"]  # nobody has looked: the server infers it
     rest = {name: value for name, value in given.items() if name not in document}
     kept = {name: value for name, value in (document | rest).items() if value is not None}
     local = {name: source for name, source in files.items() if isinstance(source, Path)}
