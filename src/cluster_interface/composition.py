@@ -22,7 +22,7 @@ from cluster_interface.adapters.works import DetachedWorks
 from cluster_interface.doctor import examine
 from cluster_interface.engine import Tools
 from cluster_interface.images import Store as ImageShelf
-from cluster_interface.model.errors import Rejected
+from cluster_interface.model.errors import NotFound, Rejected
 from cluster_interface.model.job import Account
 from cluster_interface.model.jobspec import JobSpec
 from cluster_interface.model.plan import HOST, Lock, Plan
@@ -30,13 +30,14 @@ from cluster_interface.patterns import Catalogue
 from cluster_interface.ports import Face, Layout
 from cluster_interface.service import Service
 from cluster_interface.staging import UploadStore, Workspace
-from cluster_interface.store import Store
+from cluster_interface.store import Store, jobs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from cluster_interface.adapters.runtimes import Choice
     from cluster_interface.model.filetree import FileEntry
+    from cluster_interface.model.job import OutputFile
     from cluster_interface.ports import Report, Runtime, Scheduler
     from cluster_interface.settings import Settings
     from cluster_interface.wire import DoctorReport
@@ -145,7 +146,17 @@ class Parts:
             self.uploads,
             self.settings.staging,
             lambda _job: self.identity.account(self.owner),
+            owner_of=lambda _job: self.owner,
+            outputs_of=self._outputs_of,
         )
+
+    def _outputs_of(self, owner: str, job: str) -> tuple[bool, list[OutputFile]]:
+        """Look up what a job of the owner's left, for sources that name it. Long work has a connection of its own."""
+        with Store(self.settings.database).read() as db:
+            found = jobs.find(db, owner, job)
+            if found is None:
+                raise NotFound(f"there is no job {job!r}")
+            return found.final, jobs.outputs(db, found.id)
 
     def works(self, wake: Callable[[str], None]) -> DetachedWorks:
         """Long work; `wake` is called with the mark of what has ended."""
@@ -235,7 +246,7 @@ class Parts:
             return entry.content
         scheme, _, upload = (entry.source or "").partition(":")
         field = "environment.python.requirements"
-        if scheme != "upload":
+        if scheme != "upload" or "!/" in upload:
             raise Rejected.field(field, f"{name} must be uploaded or written inline; it is read before staging")
         data = self.uploads.read(self.owner, upload, LONGEST_REQUIREMENTS)
         if data is None:
@@ -282,7 +293,7 @@ class Parts:
         entries = layout["tasks"] * (1 + len(sources))
         if layout["attempt"] > 1 or entries > MOST_SMALL_ENTRIES or len(sources) > MOST_SMALL_FILES:
             return False
-        ours = all(source["source"].partition(":")[0] in _OURS for source in sources)
+        ours = all(source["source"].partition(":")[0] in _OURS and "!/" not in source["source"] for source in sources)
         return ours and sum(source["size"] or 0 for source in sources) <= SMALL
 
     def _is_small_output(self, request: Mapping[str, Any]) -> bool:
@@ -292,7 +303,9 @@ class Parts:
 def _is_ours(file: tuple[str, FileEntry]) -> bool:
     """Say whether an entry of a file tree is a directory, or has few bytes, which are here already."""
     path, entry = file
-    uploaded = (entry.source or "").startswith("upload:") and entry.size is not None and entry.size <= SMALL
+    source = entry.source or ""
+    whole = source.startswith("upload:") and "!/" not in source
+    uploaded = whole and entry.size is not None and entry.size <= SMALL
     return path.endswith("/") or entry.content is not None or uploaded
 
 

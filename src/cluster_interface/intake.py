@@ -71,7 +71,7 @@ class Intake:
             if scheme != "upload":
                 continue
             try:
-                found = self.uploads.find(user, upload)
+                found = self.uploads.find(user, upload.partition("!/")[0])
             except NotFound:
                 problems.append(Problem(f"files.{path}.source", "there is no such upload; send the file again"))
                 continue
@@ -137,4 +137,4 @@ class Intake:
         if entry.content is not None:
             return entry.content.encode()
         scheme, _, upload = (entry.source or "").partition(":")
-        return self.uploads.read(user, upload, limit) if scheme == "upload" else None
+        return self.uploads.read(user, upload, limit) if scheme == "upload" and "!/" not in upload else None

@@ -51,9 +51,24 @@ class Images(Model):
     packages: tuple[str, ...] = Field(default=("python3", "ca-certificates"), description="in every new base")
     base: str | None = Field(default=None, description="an imported base to use by default")
     index_url: str | None = Field(default=None, description="Python package index; null: uv's own")
+    extra_index_urls: tuple[str, ...] = Field(default=(), description="further package indexes that jobs may name")
     ca_bundle: Path | None = Field(default=None, description="PEM file; null: the system's own")
     proxy: str | None = Field(default=None, description="http://host:port for packages; null: the environment's")
     timeout: Seconds = Field(default=3600, description="seconds that one build may take")
+
+
+class SharedData(Model):
+    """One data set that the site shares with its people, as `site:NAME`."""
+
+    path: Path = Field(description="where it lies: a directory or a file")
+    version: str = Field(default="", description="for people")
+    license: str = Field(default="", description="for people: a name or an address")
+    description: str = Field(default="", description="one line, for people")
+    readers: tuple[str, ...] = Field(default=("*",), description="user names who may read it; `*`: everybody")
+
+    def may_read(self, owner: str) -> bool:
+        """Say whether the catalogue lets a person read it; the files' own permissions count all the same."""
+        return "*" in self.readers or owner in self.readers
 
 
 class Staging(Model):
@@ -64,6 +79,14 @@ class Staging(Model):
     allowed_networks: tuple[str, ...] = Field(default=(), description="private networks that sources may be in")
     copy_below: Memory = Field(default=64 * 2**20, description="larger inputs are linked, not copied")
     ca_bundle: Path | None = Field(default=None, description="PEM file for https sources; null: the system's own")
+    parallel: int = Field(default=4, ge=1, le=64, description="inputs of one job that are brought at the same time")
+    cache: Path | None = Field(default=None, description="what was downloaded; null: <workspace>/.cache")
+    cache_bytes: Memory = Field(default=100 * GIB, description="that downloads may hold; the oldest go first")
+    git_time: Seconds = Field(default=1800, description="seconds that fetching one repository may take")
+    zenodo: str = Field(default="https://zenodo.org", description="whose REST API resolves doi: sources")
+    s3_endpoint: str | None = Field(default=None, description="of s3: sources without a key; null: Amazon's")
+    known_hosts: Path | None = Field(default=None, description="keys of hosts of sftp: sources, as of OpenSSH")
+    site: dict[str, SharedData] = Field(default={}, description="the data that the site shares, by name")
 
 
 class Local(Model):
@@ -166,6 +189,11 @@ class Settings(Model):
     def workspace(self) -> Path:
         """Where job directories are made."""
         return self.server.workspace or self.server.state / "jobs"
+
+    @property
+    def cache(self) -> Path:
+        """Where downloads are kept for other jobs."""
+        return self.staging.cache or self.workspace / ".cache"
 
     @property
     def image_store(self) -> Path:

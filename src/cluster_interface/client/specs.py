@@ -51,8 +51,8 @@ def _yaml(text: bytes) -> Any:
 def local_sources(document: Document, base: Path) -> Inputs:
     """Find the files that a spec names and that lie here, relative to `base`; Rejected names what is missing.
 
-    Those are entries without a source or with a path as their source, and the script and the requirements file
-    where `files` does not have them.
+    Those are entries without a source or with a path as their source, and the script and the files that describe the
+    environment where `files` does not have them.
     """
     files = document.get("files") or {}
     if not isinstance(files, dict):
@@ -60,9 +60,8 @@ def local_sources(document: Document, base: Path) -> Inputs:
     found: Inputs = {}
     for name, entry in files.items():
         found.update(_of_entry(str(name), entry if isinstance(entry, dict) else {}, base))
-    python = (document.get("environment") or {}).get("python") if isinstance(document.get("environment"), dict) else {}
-    requirements = python.get("requirements") if isinstance(python, dict) else None
-    for field, name in (("script", document.get("script")), ("environment.python.requirements", requirements)):
+    for field in ("script", "environment.python.requirements", "environment.python.lock", "environment.dockerfile"):
+        name = _value(document, field)
         if isinstance(name, str) and name not in files:
             found[name] = check_file(base / name, field)
     return found
@@ -73,6 +72,13 @@ def inline_texts(document: Document) -> dict[str, str | None]:
     files = document.get("files")
     entries = files.items() if isinstance(files, dict) else ()
     return {str(name): text for name, entry in entries if isinstance(entry, dict) and (text := entry.get("content"))}
+
+
+def _value(document: Document, field: str) -> Any:
+    value: Any = document
+    for part in field.split("."):
+        value = value.get(part) if isinstance(value, dict) else None
+    return value
 
 
 def _of_entry(name: str, entry: Document, base: Path) -> Inputs:

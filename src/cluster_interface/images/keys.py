@@ -41,7 +41,15 @@ def image_key(*, base: str, python: str, requirements: str) -> str:
     return digest({"recipe": LAYER_RECIPE, "base": base, "python": python, "requirements": requirements.splitlines()})
 
 
-def request_key(*, base: str, python: str, requirements: Sequence[str], newest: str | None, index: str | None) -> str:
+def request_key(
+    *,
+    base: str,
+    python: str,
+    requirements: Sequence[str],
+    newest: str | None,
+    index: str | None,
+    extra: Sequence[str] = (),
+) -> str:
     """Name a question to the resolver, so that its answer is found again."""
     return digest(
         {
@@ -51,5 +59,6 @@ def request_key(*, base: str, python: str, requirements: Sequence[str], newest: 
             "requirements": list(requirements),
             "exclude_newer": newest,
             "index": index,
+            **({"extra": list(extra)} if extra else {}),
         }
     )

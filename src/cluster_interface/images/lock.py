@@ -38,8 +38,11 @@ class Target(Model):
         return f"{self.machine}-manylinux_2_{max((n for n in _PLATFORMS if n <= self.glibc), default=17)}"
 
 
-def uv_environment(settings: Images, wheels: Path, home: Path) -> dict[str, str]:
-    """Make uv's environment: nothing of the host's configuration, the site's index and cache."""
+def uv_environment(settings: Images, wheels: Path, home: Path, indexes: Sequence[str] = ()) -> dict[str, str]:
+    """Make uv's environment: nothing of the host's configuration, the site's index and cache.
+
+    `indexes` are asked first; a package that one of them has is taken from there alone, whatever others publish.
+    """
     chosen = {
         **environment(settings, home),
         "UV_CACHE_DIR": str(wheels),
@@ -49,6 +52,8 @@ def uv_environment(settings: Images, wheels: Path, home: Path) -> dict[str, str]
         "UV_NO_ENV_FILE": "1",
         "UV_PYTHON_DOWNLOADS": "never",
     }
+    if indexes:
+        chosen["UV_INDEX"] = " ".join(indexes)
     if settings.index_url:
         chosen["UV_DEFAULT_INDEX"] = settings.index_url  # not on the command line: it may have a password
     return chosen

@@ -31,10 +31,12 @@ class Request(Model):
     key: str = ""  #: finds the answer again
     wanted: tuple[Wanted, ...] = ()
     newest: str | None = None
+    indexes: tuple[str, ...] = ()  #: asked before the site's own
 
 
 def understand(shelf: Shelf, settings: Images, environment: Environment, requirements: str) -> Request:
     """Take an environment apart, at once and without the network; Rejected names the field that cannot be."""
+    _refuse(environment, settings)
     python = environment.python or PythonEnvironment()
     wanted = tuple(read(python.packages, requirements))
     name = environment.base or settings.base
@@ -46,10 +48,31 @@ def understand(shelf: Shelf, settings: Images, environment: Environment, require
         base=request.base,
         python=target.python if target else "",
         requirements=[" ".join([one.requirement, *sorted(one.hashes)]) for one in wanted],
-        newest=python.exclude_newer,
+        newest=environment.newest,
         index=settings.index_url,
+        extra=python.extra_index_urls,
     )
-    return request.model_copy(update={"key": key, "wanted": wanted, "newest": python.exclude_newer})
+    return request.model_copy(
+        update={"key": key, "wanted": wanted, "newest": environment.newest, "indexes": python.extra_index_urls}
+    )
+
+
+_NOT_HERE = ("r", "conda", "venv", "image", "dockerfile", "setup")
+
+
+def _refuse(environment: Environment, settings: Images) -> None:
+    """Refuse in words what this store cannot do, or the site does not allow."""
+    for name in _NOT_HERE:
+        if getattr(environment, name):
+            raise Rejected.field(f"environment.{name}", "is not made by this version yet; leave it out")
+    python = environment.python or PythonEnvironment()
+    if python.lock:
+        raise Rejected.field("environment.python.lock", "is not read by this version yet; write python.requirements")
+    for url in python.extra_index_urls:
+        if url not in {allowed.rstrip("/") for allowed in settings.extra_index_urls}:
+            raise Rejected.field(
+                "environment.python.extra_index_urls", f"{url} is not allowed here; the site lists those that are"
+            )
 
 
 def minor(version: str) -> str:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 LONGEST_NAME = 255  #: bytes of one path component: NAME_MAX of ext4, XFS and NFS
 LONGEST_PATH = 1024  #: bytes of a relative path, well below PATH_MAX once a workspace stands before it
-SCHEMES = ("upload", "file", "http", "https")
+SCHEMES = ("upload", "file", "http", "https", "site", "job", "doi", "git", "s3", "sftp")
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 

@@ -33,6 +33,7 @@ class Lock(Model):
     requirements: str = ""  #: requirements.txt with hashes (pip's format); empty: the base alone
     python: str = ""  #: the interpreter's version the lock was made for, such as 3.11
     packages: tuple[str, ...] = ()  #: name==version, for people
+    indexes: tuple[str, ...] = ()  #: package indexes besides the site's own
     image: str  #: key of the image: base, lock and the way of installing
     suite: str | None = None  #: the release of Debian the base is made from; None: it was imported
     system: tuple[str, ...] = ()  #: every distribution package that the base was asked to have

@@ -32,15 +32,17 @@ _SETGROUPS = {"x86_64": 116, "aarch64": 159, "riscv64": 159, "loongarch64": 159,
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-class _Identity(NamedTuple):
+class Acting(NamedTuple):
+    """An account that a thread acts for."""
+
     uid: int
     gid: int
     groups: tuple[int, ...]
 
 
 class _State(threading.local):
-    own: _Identity | None = None  #: the server's, while this thread acts for somebody
-    now: _Identity | None = None
+    own: Acting | None = None  #: the server's, while this thread acts for somebody
+    now: Acting | None = None
 
 
 _state = _State()
@@ -54,7 +56,7 @@ def acting_as(account: Account) -> Iterator[None]:
     """
     if account.uid == 0 or account.gid == 0:
         raise Permanent(f"jobs never touch files as {account.name}: give the job an ordinary account")
-    wanted = _Identity(account.uid, account.gid, tuple(sorted({account.gid, *account.groups})))
+    wanted = Acting(account.uid, account.gid, tuple(sorted({account.gid, *account.groups})))
     if os.geteuid() == account.uid or _state.now == wanted:
         yield
         return
@@ -74,9 +76,14 @@ def as_the_server() -> Iterator[None]:
         yield
 
 
+def identity() -> Acting | None:
+    """Say whom this thread acts for, so that a program it starts can become them; None where that is the server."""
+    return _state.now
+
+
 @contextmanager
-def _switched(wanted: _Identity) -> Iterator[None]:
-    before = _state.now or _Identity(os.geteuid(), os.getegid(), tuple(os.getgroups()))
+def _switched(wanted: Acting) -> Iterator[None]:
+    before = _state.now or Acting(os.geteuid(), os.getegid(), tuple(os.getgroups()))
     own = _state.own
     _state.own = own or before
     try:
@@ -87,7 +94,7 @@ def _switched(wanted: _Identity) -> Iterator[None]:
         _state.own = own
 
 
-def _take(wanted: _Identity) -> None:
+def _take(wanted: Acting) -> None:
     """Change this thread's identity and make sure of it: a thread of mixed identity must not go on."""
     if os.geteuid() == wanted.uid:  # regain the right to change the rest
         _set_fs_id("setfsuid", wanted.uid)

@@ -104,6 +104,19 @@ class Guard:
     allowed: tuple[Network, ...] = ()
     lookup: Callable[..., Sequence[tuple[object, ...]]] = socket.getaddrinfo
 
+    def connect(self, host: str, port: int, timeout: float) -> socket.socket:
+        """Open a connection to an address of a host that was judged, for protocols that are not HTTP.
+
+        Raises Permanent(input_unavailable) if it has none but blocked ones, OSError if it does not answer.
+        """
+        trouble: OSError = OSError(f"{host} has no address")
+        for address in self.addresses(host, port):
+            try:
+                return socket.create_connection((address, port), timeout)
+            except OSError as error:
+                trouble = error
+        raise trouble
+
     def addresses(self, host: str, port: int) -> list[str]:
         """Return the open addresses of a host, in the resolver's order, to connect to as they are.
 

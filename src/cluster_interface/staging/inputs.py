@@ -62,7 +62,8 @@ def recorded(home: int) -> dict[str, Staged]:
 class Inputs:
     """Brings files into inputs/ of the job directory `home`."""
 
-    def __init__(self, home: int, sources: Sources, limit: int) -> None:
+    def __init__(self, home: int, sources: Sources, limit: int, owner: str = "") -> None:
+        self._owner = owner
         self._home = home
         self._sources = sources
         self._limit = limit
@@ -82,7 +83,8 @@ class Inputs:
         """Fetch, verify and move one file into place; `moved(n)` is told how many bytes are there."""
         temporary = f"{INCOMING}/{hashlib.sha256(info.path.encode()).hexdigest()[:32]}"
         with naming(info.path), part(self._home, temporary, self._limit, moved) as incoming:
-            self._sources.fetch(info.source, entry, incoming)
+            incoming.alone = entry.executable  # others' has other permissions
+            self._sources.fetch(info, entry, incoming, self._owner)
             try:
                 _verify(info, incoming)
             except Permanent:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -11,12 +12,22 @@ from typing import TYPE_CHECKING
 from cluster_interface.model.errors import Permanent
 from cluster_interface.model.resources import show_bytes
 from cluster_interface.model.state import FailureCode
-from cluster_interface.trees.beneath import create_file, open_directory, parent, read_small, remove, replace_file
+from cluster_interface.trees.beneath import (
+    create_file,
+    open_directory,
+    parent,
+    read_small,
+    remove,
+    rename,
+    replace_file,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 CHUNK = 1024 * 1024
+
+_NO_LINK = (errno.EXDEV, errno.EMLINK, errno.EPERM, errno.EACCES, errno.EOPNOTSUPP, errno.ENOSYS)
 
 
 class Part:
@@ -29,12 +40,32 @@ class Part:
         self._limit = limit
         self._moved = moved
         self._hash = hashlib.sha256()
+        self.alone = False  #: it must not be another name of a file that others use
+        self._known: str | None = None  #: the checksum of a file of which this is only another name
         self.size = 0
 
     @property
     def sha256(self) -> str:
         """The checksum of the bytes so far."""
-        return self._hash.hexdigest()
+        return self._known or self._hash.hexdigest()
+
+    def digest(self, name: str) -> str:
+        """Return another checksum of the bytes, such as `md5`, which some archives of data give."""
+        digest = hashlib.new(name, usedforsecurity=False)
+        offset = 0
+        while data := os.pread(self._fd, CHUNK, offset):
+            digest.update(data)
+            offset += len(data)
+        return digest.hexdigest()
+
+    @property
+    def limit(self) -> int:
+        """Most bytes that the site takes."""
+        return self._limit
+
+    def say(self, size: int) -> None:
+        """Tell how many bytes are here while somebody else brings them."""
+        self._moved(size)
 
     def write(self, data: bytes) -> None:
         """Add bytes; Permanent if they are more than the site allows."""
@@ -53,6 +84,27 @@ class Part:
                 f"is larger than this site takes for one input, {show_bytes(self._limit)}",
                 code=FailureCode.INPUT_UNAVAILABLE,
             )
+
+    def adopt(self, at: int, name: str, size: int, sha256: str) -> bool:
+        """Be a second name of the file `name` below `at`, whose bytes are known; False where that cannot be.
+
+        To be called as whoever may give that file another name. It keeps its owner and permissions.
+        """
+        if self.alone:
+            return False
+        fresh = f"{self._path}.linked"
+        remove(self._at, fresh)
+        try:
+            with parent(self._at, fresh) as (above, last):
+                os.link(name, last, src_dir_fd=at, dst_dir_fd=above, follow_symlinks=False)
+        except OSError as error:
+            if error.errno in _NO_LINK:
+                return False
+            raise
+        rename(self._at, fresh, self._path)
+        self._hash, self.size, self._known = hashlib.sha256(), size, sha256
+        self._moved(size)
+        return True
 
     def restart(self) -> None:
         """Forget the bytes so far."""
@@ -83,6 +135,8 @@ class Part:
 
     def finish(self, mode: int) -> None:
         """Give the file its permissions and make it last."""
+        if self._known is not None:
+            return  # it has another name where that was done
         os.fchmod(self._fd, mode)
         os.fsync(self._fd)
 

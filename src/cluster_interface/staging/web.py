@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 import ssl
 import time
+from collections.abc import Callable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TypeVar
 from urllib.parse import urljoin
 
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
@@ -24,12 +25,14 @@ from cluster_interface.staging.acting import as_the_server
 from cluster_interface.staging.guard import Guard, networks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator
 
     from urllib3 import BaseHTTPResponse
 
     from cluster_interface.settings import Staging
     from cluster_interface.staging.parts import Part
+
+T = TypeVar("T")
 
 CHUNK = 256 * 1024
 MOST_REDIRECTS = 10
@@ -41,6 +44,21 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})  # RFC 9110, 15.4
 _PORTS = {"http": 80, "https": 443}
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")  # RFC 9110, 14.4
 _HEADERS = {"User-Agent": "cluster-interface", "Accept": "*/*", "Accept-Encoding": "identity"}
+
+
+Sign = Callable[[str, str], Mapping[str, str]]  #: method and address -> headers that prove who asks
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """What a server says of something without sending it."""
+
+    size: int | None
+    validator: str | None  #: a strong ETag or a date: the same one means the same bytes
+
+
+def _unsigned(_method: str, _address: str) -> Mapping[str, str]:
+    return {}
 
 
 class _Trouble(Exception):
@@ -55,38 +73,65 @@ class Web:
     context: ssl.SSLContext
     timeout: float  #: seconds without a byte
     pause: float = PAUSE
+    ca_bundle: str | None = None  #: for programs that connect themselves
 
     @classmethod
     def of(cls, settings: Staging) -> Self:
         """Set up as the site says."""
         context = ssl.create_default_context(cafile=str(settings.ca_bundle) if settings.ca_bundle else None)
-        return cls(Guard(networks(settings.allowed_networks)), context, float(settings.timeout))
+        ca_bundle = str(settings.ca_bundle) if settings.ca_bundle else None
+        guard = Guard(networks(settings.allowed_networks))
+        return cls(guard, context, float(settings.timeout), ca_bundle=ca_bundle)
 
     def measure(self, address: str) -> int | None:
         """Return the size in bytes, None if the server does not tell; Permanent if there is nothing to fetch."""
-        for _ in self._tries(lambda: 0):
+        return self.look(address).size
+
+    def look(self, address: str, sign: Sign = _unsigned) -> Seen:
+        """Say what the server tells of the thing; Permanent if there is nothing to fetch."""
+        return self._persistently(address, lambda: self._look(address, sign))
+
+    def read(self, address: str, limit: int, sign: Sign = _unsigned) -> bytes:
+        """Return a short answer; Permanent if it is longer than `limit` bytes."""
+        return self._persistently(address, lambda: self._read(address, limit, sign))
+
+    def end(self, address: str, sign: Sign = _unsigned) -> str:
+        """Return where the redirects of an address end."""
+
+        def follow() -> str:
+            with self._answer("GET", address, {}, sign) as answer:
+                _must_be(answer, address, 200)
+                return answer.url or address
+
+        return self._persistently(address, follow)
+
+    def _persistently(self, address: str, ask: Callable[[], T]) -> T:
+        for _ in self.tries(lambda: 0):
             try:
-                return self._measure(address)
+                return ask()
             except _Trouble as trouble:
                 reason = trouble
         raise _gone(f"{shown(address)} could not be reached: {reason}")
 
-    def fetch(self, address: str, part: Part) -> None:
-        """Bring all bytes into `part`, going on from what is there if the server still has the same thing."""
+    def fetch(self, address: str, part: Part, sign: Sign = _unsigned) -> None:
+        """Bring all bytes into `part`, going on from what is there if the server still has the same thing.
+
+        `sign` is asked for every request, but never where a redirect leads to another server.
+        """
         if part.note.get("address") == address:
             part.resume()
         else:
             part.restart()
-        for _ in self._tries(lambda: part.size):
+        for _ in self.tries(lambda: part.size):
             try:
-                self._fetch(address, part)
+                self._fetch(address, part, sign)
             except _Trouble as trouble:
                 reason = trouble
             else:
                 return
         raise _gone(f"{shown(address)} could not be fetched: {reason} ({part.size} bytes had come)")
 
-    def _tries(self, reached: Callable[[], int]) -> Iterator[int]:
+    def tries(self, reached: Callable[[], int]) -> Iterator[int]:
         """Yield until TRIES tries in a row came no farther than before, with a growing pause between them."""
         left, farthest = TRIES, reached()
         while left:
@@ -96,22 +141,33 @@ class Web:
             if left:
                 time.sleep(self.pause * 2 ** (TRIES - 1 - left))
 
-    def _measure(self, address: str) -> int | None:
-        with self._answer("HEAD", address, {}) as answer:
+    def _look(self, address: str, sign: Sign) -> Seen:
+        with self._answer("HEAD", address, {}, sign) as answer:
             if answer.status == 200:
-                return _length(answer)
-        with self._answer("GET", address, {"Range": "bytes=0-0"}) as answer:  # some servers refuse HEAD
+                return Seen(size=_length(answer), validator=_validator(answer).get("validator"))
+        with self._answer("GET", address, {"Range": "bytes=0-0"}, sign) as answer:  # some servers refuse HEAD
+            validator = _validator(answer).get("validator")
             if answer.status == 206 and (found := _CONTENT_RANGE.fullmatch(answer.headers.get("Content-Range", ""))):
-                return None if found[3] == "*" else int(found[3])
+                return Seen(size=None if found[3] == "*" else int(found[3]), validator=validator)
             _must_be(answer, address, 200, 206, 416)  # 416: empty
-            return _length(answer) if answer.status == 200 else None
+            return Seen(size=_length(answer) if answer.status == 200 else None, validator=validator)
 
-    def _fetch(self, address: str, part: Part) -> None:
+    def _read(self, address: str, limit: int, sign: Sign) -> bytes:
+        with self._answer("GET", address, {}, sign) as answer:
+            _must_be(answer, address, 200)
+            data = b""
+            for piece in _body(answer):
+                data += piece
+                if len(data) > limit:
+                    raise _gone(f"{shown(address)} answers with more than {limit} bytes")
+            return data
+
+    def _fetch(self, address: str, part: Part, sign: Sign) -> None:
         """One request for what is missing. Ends well only if the server says that this was all."""
         headers = _resumption(part)
         if part.size and not headers:
             part.restart()
-        with self._answer("GET", address, headers) as answer:
+        with self._answer("GET", address, headers, sign) as answer:
             if headers and answer.status == 416:
                 part.restart()
                 raise _Trouble("it has become shorter")
@@ -127,13 +183,16 @@ class Web:
                 part.write(data)
 
     @contextmanager
-    def _answer(self, method: str, address: str, headers: Mapping[str, str]) -> Iterator[BaseHTTPResponse]:
+    def _answer(self, method: str, address: str, headers: Mapping[str, str], sign: Sign) -> Iterator[BaseHTTPResponse]:
         """Ask, following redirects; every hop passes the guard."""
+        first = parse(address)
         for _ in range(MOST_REDIRECTS + 1):
             url = parse(address)
-            with self._ask(method, url, headers) as answer:
+            proof = sign(method, url.url) if (url.scheme, url.netloc) == (first.scheme, first.netloc) else {}
+            with self._ask(method, url, {**headers, **proof}) as answer:
                 target = answer.headers.get("Location")
                 if answer.status not in _REDIRECTS or not target:
+                    answer.url = url.url
                     yield answer
                     return
             onward = parse(_joined(address, target))

@@ -24,9 +24,8 @@ from cluster_interface.ports import LogPart
 from cluster_interface.staging import archives, outputs, packs
 from cluster_interface.staging.acting import acting_as, as_the_server
 from cluster_interface.staging.inputs import INCOMING, INPUTS, Inputs
-from cluster_interface.staging.sources import DIRECTORY, Sources
+from cluster_interface.staging.sources import DIRECTORY, Sources, no_jobs
 from cluster_interface.staging.tasks import TASKS, make_tasks
-from cluster_interface.staging.web import Web
 from cluster_interface.trees.beneath import (
     NotBeneath,
     create_file,
@@ -49,6 +48,7 @@ if TYPE_CHECKING:
     from cluster_interface.model.plan import SourceInfo
     from cluster_interface.ports import Layout, Report
     from cluster_interface.settings import Staging
+    from cluster_interface.staging.sources import Keys, OutputsOf
     from cluster_interface.staging.uploads import UploadStore
 
 LONGEST_LOG_PART = 2**20
@@ -64,12 +64,28 @@ class Workspace:
     """The directories of all jobs, below one root that the nodes share. `account_of` tells whose a job's is."""
 
     def __init__(
-        self, root: Path, uploads: UploadStore, settings: Staging, account_of: Callable[[str], Account]
+        self,
+        root: Path,
+        uploads: UploadStore,
+        settings: Staging,
+        account_of: Callable[[str], Account],
+        *,
+        owner_of: Callable[[str], str] = lambda _job: "",
+        keys: Keys | None = None,
+        outputs_of: OutputsOf = no_jobs,
     ) -> None:
         self._root = root
         self._settings = settings
         self._account_of = account_of
-        self._sources = Sources(uploads, Web.of(settings), settings.copy_below)
+        self._owner_of = owner_of
+        self._sources = Sources.of(
+            settings,
+            uploads,
+            cache=settings.cache or root / ".cache",
+            keys=keys,
+            outputs_of=outputs_of,
+            open_output=self.open_output,
+        )
         root.mkdir(mode=0o711, parents=True, exist_ok=True)  # accounts pass through to what is theirs
 
     def directory(self, job: str) -> Path:
@@ -82,7 +98,11 @@ class Workspace:
         A file of this machine that is larger than `copy_below` is not read, hence without a checksum.
         """
         with acting_as(self._account_of(job)):
-            return [self._sources.measure(path, entry) for path, entry in files.items()]
+            owner = self._owner_of(job)
+            try:
+                return [self._sources.measure(path, entry, owner) for path, entry in files.items()]
+            finally:
+                self._sources.close()
 
     def stage_in(self, job: str, files: Sequence[tuple[SourceInfo, FileEntry]], layout: Layout, report: Report) -> None:
         """Make inputs/ and tasks/<n>/ with every file verified; repeatable, and safe to kill at any moment.
@@ -92,7 +112,10 @@ class Workspace:
         """
         self._make(job)
         with self._home(job) as home, self._words_for(job), _alone(home):
-            self._bring(home, files, report)
+            try:
+                self._bring(home, files, report, self._owner_of(job))
+            finally:
+                self._sources.close()
             if layout.attempt > 1:
                 packs.settle(home, layout.attempt - 1)
             make_tasks(
@@ -252,8 +275,8 @@ class Workspace:
         with self._parent() as root, self._words_for(job):
             remove(root, _checked(job))  # as the server: what a runtime that runs as it left, and the directory itself
 
-    def _bring(self, home: int, files: Sequence[tuple[SourceInfo, FileEntry]], report: Report) -> None:
-        inputs = Inputs(home, self._sources, self._settings.max_bytes)
+    def _bring(self, home: int, files: Sequence[tuple[SourceInfo, FileEntry]], report: Report, owner: str) -> None:
+        inputs = Inputs(home, self._sources, self._settings.max_bytes, owner)
         os.close(open_directory(home, INPUTS, make=True))
         real = [(info, entry) for info, entry in files if info.source != DIRECTORY]
         sizes = [info.size for info, _ in real]
@@ -336,7 +359,8 @@ class Workspace:
 
     @contextmanager
     def _parent(self) -> Iterator[int]:
-        fd = os.open(self._root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        with as_the_server():  # accounts may pass through it, but not read it
+            fd = os.open(self._root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             yield fd
         finally:

@@ -1,0 +1,79 @@
+"""What an environment may say, and what is refused in words."""
+
+import pytest
+
+from cluster_interface.images.request import understand
+from cluster_interface.images.shelf import Shelf
+from cluster_interface.model.errors import Rejected
+from cluster_interface.model.jobspec import Environment, JobSpec
+from cluster_interface.settings import Images
+
+DIGEST = "sha256:" + "0" * 64
+
+
+@pytest.mark.parametrize(
+    ("said", "means"),
+    [
+        ({"conda": "/opt/conda/envs/bio"}, {"conda": {"path": "/opt/conda/envs/bio"}}),
+        ({"setup": ["set -e", "make"]}, {"setup": "set -e\nmake"}),
+        ({"setup": "make\n"}, {"setup": "make"}),
+        ({"conda": {"packages": ["gdal >=3.6,<4", "python=3.12"]}}, {}),
+        ({"r": {"packages": ["dplyr", "data.table"], "bioconductor": ["DESeq2"]}}, {}),
+        ({"image": f"ghcr.io/lab/tool:1.2@{DIGEST}"}, {}),
+        ({"image": "localhost:5000/tool"}, {}),
+        ({"image": "/data/images/tool.sif"}, {}),
+        ({"python": {"extra_index_urls": ["https://pypi.example.org/simple/"]}}, {}),
+        ({"as_of": "2026-01-01", "python": {"packages": ["numpy"]}}, {}),
+    ],
+)
+def test_what_may_be_said(said, means):
+    """Each form of the field is taken, and means one thing."""
+    found = Environment.parse(said).model_dump(exclude_defaults=True)
+    for name, value in means.items():
+        assert found[name] == value or value.items() <= found[name].items()
+
+
+@pytest.mark.parametrize(
+    ("said", "field", "word"),
+    [
+        ({"conda": {"packages": ["gdal\nRUN x"]}}, "conda.packages.0", "conda package"),
+        ({"conda": {"channels": ["conda-forge"]}}, "conda", "neither packages nor path"),
+        ({"conda": {"channels": ["https://user:pw@host/c"], "packages": ["a"]}}, "conda.channels.0", "password"),
+        ({"conda": "relative/path"}, "conda.path", "in full"),
+        ({"conda": "/opt/../etc"}, "conda.path", "in full"),
+        ({"conda": "/a", "venv": "/b"}, "document", "both"),
+        ({"venv": "/a", "python": {"packages": ["numpy"]}}, "document", "there already"),
+        ({"r": {"packages": ["dplyr); system('x'"]}}, "r.packages.0", "R package"),
+        ({"image": "--privileged"}, "image", "no image"),
+        ({"image": "tool\nUSER root"}, "image", "no image"),
+        ({"image": "a", "dockerfile": "Dockerfile"}, "document", "one of them"),
+        ({"python": {"extra_index_urls": ["https://a --index-url https://b"]}}, "python.extra_index_urls.0", "address"),
+        ({"as_of": "yesterday"}, "as_of", "date"),
+        ({"as_of": "2026-02-30"}, "as_of", "date"),
+        ({"setup": "a\0b"}, "setup", "NUL"),
+        ({"rr": {}}, "rr", "did you mean `r`"),
+    ],
+)
+def test_what_may_not_be_said(said, field, word):
+    """Each refusal names its field."""
+    with pytest.raises(Rejected) as refused:
+        Environment.parse(said)
+    assert any(one.field.startswith(field) and word in one.message for one in refused.value.problems), refused.value
+
+
+def test_a_file_that_describes_the_environment_must_be_in_the_tree():
+    """A Dockerfile or lock that is not among the files is an error of its field."""
+    with pytest.raises(Rejected, match=r"environment\.dockerfile"):
+        JobSpec.parse({"command": "x", "environment": {"dockerfile": "Dockerfile"}})
+
+
+def test_another_index_is_the_sites_to_allow(tmp_path):
+    """A package index that the site does not list is refused; one that it lists makes another question."""
+    shelf = Shelf(tmp_path)
+    shelf.prepare()
+    wanted = Environment.parse({"python": {"packages": ["a"], "extra_index_urls": ["https://lab.example.org/simple"]}})
+    with pytest.raises(Rejected, match="not allowed here"):
+        understand(shelf, Images(), wanted, "")
+    allowed = Images(extra_index_urls=("https://lab.example.org/simple/",))
+    plain = Environment.parse({"python": {"packages": ["a"]}})
+    assert understand(shelf, allowed, wanted, "").key != understand(shelf, allowed, plain, "").key
