@@ -20,7 +20,9 @@ from cluster_interface.model.plan import Ask, Bound, Lock, Plan
 from cluster_interface.model.proposal import Proposal
 from cluster_interface.model.resources import GIB, MIB
 from cluster_interface.model.state import FINAL, FailureCode, JobState, TaskState
+from cluster_interface.patterns import Catalogue
 from cluster_interface.ports import LogPart, Upload
+from cluster_interface.service import Service
 from cluster_interface.wire import (
     AttemptView,
     EventView,
@@ -274,6 +276,7 @@ class SampleService:
 
     def __init__(self, store: object) -> None:
         self.store = store
+        self.patterns = Catalogue()
         self.made = made_up(time.time())
         self.submitted: dict[str, str] = {}  #: key -> job
         self.specs: list[JobSpec] = []
@@ -314,6 +317,8 @@ class SampleService:
         self.submitted[key] = job
         self.specs.append(spec)
         return item.view, True
+
+    pattern_list, pattern, expand = Service.pattern_list, Service.pattern, Service.expand
 
     def rerun(self, user: str, job: str, key: str, *, failed: bool = False) -> tuple[JobView, bool]:
         """Submit the same again."""
