@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Literal
 
 from cluster_interface import __version__
+from cluster_interface.capsules import baked
+from cluster_interface.capsules import describe as describe_capsule
 from cluster_interface.gathering import gather, task_table
 from cluster_interface.inspection import inspect as read_script
 from cluster_interface.inspection.batch.queues import with_known_queue
@@ -248,6 +250,20 @@ class Service:
         """Stream all outputs as one archive."""
         outputs = self._outputs(user, job)
         return self.stager.archive(job, outputs, form)
+
+    def capsule(self, user: str, job: str) -> Iterator[bytes]:
+        """Stream a finished job as one image for `docker load`; Conflict in words where it cannot become one."""
+        with self.store.read() as db:
+            found = self._job(user, job, db)
+            tasks, outputs = jobs.tasks(db, found.id), jobs.outputs(db, found.id)
+        made = describe_capsule(found, tasks, outputs, self.stager)
+        assert made.plan.lock is not None  # noqa: S101 - it was refused else
+        whole = self.shelf.capsule(
+            made.plan.lock, baked(made, self.stager), made.config(), f"cluster-interface/capsule:{found.id}"
+        )
+        if whole is None:
+            raise Conflict(f"the image of job {job} is not there any more; rerun the job to have it built again")
+        return whole
 
     def gather(self, user: str, job: str, path: str) -> Iterator[bytes]:
         """Stream the tables of this name of all completed tasks as one, with the parameters as leading columns."""

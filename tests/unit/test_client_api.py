@@ -53,7 +53,7 @@ def test_the_public_surface_is_what_is_promised():
         "pattern", "patterns", "queues", "submit",
     }  # fmt: skip
     assert public(ci.Job) == {
-        "cancel", "code", "counts", "events", "fetch", "final", "follow", "gather", "id", "is_sweep", "logs", "name",
+        "cancel", "capsule", "code", "counts", "events", "fetch", "final", "follow", "gather", "id", "is_sweep", "logs", "name",
         "output_list", "outputs", "poll_events",
         "printed", "reason", "refresh", "rerun", "shell", "state", "tail", "task_page", "task_table", "tasks",
         "view", "wait",

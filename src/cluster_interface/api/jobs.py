@@ -45,6 +45,7 @@ def blueprint(service: Service) -> APIBlueprint:
     _watching(bp, service)
     _outputs(bp, service)
     _tables(bp, service)
+    _capsules(bp, service)
     return bp
 
 
@@ -180,6 +181,16 @@ def _outputs(bp: APIBlueprint, service: Service) -> None:
                 raise Rejected.field("format", f"{other[:20]!r} is not one of zip, tar.gz")
         response = Response(stream_with_context(chunks), content_type=kind)
         response.headers.set("Content-Disposition", "attachment", filename=f"{job}.{ending}")
+        return response
+
+
+def _capsules(bp: APIBlueprint, service: Service) -> None:
+    @bp.get("/jobs/<job>/capsule")
+    @bp.doc(responses={200: "The image, for docker load"})
+    def capsule(job: str) -> Response:
+        """Stream a finished job as one self-contained image: base, environment, files and command."""
+        response = Response(stream_with_context(service.capsule(g.user, job)), content_type="application/x-tar")
+        response.headers.set("Content-Disposition", "attachment", filename=f"{job}.capsule.tar")
         return response
 
 

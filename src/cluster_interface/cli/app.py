@@ -37,6 +37,7 @@ COMMANDS = {
     "cancel": ("waiting", "Cancel jobs."),
     "rerun": ("waiting", "Submit a job again as it was."),
     "outputs": ("outputs", "List a job's outputs, print one, or fetch them."),
+    "capsule": ("capsule", "Write a job into one image that runs anywhere."),
     "patterns": ("patterns", "The common kinds of job: list, show and check them."),
     "images": ("images", "The images that jobs run in."),
     "queues": ("server", "List the queues and what they can give."),

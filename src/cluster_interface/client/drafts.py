@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cluster_interface.client.capsules import is_capsule, take_in
 from cluster_interface.client.completing import parameters_of, with_earlier, with_places, with_tasks
 from cluster_interface.client.local_files import check_file, is_source, parse_inputs, whole
 from cluster_interface.client.specs import Document, inline_texts, is_spec, local_sources, read_spec
@@ -52,6 +53,7 @@ class Draft:
     asks: tuple[Document, ...] = ()  #: guesses that need a yes: left out of the environment
     earlier: Mapping[str, str] = field(default_factory=dict)  #: resource -> what last time suggests, in words
     notes: tuple[str, ...] = ()  #: what a person should know of it
+    keeps: Any = None  #: what must be there as long as it is: the room of a capsule's files
 
     @property
     def spec(self) -> JobSpec:
@@ -90,6 +92,9 @@ def _first_draft(transport: Transport, script: str | Path | Document, wishes: Wi
     if path.is_dir():
         return _from_directory(transport, whole(path), wishes)
     file = check_file(path, "script")
+    if is_capsule(file):
+        document, room = take_in(file)
+        return replace(_from_spec(transport, document, file.parent, wishes), keeps=room)
     if is_spec(file):
         return _from_spec(transport, read_spec(file), file.parent, wishes)
     return _from_script(transport, file, wishes)

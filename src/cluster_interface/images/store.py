@@ -14,6 +14,7 @@ from cluster_interface.images import failures, importing, layer
 from cluster_interface.images import lock as locks
 from cluster_interface.images.base import Base, Recipe
 from cluster_interface.images.bytecode import Bytecode
+from cluster_interface.images.capsules import capsule
 from cluster_interface.images.faces.all import Faces, waits
 from cluster_interface.images.faces.engine import Engine
 from cluster_interface.images.keys import image_key
@@ -22,13 +23,14 @@ from cluster_interface.images.shelf import Shelf
 from cluster_interface.images.unpack import Limits
 from cluster_interface.model.job import Progress
 from cluster_interface.model.plan import Lock
-from cluster_interface.ports import ImageInfo
+from cluster_interface.ports import Face, ImageInfo
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
+    from typing import Any
 
     from cluster_interface.model.jobspec import Environment
-    from cluster_interface.ports import Face, ImageRef, Report
+    from cluster_interface.ports import Baked, ImageRef, Report
     from cluster_interface.settings import Images
 
 
@@ -84,6 +86,13 @@ class Store:
             if lock.requirements:
                 self._build_layer(lock, base, report)
             return self._faces.make(lock, face, report)
+
+    def capsule(
+        self, lock: Lock, baked: Sequence[Baked], config: Mapping[str, Any], name: str
+    ) -> Iterator[bytes] | None:
+        """Stream an image that is there as `docker load` takes it, more baked into it; None if it must be built."""
+        image = self._faces.find(lock, Face.DIRECTORY)
+        return None if image is None else capsule(self._shelf, lock, image, baked, config, name)
 
     def images(self) -> list[ImageInfo]:
         """List bases and images, newest first."""

@@ -16,6 +16,7 @@ import json
 import tarfile
 import time
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from cluster_interface.images.archive import Listing, listing, stream
@@ -26,7 +27,7 @@ from cluster_interface.images.layer import PLACE
 from cluster_interface.ports import Face, ImageRef
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from cluster_interface.images.shelf import Shelf
     from cluster_interface.model.plan import Lock
@@ -109,8 +110,19 @@ def _refused(error: LoadFailed) -> Exception:
     return image_failed(f"the Docker engine does not take the image: {error}")
 
 
-def pack(lock: Lock, parts: list[Part], *, thin: bool, machine: str) -> Iterator[bytes]:
-    """Yield an archive: the layers, then the configuration that names their digests, then the manifest."""
+def pack(
+    lock: Lock,
+    parts: list[Part],
+    *,
+    thin: bool,
+    machine: str,
+    config: Mapping[str, Any] = MappingProxyType({}),
+    name: str | None = None,
+) -> Iterator[bytes]:
+    """Yield an archive: the layers, then the configuration that names their digests, then the manifest.
+
+    `config` goes over the usual configuration (variables and labels beside the usual ones), `name` is another tag.
+    """
     names = []
     for number, part in enumerate(parts):
         names.append(f"{number}/layer.tar")
@@ -120,12 +132,23 @@ def pack(lock: Lock, parts: list[Part], *, thin: bool, machine: str) -> Iterator
         yield _header(names[-1], found.size)
         yield from part.stream(found)
         yield bytes(-found.size % 512)
-    config = json.dumps(_config(lock, parts, machine), sort_keys=True).encode()
-    name = f"{hashlib.sha256(config).hexdigest()}.json"
-    manifest = json.dumps([{"Config": name, "RepoTags": [tag(lock.image)], "Layers": names}]).encode()
-    for entry, data in ((name, config), ("manifest.json", manifest)):
+    document = _config(lock, parts, machine)
+    document["config"] = _over(document["config"], config)
+    text = json.dumps(document, sort_keys=True).encode()
+    called = f"{hashlib.sha256(text).hexdigest()}.json"
+    manifest = json.dumps([{"Config": called, "RepoTags": [name or tag(lock.image)], "Layers": names}]).encode()
+    for entry, data in ((called, text), ("manifest.json", manifest)):
         yield _header(entry, len(data)) + data + bytes(-len(data) % 512)
     yield bytes(1024)
+
+
+def _over(usual: dict[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        **usual,
+        **config,
+        "Env": [*usual["Env"], *config.get("Env", ())],
+        "Labels": {**usual["Labels"], **config.get("Labels", {})},
+    }
 
 
 def _config(lock: Lock, parts: list[Part], machine: str) -> dict[str, Any]:
