@@ -420,7 +420,7 @@ def test_ctrl_c_cancels_the_job_and_tells_its_end(shell):
     shell.write("x.py", "")
     shell.server.on_submit = lambda server, job: server.move(job, "running")
     process = subprocess.Popen(
-        [*CLIF, "run", "x.py"],
+        ["env", "--default-signal=INT", *CLIF, "run", "x.py"],  # who runs the tests may ignore it
         cwd=shell.directory,
         env=shell.environment,
         stdout=subprocess.DEVNULL,
@@ -445,7 +445,7 @@ def test_ctrl_c_twice_leaves_the_job(shell):
     real = shell.server.move
     shell.server.move = lambda job, state, *rest: None if state == "canceled" else real(job, state, *rest)
     process = subprocess.Popen(
-        [*CLIF, "run", "x.py"],
+        ["env", "--default-signal=INT", *CLIF, "run", "x.py"],
         cwd=shell.directory,
         env=shell.environment,
         stdout=subprocess.DEVNULL,
