@@ -197,7 +197,7 @@ def _entry(about: Field, value: Any, example: Mapping[str, str]) -> tuple[str, d
         raise ValueError("has neither a source nor content")
     if source.endswith("/") and about.kind is FieldKind.FILES:
         assert about.to is not None  # noqa: S101 - the pattern was checked
-        return about.to, {"mode": "mount", **entry}
+        return about.to, {"mode": "mount", **entry, "source": source.rstrip("/")}
     name = str(value.get("name") or source).rstrip("/").rpartition("/")[2].partition("?")[0]
     if about.accept and not name.lower().endswith(about.accept):
         raise ValueError(f"{name!r} does not end in {' or '.join(about.accept)}")
