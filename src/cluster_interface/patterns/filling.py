@@ -62,7 +62,7 @@ def _take(filled: Filled, pattern: Pattern, name: str, about: Field, value: Any)
         value = about.default
     if value is None or (isinstance(value, str) and not value.strip() and about.kind is not FieldKind.FLAG):
         if about.wanted:
-            raise ValueError(f"is needed: {about.title}")
+            raise ValueError("is needed")
         return
     if about.is_file:
         names = []
