@@ -167,3 +167,4 @@ def test_a_patterns_example_runs_with_one_click(page: Page) -> None:
     page.wait_for_url("**/jobs/*")
     expect(page.locator(".verdict .chip")).to_have_text("completed", timeout=JOB)
     expect(page.locator("#outputs")).to_contain_text("words.csv")
+    expect(page.get_by_role("link", name="Capsule")).to_be_visible()

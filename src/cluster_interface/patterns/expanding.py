@@ -100,7 +100,9 @@ class _Filling:
 
 
 def _word(value: Any) -> str:
-    return {True: "true", False: "false"}[value] if isinstance(value, bool) else str(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return repr(value).removesuffix(".0") if isinstance(value, float) else str(value)
 
 
 def _merged(document: dict[str, Any], more: Mapping[str, Any]) -> dict[str, Any]:

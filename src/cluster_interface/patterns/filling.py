@@ -198,7 +198,7 @@ def _entry(about: Field, value: Any, example: Mapping[str, str]) -> tuple[str, d
     if source.endswith("/") and about.kind is FieldKind.FILES:
         assert about.to is not None  # noqa: S101 - the pattern was checked
         return about.to, {"mode": "mount", **entry, "source": source.rstrip("/")}
-    name = str(value.get("name") or source).rstrip("/").rpartition("/")[2].partition("?")[0]
+    name = str(value.get("name") or source.partition("?")[0]).rstrip("/").rpartition("/")[2]
     if about.accept and not name.lower().endswith(about.accept):
         raise ValueError(f"{name!r} does not end in {' or '.join(about.accept)}")
     return check_name(_place(about, name)), entry
