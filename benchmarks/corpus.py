@@ -168,7 +168,7 @@ def is_program(path: Path, text: str) -> bool:
 
 @contextmanager
 def own_server(runtime: str) -> Iterator[Path]:
-    """Serve from a private directory; end the server and remove everything afterwards."""
+    """Have a server on a private directory; end it and remove everything afterwards."""
     top = Path(tempfile.mkdtemp(prefix="clif-corpus-", dir="/var/tmp"))
     top.chmod(0o711)  # where the job account passes through
     os.environ |= {
@@ -178,13 +178,11 @@ def own_server(runtime: str) -> Iterator[Path]:
         "CLIF_IMAGES__STORE": os.environ.get("CLIF_IMAGES__STORE", str(CACHE / "images")),
         "CLIF_RUNTIME": runtime,
     }
-    with (top / "server.log").open("wb") as log:
-        server = subprocess.Popen([CLIF, "serve"], stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+    subprocess.run([CLIF, "queues"], check=True, capture_output=True)  # starts it, and waits until it answers
     try:
         yield top
     finally:
-        server.terminate()
-        server.wait(60)
+        subprocess.run([CLIF, "serve", "--stop"], check=False, capture_output=True)
         shutil.rmtree(top, ignore_errors=True)
 
 
