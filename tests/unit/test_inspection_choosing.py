@@ -47,7 +47,6 @@ def test_hundreds_of_candidates_are_not_all_listed():
     ("name", "text", "words"),
     [
         ("x.R", "library(dplyr)", ["x.R", "R script"]),
-        ("x.ipynb", "{}", ["notebook"]),
         ("x.jl", "", ["Julia"]),
         ("prog", None, ["'prog' is a binary"]),
         ("x.py", None, ["is a binary or too large"]),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from cluster_interface.client.capsules import is_capsule, take_in
 from cluster_interface.client.completing import parameters_of, with_earlier, with_places, with_tasks
-from cluster_interface.client.local_files import check_file, is_source, parse_inputs, whole
+from cluster_interface.client.local_files import check_file, is_source, parse_inputs, whole, without_outputs
 from cluster_interface.client.specs import Document, inline_texts, is_spec, local_sources, read_spec
 from cluster_interface.client.sweeps import Tasks
 from cluster_interface.model.errors import Rejected
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from cluster_interface.model.proposal import Proposal
 
 PACKAGES = "environment.python.packages"
+MOST_NOTEBOOKS = 20  #: large ones of a directory that are read without their outputs
+LARGEST_TEXT = 2**20  #: bytes of a file that is sent to be read
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -256,14 +258,18 @@ def _listing(directory: Path) -> dict[str, str | None]:
     from cluster_interface.trees.listing import listing  # noqa: PLC0415 - not every command reads a directory
 
     try:
-        return listing(directory)
+        found = listing(directory)
+        large = [name for name, text in found.items() if text is None and name.endswith(".ipynb")]
+        return {**found, **{name: _text(directory / name) for name in large[:MOST_NOTEBOOKS]}}
     except OSError as error:
         raise Rejected.field("script", f"{directory} cannot be read: {error.strerror}") from None
 
 
 def _text(path: Path) -> str | None:
     try:
-        data = path.read_bytes() if path.stat().st_size <= 2**20 else b"\0"
+        if path.suffix == ".ipynb" and path.stat().st_size > LARGEST_TEXT:
+            return without_outputs(path)
+        data = path.read_bytes() if path.stat().st_size <= LARGEST_TEXT else b"\0"
         return None if b"\0" in data else data.decode()
     except (OSError, UnicodeDecodeError):
         return None

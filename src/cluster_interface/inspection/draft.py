@@ -11,7 +11,7 @@ from cluster_interface.model.jobspec import Environment, PythonEnvironment
 from cluster_interface.model.proposal import Guess, Option, Proposal, Sureness
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from cluster_interface.inspection.batch.directives import Dialect
     from cluster_interface.inspection.batch.request import Request
@@ -21,6 +21,7 @@ MOST_WARNINGS = 40
 MOST_SIGNS = 5  #: signs of network use that are named
 MOST_NAMED = 20  #: files of one finding that get a line of their own; more are summed up
 PACKAGES = "environment.python.packages"
+PYTHON_PATH = "PYTHONPATH"
 
 
 class Draft:
@@ -31,13 +32,16 @@ class Draft:
         self.script = script
         self.arguments = tuple(arguments)
         self.command = ""
+        self.start = ""  #: the directory in which the program starts, below the job's
         self.options: tuple[Option, ...] = ()
+        self.suggestions: tuple[str, ...] = ()
         self.uses_python = False
         self.python_version: str | None = None
         self.requirements: str | None = None
         self.variables: dict[str, str] = {}
         self.batch: Request | None = None  #: what the directives of a batch script ask for
         self.dialect: Dialect | None = None  #: the batch system whose variables the script uses
+        self._lines: Callable[[str], str] = str  #: how lines of the script are called
         self._modules: dict[str, None] = {}
         self._packages: dict[str, str] = {}
         self._system: dict[str, None] = {}
@@ -50,12 +54,16 @@ class Draft:
 
     def guess(self, field: str, value: str, rests_on: str, sure: Sureness = Sureness.KNOWN) -> None:
         """Note what one line of the proposal rests on."""
-        guess = Guess(field=field, value=writable(value), rests_on=writable(rests_on), sure=sure)
+        guess = Guess(field=field, value=writable(value), rests_on=writable(self._lines(rests_on)), sure=sure)
         self._guesses[guess] = None
 
     def warn(self, sentence: str) -> None:
         """Note something the person should know before the job runs."""
-        self._warnings[writable(sentence)] = None
+        self._warnings[writable(self._lines(sentence))] = None
+
+    def say_lines(self, call: Callable[[str], str]) -> None:
+        """Have `line 7` in what is said from now on called as people find it: a notebook has cells."""
+        self._lines = call
 
     def warn_once(self, about: str, sentence: str) -> None:
         """Note something that holds for many lines, at the first of them."""
@@ -64,10 +72,13 @@ class Draft:
             self.warn(sentence)
 
     def add_package(self, requirement: str, rests_on: str, sure: Sureness) -> None:
-        """Add a Python requirement unless its distribution is there already."""
+        """Add a Python requirement unless its distribution is there already; under other conditions it may be."""
         self.uses_python = True
-        if not self.has_package(requirement):
-            self._packages[distribution_of(requirement)] = requirement
+        name = distribution_of(requirement)
+        if ";" in requirement and ";" in self._packages.get(name, ""):
+            name = requirement
+        if name not in self._packages:
+            self._packages[name] = requirement
             self.guess(PACKAGES, requirement, rests_on, sure)
 
     def has_package(self, distribution: str) -> bool:
@@ -94,6 +105,14 @@ class Draft:
         if module not in self._modules:
             self._modules[module] = None
             self.guess("environment.modules", module, rests_on)
+
+    def add_python_path(self, directory: str, rests_on: str) -> None:
+        """Have Python look for modules in a directory of the job, after the script's own."""
+        path = "/job" if directory in ("", ".") else f"/job/{directory}"
+        before = self.variables.get(PYTHON_PATH)
+        if path not in (before or "").split(":"):
+            self.variables[PYTHON_PATH] = f"{before}:{path}" if before else path
+            self.guess(f"environment.variables.{PYTHON_PATH}", path, rests_on, Sureness.LIKELY)
 
     def set_variable(self, name: str, value: str, rests_on: str) -> None:
         """Set a variable of the job's environment."""
@@ -160,6 +179,7 @@ class Draft:
             inputs=tuple(self._inputs),
             outputs=tuple(self._outputs),
             options=self.options,
+            suggestions=tuple(map(writable, self.suggestions)),
             resources=batch.resources if batch else {},
             sweep=batch.sweep if batch else None,
             dialect=self.dialect,

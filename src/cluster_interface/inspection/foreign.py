@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 _BY_EXTENSION = {
     ".r": "an R script",
     ".rmd": "an R Markdown document",
-    ".ipynb": "a Jupyter notebook",
     ".jl": "a Julia script",
     ".m": "a MATLAB or Octave script",
     ".pl": "a Perl script",

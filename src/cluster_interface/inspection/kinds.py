@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from cluster_interface.inspection.batch.directives import begins_with_directives
 from cluster_interface.inspection.foreign import is_foreign
 from cluster_interface.inspection.python.kind import PythonScript
+from cluster_interface.inspection.python.notebook_kind import NotebookKind
 from cluster_interface.inspection.shebang import read_shebang
 from cluster_interface.inspection.shell.kind import ShellScript
 
@@ -35,7 +36,8 @@ class Kind(Protocol):
 
 
 SHELL = ShellScript()
-KINDS: tuple[Kind, ...] = (PythonScript(), SHELL)
+NOTEBOOK = NotebookKind()
+KINDS: tuple[Kind, ...] = (PythonScript(), SHELL, NOTEBOOK)
 
 
 def kind_of(project: Project, name: str) -> Kind | None:
@@ -44,8 +46,8 @@ def kind_of(project: Project, name: str) -> Kind | None:
     What has no first line and no known ending but begins with directives of a batch system is a shell script.
     """
     text = project.text(name)
-    if text is None:
-        return None
+    if text is None:  # of a notebook it is known how it is run, however large its pictures
+        return NOTEBOOK if NOTEBOOK.detects(name, None) else None
     shebang = read_shebang(text)
     found = next((kind for kind in KINDS if kind.detects(name, shebang)), None)
     if found is None and shebang is None and not is_foreign(name) and begins_with_directives(text):

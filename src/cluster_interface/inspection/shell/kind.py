@@ -19,9 +19,10 @@ from cluster_interface.inspection.draft import shown
 from cluster_interface.inspection.project import LARGEST, simplify
 from cluster_interface.inspection.python.environment import propose_environment
 from cluster_interface.inspection.python.files import read_arguments
-from cluster_interface.inspection.python.kind import is_python, read_program
+from cluster_interface.inspection.python.kind import read_program
 from cluster_interface.inspection.python.modules import gather
 from cluster_interface.inspection.python.source import normalize
+from cluster_interface.inspection.python.starting import is_python
 from cluster_interface.inspection.shebang import Shebang, read_shebang
 from cluster_interface.inspection.shell.known import ESSENTIAL, FETCHERS, INTERPRETERS, RUNNERS, SHELL, SITE
 from cluster_interface.inspection.shell.words import HOLE, Command, read_commands
