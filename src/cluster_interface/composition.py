@@ -23,7 +23,7 @@ from cluster_interface.doctor import examine
 from cluster_interface.engine import Tools
 from cluster_interface.images import Store as ImageShelf
 from cluster_interface.model.errors import NotFound, Rejected
-from cluster_interface.model.job import Account
+from cluster_interface.model.job import Account, OutputFile
 from cluster_interface.model.jobspec import JobSpec
 from cluster_interface.model.plan import HOST, Lock, Plan
 from cluster_interface.patterns import Catalogue
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 
     from cluster_interface.adapters.runtimes import Choice
     from cluster_interface.model.filetree import FileEntry
-    from cluster_interface.model.job import OutputFile
     from cluster_interface.ports import Report, Runtime, Scheduler
     from cluster_interface.settings import Settings
     from cluster_interface.wire import DoctorReport
@@ -148,6 +147,7 @@ class Parts:
             lambda _job: self.identity.account(self.owner),
             owner_of=lambda _job: self.owner,
             outputs_of=self._outputs_of,
+            delivery=self.settings.delivery,
         )
 
     def _outputs_of(self, owner: str, job: str) -> tuple[bool, list[OutputFile]]:
@@ -161,7 +161,9 @@ class Parts:
     def works(self, wake: Callable[[str], None]) -> DetachedWorks:
         """Long work; `wake` is called with the mark of what has ended."""
         kinds = {"resolve": self._resolve, "build": self._build, "inputs": self._inputs, "outputs": self._outputs}
+        kinds |= {"measure": self._measure, "remove": self._remove, "deliver": self._deliver}
         small = {"resolve": self._resolves_at_once, "inputs": self._is_small_input, "outputs": self._is_small_output}
+        small["measure"] = lambda request: self.stager.holds_little(request["job"], 1, MOST_SMALL_ENTRIES, SMALL)
         return DetachedWorks(self.state / "works", kinds, small=small, wake=wake)
 
     def tools(self, wake: Callable[[str], None]) -> Tools:
@@ -174,6 +176,7 @@ class Parts:
             identity=self.identity,
             clock=SystemClock(),
             defaults=self.settings.defaults,
+            retention=self.settings.retention,
         )
 
     def service(self) -> Service:
@@ -189,6 +192,9 @@ class Parts:
             defaults=self.settings.defaults,
             sweeps=self.settings.sweeps,
             patterns=self.patterns,
+            sharing=self.settings.sharing,
+            retention=self.settings.retention,
+            delivery=self.settings.delivery,
             wake=self.wake,
             examine=self._examine,
         )
@@ -278,7 +284,27 @@ class Parts:
         if unmatched:  # say what there is instead
             everything, _ = self.stager.collect(job, tasks, None, report, attempt)
             left = [output.path for output in everything[:MOST_NAMED]]
-        return {"outputs": [vars(output) for output in outputs], "unmatched": unmatched, "left": left}
+        size = self.stager.size(job)
+        return {"outputs": [vars(output) for output in outputs], "unmatched": unmatched, "left": left, "size": size}
+
+    def _deliver(self, request: Mapping[str, Any], report: Report) -> dict[str, Any]:
+        """Take the outputs to every place that is wanted."""
+        job, by_task = request["job"], request["by_task"]
+        outputs = [OutputFile(**output) for output in request["outputs"]]
+        files = [(output.place(by_task=by_task), output) for output in outputs]
+        deliveries = [self.stager.deliver(job, to, files, report) for to in request["to"]]
+        return {"deliveries": [vars(delivery) for delivery in deliveries]}
+
+    def _measure(self, request: Mapping[str, Any], report: Report) -> dict[str, Any]:
+        """Sum up what a job's directory holds."""
+        del report
+        return {"size": self.stager.size(request["job"])}
+
+    def _remove(self, request: Mapping[str, Any], report: Report) -> dict[str, Any]:
+        """Remove the files of a job that has ended."""
+        del report
+        self.stager.clear(request["job"])
+        return {}
 
     # --- which of it is small: nothing that waits for a network, a user's filesystem or another process
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from cluster_interface.model.filetree import FileEntry
-    from cluster_interface.model.job import Account, OutputFile, Progress
+    from cluster_interface.model.job import Account, Delivery, OutputFile, Progress
     from cluster_interface.model.jobspec import Environment
     from cluster_interface.model.plan import Ask, Bounds, Lock, SourceInfo
     from cluster_interface.model.queue import Queue
@@ -305,6 +305,8 @@ class Runtime(Protocol):
 
 # --- files
 
+Form = Literal["zip", "tar.gz", "tar.zst"]  #: of an archive
+
 
 class Report(Protocol):
     """Where long work says how far it is."""
@@ -411,8 +413,20 @@ class Stager(Protocol):
     def open_output(self, job: str, task: int, path: str) -> BinaryIO:
         """Open one output for reading; NotFound if it is not a regular file inside the task's directory."""
 
-    def archive(self, job: str, files: Sequence[OutputFile], form: Literal["zip", "tar.gz"]) -> Iterator[bytes]:
-        """Stream the outputs as one archive, without a temporary copy."""
+    def archive(self, job: str, files: Iterable[tuple[str, OutputFile]], form: Form) -> Iterator[bytes]:
+        """Stream outputs, each under the name given with it, as one archive, without a temporary copy."""
+
+    def deliver(self, job: str, to: str, files: Sequence[tuple[str, OutputFile]], report: Report) -> Delivery:
+        """Take outputs to a place, each under the name given with it; say what became of it, trouble included.
+
+        Safe to kill and to repeat: what is there already is left alone. May take long.
+        """
+
+    def size(self, job: str) -> int:
+        """Sum up the bytes of all files in a job's directory (0 if there is none). May take long."""
+
+    def clear(self, job: str) -> None:
+        """Remove a job's inputs and everything its tasks left; logs and the plan stay. Repeatable. May take long."""
 
     def remove(self, job: str) -> None:
         """Remove the job directory. Removing what is not there is no error."""

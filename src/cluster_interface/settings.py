@@ -89,6 +89,28 @@ class Staging(Model):
     site: dict[str, SharedData] = Field(default={}, description="the data that the site shares, by name")
 
 
+class DeliverySettings(Model):
+    """Where outputs may be taken when a job has ended."""
+
+    roots: tuple[Path, ...] = Field(default=(), description="directories below which `deliver: file:/…` may write")
+
+
+class Retention(Model):
+    """How long the files of jobs that have ended are kept, and how much of them a person may have."""
+
+    days: int | None = Field(default=None, ge=1, description="after a job's end; null: until somebody removes them")
+    warn: int = Field(default=7, ge=1, description="days before that, on which it is announced")
+    longest: int | None = Field(default=None, ge=1, description="days after its end to which it may be put off")
+    quota: Memory | None = Field(default=None, description="that a person's jobs may hold in all; null: any amount")
+
+
+class Sharing(Model):
+    """Links by which people without an account fetch outputs."""
+
+    enabled: bool = Field(default=True, description="whether such links can be made")
+    longest: Seconds = Field(default=90 * 86400, description="most seconds that one may live")
+
+
 class Local(Model):
     """The scheduler of this one machine. Null: what the machine has."""
 
@@ -169,6 +191,9 @@ class Settings(Model):
     identity: IdentitySettings = Field(default_factory=IdentitySettings)
     images: Images = Field(default_factory=Images)
     staging: Staging = Field(default_factory=Staging)
+    delivery: DeliverySettings = Field(default_factory=DeliverySettings)
+    retention: Retention = Field(default_factory=Retention)
+    sharing: Sharing = Field(default_factory=Sharing)
     local: Local = Field(default_factory=Local)
     slurm: Slurm = Field(default_factory=Slurm)
     gridengine: GridEngine = Field(default_factory=GridEngine)

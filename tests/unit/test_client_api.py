@@ -53,10 +53,10 @@ def test_the_public_surface_is_what_is_promised():
         "pattern", "patterns", "queues", "submit",
     }  # fmt: skip
     assert public(ci.Job) == {
-        "cancel", "capsule", "code", "counts", "events", "fetch", "final", "follow", "gather", "id", "is_sweep", "logs", "name",
-        "output_list", "outputs", "poll_events",
-        "printed", "reason", "refresh", "rerun", "shell", "state", "tail", "task_page", "task_table", "tasks",
-        "view", "wait",
+        "archive", "cancel", "capsule", "code", "counts", "events", "fetch", "final", "follow", "gather", "id", "is_sweep", "keep", "logs", "name",
+        "links", "output_list", "outputs", "poll_events",
+        "printed", "reason", "refresh", "remove", "rerun", "share", "shell", "state", "tail", "task_page", "task_table", "tasks",
+        "unshare", "view", "wait",
     }  # fmt: skip
     assert public(client.Output) == {"chunks", "open", "read", "save"}
 

@@ -37,6 +37,10 @@ _SOFTWARE = (
         help="A file or directory it reads; SOURCE: another path, https://… or file:/… on the server.",
     ),
     click.option("--output", "outputs", multiple=True, metavar="PATTERN", help="What to bring back."),
+    click.option(
+        "--deliver", multiple=True, metavar="PLACE",
+        help="Where its outputs are also taken: file:/path on the server, s3://…, sftp://…",
+    ),
     click.option("--network", is_flag=True, default=None, help="Let it use the network."),
 )  # fmt: skip
 

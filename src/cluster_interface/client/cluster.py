@@ -80,6 +80,7 @@ class Cluster:
         name: str | None = None,
         inputs: Sequence[str] | Mapping[str, str | Path] = (),
         outputs: Sequence[str] = (),
+        deliver: Sequence[str] = (),
         packages: Sequence[str] = (),
         system: Sequence[str] = (),
         network: bool | None = None,
@@ -98,7 +99,8 @@ class Cluster:
         """Propose the job that a script, a directory or a spec makes, and what each guess rests on.
 
         Changes and sends nothing but what inspection reads. `inputs` are paths, `NAME=SOURCE` texts or a mapping
-        of name to path or source; `packages` and `system` add to what is found.
+        of name to path or source; `packages` and `system` add to what is found. `deliver` are places that the outputs
+        are also taken to: file:/path, s3://bucket/prefix, sftp://host/path.
 
         `sweep` makes many tasks: a mapping of parameter to values, `name=1,2,5..8` texts, or the path of a table;
         every combination, or with `zip` side by side. `each` is a pattern of files, a task for each. `after` are
@@ -113,6 +115,7 @@ class Cluster:
             name=name,
             inputs=inputs,
             outputs=outputs,
+            deliver=deliver,
             packages=packages,
             system=system,
             network=network,

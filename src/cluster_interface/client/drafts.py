@@ -37,6 +37,7 @@ class Wishes:
     name: str | None = None
     inputs: Sequence[str] | Mapping[str, str | Path] = ()
     outputs: Sequence[str] = ()
+    deliver: Sequence[str] = ()
     packages: Sequence[str] = ()
     system: Sequence[str] = ()
     network: bool | None = None
@@ -186,6 +187,7 @@ def _draft(given: Document, inspected: Document | None, files: Inputs, wishes: W
         "environment": _environment(environment, asks, wishes),
         "files": _entries(given, files),
         "outputs": list(wishes.outputs) or given.get("outputs"),
+        "deliver": list(wishes.deliver) or given.get("deliver"),
         "resources": {**proposal.get("resources", {}), **(given.get("resources") or {}), **wishes.resources},
         **{field: _said(given, proposal, field) for field in ("sweep", "dialect", "checkpoint")},
         "network": given.get("network", False) if wishes.network is None else wishes.network,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from cluster_interface.model.amounts import show_bytes, show_time
 from cluster_interface.model.state import FailureCode, JobState
+from cluster_interface.previews import can_look
 
 if TYPE_CHECKING:
     from cluster_interface.wire import PatternView, WaitingView
@@ -115,7 +116,17 @@ def _as_text(value: Any) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
+def kind(media: str) -> str:
+    """Write a media type for people: `csv`, `png`, `hdf5`; nothing for what is only bytes."""
+    if media in ("", "application/octet-stream"):
+        return ""
+    short = media.rpartition("/")[2].rpartition(".")[2].removeprefix("x-").partition("+")[0]
+    return {"plain": "text", "tab-separated-values": "tsv", "sheet": "xlsx"}.get(short, short)
+
+
 FILTERS = {
+    "kind": kind,
+    "looks": can_look,
     "state_label": state_label,
     "visible": visible,
     "visible_lines": visible_lines,

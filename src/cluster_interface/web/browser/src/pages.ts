@@ -4,6 +4,7 @@ import { keepLive } from "./live.ts";
 import { showLog } from "./log.ts";
 import { listenForPreviews } from "./outputs.ts";
 import { preparePattern } from "./patternform.ts";
+import { listenForSharing } from "./share.ts";
 import { prepareForm } from "./submit.ts";
 import { keepTimes } from "./times.ts";
 
@@ -14,6 +15,7 @@ const job = document.querySelector<HTMLElement>("#live")?.dataset.job;
 if (job) {
   listenForActions(job);
   listenForPreviews(job);
+  listenForSharing(job);
   showLog(job);
 }
 if (document.querySelector("#submit")) prepareForm();
