@@ -33,7 +33,7 @@ forward() {
     interrupted=yes
     [ "$1" = USR1 ] || ending=yes
     [ -n "$child" ] || return
-    signal_program "$1"
+    has_heard "$1" || signal_program "$1"
     if [ "$1" != USR1 ] && [ -z "$reaper" ]; then
         after_grace &
         reaper=$!

@@ -71,6 +71,7 @@ def _render(run: Run, parts: Sequence[str], settings: Mapping[str, str | int], b
             "# shellcheck disable=SC2154  # the parameters are set by evaluating their line",
             f'become() {{ exec "$@" {" ".join(become)}; }}',
             "open_element() { :; }; close_element() { :; }; prepare() { :; }; conclude() { :; }",
+            "has_heard() { false; }",
             "",
             *map(shipped, parts),
         ]
