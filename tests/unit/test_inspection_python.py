@@ -552,3 +552,20 @@ def test_signs_of_the_network_are_said(source):
 def test_an_ordinary_script_speaks_of_no_network():
     """Loading what a package carries is no network."""
     assert not read("from sklearn.datasets import load_iris\nload_iris()\nimport urllib.parse\n").warnings
+
+
+@pytest.mark.parametrize(
+    ("source", "wanted"),
+    [
+        ("import pandas as pd\ndf = pd.DataFrame()\ndf.style.format('{:.1f}')\n", {"pandas", "jinja2"}),
+        ("from skimage import data\nx = data.cells3d()\n", {"scikit-image", "pooch"}),
+        ("from skimage import data\nx = data.camera()\n", {"scikit-image"}),
+        (
+            "from skimage.restoration import calibrate_denoiser, denoise_wavelet\ncalibrate_denoiser(x, denoise_wavelet)\n",
+            {"scikit-image", "PyWavelets"},
+        ),
+    ],
+)
+def test_what_a_use_needs_besides_its_package_is_added(source, wanted):
+    """Some functions want a package that theirs does not depend on."""
+    assert packages(read(source)) == wanted

@@ -25,6 +25,7 @@ class Companion:
     calls: frozenset[str]
     needs: str
     files: tuple[str, ...] = ()  #: only where a text in the call ends so
+    uses: frozenset[str] = frozenset()  #: names that need it wherever they stand, called or handed on
 
     def fits(self, call: str, texts: Collection[str]) -> bool:
         """Say whether this call (`read_excel`, `plot.bar`), with these texts in it, needs the companion."""
@@ -78,7 +79,13 @@ def table() -> Table:
         unavailable=data["unavailable"],
         system={distribution_of(name): tuple(value) for name, value in data["system"].items()},
         companions=tuple(
-            Companion(row["of"], frozenset(row["calls"]), row["needs"], tuple(row.get("files", ())))
+            Companion(
+                row["of"],
+                frozenset(row.get("calls", ())),
+                row["needs"],
+                tuple(row.get("files", ())),
+                frozenset(row.get("uses", ())),
+            )
             for row in data["companions"]
         ),
         conda=data["conda"],

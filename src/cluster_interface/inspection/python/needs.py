@@ -86,6 +86,8 @@ def add_companions(draft: Draft, programs: Sequence[Program], stated: Collection
         for node in module.nodes:
             if isinstance(node, ast.Call):
                 _companions_of(draft, module, node, wanted)
+            elif isinstance(node, ast.Name | ast.Attribute):
+                _companions_used(draft, module, node, wanted)
 
 
 def _imported(programs: Sequence[Program]) -> set[str]:
@@ -102,6 +104,17 @@ def _modules(programs: Sequence[Program]) -> list[Module]:
     return list({name: module for program in programs for name, module in program.modules.items()}.values())
 
 
+def _companions_used(draft: Draft, module: Module, node: ast.Name | ast.Attribute, wanted: list[Companion]) -> None:
+    name = node.id if isinstance(node, ast.Name) else node.attr
+    for row in wanted:
+        if name in row.uses:
+            draft.add_package(row.needs, f"{row.of}'s {name}, {_line(draft, module, node)}", Sureness.LIKELY)
+
+
+def _line(draft: Draft, module: Module, node: ast.expr) -> str:
+    return f"line {node.lineno}" + ("" if module.name == draft.script else f" of {module.name}")
+
+
 def _companions_of(draft: Draft, module: Module, node: ast.Call, wanted: list[Companion]) -> None:
     names = list(call_name(node))
     fitting = [row for row in wanted if any(name in row.calls for name in names)]
@@ -111,8 +124,7 @@ def _companions_of(draft: Draft, module: Module, node: ast.Call, wanted: list[Co
     texts = [item.value for item in arguments if isinstance(item, ast.Constant) and isinstance(item.value, str)]
     row = next((row for row in fitting if any(row.fits(name, texts) for name in names)), None)
     if row is not None:
-        place = f"line {node.lineno}" + ("" if module.name == draft.script else f" of {module.name}")
-        draft.add_package(row.needs, f"{row.of}'s {names[-1]}, {place}", Sureness.LIKELY)
+        draft.add_package(row.needs, f"{row.of}'s {names[-1]}, {_line(draft, module, node)}", Sureness.LIKELY)
 
 
 def add_system(draft: Draft, programs: Sequence[Program]) -> None:
