@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 from cluster_interface import __version__
 from cluster_interface.model.capsule import FILES, BakedInput, BakedOutput, Capsule
 from cluster_interface.model.errors import Conflict
+from cluster_interface.model.filetree import Mode
 from cluster_interface.ports import Baked
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import BinaryIO
 
+    from cluster_interface.model.filetree import FileEntry
     from cluster_interface.model.job import Job, OutputFile, Task
     from cluster_interface.ports import Stager
 
@@ -26,12 +28,13 @@ def describe(job: Job, tasks: Sequence[Task], outputs: Sequence[OutputFile], sta
     if job.plan.lock is None:
         raise Conflict(f"job {job.id} ran in the host's own software: there is no image to put it into")
     there = {file.path: file for file in stager.inputs(job.id)}
-    files = [path for path in job.spec.files if not path.endswith("/")]
-    missing = [path for path in files if path not in there]
-    missing += [path for path, entry in job.spec.files.items() if path.endswith("/") and entry.source]
+    mounted = [path for path, entry in job.spec.files.items() if entry.mode is Mode.MOUNT]
+    if mounted:
+        words = "is mounted where it is, and cannot be put into a capsule; have it copied (mode: copy) and run it again"
+        raise Conflict(f"{', '.join(mounted[:5])} {words}")
+    missing = [path for path, entry in job.spec.files.items() if _is_brought(path, entry) and path not in there]
     if missing:
-        words = "they stay where they are, or were cleared away" if len(missing) > 1 else "it stays where it is"
-        raise Conflict(f"{', '.join(missing[:5])} cannot be put into a capsule: {words}; have it copied (mode: copy)")
+        raise Conflict(f"{', '.join(missing[:5])} was cleared away: run the job again to have a capsule of it")
     return Capsule(
         made_by=f"cluster-interface {__version__}",
         job=job.id,
@@ -45,7 +48,7 @@ def describe(job: Job, tasks: Sequence[Task], outputs: Sequence[OutputFile], sta
         plan_sha256=job.plan.sha256,
         tasks=tuple(dict(task.parameters) for task in tasks),
         exit_codes=tuple(task.exit_code for task in tasks),
-        inputs=tuple(BakedInput(**vars(there[path])) for path in files),
+        inputs=tuple(BakedInput(**vars(there[path])) for path in sorted(there)),
         outputs=tuple(BakedOutput(task=o.task, path=o.path, size=o.size, sha256=o.sha256) for o in outputs),
     )
 
@@ -54,12 +57,17 @@ def baked(capsule: Capsule, stager: Stager) -> list[Baked]:
     """List what the capsule's own layer holds."""
     found = [_text(path, text, mode) for path, text, mode in capsule.texts()]
     found.append(Baked(path=f"{FILES}/"))
-    found += [Baked(path=f"{FILES}/{path}") for path in capsule.spec.files if path.endswith("/")]
+    for path, entry in capsule.spec.files.items():
+        if path.endswith("/") or entry.target is not None:
+            found.append(Baked(path=f"{FILES}/{path}", target=entry.target))
     for file in capsule.inputs:
-        mode = 0o755 if file.executable else 0o644
         opened = _Input(stager, capsule.job, file.path)
-        found.append(Baked(path=f"{FILES}/{file.path}", size=file.size, mode=mode, open=opened))
+        found.append(Baked(path=f"{FILES}/{file.path}", size=file.size, mode=file.mode, open=opened))
     return found
+
+
+def _is_brought(path: str, entry: FileEntry) -> bool:
+    return not path.endswith("/") and entry.target is None
 
 
 @dataclass(frozen=True)

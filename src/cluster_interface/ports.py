@@ -192,6 +192,7 @@ class ImageRef:
     tag: str | None = None
     archives: tuple[Path, ...] = ()
     file: Path | None = None
+    variables: Mapping[str, str] = field(default_factory=dict)  #: what the image sets in its programs' environment
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -210,22 +211,40 @@ class ImageInfo:
 
 @dataclass(frozen=True, kw_only=True)
 class Baked:
-    """What is put into an image over its layers: a file, or (name ending in `/`) a directory."""
+    """What is put into an image over its layers: a file, a link, or (name ending in `/`) a directory."""
 
     path: str  #: below the image's root
     size: int = 0
     mode: int = 0o644
     open: Callable[[], BinaryIO] | None = None
+    target: str | None = None  #: of a symbolic link
 
 
 class ImageStore(Protocol):
     """Content-addressed images; what is there is never rewritten, and all of it can be rebuilt."""
 
-    def find_lock(self, environment: Environment, requirements: str) -> Lock | None:
+    def find_lock(
+        self,
+        environment: Environment,
+        requirements: str,
+        files: Mapping[str, bytes] | None = None,
+        *,
+        gpus: bool = True,
+    ) -> Lock | None:
         """Return the lock of an environment resolved before, at once and without the network; None if never."""
 
-    def resolve(self, environment: Environment, requirements: str) -> Lock:
-        """Resolve and keep the lock. May take long and use the network. Permanent(image_failed) in words."""
+    def resolve(
+        self,
+        environment: Environment,
+        requirements: str,
+        files: Mapping[str, bytes] | None = None,
+        *,
+        gpus: bool = True,
+    ) -> Lock:
+        """Resolve and keep the lock; `files` are the job's small files where its environment wants them.
+
+        May take long and use the network. Permanent(image_failed) in words.
+        """
 
     def find(self, lock: Lock, face: Face) -> ImageRef | None:
         """Return the image if it is ready in this face, at once; None if it must be built."""
@@ -252,6 +271,15 @@ class ImageStore(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Mount:
+    """A directory of the nodes that a container sees, with nothing else that may be mounted below it."""
+
+    source: Path  #: where it really is; no component is a link
+    target: Path  #: where it is seen: its absolute path outside, as people write it
+    writable: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class Run:
     """What a runtime is to run: one attempt at a plan's tasks, in a job directory."""
 
@@ -272,6 +300,7 @@ class Run:
     array: tuple[int, int, int] | None = None  #: lowest, highest and step of the parameter `array`, where known
     packed: bool = False  #: elements run several tasks one after the other
     signal_before: int | None = None  #: seconds before the end of its time at which the program gets USR1
+    mounts: tuple[Mount, ...] = ()  #: parents before what is in them; never below what a container has itself
 
 
 class Runtime(Protocol):
@@ -342,7 +371,17 @@ class StagedFile:
     path: str
     size: int
     sha256: str
-    executable: bool
+    mode: int  #: permissions
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listed:
+    """One entry of a directory, links not followed."""
+
+    name: str
+    kind: str  #: file, directory, link or other
+    size: int
+    modified: float
 
 
 class Stager(Protocol):
@@ -355,6 +394,15 @@ class Stager(Protocol):
         """Find size and checksum of every source without fetching; Permanent(input_unavailable) in words.
 
         Reads as the job's account, whether or not the job's directory is there already. May take long.
+        """
+
+    def look_at(self, account: Account, path: str, entry: FileEntry) -> SourceInfo:
+        """Look at one entry's source on this machine as an account, for nobody's job yet; Permanent in words."""
+
+    def list_directory(self, account: Account, path: str, after: str, limit: int) -> tuple[list[Listed], str | None]:
+        """List a directory as an account, in order of names, and say what the next part comes after.
+
+        Rejected in words if it cannot be read.
         """
 
     def stage_in(
@@ -491,8 +539,14 @@ class Upload:
 class Uploads(Protocol):
     """Where uploaded bytes wait until a job stages them."""
 
-    def create(self, owner: str, name: str, length: int) -> Upload:
-        """Begin an upload; Rejected if it is larger than the site allows or the disk has no room."""
+    def create(self, owner: str, name: str, length: int, sha256: str | None = None) -> Upload:
+        """Begin an upload; Rejected if it is larger than the site allows or the disk has no room.
+
+        With the `sha256` of the whole it is refused at its end (and gone) if it has another.
+        """
+
+    def known(self, owner: str, length: int, sha256: str) -> Upload | None:
+        """Find an earlier upload of the owner's with these bytes, whole or on its way."""
 
     def find(self, owner: str, upload: str) -> Upload:
         """Return an upload; NotFound if there is none or it is somebody else's."""

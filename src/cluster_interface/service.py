@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from cluster_interface import __version__
 from cluster_interface.capsules import baked
 from cluster_interface.capsules import describe as describe_capsule
+from cluster_interface.file_trees import convert, look_at
 from cluster_interface.inspection import inspect as read_script
 from cluster_interface.inspection.batch.queues import with_known_queue
 from cluster_interface.intake import Intake
@@ -29,28 +30,34 @@ from cluster_interface.store import jobs, keeping
 from cluster_interface.wire import (
     AttemptView,
     DeliveryView,
+    DirectoryEntry,
+    DirectoryPage,
     EventView,
     ImageView,
     InspectResponse,
     JobPage,
     JobSummary,
     JobView,
+    KnownUpload,
+    KnownUploads,
     Me,
     PatternSummary,
     PatternView,
     ProgressView,
     QueueView,
     ShellView,
+    SiteDataView,
     TaskPage,
     TaskView,
     WaitingView,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from sqlalchemy import Connection
 
+    from cluster_interface.model.filetree import FileTree
     from cluster_interface.model.job import Attempt, Job, Progress
     from cluster_interface.model.jobspec import JobSpec
     from cluster_interface.model.plan import Plan
@@ -65,9 +72,24 @@ if TYPE_CHECKING:
         Uploads,
         Works,
     )
-    from cluster_interface.settings import Defaults, DeliverySettings, Retention, Sharing, Sweeps
-    from cluster_interface.store import Store
-    from cluster_interface.wire import DoctorReport, ExpandRequest, InspectRequest
+    from cluster_interface.settings import (
+        Defaults,
+        DeliverySettings,
+        FileRules,
+        Retention,
+        SharedData,
+        Sharing,
+        Sweeps,
+    )
+    from cluster_interface.store import Credentials, Store
+    from cluster_interface.wire import (
+        ConvertRequest,
+        DoctorReport,
+        ExpandRequest,
+        InspectRequest,
+        KnownRequest,
+        TreeReport,
+    )
 
 MOST_LISTED = 200
 MOST_SHOWN = 100  #: tasks in a job's own view; the rest by pages
@@ -93,6 +115,9 @@ class Service:
     sharing: Sharing
     retention: Retention
     delivery: DeliverySettings
+    credentials: Credentials
+    shared: Mapping[str, SharedData]
+    files: FileRules
     wake: Callable[[str], None]
     examine: Callable[..., DoctorReport]
 
@@ -100,11 +125,16 @@ class Service:
     def intake(self) -> Intake:
         """Checks and completes what is handed in."""
         return Intake(
-            store=self.store, site=self.site, uploads=self.uploads, defaults=self.defaults, sweeps=self.sweeps
+            store=self.store,
+            site=self.site,
+            uploads=self.uploads,
+            defaults=self.defaults,
+            sweeps=self.sweeps,
+            files=self.files,
         )
 
     @property
-    def files(self) -> Outputs:
+    def outputs(self) -> Outputs:
         """What can be done with what jobs left behind."""
         return Outputs(store=self.store, stager=self.stager, sharing=self.sharing)
 
@@ -336,7 +366,48 @@ class Service:
         """Make the job spec of what was filled in; Rejected names every bad field."""
         return expand(self.patterns.find(name), request.values, example=request.example, more=request.spec)
 
+    # --- file trees
+
+    def convert_files(self, request: ConvertRequest) -> FileTree:
+        """Read a tree in any of its forms; Rejected names what is wrong with it."""
+        return convert(request)
+
+    def check_files(self, user: str, tree: FileTree) -> TreeReport:
+        """Look at what a tree's entries come from, as the user: how large it is, and what is wrong with it."""
+        account, intake = self.identity.account(user), self.intake
+        checks = (lambda: intake.check_uploads(user, tree), lambda: intake.check_mounts(tree))
+        return look_at(tree, checks, lambda path, entry: self.stager.look_at(account, path, entry))
+
+    def list_directory(self, user: str, path: str, after: str, limit: int) -> DirectoryPage:
+        """List a directory of the server's own filesystem as the user, in order of names."""
+        entries, more = self.stager.list_directory(self.identity.account(user), path, after, limit)
+        return DirectoryPage(entries=tuple(map(DirectoryEntry.of, entries)), next=more)
+
     # --- the server
+
+    def known_uploads(self, user: str, request: KnownRequest) -> KnownUploads:
+        """Say which of these files a person has sent before, at least in part."""
+        found = [(file.sha256, self.uploads.known(user, file.size, file.sha256)) for file in request.files]
+        return KnownUploads(
+            uploads=tuple(
+                KnownUpload(sha256=sha256, upload=upload.id, offset=upload.offset) for sha256, upload in found if upload
+            )
+        )
+
+    def site_data(self, user: str) -> list[SiteDataView]:
+        """List the shared data that a person may read."""
+        return [
+            SiteDataView(
+                name=name,
+                source=f"site:{name}",
+                path=str(data.path),
+                version=data.version,
+                license=data.license,
+                description=data.description,
+            )
+            for name, data in sorted(self.shared.items())
+            if data.may_read(user)
+        ]
 
     def images(self) -> list[ImageView]:
         """List bases and images."""

@@ -10,15 +10,16 @@ from pydantic import Field
 
 from cluster_interface.model.advice import Earlier
 from cluster_interface.model.base import Model
+from cluster_interface.model.credential import Credential  # noqa: TC001 - pydantic reads annotations
 from cluster_interface.model.job import Attempt, Delivery, Event, Job, Link, OutputFile, Progress, Task  # noqa: TC001
 from cluster_interface.model.job_pattern import Example, Pattern
 from cluster_interface.model.job_pattern import Field as PatternField
 from cluster_interface.model.jobspec import JobSpec
-from cluster_interface.model.plan import Bounds, Plan
+from cluster_interface.model.plan import Bounds, Plan, SourceInfo
 from cluster_interface.model.proposal import Proposal
 from cluster_interface.model.resources import Seconds
 from cluster_interface.model.state import FailureCode, JobState, TaskState
-from cluster_interface.ports import Waiting  # noqa: TC001 - as above
+from cluster_interface.ports import Listed, Waiting  # noqa: TC001 - as above
 
 
 class SubmitRequest(Model):
@@ -45,6 +46,15 @@ class InspectResponse(Model):
     earlier: Earlier | None = Field(default=None, description="what the same script asked for and used last time")
 
 
+class MovingView(Model):
+    """How far one input is."""
+
+    path: str
+    source: str
+    done: int
+    total: int | None
+
+
 class ProgressView(Model):
     """How far a stage has come."""
 
@@ -53,11 +63,14 @@ class ProgressView(Model):
     total: int | None
     unit: str
     note: str
+    files: int | None = Field(default=None, description="that are done")
+    files_total: int | None = None
+    sources: tuple[MovingView, ...] = Field(default=(), description="some of the inputs that are on their way")
 
     @classmethod
     def of(cls, progress: Progress) -> ProgressView:
         """Show a progress."""
-        return cls(**vars(progress))
+        return cls(**{**vars(progress), "sources": tuple(MovingView(**vars(one)) for one in progress.sources)})
 
 
 class TaskView(Model):
@@ -473,6 +486,60 @@ class ShellView(Model):
     account: str = Field(description="whom it is to be run as")
 
 
+class ConvertRequest(Model):
+    """POST /files/convert: a tree in any form: a document, its text, or the texts of a BagIt bag."""
+
+    document: Any = Field(default=None, description="the JSON itself")
+    text: str | None = Field(default=None, description="JSON or YAML")
+    manifest: str | None = Field(default=None, description="manifest-sha256.txt of a BagIt bag")
+    fetch: str | None = Field(default=None, description="fetch.txt of a BagIt bag")
+
+
+class SourceView(Model):
+    """What is known of one input."""
+
+    path: str
+    source: str
+    size: int | None = Field(description="bytes")
+    sha256: str | None
+    entries: int | None = Field(description="of a directory")
+    pinned: bool
+
+    @classmethod
+    def of(cls, info: SourceInfo) -> SourceView:
+        """Show what a plan would hold."""
+        names = ("path", "source", "size", "sha256", "entries", "pinned")
+        return cls(**{name: getattr(info, name) for name in names})
+
+
+class TreeReport(Model):
+    """POST /files/check: the sources on this server, and what is wrong with any entry."""
+
+    sources: tuple[SourceView, ...]
+    problems: tuple[ProblemField, ...]
+
+
+class DirectoryEntry(Model):
+    """One entry of a directory of the server's filesystem."""
+
+    name: str
+    kind: str = Field(description="file, directory, link or other")
+    size: int = Field(description="bytes")
+    modified: float
+
+    @classmethod
+    def of(cls, entry: Listed) -> DirectoryEntry:
+        """Show an entry."""
+        return cls(**vars(entry))
+
+
+class DirectoryPage(Model):
+    """GET /files/list: a part of a directory; `next` is what the following part comes after."""
+
+    entries: tuple[DirectoryEntry, ...]
+    next: str | None
+
+
 class ProblemField(Model):
     """One bad field."""
 
@@ -489,3 +556,69 @@ class ProblemDocument(Model):
     detail: str
     errors: tuple[ProblemField, ...] = ()
     extra: dict[str, Any] = {}
+
+
+class KnownFile(Model):
+    """A file that may have been sent before."""
+
+    size: int = Field(ge=0)
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+
+class KnownRequest(Model):
+    """POST /uploads/known."""
+
+    files: tuple[KnownFile, ...] = Field(max_length=10_000)
+
+
+class KnownUpload(Model):
+    """An earlier upload of yours with these bytes; go on from `offset` where that is less than its size."""
+
+    sha256: str
+    upload: str
+    offset: int
+
+
+class KnownUploads(Model):
+    """Those that there are."""
+
+    uploads: tuple[KnownUpload, ...]
+
+
+class CredentialView(Model):
+    """A credential, without what is secret in it."""
+
+    name: str
+    kind: str
+    match: str
+    shown: dict[str, str] = Field(description="its parts that are no secret, such as the user name")
+    created: float
+
+    @classmethod
+    def of(cls, credential: Credential, created: float) -> CredentialView:
+        """Show a credential."""
+        parts = {name: getattr(credential, name) for name in ("name", "kind", "match", "shown")}
+        return cls(**parts, created=created)
+
+
+class CredentialList(Model):
+    """All of a person's."""
+
+    credentials: tuple[CredentialView, ...]
+
+
+class SiteDataView(Model):
+    """One data set that the site shares."""
+
+    name: str
+    source: str = Field(description="what a file entry says to have it, or a file in it below")
+    path: str = Field(description="where it is on the cluster")
+    version: str
+    license: str
+    description: str
+
+
+class SiteDataList(Model):
+    """What a person may read of it."""
+
+    data: tuple[SiteDataView, ...]

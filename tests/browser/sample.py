@@ -43,6 +43,7 @@ from cluster_interface.wire import (
     Me,
     ProgressView,
     QueueView,
+    SiteDataView,
     TaskPage,
     TaskView,
     WaitingView,
@@ -390,6 +391,19 @@ class SampleService:
             for item in self.made.values():
                 _record(db, item)
 
+    def site_data(self, user: str) -> list[SiteDataView]:
+        """Share one data set."""
+        return [
+            SiteDataView(
+                name="genomes",
+                source="site:genomes",
+                path="/srv/genomes",
+                version="2026-03",
+                license="CC0",
+                description="",
+            )
+        ]
+
     def _find(self, user: str, job: str) -> Made:
         if self.silent:
             raise Transient("the database does not answer; it is tried again")
@@ -478,7 +492,7 @@ class SampleService:
         return self.job(user, job)
 
     @property
-    def files(self) -> Outputs:
+    def outputs(self) -> Outputs:
         """The real use cases on the made-up jobs' outputs."""
         return Outputs(store=self.store, stager=SampleStager(self.made), sharing=Sharing())
 

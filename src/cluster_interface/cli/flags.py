@@ -36,6 +36,10 @@ _SOFTWARE = (
         "--input", "inputs", multiple=True, metavar="PATH[=SOURCE]",
         help="A file or directory it reads; SOURCE: another path, https://… or file:/… on the server.",
     ),
+    click.option(
+        "--files", type=click.Path(exists=True), metavar="TREE",
+        help="A file tree of what it reads: JSON, YAML, or a BagIt bag; see `clif files`.",
+    ),
     click.option("--output", "outputs", multiple=True, metavar="PATTERN", help="What to bring back."),
     click.option(
         "--deliver", multiple=True, metavar="PLACE",

@@ -14,7 +14,7 @@ from cluster_interface.cli.flags import as_json
 from cluster_interface.cli.sweeping import bar, say_failed_tasks, show_counts, show_waiting, task_row
 from cluster_interface.cli.talk import ago, print_json, print_table
 from cluster_interface.cli.terminal import plain
-from cluster_interface.cli.words import COLOURS, STAGES, show_ask, show_use
+from cluster_interface.cli.words import COLOURS, STAGES, show_ask, show_progress, show_use
 from cluster_interface.client import connect
 from cluster_interface.model.amounts import show_bytes
 from cluster_interface.model.state import FINAL, JobState, TaskState
@@ -79,7 +79,10 @@ def _show(job: Job) -> None:
     _line("advice", plain(data.get("advice") or ""))
     _show_files(data)
     for progress in data["progress"]:
-        _line(plain(progress["stage"]), plain(progress["note"]))
+        _line(plain(progress["stage"]), show_progress(progress))
+        for one in progress.get("sources", ()):
+            amount = show_bytes(one["done"]) + (f" of {show_bytes(one['total'])}" if one["total"] else "")
+            _line("", plain(f"{one['path']}: {amount} from {one['source']}"))
     if data["cancel_requested"] and job.state not in FINAL:
         _line("", "is being canceled")
 

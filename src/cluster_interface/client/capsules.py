@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 SUFFIX = ".tar"
 LARGEST = 64 * 2**20  #: bytes of capsule.json
 HOW_MUCH = ("cpus", "memory", "time", "gpus", "nodes", "tasks_per_node")  #: resources that mean the same at any site
+_KEPT = ("mode", "permissions", "executable")  #: of what is said of a file
+_RESOLVED = ("packages", "requirements", "lock", "exclude_newer")  #: what the lock's own versions stand in for
 
 
 def save(transport: Transport, job: str, path: Path, moved: Callable[[int], None]) -> Path:
@@ -109,22 +111,20 @@ def _document(capsule: Capsule, unpacked: dict[str, str]) -> Document:
     spec: Document = capsule.spec.model_dump(mode="json", exclude_unset=True, exclude={"after", "group"})
     asked = spec.get("resources") or {}
     spec["resources"] = {name: asked[name] for name in HOW_MUCH if asked.get(name) is not None}
-    files = {}
+    given, files = spec.get("files", {}), {}
     for entry in capsule.inputs:
-        kept = spec["files"][entry.path]
-        files[entry.path] = {"source": unpacked[entry.path]} | ({"mode": kept["mode"]} if "mode" in kept else {})
-        if entry.executable:
+        kept = given.get(entry.path, {})
+        files[entry.path] = {"source": unpacked[entry.path]} | {name: kept[name] for name in _KEPT if name in kept}
+        if entry.mode & 0o100 and not kept:
             files[entry.path]["executable"] = True
-    spec["files"] = {**spec.get("files", {}), **files}
+    made = {path: {} if path.endswith("/") else entry for path, entry in given.items()}  # of a directory: its files
+    spec["files"] = {**made, **files}
     lock = capsule.plan.lock
     if lock is not None and lock.packages:
         environment = spec.setdefault("environment", {})
         python = {name: value for name, value in (environment.get("python") or {}).items() if name not in _RESOLVED}
         environment["python"] = {**python, "version": lock.python or None, "packages": list(lock.packages)}
     return spec
-
-
-_RESOLVED = ("packages", "requirements", "lock", "exclude_newer")  #: what the lock's own versions stand in for
 
 
 def _no_capsule(path: Path) -> Rejected:

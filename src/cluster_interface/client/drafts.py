@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from cluster_interface.model.proposal import Proposal
 
 PACKAGES = "environment.python.packages"
+_OF_A_PATH = ("source", "mode")  #: of a directory here, whose files are sent: what they themselves do not need
 MOST_NOTEBOOKS = 20  #: large ones of a directory that are read without their outputs
 LARGEST_TEXT = 2**20  #: bytes of a file that is sent to be read
 
@@ -36,6 +37,7 @@ class Wishes:
     args: Sequence[str] = ()
     name: str | None = None
     inputs: Sequence[str] | Mapping[str, str | Path] = ()
+    files: str | Path | Mapping[str, Any] | None = None  #: a file tree, in any of its forms
     outputs: Sequence[str] = ()
     deliver: Sequence[str] = ()
     packages: Sequence[str] = ()
@@ -111,11 +113,31 @@ def _completed(draft: Draft, wishes: Wishes) -> Draft:
     fresh = {name: path for name, path in wishes.tasks.files.items() if name not in draft.local}
     local = draft.local | {name: path for name, path in fresh.items() if isinstance(path, Path)}
     document["files"] = {**document["files"], **_entries({}, fresh)}
+    document, local = _with_tree(document, local, wishes.files)
     notes: list[str] = []
     if document.get("sweep") and not document.get("dialect"):  # a batch script finds its index as it always did
         names = parameters_of(document["sweep"], local)
         document, notes = with_places(document, inspected.get("proposal", {}), names)
     return replace(draft, document=document, local=local, earlier=earlier, notes=tuple(notes))
+
+
+def _with_tree(
+    document: Document, local: dict[str, Path], tree: str | Path | Mapping[str, Any] | None
+) -> tuple[Document, dict[str, Path]]:
+    """Add the entries of a file tree; what the job has of the same name already stays."""
+    if tree is None:
+        return document, local
+    from cluster_interface.client.files import base_of  # noqa: PLC0415 - only for those who have a tree
+    from cluster_interface.trees.reading import from_document, read_tree  # noqa: PLC0415 - as above
+
+    if isinstance(tree, str | Path):
+        files, base = read_tree(Path(tree)), base_of(Path(tree))
+    else:
+        files, base = from_document(dict(tree)), Path.cwd()
+    files = {name: entry for name, entry in files.items() if name not in document["files"]}
+    found = local_sources({"files": files}, base)
+    here = {name: path for name, path in found.items() if isinstance(path, Path)}
+    return {**document, "files": {**_entries({"files": files}, found), **document["files"]}}, {**here, **local}
 
 
 def _from_script(transport: Transport, script: Path, wishes: Wishes) -> Draft:
@@ -233,7 +255,12 @@ def _environment(environment: Any, asks: Sequence[Document], wishes: Wishes) -> 
 
 
 def _entries(given: Document, files: Inputs) -> Document:
-    entries = {name: entry for name, entry in (given.get("files") or {}).items() if not _is_path_here(entry)}
+    entries = {}
+    for name, entry in (given.get("files") or {}).items():
+        if not _is_path_here(entry):
+            entries[name] = entry
+        elif kept := {field: value for field, value in entry.items() if field not in _OF_A_PATH or name in files}:
+            entries[name] = kept
     for name, source in files.items():
         kept = entries.get(name) or {}
         if isinstance(source, Path):

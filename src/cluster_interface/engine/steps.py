@@ -17,6 +17,7 @@ from cluster_interface.model.marks import image_mark
 from cluster_interface.model.plan import HOST, Lock, Plan, SourceInfo, digest
 from cluster_interface.model.policy import decide
 from cluster_interface.model.queue import fill_in
+from cluster_interface.model.resources import show_bytes
 from cluster_interface.model.state import TASK_FINAL, JobState, TaskState
 from cluster_interface.model.step import Step
 from cluster_interface.ports import Handle, NativeState
@@ -115,8 +116,19 @@ def preparing(case: Case, tools: Tools) -> Step:
         tasks=tuple(_fresh(task, attempt.number) for task in tasks),
         after=WATCHED,
         facts=_kept(case),
-        reason=_handed(tools.scheduler(case.plan.ask).name, attempt),
+        reason=_handed(tools.scheduler(case.plan.ask).name, attempt) + _brought(case),
     )
+
+
+def _brought(case: Case) -> str:
+    """Say what had to be brought from elsewhere, for the timeline."""
+    away = [source for source in case.plan.sources if source.source.partition(":")[0] not in _HERE]
+    sizes = [source.size for source in away]
+    amount = "" if None in sizes else f", {show_bytes(sum(size or 0 for size in sizes))}"
+    return f"; {len(away)} input{'s' * (len(away) > 1)} brought{amount}" if away else ""
+
+
+_HERE = ("content", "directory", "link", "upload", "file", "site")
 
 
 def _image(case: Case, tools: Tools, attempt: Attempt) -> tuple[bool, ImageRef | None, Step]:

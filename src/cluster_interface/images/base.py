@@ -79,6 +79,7 @@ class Base(Model):
     interpreter: Interpreter | None
     size: int
     created: float
+    variables: dict[str, str] = {}  #: what an image made elsewhere sets in its programs' environment
 
 
 def recipe(settings: Images, suite: str, system: tuple[str, ...]) -> Recipe:

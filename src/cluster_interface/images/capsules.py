@@ -30,7 +30,8 @@ def capsule(  # noqa: PLR0917 - what a capsule is made of
     if env is not None:
         parts.append(Part(lambda: listing(env, PLACE.strip("/"))))
     parts.append(Part(lambda: _layer(baked)))
-    return pack(lock, parts, thin=False, machine=platform.machine(), config=config, name=name)
+    machine = platform.machine()
+    return pack(lock, parts, thin=False, machine=machine, variables=image.variables, config=config, name=name)
 
 
 def _layer(baked: Sequence[Baked]) -> Listing:
@@ -46,7 +47,11 @@ def _layer(baked: Sequence[Baked]) -> Listing:
             if directory not in directories:
                 directories.add(directory)
                 found.add(_info(directory, tarfile.DIRTYPE, 0o755))
-        if not one.path.endswith("/"):
+        if one.target is not None:
+            link = _info(path, tarfile.SYMTYPE, 0o777)
+            link.linkname = one.target
+            found.add(link)
+        elif not one.path.endswith("/"):
             info = _info(path, tarfile.REGTYPE, one.mode)
             info.size = one.size
             found.add(info, one.open)

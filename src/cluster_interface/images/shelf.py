@@ -4,7 +4,9 @@
     layers/<key>/  env/ and layer.json             tmp/<key>.*  half-made things; swept under the key's lock
     squashfs/<key>.squashfs   archives/<key>.tar and .json
     locks/<request>.json   docker/<key>.json   names/<base>.json   logs/<key>.log
-    wheels/ (uv's cache)   bytecode/<package>/
+    amended/<key>.json     an image that got more distribution packages than it was planned with, see needs.py
+    libraries/<package>.json   the shared objects of a package
+    wheels/ (uv's cache)   conda/ (rattler's)   bytecode/<package>/   contexts/<key>.tar (of Dockerfiles)
 
 A thing is made in tmp, flushed and renamed into place, so a reader needs no lock and a kill at any instant
 leaves only a temporary. Locks are flock(2): the kernel lets go when the holder dies.
@@ -26,7 +28,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 PUBLIC = ("", "bases", "layers", "squashfs", "archives")  #: read by jobs, which run as somebody else
-PRIVATE = ("locks", "names", "logs", "docker", "held", "tmp", "wheels", "bytecode")
+PRIVATE = (
+    "locks",
+    "names",
+    "logs",
+    "docker",
+    "held",
+    "tmp",
+    "wheels",
+    "bytecode",
+    "amended",
+    "libraries",
+    "contexts",
+    "conda",
+)
 
 _held: set[int] = set()
 
@@ -53,7 +68,7 @@ class Shelf:
         for name in PUBLIC:
             _directory(self.root / name, 0o755)
         for name in PRIVATE:
-            _directory(self.root / name, 0o700)
+            _directory(self.root / name, 0o711 if name == "tmp" else 0o700)  # the sandbox's account passes through
 
     def base(self, key: str) -> Path:
         """Where a base is, once it is there."""
@@ -64,7 +79,7 @@ class Shelf:
         return self.root / "layers" / key
 
     def note(self, kind: str, key: str) -> Path:
-        """Where a small JSON fact is: kind is locks, names, docker or archives."""
+        """Where a small JSON fact is: kind is locks, names, docker, archives, amended or libraries."""
         return self.root / kind / f"{key}.json"
 
     def log(self, key: str) -> Path:
@@ -80,6 +95,26 @@ class Shelf:
     def bytecode(self) -> Path:
         """Where compiled packages are, to be linked into layers."""
         return self.root / "bytecode"
+
+    def fresh_log(self, key: str) -> Path:
+        """Begin the log of `key` anew."""
+        path = self.log(key)
+        path.unlink(missing_ok=True)
+        return path
+
+    def context(self, key: str) -> Path:
+        """Where the context of a Dockerfile is kept."""
+        return self.root / "contexts" / f"{key}.tar"
+
+    @property
+    def conda(self) -> Path:
+        """Where rattler's cache is: on the store's own filesystem, as uv's."""
+        return self.root / "conda"
+
+    def add_to_log(self, key: str, line: str) -> None:
+        """Write a line into the log of the last build of `key`."""
+        with self.log(key).open("a") as file:
+            file.write(f"{line}\n")
 
     @contextmanager
     def hold(self, key: str, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:

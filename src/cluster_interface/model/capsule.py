@@ -64,7 +64,7 @@ class BakedInput(Model):
     path: str
     size: int
     sha256: str
-    executable: bool = False
+    mode: int = 0o644  #: permissions
 
 
 class BakedOutput(Model):

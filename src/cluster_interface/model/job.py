@@ -180,6 +180,16 @@ class Link:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SourceProgress:
+    """How far one input is."""
+
+    path: str
+    source: str  #: without anything that may be secret
+    done: int  #: bytes
+    total: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Progress:
     """How far a stage of long work has come."""
 
@@ -188,6 +198,14 @@ class Progress:
     total: int | None = None
     unit: str = "bytes"
     note: str = ""
+    files: int | None = None  #: that are done
+    files_total: int | None = None
+    sources: tuple[SourceProgress, ...] = ()  #: some of those on their way
+
+    @classmethod
+    def from_json(cls, found: dict[str, Any]) -> Progress:
+        """Make it again of what `dataclasses.asdict` made of it."""
+        return cls(**{**found, "sources": tuple(SourceProgress(**one) for one in found.get("sources", ()))})
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -45,6 +45,9 @@ if TYPE_CHECKING:
     from cluster_interface.staging.parts import Part
 
 PUBLIC = "public"
+_TRIES = 3
+_PRUNED = "was removed from the cache again and again; make staging.cache_bytes larger"
+
 LOOK_EVERY = 0.1  #: seconds between looks at a download that somebody else makes
 
 
@@ -83,7 +86,7 @@ class Cache:
 
         `fetch` brings them where they are not here; of many who want them at once one does, and the others wait.
         """
-        for _ in range(3):  # it may be pruned between the finding and the linking
+        for _ in range(_TRIES):  # it may be pruned between the finding and the linking
             with as_the_server(), self._found(origin, sha256, wanted.limit, wanted.say, fetch) as (data, kept):
                 wanted.check_limit(kept.size)
                 with suppress(FileNotFoundError):
@@ -92,7 +95,7 @@ class Cache:
                     fd = open_file(data, kept.sha256)
                     break
         else:
-            raise _gone("was removed from the cache again and again; make staging.cache_bytes larger")
+            raise _gone(_PRUNED)
         wanted.restart()
         with os.fdopen(fd, "rb", buffering=0) as file:
             while piece := file.read(CHUNK):
@@ -100,8 +103,14 @@ class Cache:
 
     def open(self, origin: Origin, sha256: str | None, limit: int, fetch: Callable[[Part], None]) -> int:
         """Return a descriptor of what is at an origin."""
-        with as_the_server(), self._found(origin, sha256, limit, lambda _: None, fetch) as (data, kept):
-            return open_file(data, kept.sha256)
+        for _ in range(_TRIES):
+            with (
+                suppress(FileNotFoundError),
+                as_the_server(),
+                self._found(origin, sha256, limit, lambda _: None, fetch) as (data, kept),
+            ):
+                return open_file(data, kept.sha256)
+        raise _gone(_PRUNED)
 
     def prune(self) -> int:
         """Remove what was not used for longest until the rest is within the bound; return the bytes removed."""
@@ -125,13 +134,18 @@ class Cache:
         self, origin: Origin, sha256: str | None, limit: int, say: Callable[[int], None], fetch: Callable[[Part], None]
     ) -> Iterator[tuple[int, _Kept]]:
         with self._space(origin.space) as space, directory(space, "data") as data:
-            kept = _look(space, data, origin, sha256)
+            kept, fresh = _look(space, data, origin, sha256), False
             if kept is None:
                 asked = time.time_ns()
                 with _alone(space, _key(origin.address), say):
-                    kept = _look(space, data, origin, sha256, asked) or _fetched(space, data, origin, limit, say, fetch)
+                    kept = _look(space, data, origin, sha256, asked)
+                    fresh = kept is None
+                    kept = kept or _fetched(space, data, origin, limit, say, fetch)
+            now = time.time_ns()  # finer than the file system's own clock
+            with suppress(FileNotFoundError):  # it was pruned just now; who wants it will see
+                os.utime(f"{kept.sha256}.json", ns=(now, now), dir_fd=data, follow_symlinks=False)
+            if fresh:
                 self.prune()
-            os.utime(f"{kept.sha256}.json", dir_fd=data, follow_symlinks=False)
             yield data, kept
 
     @contextmanager
@@ -157,7 +171,8 @@ class Cache:
                     for entry in entries:
                         if not entry.name.endswith(".json"):
                             with suppress(FileNotFoundError):
-                                used = Path(f"{entry.path}.json").stat().st_mtime
+                                noted = Path(f"{entry.path}.json")
+                                used = (noted if noted.exists() else Path(entry.path)).stat().st_mtime
                                 yield used, entry.stat().st_size, space, entry.name
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import hashlib
 import json
@@ -14,6 +15,7 @@ from cluster_interface.model.resources import show_bytes
 from cluster_interface.model.state import FailureCode
 from cluster_interface.trees.beneath import (
     create_file,
+    look,
     open_directory,
     parent,
     read_small,
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 CHUNK = 1024 * 1024
+
+_libc = ctypes.CDLL(None, use_errno=True)
 
 _NO_LINK = (errno.EXDEV, errno.EMLINK, errno.EPERM, errno.EACCES, errno.EOPNOTSUPP, errno.ENOSYS)
 
@@ -133,12 +137,13 @@ class Part:
     def note(self, value: dict[str, str]) -> None:
         replace_file(self._at, f"{self._path}.json", json.dumps(value).encode(), 0o600)
 
-    def finish(self, mode: int) -> None:
-        """Give the file its permissions and make it last."""
+    def finish(self, mode: int, *, to_disk: bool = True) -> None:
+        """Give the file its permissions and make it last, unless others see to that for many files at once."""
         if self._known is not None:
             return  # it has another name where that was done
         os.fchmod(self._fd, mode)
-        os.fsync(self._fd)
+        if to_disk:
+            os.fsync(self._fd)
 
 
 @contextmanager
@@ -153,12 +158,22 @@ def part(at: int, path: str, limit: int, moved: Callable[[int], None]) -> Iterat
 
 def _open(at: int, path: str) -> int:
     os.close(open_directory(at, path.rpartition("/")[0], make=True))
+    seen = look(at, path)
+    if seen is not None and seen.st_nlink > 1:
+        remove(at, path)  # another name of what others use, left by a kill before it was in place: not to be written to
     try:
         return create_file(at, path, 0o600)
     except FileExistsError:
         pass
     with parent(at, path) as (above, name):
         return os.open(name, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=above)
+
+
+def sync_filesystem(fd: int) -> None:
+    """Write to the disk all that the filesystem of `fd` holds (syncfs(2)): one wait for many files."""
+    if _libc.syncfs(fd) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
 
 
 def forget(at: int, path: str) -> None:

@@ -191,3 +191,15 @@ session = Table(
     Column("created", Float, nullable=False),
     Column("expires", Float, nullable=False),
 )
+
+credential = Table(
+    "credential",
+    metadata,
+    Column("owner", String(128), primary_key=True),
+    Column("group", String(128), nullable=False),
+    Column("name", String(64), primary_key=True),
+    Column("kind", String(16), nullable=False),
+    Column("match", String(1024), nullable=False),
+    Column("sealed", Text, nullable=False),  # the parts, encrypted (vault.py)
+    Column("created", Float, nullable=False),
+)

@@ -39,7 +39,7 @@ def listing(directory: Path, max_files: int = MAX_FILES, max_text: int = MAX_TEX
 def _listing(root: int, max_files: int, max_text: int) -> dict[str, str | None]:
     found: dict[str, str | None] = {}
     room = MAX_TEXTS
-    for entry in walk(root, _Ignored(root)):
+    for entry in walk(root, Ignored(root)):
         if len(found) >= max_files:
             break
         if not _is_text_name(entry.path) or not (
@@ -52,7 +52,7 @@ def _listing(root: int, max_files: int, max_text: int) -> dict[str, str | None]:
     return found
 
 
-class _Ignored:
+class Ignored:
     """Whether a path is ignored; the ignore files of a directory are read when it is first met."""
 
     def __init__(self, root: int) -> None:
@@ -60,6 +60,7 @@ class _Ignored:
         self._specs: dict[str, GitIgnoreSpec | None] = {}
 
     def __call__(self, path: str, kind: Kind) -> bool:
+        """Say whether an entry is ignored that lies in nothing that is."""
         *above, name = path.split("/")
         if name in IGNORED:
             return True

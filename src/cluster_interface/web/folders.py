@@ -49,14 +49,14 @@ def folder_of(service: Service, user: str, job: JobView, tasks: Tasks | None, qu
     asked = query.get("from", "")
     start = int(asked) if asked.isascii() and asked.isdigit() and len(asked) < 10 else 0
     try:
-        view = service.files.folder(user, job.id, place, start, ROWS)
+        view = service.outputs.folder(user, job.id, place, start, ROWS)
     except NotFound:
         if "in" in query:
             raise
         view = FolderView(place=place, folders=(), outputs=(), entries=0, next=None)
     if not tasks and "in" not in query:
         while len(view.folders) == view.entries == 1:
-            view = service.files.folder(user, job.id, view.folders[0].place, start, ROWS)
+            view = service.outputs.folder(user, job.id, view.folders[0].place, start, ROWS)
     parts = view.place.split("/") if view.place else []
     crumbs = tuple(Crumb(name=part, place="/".join(parts[: n + 1])) for n, part in enumerate(parts))
     before = max(0, start - ROWS) if start else None

@@ -108,7 +108,7 @@ def _job(service: Service, job_id: str) -> Response:
         "folder": folder_of(service, g.user, view, tasks, request.args.to_dict()) if view.state in FINAL else None,
         "usage": usage(view, time.time()),
         "tasks": tasks,
-        "tables": service.files.tables(g.user, job_id) if tasks and view.state in FINAL else [],
+        "tables": service.outputs.tables(g.user, job_id) if tasks and view.state in FINAL else [],
         "waits": words.waits(view.waiting, time.time()) if view.waiting else "",
     }
     return _page("job_live.html" if part else "job.html", values)
@@ -121,6 +121,7 @@ def _submit(service: Service) -> Response:
     queues, trouble = _queues(service)
     values = {
         "queues": queues,
+        "shared": service.site_data(g.user),
         "trouble": trouble,
         "known": _known(queues),
         "most_cpus": max((queue.cpus for queue in queues), default=0),

@@ -34,17 +34,17 @@ def blueprint(service: Service) -> Blueprint:
     @pages.get("/s/<token>")
     def page(token: str) -> Response:
         """Show what a link leads to."""
-        return _page("shared.html", {"shared": service.files.shared(token), "csrf": g.get("csrf") or ""})
+        return _page("shared.html", {"shared": service.outputs.shared(token), "csrf": g.get("csrf") or ""})
 
     @pages.post("/s/<token>")
     def click(token: str) -> BaseResponse:
         """Count a download and lead to it."""
-        return redirect(url_for("shared.hand", ticket=service.files.click(token)), 303)
+        return redirect(url_for("shared.hand", ticket=service.outputs.click(token)), 303)
 
     @pages.get("/s/get/<ticket>")
     def hand(ticket: str) -> Response:
         """Hand over what a ticket is for."""
-        handed = service.files.handed(ticket)
+        handed = service.outputs.handed(ticket)
         return attachment(handed[1], handed[0]) if isinstance(handed, tuple) else download(handed)
 
     return pages
@@ -62,7 +62,8 @@ def _failed(error: Exception) -> Response:
         log.error("a shared page failed unexpectedly", method=request.method, exc_info=error)
         return _page("shared_none.html", {"title": "Something went wrong on the server", "detail": ""}, 500)
     found = isinstance(error, NotFound)
-    words = str(error) if found else "This cannot be handed out now."
+    gone = "The address is mistyped, or the link has expired or was taken back."
+    words = gone if found else "This cannot be handed out now."
     return _page("shared_none.html", {"title": "There is nothing here", "detail": words}, 404)
 
 

@@ -156,13 +156,26 @@ def _archives(image: ImageRef) -> dict[str, str]:
     }
 
 
+def _mounts(run: Run) -> list[str]:
+    """Return the options that mount what stays in place, without other filesystems in it: those would be writable."""
+    return [
+        "--mount "
+        + shlex.quote(
+            f"type=bind,{'' if mount.writable else 'readonly,'}bind-nonrecursive=true,"
+            f'"source={mount.source}","target={mount.target}"'
+        )
+        for mount in run.mounts
+    ]
+
+
 def _all(run: Run) -> list[str]:
-    return [f"--env {name}={word}" for name, word in variables(run)]
+    return [*_mounts(run), *(f"--env {name}={word}" for name, word in variables(run))]
 
 
 def _calm(run: Run) -> list[str]:
     """Give a shared container only what it knows alone, under our own names: the driver must not heed the user's."""
-    return [f"--env {name}={word}" for name, word in lasting_variables(run) if word.startswith('"')]
+    own = [(name, word) for name, word in lasting_variables(run) if word.startswith('"')]
+    return [*_mounts(run), *(f"--env {name}={word}" for name, word in own)]
 
 
 def _driver(run: Run) -> list[str]:

@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 class Faces:
     """Finds and makes faces from a base and a layer that are in the store."""
 
-    def __init__(self, shelf: Shelf, settings: Images, engine: Engine) -> None:
+    def __init__(
+        self, shelf: Shelf, settings: Images, engine: Engine, variables: Callable[[Lock], dict[str, str]]
+    ) -> None:
+        self._variables = variables
         self._shelf = shelf
         self._settings = settings
         self._engine = engine
@@ -64,7 +67,7 @@ class Faces:
         with self._shelf.hold(f"docker-{lock.image}", waits(report, "the engine")):
             if docker.find(self._shelf, self._engine, lock) is None:
                 report(Progress(stage="image", unit="", note="loading into the Docker engine"))
-                docker.load(self._shelf, self._engine, lock, platform.machine())
+                docker.load(self._shelf, self._engine, lock, platform.machine(), self._variables(lock))
 
     def _squash(self, lock: Lock, report: Report) -> None:
         with self._shelf.hold(f"squashfs-{lock.image}", waits(report, "the image's file")):
@@ -79,7 +82,7 @@ class Faces:
             archives.make_base(self._shelf, lock, machine)
         with self._shelf.hold(f"archive-{lock.image}", waits(report, "the image's archive")):
             if archives.find(self._shelf, lock) is None:
-                archives.make(self._shelf, lock, machine)
+                archives.make(self._shelf, lock, machine, self._variables(lock))
 
 
 def waits(report: Report, what: str) -> Callable[[], None]:

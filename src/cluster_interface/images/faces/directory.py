@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def find(shelf: Shelf, lock: Lock) -> ImageRef | None:
     """Say where base and layer are; None while one is missing. What is in its place is whole."""
     root = shelf.base(lock.base) / "rootfs"
-    layer = shelf.layer(lock.image) / "env" if lock.requirements else None
+    layer = shelf.layer(lock.image) / "env" if lock.layered else None
     if not root.is_dir() or (layer is not None and not layer.is_dir()):
         return None
     return ImageRef(key=lock.image, face=Face.DIRECTORY, rootfs=root, layer=layer)

@@ -56,21 +56,21 @@ def find(shelf: Shelf, engine: Engine, lock: Lock) -> ImageRef | None:
     return ImageRef(key=lock.image, face=Face.DOCKER, tag=tag(lock.image))
 
 
-def load(shelf: Shelf, engine: Engine, lock: Lock, machine: str) -> ImageRef:
+def load(shelf: Shelf, engine: Engine, lock: Lock, machine: str, variables: Mapping[str, str]) -> ImageRef:
     """Load the image into the engine, thin if it has the base. Call it with the key held."""
     root = shelf.base(lock.base) / "rootfs"
     base = Part(lambda: listing(root), _known_base(shelf, lock))
     parts = [base]
-    if lock.requirements:
+    if lock.layered:
         env = shelf.layer(lock.image) / "env"
         parts.append(Part(lambda: listing(env, PLACE.strip("/"))))
     has_base = base.diff_id is not None and len(parts) > 1
     try:
-        engine.load(pack(lock, parts, thin=has_base, machine=machine))
+        engine.load(pack(lock, parts, thin=has_base, machine=machine, variables=variables))
     except LoadFailed as error:
         if not has_base:
             raise _refused(error) from None
-        _load_whole(engine, lock, parts, machine)
+        _load_whole(engine, lock, parts, machine, variables)
     for key, chain in ((lock.base, parts[:1]), (lock.image, parts)):
         shelf.write(shelf.note("docker", key), {"diff_ids": [part.diff_id for part in chain], "loaded": time.time()})
     return ImageRef(key=lock.image, face=Face.DOCKER, tag=tag(lock.image))
@@ -97,9 +97,9 @@ def _known_base(shelf: Shelf, lock: Lock) -> str | None:
     return str(known["diff_ids"][0]) if known else None
 
 
-def _load_whole(engine: Engine, lock: Lock, parts: list[Part], machine: str) -> None:
+def _load_whole(engine: Engine, lock: Lock, parts: list[Part], machine: str, variables: Mapping[str, str]) -> None:
     try:
-        engine.load(pack(lock, parts, thin=False, machine=machine))
+        engine.load(pack(lock, parts, thin=False, machine=machine, variables=variables))
     except LoadFailed as error:
         raise _refused(error) from None
 
@@ -116,6 +116,7 @@ def pack(
     *,
     thin: bool,
     machine: str,
+    variables: Mapping[str, str] = MappingProxyType({}),
     config: Mapping[str, Any] = MappingProxyType({}),
     name: str | None = None,
 ) -> Iterator[bytes]:
@@ -132,7 +133,7 @@ def pack(
         yield _header(names[-1], found.size)
         yield from part.stream(found)
         yield bytes(-found.size % 512)
-    document = _config(lock, parts, machine)
+    document = _config(lock, parts, machine, variables)
     document["config"] = _over(document["config"], config)
     text = json.dumps(document, sort_keys=True).encode()
     called = f"{hashlib.sha256(text).hexdigest()}.json"
@@ -151,14 +152,15 @@ def _over(usual: dict[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _config(lock: Lock, parts: list[Part], machine: str) -> dict[str, Any]:
+def _config(lock: Lock, parts: list[Part], machine: str, variables: Mapping[str, str]) -> dict[str, Any]:
+    environment = {"PATH": _PATH, "LANG": "C.UTF-8", **variables}
     created = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(EPOCH))
     return {
         "architecture": _ARCHITECTURES.get(machine, machine),
         "os": "linux",
         "created": created,
         "config": {
-            "Env": [f"PATH={_PATH}", "LANG=C.UTF-8"],
+            "Env": [f"{name}={value}" for name, value in environment.items()],
             "Cmd": ["/bin/sh"],
             "WorkingDir": "/job",
             "Labels": {LABEL: lock.image, "cluster-interface.base": lock.base},
