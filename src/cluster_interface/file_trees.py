@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from cluster_interface.model.errors import ClusterError, Rejected
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from cluster_interface.model.plan import SourceInfo
     from cluster_interface.wire import ConvertRequest
 
-MOST_LOOKED_AT = 2000  #: entries of one request
+LONGEST_LOOK = 10.0  #: seconds of one request
 
 
 def convert(request: ConvertRequest) -> FileTree:
@@ -40,6 +41,7 @@ def look_at(
 
     What would take the network is left to a job.
     """
+    end = time.monotonic() + LONGEST_LOOK
     problems: dict[str, str] = {}
     for check in checks:
         try:
@@ -51,11 +53,15 @@ def look_at(
         field = f"files.{path}"
         if field in problems or entry.source is None or not is_local(entry.source):
             continue
-        if len(sources) >= MOST_LOOKED_AT:
-            break
+        if time.monotonic() > end:
+            return _report(sources, problems, complete=False)
         try:
             sources.append(SourceView.of(measure(path, entry)))
         except ClusterError as error:
             problems[field] = str(error).removeprefix(f"{field}: ")
+    return _report(sources, problems, complete=True)
+
+
+def _report(sources: list[SourceView], problems: dict[str, str], *, complete: bool) -> TreeReport:
     found = tuple(ProblemField(field=field, message=words) for field, words in problems.items())
-    return TreeReport(sources=tuple(sources), problems=found)
+    return TreeReport(sources=tuple(sources), problems=found, complete=complete)

@@ -517,6 +517,7 @@ class TreeReport(Model):
 
     sources: tuple[SourceView, ...]
     problems: tuple[ProblemField, ...]
+    complete: bool = Field(description="false: to look at all of them would have taken too long")
 
 
 class DirectoryEntry(Model):

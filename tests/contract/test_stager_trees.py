@@ -6,15 +6,18 @@ import os
 import shutil
 import stat
 import tempfile
+import threading
+import zipfile
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from tests.contract.test_stager import JOB, ordinary, stage
 
-from cluster_interface.model.errors import Permanent
+from cluster_interface.model.errors import Permanent, Transient
 from cluster_interface.model.filetree import FileEntry, Mode
 from cluster_interface.ports import Layout
-from cluster_interface.settings import FileRules, Staging
+from cluster_interface.settings import FileRules, SharedData, Staging
 from cluster_interface.staging import UploadStore, Workspace
 
 
@@ -231,6 +234,68 @@ def test_staging_goes_on_where_it_was_cut(tmp_path, data):
     stage(stager, files)
     assert (stager.directory(JOB) / "inputs/in/a.fastq.gz").stat().st_ino == before
     assert (stager.directory(JOB) / "inputs/in/sub/run.sh").read_text() == "#!/bin/sh\n"
+
+
+def test_what_is_in_an_archive_makes_a_directory(tmp_path, data):
+    """Any source that holds several files may be a directory's; it is bound by its listing."""
+    archive = tmp_path / "a.zip"
+    with zipfile.ZipFile(archive, "w") as made:
+        made.writestr("in/x.csv", "1")
+        made.writestr("in/deep/y.csv", "22")
+    stager = workspace(tmp_path)
+    files = {"d/": FileEntry(source=f"file:{archive}!/in", require={"**/*.csv": 2})}
+    infos = stager.check(JOB, files)
+    assert (infos[0].entries, infos[0].size, infos[0].pinned) == (2, 3, True)
+    stage(stager, files)
+    assert (stager.directory(JOB) / "tasks/0/d/deep/y.csv").read_text() == "22"
+    with zipfile.ZipFile(archive, "a") as made:
+        made.writestr("in/z.csv", "3")
+    with pytest.raises(Permanent, match=r"changed since this was planned \(2 files then, 3 now\)"):
+        stager.stage_in("other", [(infos[0], files["d/"])], Layout(tasks=1), lambda progress: None)
+
+
+def test_the_site_s_data_are_copied_or_mounted(tmp_path, data):
+    """The catalogue says where they are: they may be mounted without a root of their own."""
+    shared = SharedData.model_construct(path=data, readers=("*",))
+    settings = Staging().model_copy(update={"site": {"genomes": shared}})
+    stager = Workspace(tmp_path / "jobs", UploadStore(tmp_path / "up", 9), settings, lambda job: ordinary())
+    files = {"g/": FileEntry(source="site:genomes/sub", mode="copy")}
+    stage(stager, files)
+    assert (stager.directory(JOB) / "tasks/0/g/run.sh").read_text() == "#!/bin/sh\n"
+    mounted = {"g/": FileEntry(source="site:genomes", mode="mount")}
+    with pytest.raises(Permanent, match="cannot be mounted"):  # what is below /tmp is a container's own
+        stager.check(JOB, mounted)
+    with pytest.raises(Permanent, match="not among the data"):
+        stager.check(JOB, {"g/": FileEntry(source="site:other", mode="mount")})
+
+
+def test_a_directory_swapped_while_it_is_walked_leads_nowhere(tmp_path, data):
+    """A link that takes a directory's place for a moment is never followed, however often it is tried."""
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "run.sh").write_text("from elsewhere")
+    own(other)
+    stop = threading.Event()
+
+    def swapping():
+        while not stop.is_set():
+            (data / "sub").rename(data / "real")
+            (data / "sub").symlink_to(other)
+            (data / "sub").unlink()
+            (data / "real").rename(data / "sub")
+
+    thread = threading.Thread(target=swapping)
+    thread.start()
+    stager = workspace(tmp_path)
+    try:
+        for number in range(40):
+            with suppress(Permanent, Transient):
+                stage(stager, {"in/": FileEntry(source=f"file:{data}", mode="copy")}, job=f"job-{number}")
+    finally:
+        stop.set()
+        thread.join()
+    found = [path.read_text() for path in (tmp_path / "jobs").glob("*/inputs/in/sub/run.sh")]
+    assert set(found) <= {"#!/bin/sh\n"}
 
 
 def test_one_file_is_linked_where_that_is_asked_for(tmp_path, data):

@@ -80,7 +80,17 @@ def _environment(environment: Any, guesses: list[dict[str, Any]]) -> list[str]:
 
 def _files(files: dict[str, Any], guesses: list[dict[str, Any]]) -> list[str]:
     rests = {guess["value"]: guess["rests_on"] for guess in guesses if guess["field"] == "files"}
-    return [f"{name}  ({rests[name]})" if name in rests else name for name in files] or ["none"]
+    return [f"{name}  ({rests[name]})" if name in rests else name + _whence(files[name]) for name in files] or ["none"]
+
+
+def _whence(entry: Any) -> str:
+    """Say of what is not copied where it is."""
+    if not isinstance(entry, dict):
+        return ""
+    if entry.get("mode") == "mount":
+        how = "mounted, to be written" if entry.get("writable") else "mounted"
+        return f"  ({how}: {str(entry.get('source')).removeprefix('file:')})"
+    return f" -> {entry['target']}" if entry.get("target") else ""
 
 
 def _found(guesses: list[dict[str, Any]], field: str) -> str:

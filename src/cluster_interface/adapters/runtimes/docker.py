@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from cluster_interface.adapters.runtimes.script import (
+    LEAST_ID,
     lasting_variables,
     program,
     render,
@@ -157,8 +158,12 @@ def _archives(image: ImageRef) -> dict[str, str]:
 
 
 def _mounts(run: Run) -> list[str]:
-    """Return the options that mount what stays in place, without other filesystems in it: those would be writable."""
-    return [
+    """Return the options that mount what stays in place, without other filesystems in it: those would be writable.
+
+    With it come the account's groups, by which people share such data; never one of the system's own.
+    """
+    groups = [number for number in run.account.groups if number >= LEAST_ID and run.mounts]
+    return [f"--group-add {number}" for number in groups] + [
         "--mount "
         + shlex.quote(
             f"type=bind,{'' if mount.writable else 'readonly,'}bind-nonrecursive=true,"
