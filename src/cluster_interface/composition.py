@@ -23,6 +23,7 @@ from cluster_interface.doctor import examine
 from cluster_interface.engine import Tools
 from cluster_interface.images import LARGEST_CONTEXT
 from cluster_interface.images import Store as ImageShelf
+from cluster_interface.inspection.software import Software
 from cluster_interface.model.errors import NotFound, Rejected
 from cluster_interface.model.job import Account, OutputFile
 from cluster_interface.model.jobspec import JobSpec
@@ -224,6 +225,7 @@ class Parts:
             credentials=Credentials(self.store, self.vault),
             shared=self.settings.staging.site,
             files=self.settings.files,
+            software=Software(self.settings.images.suite, **self.settings.software.model_dump()),
             wake=self.wake,
             examine=self._examine,
         )

@@ -13,7 +13,7 @@ from cluster_interface.capsules import baked
 from cluster_interface.capsules import describe as describe_capsule
 from cluster_interface.file_trees import convert, look_at
 from cluster_interface.inspection import inspect as read_script
-from cluster_interface.inspection.batch.queues import with_known_queue
+from cluster_interface.inspection.batch.queues import with_known_queue, with_known_runtime
 from cluster_interface.intake import Intake
 from cluster_interface.model.advice import advice, earlier, within
 from cluster_interface.model.amounts import show_bytes, show_day
@@ -57,6 +57,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
+    from cluster_interface.inspection.software import Software
     from cluster_interface.model.filetree import FileTree
     from cluster_interface.model.job import Attempt, Job, Progress
     from cluster_interface.model.jobspec import JobSpec
@@ -118,6 +119,7 @@ class Service:
     credentials: Credentials
     shared: Mapping[str, SharedData]
     files: FileRules
+    software: Software
     wake: Callable[[str], None]
     examine: Callable[..., DoctorReport]
 
@@ -131,6 +133,7 @@ class Service:
             defaults=self.defaults,
             sweeps=self.sweeps,
             files=self.files,
+            software=self.software,
         )
 
     @property
@@ -142,9 +145,10 @@ class Service:
 
     def inspect(self, user: str, request: InspectRequest) -> InspectResponse:
         """Propose what a script needs; nothing is kept."""
-        proposal = read_script(request.files, request.script, request.arguments)
+        proposal = read_script(request.files, request.script, request.arguments, self.software)
         proposal = with_known_queue(proposal, [queue.name for queue in self.site.queues()])
         ask = self.intake.fit(Resources())
+        proposal = with_known_runtime(proposal, self.site.queues(), ask.queue)
         queue = find_queue(self.site.queues(), ask.scheduler, ask.queue)
         with self.store.read() as db:
             last = jobs.last_like(db, user, proposal.name, proposal.script)

@@ -253,6 +253,15 @@ class Sweeps(Model):
     max_tasks: int = Field(default=10_000, ge=1, le=MOST_TASKS, description="most tasks of one job")
 
 
+class SoftwareSettings(Model):
+    """Where a script's commands and modules come from."""
+
+    prefer: dict[str, str] = Field(default={}, description="command -> the distribution package to take it from")
+    modules: dict[str, str] = Field(
+        default={}, description="module -> packages, `python:PACKAGE`, or `host` for what stays where it is"
+    )
+
+
 class Settings(Model):
     """All of it."""
 
@@ -271,6 +280,7 @@ class Settings(Model):
     defaults: Defaults = Field(default_factory=Defaults)
     sweeps: Sweeps = Field(default_factory=Sweeps)
     patterns: Patterns = Field(default_factory=Patterns)
+    software: SoftwareSettings = Field(default_factory=SoftwareSettings)
     queues: dict[str, QueueSettings] = Field(default={}, description="by name, for what the site wants otherwise")
     schedulers: tuple[str, ...] = Field(
         default=("local",), description="local, slurm, gridengine; the first has the default queue"

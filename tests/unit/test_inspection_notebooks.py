@@ -102,8 +102,20 @@ def test_magics_and_shell_lines(cell, wanted):
 def test_apt_lines_are_system_packages_and_downloads_want_the_network():
     """What is installed by hand elsewhere belongs to the image."""
     found = read("!sudo apt-get install -y -qq samtools ncbi-blast+\n!wget https://e.org/x")
-    assert found.environment.system == ("samtools", "ncbi-blast+")
+    assert found.environment.system == ("samtools", "ncbi-blast+", "wget")
     assert any(g.field == "network" and g.sure is Sureness.ASK for g in found.guesses)
+
+
+def test_what_shell_lines_call_comes_along():
+    """A program that `!` or %%bash calls is a package of the system, like in a script."""
+    found = read(
+        "!samtools view x.bam > view.txt",
+        "%%bash\nfor name in *.vcf; do\n  bcftools index $name\n  pip install rich\ndone",
+    )
+    assert set(found.environment.system) == {"samtools", "bcftools"}
+    assert "view.txt" in found.outputs
+    assert packages(found) == {"rich"}
+    assert any(g.value == "samtools" and "cell 2, line 1" in g.rests_on for g in found.guesses)
 
 
 def test_a_module_that_a_cell_writes_is_the_notebooks_own():

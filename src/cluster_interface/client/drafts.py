@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 import re
 import shlex
 from dataclasses import dataclass, field, replace
@@ -15,6 +16,7 @@ from cluster_interface.client.local_files import check_file, is_source, parse_in
 from cluster_interface.client.specs import Document, inline_texts, is_spec, local_sources, read_spec
 from cluster_interface.client.sweeps import Tasks
 from cluster_interface.model.errors import Rejected
+from cluster_interface.model.executable import describe
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -298,6 +300,9 @@ def _text(path: Path) -> str | None:
     try:
         if path.suffix == ".ipynb" and path.stat().st_size > LARGEST_TEXT:
             return without_outputs(path)
+        with path.open("rb") as file:
+            if found := describe(lambda offset, length: os.pread(file.fileno(), length, offset)):
+                return found.text
         data = path.read_bytes() if path.stat().st_size <= LARGEST_TEXT else b"\0"
         return None if b"\0" in data else data.decode()
     except (OSError, UnicodeDecodeError):

@@ -27,6 +27,10 @@ _WITH_VALUE = words_of(
 _FETCHERS = frozenset({"wget", "curl", "gdown", "git", "kaggle", "aws", "gsutil", "huggingface-cli"})
 _SYSTEM = frozenset({"apt", "apt-get", "aptitude"})
 _CONDA = frozenset({"conda", "mamba", "micromamba"})
+_INSTALLER = re.compile(
+    r"\s*(?:sudo\s+(?:-\S+\s+)*)?(?:\S*(?:python|executable)\S*\s+-m\s+)?"
+    r"(?:uv\s+)?(?:pip[0-9.]*|conda|mamba|micromamba|uv|apt|apt-get|aptitude)\b"
+)
 _DEBIAN = re.compile(r"[a-z0-9][a-z0-9+.-]+")
 
 
@@ -44,6 +48,11 @@ def read_installs(draft: Draft, commands: Sequence[Command]) -> list[Need]:
     if needs:
         draft.warn_once("pip", "its lines that install packages do nothing in the job: the packages are there already")
     return needs
+
+
+def is_install(text: str) -> bool:
+    """Say whether a line is about installing: its program is not there in the job, nor needed."""
+    return _INSTALLER.match(text) is not None
 
 
 def _without_prefix(words: list[str]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import posixpath
 import re
 import shlex
@@ -13,11 +14,12 @@ from cluster_interface.inspection.project import Project
 from cluster_interface.inspection.python.declared import Declared, default_of, plain
 from cluster_interface.inspection.python.environment import propose_environment
 from cluster_interface.inspection.python.files import read_arguments
-from cluster_interface.inspection.python.installs import read_installs
+from cluster_interface.inspection.python.installs import is_install, read_installs
 from cluster_interface.inspection.python.kind import read_program
 from cluster_interface.inspection.python.modules import gather, imported_files
 from cluster_interface.inspection.python.notebook import Notebook, parameter_values, read_notebook
 from cluster_interface.inspection.python.source import Module, parse_text
+from cluster_interface.inspection.shell.reader import Reader
 from cluster_interface.model.errors import Rejected
 from cluster_interface.model.proposal import Option, Sureness
 
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from cluster_interface.inspection.draft import Draft
+    from cluster_interface.inspection.python.notebook import Command
     from cluster_interface.inspection.shebang import Shebang
 
 SUFFIX = ".ipynb"
@@ -76,6 +79,9 @@ class NotebookKind:
         read_program(draft, program, ())
         read_arguments(draft, draft.arguments, set())
         installed = read_installs(draft, notebook.commands)
+        shell = Reader(draft)
+        for line, text in _shell_texts(notebook.commands):
+            shell.read_text(text, draft.script, at=line - 1)
         propose_environment(draft, [program], installed)
         for trouble in notebook.troubles:
             draft.warn(trouble)
@@ -121,6 +127,13 @@ def _kind(name: str, value: object) -> str:
     if isinstance(value, int | float):
         return "int" if isinstance(value, int) else "float"
     return "path" if re.search(r"(?:^|_)(?:file|path|dir|folder)(?:$|_)", name) else "text"
+
+
+def _shell_texts(commands: Sequence[Command]) -> Iterator[tuple[int, str]]:
+    """Yield what is for the shell, lines that follow each other as one text, without those that install."""
+    for _, group in itertools.groupby(enumerate(commands), lambda pair: pair[1].line - pair[0]):
+        found = [command for _, command in group]
+        yield found[0].line, "\n".join("" if is_install(command.text) else command.text for command in found)
 
 
 def _papermill(draft: Draft, notebook: Notebook, declared: Sequence[Declared]) -> list[str]:
