@@ -26,7 +26,7 @@ from cluster_interface.images import Store as ImageShelf
 from cluster_interface.inspection.software import Software
 from cluster_interface.model.errors import NotFound, Rejected
 from cluster_interface.model.job import Account, OutputFile
-from cluster_interface.model.jobspec import JobSpec
+from cluster_interface.model.jobspec import Environment, JobSpec
 from cluster_interface.model.plan import HOST, Lock, Plan
 from cluster_interface.patterns import Catalogue
 from cluster_interface.ports import Face, Layout
@@ -187,7 +187,13 @@ class Parts:
 
     def works(self, wake: Callable[[str], None]) -> DetachedWorks:
         """Long work; `wake` is called with the mark of what has ended."""
-        kinds = {"resolve": self._resolve, "build": self._build, "inputs": self._inputs, "outputs": self._outputs}
+        kinds = {
+            "resolve": self._resolve,
+            "build": self._build,
+            "environment": self._environment,
+            "inputs": self._inputs,
+            "outputs": self._outputs,
+        }
         kinds |= {"measure": self._measure, "remove": self._remove, "deliver": self._deliver}
         small = {"resolve": self._resolves_at_once, "inputs": self._is_small_input, "outputs": self._is_small_output}
         small["measure"] = lambda request: self.stager.holds_little(request["job"], 1, MOST_SMALL_ENTRIES, SMALL)
@@ -314,6 +320,14 @@ class Parts:
         """Build an image in one face."""
         self.images.build(Lock.model_validate(request["lock"]), Face(request["face"]), report)
         return {}
+
+    def _environment(self, request: Mapping[str, Any], report: Report) -> dict[str, Any]:
+        """Resolve and build an environment before a job asks for it."""
+        environment = Environment.model_validate(request["environment"])
+        texts = {path: text.encode() for path, text in request["files"].items()}
+        name = environment.python.requirements if environment.python else None
+        lock = self.images.resolve(environment, request["files"].get(name, ""), texts)
+        return {"image": self.images.build(lock, Face(request["face"]), report).key}
 
     def _inputs(self, request: Mapping[str, Any], report: Report) -> dict[str, Any]:
         """Bring every input to the job directory."""

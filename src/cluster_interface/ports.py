@@ -207,6 +207,17 @@ class ImageInfo:
     packages: tuple[str, ...] = ()
     base: str | None = None
     faces: tuple[str, ...] = ()
+    used: float = 0.0  #: when last, to the hour
+    imported: bool = False  #: a base that cannot be made again here
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageDetail:
+    """All that is known of one image or base."""
+
+    info: ImageInfo
+    lock: Lock
+    sizes: Mapping[str, int] = field(default_factory=dict)  #: face or base -> bytes on disk
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -262,6 +273,23 @@ class ImageStore(Protocol):
 
     def images(self) -> list[ImageInfo]:
         """List bases and images, newest first."""
+
+    def detail(self, key: str) -> ImageDetail:
+        """Describe one image or base by its key, or how that begins; NotFound."""
+
+    def sbom(self, key: str) -> dict[str, Any]:
+        """Return its bill of materials (CycloneDX 1.6); NotFound."""
+
+    def export(self, key: str, form: str) -> Iterator[bytes]:
+        """Stream it for elsewhere: docker, oci, apptainer or dockerfile, as one tar. NotFound, Rejected."""
+
+    def prune(
+        self, used: Collection[str], *, older_than: float, larger_than: int, keep: int, dry_run: bool
+    ) -> list[ImageInfo]:
+        """Remove images that are not among the `used` keys, and return those that went (or would go)."""
+
+    def keys(self, lock: Lock) -> set[str]:
+        """Name every image and base that a lock needs."""
 
     def import_base(self, archive: Path, name: str) -> ImageInfo:
         """Take a root filesystem made elsewhere as a base; Rejected if it is none."""

@@ -19,20 +19,23 @@ from cluster_interface.model.advice import advice, earlier, within
 from cluster_interface.model.amounts import show_bytes, show_day
 from cluster_interface.model.errors import ClusterError, Conflict, Forbidden, NotFound, Rejected
 from cluster_interface.model.marks import image_mark, work_mark
-from cluster_interface.model.queue import find_queue
+from cluster_interface.model.plan import digest
+from cluster_interface.model.queue import fill_in, find_queue
 from cluster_interface.model.resources import Resources
 from cluster_interface.model.state import FINAL, TASK_FINAL, JobState, TaskState
 from cluster_interface.outputs import Outputs
 from cluster_interface.patterns import expand, form_schema
-from cluster_interface.ports import Handle, Order, WorkState
+from cluster_interface.ports import Face, Handle, Order, WorkState
 from cluster_interface.runs import describe_run
 from cluster_interface.store import jobs, keeping
 from cluster_interface.wire import (
     AttemptView,
+    BuildView,
     DeliveryView,
     DirectoryEntry,
     DirectoryPage,
     EventView,
+    ImageShow,
     ImageView,
     InspectResponse,
     JobPage,
@@ -61,7 +64,7 @@ if TYPE_CHECKING:
     from cluster_interface.model.filetree import FileTree
     from cluster_interface.model.job import Attempt, Job, Progress
     from cluster_interface.model.jobspec import JobSpec
-    from cluster_interface.model.plan import Plan
+    from cluster_interface.model.plan import Lock, Plan
     from cluster_interface.model.sweep import Values
     from cluster_interface.patterns import Catalogue
     from cluster_interface.ports import (
@@ -84,11 +87,13 @@ if TYPE_CHECKING:
     )
     from cluster_interface.store import Credentials, Store
     from cluster_interface.wire import (
+        BuildRequest,
         ConvertRequest,
         DoctorReport,
         ExpandRequest,
         InspectRequest,
         KnownRequest,
+        PruneRequest,
         TreeReport,
     )
 
@@ -416,6 +421,53 @@ class Service:
     def images(self) -> list[ImageView]:
         """List bases and images."""
         return [ImageView(**vars(image)) for image in self.shelf.images()]
+
+    def image(self, key: str) -> ImageShow:
+        """Describe one image: its lock, its sizes and the jobs that need it."""
+        found = self.shelf.detail(key)
+        jobs = tuple(job for job, lock in self._needed() if found.info.key in self.shelf.keys(lock))
+        return ImageShow(image=ImageView(**vars(found.info)), lock=found.lock, sizes=dict(found.sizes), jobs=jobs)
+
+    def prune(self, wanted: PruneRequest) -> list[ImageView]:
+        """Remove images that nobody needs, and list them."""
+        used = {key for _, lock in self._needed() for key in self.shelf.keys(lock)}
+        gone = self.shelf.prune(
+            used,
+            older_than=wanted.older_than,
+            larger_than=wanted.larger_than,
+            keep=wanted.keep,
+            dry_run=wanted.dry_run,
+        )
+        return [ImageView(**vars(image)) for image in gone]
+
+    def build_image(self, wanted: BuildRequest) -> BuildView:
+        """Begin to build an environment, or say how far it is; the same request is the same build."""
+        request = wanted.model_dump(mode="json")
+        for field, path in wanted.environment.files().items():
+            if path not in wanted.files:
+                raise Rejected.field(field, f"{path} was not sent along")
+        ask = fill_in(Resources(), self.site.queues(), self.defaults.disk, self.defaults.pids)
+        face = self.site.runtime(ask).face or Face.DIRECTORY
+        mark = f"environment-{digest(request)[:24]}"
+        if self.works.look(mark).state in (WorkState.FAILED, WorkState.DONE):
+            self.works.stop(mark)  # asked again
+        self.works.start(mark, "environment", {**request, "face": face.value})
+        return self.image_build(mark)
+
+    def image_build(self, mark: str) -> BuildView:
+        """Say how far a build is; NotFound if there is none."""
+        work = self.works.look(mark) if mark.startswith("environment-") else None
+        if work is None or work.state is WorkState.ABSENT:
+            raise NotFound("there is no such build; ask for it again")
+        if work.state is WorkState.FAILED:
+            return BuildView(id=mark, state="failed", error=str(work.error))
+        if work.state is WorkState.DONE:
+            return BuildView(id=mark, state="done", image=work.result["image"])
+        return BuildView(id=mark, state="running", note=work.progress.note if work.progress else "")
+
+    def _needed(self) -> list[tuple[str, Lock]]:
+        with self.store.read() as db:
+            return jobs.locks(db)
 
     def import_base(self, user: str, upload: str, name: str) -> ImageView:
         """Take an uploaded root filesystem as a base."""

@@ -72,6 +72,7 @@ class Images(Model):
     ca_bundle: Path | None = Field(default=None, description="PEM file; null: the system's own")
     proxy: str | None = Field(default=None, description="http://host:port for packages; null: the environment's")
     timeout: Seconds = Field(default=3600, description="seconds that one build may take")
+    builders: int = Field(default=2, ge=1, description="most images that are built at the same time")
 
 
 class SharedData(Model):

@@ -14,8 +14,8 @@ from cluster_interface.model.credential import Credential  # noqa: TC001 - pydan
 from cluster_interface.model.job import Attempt, Delivery, Event, Job, Link, OutputFile, Progress, Task  # noqa: TC001
 from cluster_interface.model.job_pattern import Example, Pattern
 from cluster_interface.model.job_pattern import Field as PatternField
-from cluster_interface.model.jobspec import JobSpec
-from cluster_interface.model.plan import Bounds, Plan, SourceInfo
+from cluster_interface.model.jobspec import Environment, JobSpec
+from cluster_interface.model.plan import Bounds, Lock, Plan, SourceInfo
 from cluster_interface.model.proposal import Proposal
 from cluster_interface.model.resources import Seconds
 from cluster_interface.model.state import FailureCode, JobState, TaskState
@@ -386,6 +386,43 @@ class ImageView(Model):
     packages: tuple[str, ...]
     base: str | None
     faces: tuple[str, ...]
+    used: float = 0.0
+    imported: bool = False
+
+
+class ImageShow(Model):
+    """GET /images/{key}."""
+
+    image: ImageView
+    lock: Lock
+    sizes: dict[str, int]  #: base, layer and the files made of them -> bytes
+    jobs: tuple[str, ...]  #: those that have not ended and need it
+
+
+class PruneRequest(Model):
+    """POST /images/prune: what goes; what a job needs that has not ended never does."""
+
+    older_than: Seconds = Field(default=30 * 86400, description="not used for so long")
+    larger_than: int = Field(default=0, ge=0, description="bytes")
+    keep: int = Field(default=0, ge=0, description="how many of those that were used last stay in any case")
+    dry_run: bool = False
+
+
+class BuildRequest(Model):
+    """POST /images/builds: an environment that is built before a job asks for it."""
+
+    environment: Environment
+    files: dict[str, str] = Field(default={}, description="the texts of files that it names")
+
+
+class BuildView(Model):
+    """A build that was asked for."""
+
+    id: str
+    state: Literal["running", "done", "failed"]
+    note: str = ""
+    image: str | None = None  #: its key
+    error: str | None = None
 
 
 class ImageList(Model):

@@ -17,6 +17,7 @@ from cluster_interface.images.rootfs import Interpreter
 from cluster_interface.images.unpack import Limits, unpack
 from cluster_interface.model.base import Model
 from cluster_interface.model.errors import Rejected
+from cluster_interface.model.plan import Lock
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -81,6 +82,7 @@ class Base(Model):
     interpreter: Interpreter | None
     size: int
     created: float
+    lock: Lock | None = None  #: what it was made from
     variables: dict[str, str] = {}  #: what an image made elsewhere sets in its programs' environment
 
 

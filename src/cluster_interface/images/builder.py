@@ -22,6 +22,7 @@ from cluster_interface.model.job import Progress
 from cluster_interface.model.plan import Lock
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from cluster_interface.images.bytecode import Package
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
     from cluster_interface.images.unpack import Limits
     from cluster_interface.ports import Report
     from cluster_interface.settings import Images
+
+
+_NO_LAYER = {"requirements": "", "packages": (), "conda": "", "r": (), "indexes": (), "torch": None}
 
 
 def _nobody_hears(progress: Progress) -> None:
@@ -77,7 +81,8 @@ class Builder:
             under = self.build(lock.under, report) if lock.under else None
             with self._shelf.hold(lock.base, waits(report, "the base")):
                 if not place.is_dir():
-                    self._make_base(lock, under, make)
+                    with self._shelf.slot(self._settings.builders, _many(report)):
+                        self._make_base(lock, under, make)
         return Base.model_validate(self._shelf.read(place / "base.json"))
 
     # --- bases
@@ -116,7 +121,9 @@ class Builder:
                 made = self._after_setup(lock, under, target, home, log)
             else:
                 made = self._taken(lock, target, home, log)
-            self._shelf.write(target / "base.json", made.model_dump(mode="json"))
+            bare = lock.model_copy(update={"image": lock.base, **_NO_LAYER})
+            about = made.model_copy(update={"lock": bare})
+            self._shelf.write(target / "base.json", about.model_dump(mode="json"))
             self._shelf.publish(target, self._shelf.base(lock.base))
 
     def _taken(self, lock: Lock, target: Path, home: Path, log: Path) -> Base:
@@ -195,7 +202,8 @@ class Builder:
             if not self._shelf.layer(self.final(lock).image).is_dir():
                 count = len(lock.packages)
                 report(Progress(stage="image", total=count, unit="packages", note=f"installing {count} packages"))
-                self._install(lock, base, report)
+                with self._shelf.slot(self._settings.builders, _many(report)):
+                    self._install(lock, base, report)
 
     def _install(self, lock: Lock, base: Base, report: Report) -> None:
         log = self._shelf.fresh_log(lock.image)
@@ -284,6 +292,12 @@ class Builder:
         found = needs.read(installed / name for name in package.objects)
         self._shelf.write(note, found.model_dump(mode="json"))
         return found
+
+
+def _many(report: Report) -> Callable[[], None]:
+    return lambda: report(
+        Progress(stage="image", unit="", note="waiting: other images are being built (images.builders)")
+    )
 
 
 def _root(target: Path) -> Path:

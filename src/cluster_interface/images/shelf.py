@@ -20,7 +20,8 @@ import json
 import os
 import secrets
 import stat
-from contextlib import contextmanager, suppress
+import time
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +43,8 @@ PRIVATE = (
     "contexts",
     "conda",
 )
+
+_OFTEN = 3600.0  #: seconds: uses are not noted more often
 
 _held: set[int] = set()
 
@@ -131,6 +134,35 @@ class Shelf:
                 os.close(descriptor)
 
     @contextmanager
+    def slot(self, slots: int, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
+        """Be one of at most `slots` that build at the same time; `waiting` is called if there are as many already."""
+        for number in range(slots):
+            with ExitStack() as stack:
+                try:
+                    stack.enter_context(self.hold_if_free(f"slot-{number}"))
+                except BlockingIOError:
+                    continue
+                yield
+                return
+        waiting()
+        with self.hold(f"slot-{os.getpid() % slots}"):
+            yield
+
+    def touch(self, key: str) -> None:
+        """Note that an image or base is used; what was used least lately is removed first."""
+        for note in (self.base(key) / "base.json", self.layer(key) / "layer.json"):
+            with suppress(OSError):
+                if time.time() - note.stat().st_mtime > _OFTEN:
+                    os.utime(note)
+
+    def used(self, key: str) -> float:
+        """Say when it was used last, to the hour; 0 if it is not there."""
+        for note in (self.base(key) / "base.json", self.layer(key) / "layer.json"):
+            with suppress(OSError):
+                return note.stat().st_mtime
+        return 0.0
+
+    @contextmanager
     def temporary(self, key: str) -> Iterator[Path]:
         """Make a directory to build in, under `hold(key)`; what is left of it at the end is removed."""
         path = self.root / "tmp" / f"{key}.{secrets.token_hex(4)}"
@@ -168,11 +200,12 @@ class Shelf:
     def sweep(self) -> None:
         """Remove what dead builders left behind, whatever they were making."""
         for key in {path.name.partition(".")[0] for path in (self.root / "tmp").iterdir()} - {"note"}:
-            with suppress(BlockingIOError), self._hold_if_free(key):
+            with suppress(BlockingIOError), self.hold_if_free(key):
                 self._sweep(key)
 
     @contextmanager
-    def _hold_if_free(self, key: str) -> Iterator[None]:
+    def hold_if_free(self, key: str) -> Iterator[None]:
+        """Be the only one that touches `key`; BlockingIOError if somebody else is at it."""
         descriptor = os.open(self.root / "held" / key, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 import errno
 import os
+import platform
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from cluster_interface.images import failures, importing
+from cluster_interface import __version__
+from cluster_interface.images import bom, exports, failures, importing, pruning
 from cluster_interface.images.base import Base
 from cluster_interface.images.builder import Builder
 from cluster_interface.images.capsules import capsule
@@ -18,16 +20,20 @@ from cluster_interface.images.faces.engine import Engine
 from cluster_interface.images.resolving import Resolver
 from cluster_interface.images.shelf import Shelf
 from cluster_interface.images.unpack import Limits
+from cluster_interface.model.errors import NotFound
 from cluster_interface.model.plan import Lock
-from cluster_interface.ports import Face, ImageInfo
+from cluster_interface.ports import Face, ImageDetail, ImageInfo
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
     from typing import Any
 
     from cluster_interface.model.jobspec import Environment
     from cluster_interface.ports import Baked, ImageRef, Report
     from cluster_interface.settings import Images
+
+
+_SHORTEST = 6  #: characters of a key that name an image
 
 
 class Store:
@@ -45,6 +51,7 @@ class Store:
         self._settings = settings
         self._limits = limits
         engine = Engine(docker_host or os.environ.get("DOCKER_HOST"))
+        self._engine = engine
         self._builder = Builder(self._shelf, settings, engine, limits)
         self._resolver = Resolver(self._shelf, settings, self._builder)
         self._faces = Faces(self._shelf, settings, engine, self._builder.variables)
@@ -80,6 +87,8 @@ class Store:
         """Return the image if it is ready in this face; None if it must be built."""
         final = self._builder.final(lock)
         found = self._faces.find(final, face)
+        for key in {final.image, final.base} if found else ():
+            self._shelf.touch(key)
         return found and dataclasses.replace(found, variables=self._builder.variables(final))
 
     def build(self, lock: Lock, face: Face, report: Report) -> ImageRef:
@@ -101,6 +110,37 @@ class Store:
         """List bases and images, newest first."""
         found = [*self._bases(), *self._layers()]
         return sorted(found, key=lambda info: info.created, reverse=True)
+
+    def detail(self, key: str) -> ImageDetail:
+        """Describe one image or base by its key, or how that begins; NotFound."""
+        info = self._named(key)
+        lock = self._lock_of(info)
+        return ImageDetail(info=info, lock=lock, sizes=self._faces.sizes(lock))
+
+    def sbom(self, key: str) -> dict[str, Any]:
+        """Return its bill of materials (CycloneDX 1.6); NotFound."""
+        lock = self._lock_of(self._named(key))
+        return bom.bill(lock, self._shelf.base(lock.base) / "rootfs", __version__)
+
+    def export(self, key: str, form: str) -> Iterator[bytes]:
+        """Stream it for elsewhere, as one tar; NotFound, or Rejected for an unknown form."""
+        lock = self._lock_of(self._named(key))
+        return exports.export(self._shelf, lock, form, self._builder.variables(lock), platform.machine())
+
+    def prune(
+        self, used: Collection[str], *, older_than: float, larger_than: int, keep: int, dry_run: bool
+    ) -> list[ImageInfo]:
+        """Remove images that are not among the `used` keys, and return those that went (or would go)."""
+        chosen = pruning.choose(self.images(), used, older_than=older_than, larger_than=larger_than, keep=keep)
+        if dry_run:
+            return chosen
+        return [info for info in chosen if pruning.take_away(self._shelf, self._engine, info)]
+
+    def keys(self, lock: Lock) -> set[str]:
+        """Name every image and base that a lock needs."""
+        final = self._builder.final(lock)
+        under = self.keys(lock.under) if lock.under else set()
+        return {lock.image, lock.base, final.image, final.base} | under
 
     def import_base(self, archive: Path, name: str) -> ImageInfo:
         """Take a root filesystem made elsewhere as the base `name`; Rejected if it is none."""
@@ -127,6 +167,21 @@ class Store:
 
     # --- for people
 
+    def _named(self, key: str) -> ImageInfo:
+        found = [info for info in self.images() if info.key.startswith(key)] if len(key) >= _SHORTEST else []
+        if len(found) != 1:
+            words = "there is no image" if not found else "several images have keys that begin with"
+            raise NotFound(f"{words} {key[:64]!r}; `clif images list` shows them")
+        return found[0]
+
+    def _lock_of(self, info: ImageInfo) -> Lock:
+        if info.kind == "image":
+            return Lock.model_validate(self._shelf.read(self._shelf.layer(info.key) / "layer.json")["lock"])  # type: ignore[index]  # it was just listed
+        base = Base.model_validate(self._shelf.read(self._shelf.base(info.key) / "base.json"))
+        has = base.interpreter.version if base.interpreter else ""
+        made_before = Lock(base=base.key, image=base.key, python=has, suite=base.suite, system=base.packages)
+        return base.lock or made_before
+
     def _bases(self) -> Iterator[ImageInfo]:
         for path in (self._shelf.root / "bases").iterdir():
             if (kept := self._shelf.read(path / "base.json")) is not None:
@@ -141,6 +196,8 @@ class Store:
             size=base.size,
             packages=base.packages,
             faces=self._faces.made(base.key),
+            used=self._shelf.used(base.key),
+            imported=base.suite is None and base.lock is None,
         )
 
     def _layers(self) -> Iterator[ImageInfo]:
@@ -157,6 +214,7 @@ class Store:
                 packages=lock.packages,
                 base=lock.base,
                 faces=self._faces.made(lock.image),
+                used=self._shelf.used(lock.image),
             )
 
 

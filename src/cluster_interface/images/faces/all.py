@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from cluster_interface.images import failures
@@ -62,6 +63,16 @@ class Faces:
             Face.SQUASHFS: squashfs.place(self._shelf, key),
         }
         return (Face.DIRECTORY, *(face for face, place in places.items() if place.exists()))
+
+    def sizes(self, lock: Lock) -> dict[str, int]:
+        """Say how many bytes the base, the layer and each file made of them take."""
+        found = {"base": (self._shelf.read(self._shelf.base(lock.base) / "base.json") or {}).get("size", 0)}
+        if lock.layered:
+            found["layer"] = (self._shelf.read(self._shelf.layer(lock.image) / "layer.json") or {}).get("size", 0)
+        for face, place in ((Face.SQUASHFS, squashfs.place), (Face.ARCHIVE, archives.place)):
+            with suppress(FileNotFoundError):
+                found[face.value] = place(self._shelf, lock.image).stat().st_size
+        return found
 
     def _load(self, lock: Lock, report: Report) -> None:
         with self._shelf.hold(f"docker-{lock.image}", waits(report, "the engine")):

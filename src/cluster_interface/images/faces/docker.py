@@ -133,7 +133,7 @@ def pack(
         yield _header(names[-1], found.size)
         yield from part.stream(found)
         yield bytes(-found.size % 512)
-    document = _config(lock, parts, machine, variables)
+    document = configuration(lock, parts, machine, variables)
     document["config"] = _over(document["config"], config)
     text = json.dumps(document, sort_keys=True).encode()
     called = f"{hashlib.sha256(text).hexdigest()}.json"
@@ -152,7 +152,8 @@ def _over(usual: dict[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _config(lock: Lock, parts: list[Part], machine: str, variables: Mapping[str, str]) -> dict[str, Any]:
+def configuration(lock: Lock, parts: list[Part], machine: str, variables: Mapping[str, str]) -> dict[str, Any]:
+    """Return an image's configuration; its layers have been streamed, so that their digests are known."""
     environment = {"PATH": _PATH, "LANG": "C.UTF-8", **variables}
     created = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(EPOCH))
     return {

@@ -79,12 +79,12 @@ class Engine:
         if said:
             raise LoadFailed(said)
 
-    def build(self, context: bytes, tag: str, *, network: str, log: Path) -> None:
-        """Build a context with BuildKit (the older builder where it is not there) and name the result.
+    def build(self, context: bytes, tag: str, *, network: str, log: Path, buildkit: bool = True) -> None:
+        """Build a context with BuildKit (the older builder where it is not there, or not wanted) and name the result.
 
         BuildFailed with the log. Transient if the engine is away.
         """
-        query = {"t": tag, "networkmode": network, "forcerm": "1", "version": "2"}
+        query = {"t": tag, "networkmode": network, "forcerm": "1", "version": "2" if buildkit else "1"}
         said = self._build(context, query)
         if "BuildKit" in said[-500:] and re.search(r"not supported|not enabled|session", said[-500:]):
             said = self._build(context, {**query, "version": "1"})
