@@ -49,9 +49,10 @@ def test_the_public_surface_is_what_is_promised():
     """Names come and go on purpose only."""
     assert client.__all__ == ["Cluster", "Draft", "Job", "Output", "connect", "files"]
     assert public(ci.Cluster) == {
-        "add_credential", "build_image", "export_image", "image", "image_sbom", "prune_images", "check_files", "close", "credentials", "describe", "doctor", "expand", "images", "import_base", "job",
-        "job_page", "jobs", "list_directory", "me", "page_link", "pattern", "patterns", "queues", "remove_credential", "site_data", "submit",
-        "upload",
+        "add_credential", "build_image", "check_files", "close", "credentials", "describe", "doctor", "expand",
+        "export_image", "image", "image_sbom", "images", "import_base", "job", "job_page", "jobs",
+        "list_directory", "me", "page_link", "pattern", "patterns", "prune_images", "queues", "remove_credential",
+        "site_data", "submit", "upload",
     }  # fmt: skip
     assert public(ci.Job) == {
         "archive", "cancel", "capsule", "code", "counts", "events", "fetch", "final", "follow", "gather", "id", "is_sweep", "keep", "logs", "name",
