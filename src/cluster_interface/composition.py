@@ -28,6 +28,7 @@ from cluster_interface.model.errors import NotFound, Rejected
 from cluster_interface.model.job import Account, OutputFile
 from cluster_interface.model.jobspec import Environment, JobSpec
 from cluster_interface.model.plan import HOST, Lock, Plan
+from cluster_interface.patterns import Catalogue
 from cluster_interface.ports import Face, Layout
 from cluster_interface.service import Service
 from cluster_interface.staging import Keys, UploadStore, Workspace, as_the_server
@@ -152,6 +153,11 @@ class Parts:
         return {source.removeprefix("upload:").partition("!/")[0] for source in sources if source.startswith("upload:")}
 
     @cached_property
+    def patterns(self) -> Catalogue:
+        """The common kinds of job."""
+        return Catalogue(self.settings.patterns.directory)
+
+    @cached_property
     def stager(self) -> Workspace:
         """The job directories. Alone, every job is under the one account."""
         return Workspace(
@@ -220,6 +226,7 @@ class Parts:
             identity=self.identity,
             defaults=self.settings.defaults,
             sweeps=self.settings.sweeps,
+            patterns=self.patterns,
             sharing=self.settings.sharing,
             retention=self.settings.retention,
             delivery=self.settings.delivery,
@@ -257,6 +264,7 @@ class Parts:
             account=self.identity.account(self.owner),
             surveyed=self.surveys.told if site else None,
             database=self.store.title,
+            patterns=self.patterns.troubles(),
         )
 
     # --- the kinds of long work

@@ -9,6 +9,8 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Literal
 
 from cluster_interface import __version__
+from cluster_interface.capsules import baked
+from cluster_interface.capsules import describe as describe_capsule
 from cluster_interface.file_trees import convert, look_at
 from cluster_interface.inspection import inspect as read_script
 from cluster_interface.inspection.batch.queues import with_known_queue, with_known_runtime
@@ -22,6 +24,7 @@ from cluster_interface.model.queue import fill_in, find_queue
 from cluster_interface.model.resources import Resources
 from cluster_interface.model.state import FINAL, TASK_FINAL, JobState, TaskState
 from cluster_interface.outputs import Outputs
+from cluster_interface.patterns import expand, form_schema
 from cluster_interface.ports import Face, Handle, Order, WorkState
 from cluster_interface.runs import describe_run
 from cluster_interface.store import jobs, keeping
@@ -41,6 +44,8 @@ from cluster_interface.wire import (
     KnownUpload,
     KnownUploads,
     Me,
+    PatternSummary,
+    PatternView,
     ProgressView,
     QueueView,
     ShellView,
@@ -61,6 +66,7 @@ if TYPE_CHECKING:
     from cluster_interface.model.jobspec import JobSpec
     from cluster_interface.model.plan import Lock, Plan
     from cluster_interface.model.sweep import Values
+    from cluster_interface.patterns import Catalogue
     from cluster_interface.ports import (
         Identity,
         ImageStore,
@@ -84,6 +90,7 @@ if TYPE_CHECKING:
         BuildRequest,
         ConvertRequest,
         DoctorReport,
+        ExpandRequest,
         InspectRequest,
         KnownRequest,
         PruneRequest,
@@ -110,6 +117,7 @@ class Service:
     identity: Identity
     defaults: Defaults
     sweeps: Sweeps
+    patterns: Catalogue
     sharing: Sharing
     retention: Retention
     delivery: DeliverySettings
@@ -335,6 +343,37 @@ class Service:
         runs_as = self.site.runs_as(user, runtime)
         order = Order(script=script, mark=f"{attempt.mark}.shell", account=runs_as, ask=ask, time=ask.time)
         return ShellView(argv=tuple(self.site.scheduler(ask.scheduler).interactive(order)), account=runs_as.name)
+
+    # --- capsules and patterns
+
+    def capsule(self, user: str, job: str) -> Iterator[bytes]:
+        """Stream a finished job as one image for `docker load`; Conflict in words where it cannot become one."""
+        with self.store.read() as db:
+            found = self._job(user, job, db)
+            tasks, outputs = jobs.tasks(db, found.id), jobs.outputs(db, found.id)
+        made = describe_capsule(found, tasks, outputs, self.stager)
+        assert made.plan.lock is not None  # noqa: S101 - it was refused else
+        whole = self.shelf.capsule(
+            made.plan.lock, baked(made, self.stager), made.config(), f"cluster-interface/capsule:{found.id}"
+        )
+        if whole is None:
+            raise Conflict(f"the image of job {job} is not there any more; rerun the job to have it built again")
+        return whole
+
+    def pattern_list(self) -> list[PatternSummary]:
+        """List the patterns."""
+        return [PatternSummary.of(one, self.patterns.origin(one)) for one in self.patterns.patterns()]
+
+    def pattern(self, name: str) -> PatternView:
+        """Show a pattern's form and its example."""
+        found = self.patterns.find(name)
+        summary = PatternSummary.of(found, self.patterns.origin(found))
+        said = {field: getattr(found, field) for field in ("fields", "example", "afterwards")}
+        return PatternView(**dict(summary), **said, form=form_schema(found))
+
+    def expand(self, name: str, request: ExpandRequest) -> JobSpec:
+        """Make the job spec of what was filled in; Rejected names every bad field."""
+        return expand(self.patterns.find(name), request.values, example=request.example, more=request.spec)
 
     # --- file trees
 

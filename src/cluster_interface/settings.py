@@ -240,6 +240,14 @@ class QueueSettings(Model):
     hidden: bool = Field(default=False, description="do not offer it")
 
 
+class Patterns(Model):
+    """The common kinds of job."""
+
+    directory: Path | None = Field(
+        default=None, description="of the site's own patterns, a YAML file each; null: only those that are shipped"
+    )
+
+
 class Sweeps(Model):
     """What one job may sweep over."""
 
@@ -272,6 +280,7 @@ class Settings(Model):
     pbs: Pbs = Field(default_factory=Pbs)
     defaults: Defaults = Field(default_factory=Defaults)
     sweeps: Sweeps = Field(default_factory=Sweeps)
+    patterns: Patterns = Field(default_factory=Patterns)
     software: SoftwareSettings = Field(default_factory=SoftwareSettings)
     queues: dict[str, QueueSettings] = Field(default={}, description="by name, for what the site wants otherwise")
     schedulers: tuple[str, ...] = Field(

@@ -27,7 +27,9 @@ from cluster_interface.model.proposal import Proposal
 from cluster_interface.model.resources import GIB, MIB
 from cluster_interface.model.state import FINAL, FailureCode, JobState, TaskState
 from cluster_interface.outputs import Outputs
+from cluster_interface.patterns import Catalogue
 from cluster_interface.ports import LogPart, Upload
+from cluster_interface.service import Service
 from cluster_interface.settings import Sharing
 from cluster_interface.staging import archives
 from cluster_interface.store import tables as t
@@ -379,6 +381,7 @@ class SampleService:
 
     def __init__(self, store: object) -> None:
         self.store = store
+        self.patterns = Catalogue()
         self.made = made_up(time.time())
         self.submitted: dict[str, str] = {}  #: key -> job
         self.specs: list[JobSpec] = []
@@ -440,6 +443,8 @@ class SampleService:
         self.submitted[key] = job
         self.specs.append(spec)
         return item.view, True
+
+    pattern_list, pattern, expand = Service.pattern_list, Service.pattern, Service.expand
 
     def rerun(self, user: str, job: str, key: str, *, failed: bool = False) -> tuple[JobView, bool]:
         """Submit the same again."""

@@ -9,7 +9,7 @@ from apiflask import APIBlueprint
 from flask import Response, g, request, stream_with_context
 
 from cluster_interface.api.downloads import INERT
-from cluster_interface.api.requests import answer, body, key, number, takes
+from cluster_interface.api.requests import answer, body, created, key, number, takes
 from cluster_interface.model.errors import NotFound
 from cluster_interface.model.state import FINAL
 from cluster_interface.wire import (
@@ -40,6 +40,7 @@ def blueprint(service: Service) -> APIBlueprint:
     bp = APIBlueprint("jobs", __name__, tag="Jobs")
     _submission(bp, service)
     _watching(bp, service)
+    _capsules(bp, service)
     return bp
 
 
@@ -50,7 +51,7 @@ def _submission(bp: APIBlueprint, service: Service) -> None:
     def submit() -> Response:
         """Submit a job. The same Idempotency-Key again is the same job, answered with 200."""
         view, new = service.submit(g.user, body(SubmitRequest).spec, key())
-        return _created(view, new=new)
+        return created(view, new=new)
 
     @bp.post("/jobs/<job>/rerun")
     @bp.output(JobView, status_code=201)
@@ -58,7 +59,7 @@ def _submission(bp: APIBlueprint, service: Service) -> None:
         """Submit the same spec again as a new job; with `failed=true`, only the tasks that did not complete."""
         failed = request.args.get("failed", "") in ("1", "true")
         view, new = service.rerun(g.user, job, key(), failed=failed)
-        return _created(view, new=new)
+        return created(view, new=new)
 
     @bp.post("/jobs/<job>/cancel")
     @bp.output(JobView, status_code=202)
@@ -145,10 +146,14 @@ def _has_news(seen: tuple[LogPart, bool]) -> bool:
     return bool(part.data) or end
 
 
-def _created(view: JobView, *, new: bool) -> Response:
-    response = answer(view, 201 if new else 200)
-    response.headers["Location"] = f"/api/v1/jobs/{view.id}"
-    return response
+def _capsules(bp: APIBlueprint, service: Service) -> None:
+    @bp.get("/jobs/<job>/capsule")
+    @bp.doc(responses={200: "The image, for docker load"})
+    def capsule(job: str) -> Response:
+        """Stream a finished job as one self-contained image: base, environment, files and command."""
+        response = Response(stream_with_context(service.capsule(g.user, job)), content_type="application/x-tar")
+        response.headers.set("Content-Disposition", "attachment", filename=f"{job}.capsule.tar")
+        return response
 
 
 def _waited(look: Callable[[], Any], enough: Callable[[Any], bool]) -> Any:

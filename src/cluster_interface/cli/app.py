@@ -37,6 +37,8 @@ COMMANDS = {
     "cancel": ("waiting", "Cancel jobs."),
     "rerun": ("waiting", "Submit a job again as it was."),
     "outputs": ("outputs", "List a job's outputs, print one, or fetch them."),
+    "capsule": ("capsule", "Write a job into one image that runs anywhere."),
+    "patterns": ("patterns", "The common kinds of job: list, show and check them."),
     "keep": ("keeping", "Keep the files of ended jobs for longer."),
     "remove": ("keeping", "Remove the files of ended jobs."),
     "me": ("keeping", "Show who you are, and how much your jobs hold."),

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from cluster_interface.client.capsules import save
 from cluster_interface.client.outputs import Output, Written, fetch
 from cluster_interface.client.transport import segment
 from cluster_interface.model.errors import Transient
@@ -193,6 +194,13 @@ class Job:
     @staticmethod
     def _by_task(output: Output) -> str:
         return output.path if isinstance(output, Written) else f"{output.task}/{output.path}"
+
+    def capsule(self, path: str | Path, progress: Callable[[int], None] | None = None) -> Path:
+        """Write it into a file as a capsule: one image with its software, files and command, for `docker load`.
+
+        `progress` is told the bytes so far. Raises Conflict in words where it cannot become one.
+        """
+        return save(self._transport, self.id, Path(path), progress or (lambda _done: None))
 
     def archive(self, path: str = "", format: str = "zip") -> Iterator[bytes]:  # noqa: A002 - the API's word
         """Yield a file or folder of its outputs (all, unless a path is given) as one archive: zip, tar.gz or tar.zst.

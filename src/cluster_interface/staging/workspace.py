@@ -23,14 +23,14 @@ from cluster_interface.model.filetree import Mode, is_local
 from cluster_interface.model.job import Progress
 from cluster_interface.model.plan import SourceInfo
 from cluster_interface.model.state import FailureCode
-from cluster_interface.ports import LogPart
+from cluster_interface.ports import LogPart, StagedFile
 from cluster_interface.settings import DeliverySettings, FileRules
 from cluster_interface.staging import archives, outputs, packs, stopping
 from cluster_interface.staging.acting import acting_as, as_the_server
 from cluster_interface.staging.bringing import Bringing
 from cluster_interface.staging.destinations import Destinations, Errand
 from cluster_interface.staging.directories import Directories, list_directory
-from cluster_interface.staging.inputs import INCOMING, INPUTS, Inputs
+from cluster_interface.staging.inputs import INCOMING, INPUTS, Inputs, recorded
 from cluster_interface.staging.listings import Listings
 from cluster_interface.staging.sources import LINK, Sources, naming, no_jobs
 from cluster_interface.staging.tasks import TASKS, make_tasks
@@ -293,6 +293,20 @@ class Workspace:
             size = os.fstat(fd).st_size
             start = min(offset, size) if offset >= 0 else max(0, size + offset)
             return LogPart(data=os.pread(fd, LONGEST_LOG_PART, start), offset=start, size=size)
+
+    def inputs(self, job: str) -> list[StagedFile]:
+        """List the inputs that are in place, as they were when they were verified."""
+        with self._home(job) as home, self._words_for(job):
+            staged = recorded(home).values()
+        return [StagedFile(path=s.path, size=s.size, sha256=s.sha256, mode=s.mode) for s in staged]
+
+    def open_input(self, job: str, path: str) -> BinaryIO:
+        """Open one input for reading; NotFound if it is not there any more."""
+        try:
+            with self._home(job) as home, directory(home, INPUTS) as root:
+                return os.fdopen(open_file(root, native(path)), "rb")
+        except (OSError, NotBeneath, UnicodeEncodeError):
+            raise NotFound(f"there is no input {path!r} of job {job} any more") from None
 
     def open_output(self, job: str, task: int, path: str) -> BinaryIO:
         """Open one output for reading; NotFound if it is not a regular file inside the task's directory."""

@@ -60,6 +60,7 @@ def blueprint(service: Service) -> APIBlueprint:
     pages.add_url_rule("/", "jobs", lambda: _jobs(service))
     pages.add_url_rule("/jobs/<job_id>", "job", lambda job_id: _job(service, job_id))
     pages.add_url_rule("/submit", "submit", lambda: _submit(service))
+    pages.add_url_rule("/new/<name>", "pattern", lambda name: _pattern(service, name))
     pages.add_url_rule("/assets/<digest>/<path:name>", "asset", _asset)
     return pages
 
@@ -125,9 +126,16 @@ def _submit(service: Service) -> Response:
         "known": _known(queues),
         "most_cpus": max((queue.cpus for queue in queues), default=0),
         "earlier": earlier,
+        "patterns": [] if earlier else service.pattern_list(),
         "spec": earlier.spec.model_dump_json(exclude_defaults=True) if earlier else "",
     }
     return _page("submit.html", values)
+
+
+def _pattern(service: Service, name: str) -> Response:
+    """Show a pattern's form, with its example in it."""
+    found = service.pattern(name)
+    return _page("pattern.html", {"pattern": found, "example": words.filled_in(found)})
 
 
 def _asset(digest: str, name: str) -> Response:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import time
 import unicodedata
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cluster_interface.model.amounts import show_bytes, show_time
 from cluster_interface.model.state import FailureCode, JobState
 from cluster_interface.previews import can_look
 
 if TYPE_CHECKING:
-    from cluster_interface.wire import WaitingView
+    from cluster_interface.wire import PatternView, WaitingView
 
 LONGEST_SHOWN = 300  #: characters of a name on a page
 
@@ -102,6 +102,18 @@ def waits(waiting: WaitingView, now: float) -> str:
         if waiting.usually_off is not None:
             parts.append(f"Such guesses were off by {lasted(waiting.usually_off)} (median of {waiting.guesses}).")
     return " ".join(parts)
+
+
+def filled_in(pattern: PatternView) -> dict[str, str]:
+    """Write what stands in a pattern's form when it is opened: the example's values, else the defaults, as text."""
+    values = {name: field.default for name, field in pattern.fields.items()} | pattern.example.values
+    return {name: _as_text(value) for name, value in values.items() if value is not None}
+
+
+def _as_text(value: Any) -> str:
+    if isinstance(value, dict):
+        return "\n".join(f"{name} = {_as_text(inner)}" for name, inner in value.items())
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def kind(media: str) -> str:

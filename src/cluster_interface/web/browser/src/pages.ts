@@ -3,6 +3,7 @@ import { listenForActions } from "./actions.ts";
 import { keepLive } from "./live.ts";
 import { showLog } from "./log.ts";
 import { listenForPreviews } from "./outputs.ts";
+import { preparePattern } from "./patternform.ts";
 import { listenForSharing } from "./share.ts";
 import { prepareForm } from "./submit.ts";
 import { keepTimes } from "./times.ts";
@@ -18,3 +19,4 @@ if (job) {
   showLog(job);
 }
 if (document.querySelector("#submit")) prepareForm();
+if (document.querySelector("#pattern")) preparePattern();
