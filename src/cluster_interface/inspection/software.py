@@ -43,7 +43,7 @@ class Software:
                     return _understood(table[key], whose)
         for key in _shorter(name.lower())[:1]:  # what stands before it is a sort of software: bio/, apps/, vis/
             if packages := self.archive.command(key) or self.archive.command(key.upper()):
-                return Module(packages=packages[:1], rests_on=f"Debian's index has the command {key}", sure=Sureness.LIKELY)
+                return Module(packages[:1], rests_on=f"Debian's index has the command {key}", sure=Sureness.LIKELY)
         return Module()
 
     def in_container(self, environment: Environment) -> Environment:
