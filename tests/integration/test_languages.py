@@ -38,7 +38,7 @@ PROGRAMS = {
     "perl": Program("sum.pl", "libjson-perl perl", "[12]"),
     "ruby": Program("sum.rb", "ruby ruby-rack", '[12,"a+b"]'),
     "javascript": Program("sum.js", "node-lodash nodejs", "12"),
-    "octave": Program("sum.m", "octave", "12"),
+    "octave": Program("total.m", "octave", "12"),
     "lua": Program("sum.lua", "lua5.4", "12"),
     "java": Program("Sum.java", "default-jdk-headless", "12 ada", ("ada",)),
     "rust": Program("sum.rs", "rustc", "12"),

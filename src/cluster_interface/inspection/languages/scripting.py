@@ -45,9 +45,9 @@ class Perl(Language):
             if _PERL_OWN.fullmatch(module) or _perl_file(draft.project, name, path):
                 continue
             if packages := archive.path("perl", path):
-                if packages[0] not in ("perl", "perl-base"):
+                if not packages[0].startswith(_PERLS_OWN):
                     draft.add_system(packages[0], f"use {module}, {where(source.line(place))}")
-            elif not any(archive.find("perl", key) for key in (f"{path[:-3]}/",)) and not _is_perls_own(module):
+            else:
                 missing(draft, module, where(source.line(place)), "Perl")
 
     def local(self, project: Project, name: str, source: Source) -> Iterable[str]:
@@ -59,21 +59,7 @@ class Perl(Language):
 _PERL_USE = re.compile(r"^[ \t]*(?:use|require|no)\s+([A-Z][\w]*(?:::\w+)*)", re.MULTILINE)
 _PERL_BASE = re.compile(r"^[ \t]*use\s+(?:base|parent)\b[^;]*;", re.MULTILINE)
 _PERL_OWN = re.compile(r"[a-z]\w*")  # pragmas: strict, warnings, constant
-#: the first names of Perl's own modules (perlmodlib); others of the same family are found in the index before these
-_PERLS_FAMILIES = words(
-    "AnyDBM_File App Archive Attribute AutoLoader AutoSplit B Benchmark Carp Class Compress Config Cwd DB_File Data "
-    "Devel Digest DirHandle Dumpvalue DynaLoader Encode English Env Errno Exporter ExtUtils Fatal Fcntl File "
-    "FileCache FileHandle Filter FindBin GDBM_File Getopt Hash HTTP I18N IO IPC JSON List Locale MIME Math Memoize "
-    "Module NEXT Net O ODBM_File Opcode POSIX Params Parse Perl PerlIO Pod SDBM_File Safe Scalar Search SelectSaver "
-    "SelfLoader Socket Storable Sub Symbol Sys TAP Term Test Text Thread Tie Time UNIVERSAL Unicode User XSLoader"
-)
-_NOT_PERLS = words(
-    "JSON JSON::XS File::Slurp Text::CSV Math::GSL Test::Deep Data::Printer List::MoreUtils Time::Moment"
-)
-
-
-def _is_perls_own(module: str) -> bool:
-    return module.split("::", maxsplit=1)[0] in _PERLS_FAMILIES and module not in _NOT_PERLS
+_PERLS_OWN = ("perl", "libperl5")  # packages that have what comes with Perl
 
 
 def _perl_modules(source: Source) -> list[tuple[str, int]]:
