@@ -82,6 +82,6 @@ def test_a_compiled_program_gets_its_libraries(every):
     (home / "result.txt").unlink()
     described = every.clif("describe", "sum", "--json", cwd=home)
     assert "libgsl27" in json.loads(described.stdout)["spec"]["environment"]["system"]
-    done = every.clif("run", "sum", cwd=home)
+    done = every.clif("run", "sum", "--input", "numbers.txt", cwd=home)
     assert done.returncode == 0, done.stdout + done.stderr
     assert (home / "result.txt").read_text().strip() == "12 1.000"
