@@ -30,13 +30,6 @@ _NO_SECTIONS = {"debug", "doc", "localization", "oldlibs", "kernel", "metapackag
 _NO_PACKAGE = re.compile(r".*-(?:dbg|dbgsym|doc|cross|examples)|.*-(?:arm64|armhf|i386|s390x|mips\w*|riscv64)-cross")
 
 
-LANGUAGES_OWN = (
-    "perl-base",
-    "perl-modules-",
-    "libperl5",
-)  # what comes with a language goes before later versions of it
-
-
 class Rule(NamedTuple):
     """Paths that a section is made of; the group is the name."""
 

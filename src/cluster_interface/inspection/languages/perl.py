@@ -38,7 +38,7 @@ class Perl(Language):
             if _PERL_OWN.fullmatch(module) or _perl_file(draft.project, name, path):
                 continue
             if packages := archive.path("perl", path):
-                if not packages[0].startswith(_PERLS_OWN):
+                if not any(package.startswith(_PERLS_OWN) for package in packages):
                     draft.add_system(packages[0], f"use {module}, {where(source.line(place))}")
             else:
                 missing(draft, module, where(source.line(place)), "Perl")
