@@ -25,9 +25,10 @@ from cluster_interface.images import LARGEST_CONTEXT
 from cluster_interface.images import Store as ImageShelf
 from cluster_interface.inspection.software import Software
 from cluster_interface.model.errors import NotFound, Rejected
-from cluster_interface.model.job import Account
+from cluster_interface.model.job import Account, OutputFile
 from cluster_interface.model.jobspec import Environment, JobSpec
 from cluster_interface.model.plan import HOST, Lock, Plan
+from cluster_interface.patterns import Catalogue
 from cluster_interface.ports import Face, Layout
 from cluster_interface.service import Service
 from cluster_interface.staging import Keys, UploadStore, Workspace, as_the_server
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
     from cluster_interface.adapters.runtimes import Choice
     from cluster_interface.model.credential import Credential
     from cluster_interface.model.filetree import FileEntry
-    from cluster_interface.model.job import OutputFile
     from cluster_interface.ports import Report, Runtime, Scheduler
     from cluster_interface.settings import Settings
     from cluster_interface.wire import DoctorReport
@@ -153,6 +153,11 @@ class Parts:
         return {source.removeprefix("upload:").partition("!/")[0] for source in sources if source.startswith("upload:")}
 
     @cached_property
+    def patterns(self) -> Catalogue:
+        """The common kinds of job."""
+        return Catalogue(self.settings.patterns.directory)
+
+    @cached_property
     def stager(self) -> Workspace:
         """The job directories. Alone, every job is under the one account."""
         return Workspace(
@@ -164,6 +169,7 @@ class Parts:
             owner_of=lambda _job: self.owner,
             keys=Keys(self._held),
             outputs_of=self._outputs_of,
+            delivery=self.settings.delivery,
         )
 
     def _held(self, owner: str) -> list[Credential]:
@@ -188,7 +194,9 @@ class Parts:
             "inputs": self._inputs,
             "outputs": self._outputs,
         }
+        kinds |= {"measure": self._measure, "remove": self._remove, "deliver": self._deliver}
         small = {"resolve": self._resolves_at_once, "inputs": self._is_small_input, "outputs": self._is_small_output}
+        small["measure"] = lambda request: self.stager.holds_little(request["job"], 1, MOST_SMALL_ENTRIES, SMALL)
         return DetachedWorks(self.state / "works", kinds, small=small, wake=wake)
 
     def tools(self, wake: Callable[[str], None]) -> Tools:
@@ -201,6 +209,7 @@ class Parts:
             identity=self.identity,
             clock=SystemClock(),
             defaults=self.settings.defaults,
+            retention=self.settings.retention,
         )
 
     def service(self) -> Service:
@@ -215,6 +224,10 @@ class Parts:
             identity=self.identity,
             defaults=self.settings.defaults,
             sweeps=self.settings.sweeps,
+            patterns=self.patterns,
+            sharing=self.settings.sharing,
+            retention=self.settings.retention,
+            delivery=self.settings.delivery,
             credentials=Credentials(self.store, self.vault),
             shared=self.settings.staging.site,
             files=self.settings.files,
@@ -249,6 +262,7 @@ class Parts:
             account=self.identity.account(self.owner),
             surveyed=self.surveys.told if site else None,
             database=self.store.title,
+            patterns=self.patterns.troubles(),
         )
 
     # --- the kinds of long work
@@ -332,7 +346,27 @@ class Parts:
         if unmatched:  # say what there is instead
             everything, _ = self.stager.collect(job, tasks, None, report, attempt)
             left = [output.path for output in everything[:MOST_NAMED]]
-        return {"outputs": [vars(output) for output in outputs], "unmatched": unmatched, "left": left}
+        size = self.stager.size(job)
+        return {"outputs": [vars(output) for output in outputs], "unmatched": unmatched, "left": left, "size": size}
+
+    def _deliver(self, request: Mapping[str, Any], report: Report) -> dict[str, Any]:
+        """Take the outputs to every place that is wanted."""
+        job, by_task = request["job"], request["by_task"]
+        outputs = [OutputFile(**output) for output in request["outputs"]]
+        files = [(output.place(by_task=by_task), output) for output in outputs]
+        deliveries = [self.stager.deliver(job, to, files, report) for to in request["to"]]
+        return {"deliveries": [vars(delivery) for delivery in deliveries]}
+
+    def _measure(self, request: Mapping[str, Any], report: Report) -> dict[str, Any]:
+        """Sum up what a job's directory holds."""
+        del report
+        return {"size": self.stager.size(request["job"])}
+
+    def _remove(self, request: Mapping[str, Any], report: Report) -> dict[str, Any]:
+        """Remove the files of a job that has ended."""
+        del report
+        self.stager.clear(request["job"])
+        return {}
 
     # --- which of it is small: nothing that waits for a network, a user's filesystem or another process
 

@@ -118,6 +118,28 @@ class Staging(Model):
     site: dict[str, SharedData] = Field(default={}, description="the data that the site shares, by name")
 
 
+class DeliverySettings(Model):
+    """Where outputs may be taken when a job has ended."""
+
+    roots: tuple[Path, ...] = Field(default=(), description="directories below which `deliver: file:/…` may write")
+
+
+class Retention(Model):
+    """How long the files of jobs that have ended are kept, and how much of them a person may have."""
+
+    days: int | None = Field(default=None, ge=1, description="after a job's end; null: until somebody removes them")
+    warn: int = Field(default=7, ge=1, description="days before that, on which it is announced")
+    longest: int | None = Field(default=None, ge=1, description="days after its end to which it may be put off")
+    quota: Memory | None = Field(default=None, description="that a person's jobs may hold in all; null: any amount")
+
+
+class Sharing(Model):
+    """Links by which people without an account fetch outputs."""
+
+    enabled: bool = Field(default=True, description="whether such links can be made")
+    longest: Seconds = Field(default=90 * 86400, description="most seconds that one may live")
+
+
 #: First components of what every image or runtime has at these places.
 _CONTAINERS_OWN = frozenset(
     ("bin", "boot", "dev", "etc", "inputs", "job", "lib", "lib32", "lib64", "libx32", "proc", "run", "sbin", "sys")
@@ -218,6 +240,14 @@ class QueueSettings(Model):
     hidden: bool = Field(default=False, description="do not offer it")
 
 
+class Patterns(Model):
+    """The common kinds of job."""
+
+    directory: Path | None = Field(
+        default=None, description="of the site's own patterns, a YAML file each; null: only those that are shipped"
+    )
+
+
 class Sweeps(Model):
     """What one job may sweep over."""
 
@@ -240,6 +270,9 @@ class Settings(Model):
     identity: IdentitySettings = Field(default_factory=IdentitySettings)
     images: Images = Field(default_factory=Images)
     staging: Staging = Field(default_factory=Staging)
+    delivery: DeliverySettings = Field(default_factory=DeliverySettings)
+    retention: Retention = Field(default_factory=Retention)
+    sharing: Sharing = Field(default_factory=Sharing)
     files: FileRules = Field(default_factory=FileRules)
     local: Local = Field(default_factory=Local)
     slurm: Slurm = Field(default_factory=Slurm)
@@ -247,6 +280,7 @@ class Settings(Model):
     pbs: Pbs = Field(default_factory=Pbs)
     defaults: Defaults = Field(default_factory=Defaults)
     sweeps: Sweeps = Field(default_factory=Sweeps)
+    patterns: Patterns = Field(default_factory=Patterns)
     software: SoftwareSettings = Field(default_factory=SoftwareSettings)
     queues: dict[str, QueueSettings] = Field(default={}, description="by name, for what the site wants otherwise")
     schedulers: tuple[str, ...] = Field(

@@ -11,6 +11,7 @@ from cluster_interface.client import files as trees
 from cluster_interface.client.address import find_address
 from cluster_interface.client.drafts import Draft, Wishes, make_draft
 from cluster_interface.client.job import Job
+from cluster_interface.client.patterns import expand
 from cluster_interface.client.resources import asked_resources, said
 from cluster_interface.client.sweeps import tasks_of
 from cluster_interface.client.transport import Transport, segment
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
         ImageShow,
         ImageView,
         Me,
+        PatternSummary,
+        PatternView,
         QueueView,
         SiteDataView,
         TreeReport,
@@ -93,6 +96,7 @@ class Cluster:
         inputs: Sequence[str] | Mapping[str, str | Path] = (),
         files: str | Path | Mapping[str, Any] | None = None,
         outputs: Sequence[str] = (),
+        deliver: Sequence[str] = (),
         packages: Sequence[str] = (),
         system: Sequence[str] = (),
         network: bool | None = None,
@@ -112,7 +116,8 @@ class Cluster:
 
         Changes and sends nothing but what inspection reads. `inputs` are paths, `NAME=SOURCE` texts or a mapping
         of name to path or source, `files` a whole file tree (a document, or the path of one or of a BagIt bag);
-        `packages` and `system` add to what is found.
+        `packages` and `system` add to what is found. `deliver` are places that the outputs are also taken to:
+        file:/path, s3://bucket/prefix, sftp://host/path.
 
         `sweep` makes many tasks: a mapping of parameter to values, `name=1,2,5..8` texts, or the path of a table;
         every combination, or with `zip` side by side. `each` is a pattern of files, a task for each. `after` are
@@ -128,6 +133,7 @@ class Cluster:
             inputs=inputs,
             files=files,
             outputs=outputs,
+            deliver=deliver,
             packages=packages,
             system=system,
             network=network,
@@ -188,6 +194,29 @@ class Cluster:
                     raise
                 time.sleep(pause)
         raise AssertionError("the last try returns or raises")
+
+    # --- patterns
+
+    def patterns(self) -> list[PatternSummary]:
+        """List the common kinds of job that the site offers."""
+        from cluster_interface.wire import PatternList  # noqa: PLC0415 - the models cost an import of 200 ms
+
+        return list(PatternList.parse(self._json("GET", "/patterns")).patterns)
+
+    def pattern(self, name: str) -> PatternView:
+        """Return a pattern: its fields, its form as JSON Schema, its example."""
+        from cluster_interface.wire import PatternView  # noqa: PLC0415 - as above
+
+        return PatternView.parse(self._json("GET", f"/patterns/{segment(name)}"))
+
+    def expand(self, name: str, values: Mapping[str, Any] | None = None, *, example: bool = False) -> dict[str, Any]:
+        """Return the job spec that a pattern makes of values, to be given to `describe` or `submit`.
+
+        A file is a path here (a text or a Path), `https://…`, or `file:/…` as the server sees it; several are a list.
+        With `example`, the pattern's own values stand in for those that are missing. Nothing is sent but the values.
+        Raises Rejected naming each bad value, NotFound for an unknown pattern.
+        """
+        return expand(self._transport, name, values or {}, example=example)
 
     # --- looking
 

@@ -85,6 +85,13 @@ def local_sources(document: Document, base: Path) -> Inputs:
     return found
 
 
+def inline_texts(document: Document) -> dict[str, str | None]:
+    """Return the files whose text stands in the spec itself."""
+    files = document.get("files")
+    entries = files.items() if isinstance(files, dict) else ()
+    return {str(name): text for name, entry in entries if isinstance(entry, dict) and (text := entry.get("content"))}
+
+
 def _value(document: Document, field: str) -> Any:
     value: Any = document
     for part in field.split("."):
