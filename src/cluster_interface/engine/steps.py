@@ -34,6 +34,7 @@ SOON = 2.0  #: seconds to the next look at long work, whose end wakes the engine
 WATCHED = 300.0  #: seconds to the next look at a job of the scheduler; a change that is seen wakes it at once
 WAITING = 60.0  #: seconds to the next look at a job that waits for others, whose end wakes it at once
 SETTLED = 5.0  #: seconds after which a scheduler knows when it will start what it has
+FIRST_LOOK, LAST_LOOK = 0.2, 2.0  #: seconds between looks at what is being canceled, the longer the more there were
 
 
 def submitted(case: Case, tools: Tools) -> Step:
@@ -297,7 +298,9 @@ def canceling(case: Case, tools: Tools) -> Step:
     job = case.job
     stop_all(case, tools)
     if job.state not in (JobState.SUBMITTED, JobState.AWAITING_APPROVAL) and not end_orders(case, tools):
-        return Step(state=job.state, reason="being canceled", after=0.2, facts=job.facts)
+        looks = job.facts.get("looks", 0)
+        after = min(FIRST_LOOK * 1.5**looks, LAST_LOOK)
+        return Step(state=job.state, reason="being canceled", after=after, facts={**job.facts, "looks": looks + 1})
     ended = tools.clock.now()
     tasks = tuple(
         dataclasses.replace(task, state=TaskState.CANCELED, ended=ended, reason="canceled")
