@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from sqlalchemy import and_, func, insert, or_, select, update
 
 from cluster_interface.model.job import Attempt, Event, Job, OutputFile, Task
+from cluster_interface.model.jobspec import JobSpec
+from cluster_interface.model.plan import Lock
 from cluster_interface.model.state import FINAL, JobState, TaskState
 from cluster_interface.model.wishes import When, split_after
 from cluster_interface.store import tables as t
@@ -14,11 +16,10 @@ from cluster_interface.store.database import now
 from cluster_interface.store.rows import value
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from sqlalchemy import Connection
 
-    from cluster_interface.model.jobspec import JobSpec
     from cluster_interface.model.sweep import Values
 
 TIMELINE = 0x636C_6966_0002  #: PostgreSQL's lock for drawing the ids of events
@@ -74,6 +75,12 @@ def add(
     add_event(db, job, whose, old=None, new=JobState.SUBMITTED, who=owner, why="", at=at)
 
 
+def live_specs(db: Connection) -> Iterator[JobSpec]:
+    """Yield the specs of everybody's jobs that have not ended."""
+    for spec in db.execute(select(t.job.c.spec).where(t.live)).scalars():
+        yield JobSpec.model_validate(spec)
+
+
 def waits_for(db: Connection, job: str) -> list[tuple[str, When, JobState]]:
     """List what a job waits for: the other job, how it must end, and where it is."""
     rows = db.execute(
@@ -117,6 +124,16 @@ def page(
         at, job = before
         query = query.where(or_(t.job.c.created < at, and_(t.job.c.created == at, t.job.c.id < job)))
     return [value(Job, row) for row in db.execute(query.limit(limit)).mappings()]
+
+
+def locks(db: Connection) -> list[tuple[str, Lock]]:
+    """List the locks that jobs have which have not ended."""
+    query = select(t.job.c.id, t.job.c.plan).where(t.job.c.state.not_in(FINAL), t.job.c.plan.is_not(None))
+    return [
+        (row.id, Lock.model_validate(row.plan["lock"]))
+        for row in db.execute(query)
+        if row.plan and row.plan.get("lock")
+    ]
 
 
 def request_cancel(db: Connection, job: str) -> None:

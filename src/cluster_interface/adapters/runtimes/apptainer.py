@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cluster_interface.adapters.runtimes.namespaced import Namespaced
+from cluster_interface.adapters.runtimes.script import bound
 from cluster_interface.ports import Face
 
 if TYPE_CHECKING:
@@ -23,4 +24,9 @@ class Apptainer(Namespaced):
     usual = Face.SQUASHFS
 
     def _own_settings(self, run: Run, image: ImageRef, file: Path | None) -> dict[str, str | int]:
-        return {"apptainer": self.program, "image": str(file or image.rootfs), "gpus": run.ask.gpus}
+        return {
+            "apptainer": self.program,
+            "image": str(file or image.rootfs),
+            "gpus": run.ask.gpus,
+            "mounts": " ".join(f"--bind {words}" for words in bound(run)),
+        }

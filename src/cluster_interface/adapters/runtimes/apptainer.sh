@@ -9,6 +9,7 @@ contain() {
         image=$rootfs
     fi
     set -- --no-init --pwd /job "$image" "$@"
+    eval "set -- $mounts \"\$@\""
     [ -n "$layer" ] && set -- --bind "$layer:/opt/env:ro" "$@"
     [ "$gpus" -gt 0 ] && set -- --nv "$@"
     # In the namespaces that are there already: as the account itself, and nothing of its environment.

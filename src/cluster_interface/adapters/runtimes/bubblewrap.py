@@ -62,8 +62,8 @@ class Bubblewrap:
 
     def shell_script(self, run: Run, task: int) -> str:
         """Write a script that opens an interactive shell in a sandbox of its own."""
-        clear, *words = _words(run, shell_program(run))
-        words = [clear, '--setenv TERM "${TERM:-xterm}"', *words]
+        words = _words(run, shell_program(run))
+        words.insert(words.index("--clearenv") + 1, '--setenv TERM "${TERM:-xterm}"')
         return render_shell(run, task, _PARTS, self._settings(run) | {"job_source": ""}, words)
 
     def reap(self, mark: str) -> None:
@@ -95,8 +95,13 @@ def _words(run: Run, text: str) -> list[str]:
     # The limit counts this account's processes inside this user namespace alone, if it is set in there.
     limit = f"ulimit -u {run.ask.pids} 2>/dev/null || ulimit -p {run.ask.pids}; "
     words = [f"--setenv {name} {word}" for name, word in variables(run)]
+    mounts = [
+        f"{'--bind' if mount.writable else '--ro-bind'} {shlex.join([str(mount.source), str(mount.target)])}"
+        for mount in run.mounts
+    ]
     reset = "${reset:+/usr/bin/env} ${reset:+--default-signal=$heard}"
-    return ["--clearenv", *words, "--", reset, "/bin/sh", "-c", shlex.quote(limit + text)]
+    command = [reset, "/bin/sh", "-c", shlex.quote(limit + text)]
+    return [*mounts, "--remount-ro", "/", "--clearenv", *words, "--", *command]
 
 
 @cache

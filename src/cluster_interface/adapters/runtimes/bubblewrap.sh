@@ -40,6 +40,7 @@ enter_sandbox() {
         [ -L "$entry" ] && eval "target=\$link_$((number += 1))"
         at=/${entry##*/}
         case $at in /dev | /etc | /home | /inputs | /job | /opt | /proc | /run | /sys | /tmp) continue ;; esac
+        case $replaced in *":$at:"*) continue ;; esac
         if [ -L "$entry" ]; then
             set -- "$@" --symlink "$target" "$at"
         elif [ -e "$entry" ]; then
@@ -47,6 +48,7 @@ enter_sandbox() {
         fi
     done
     for entry in "$rootfs"/opt/*; do
+        case $replaced in *":/opt/${entry##*/}:"*) continue ;; esac
         [ -e "$entry" ] && [ "${entry##*/}" != env ] && set -- "$@" --ro-bind "$entry" "/opt/${entry##*/}"
     done
     [ -n "$layer" ] && set -- "$@" --ro-bind "$layer" /opt/env
@@ -58,7 +60,7 @@ enter_sandbox() {
     set -- "$@" --proc /proc --dev /dev --size "$half" --perms 1777 --tmpfs /dev/shm \
         --size "$half" --perms 1777 --tmpfs /tmp --dir /run --dir /var \
         --dir /home --size "$half" --perms 0700 --tmpfs "/home/$user" \
-        --ro-bind "$job_dir/inputs" /inputs --bind "$place" /job --chdir /job --remount-ro /
+        --ro-bind "$job_dir/inputs" /inputs --bind "$place" /job --chdir /job
     [ "$defaults" = yes ] && set -- env --default-signal=INT,QUIT "$@"
     become "$@"
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 from cluster_interface.adapters.runtimes.namespaced import Namespaced
@@ -25,5 +26,16 @@ class Charliecloud(Namespaced):
     usual = Face.DIRECTORY
 
     def _own_settings(self, run: Run, image: ImageRef, file: Path | None) -> dict[str, str | int]:
-        del run
-        return {"chrun": self.program, "rootfs": "" if file else str(image.rootfs), "image": str(file or "")}
+        return {
+            "chrun": self.program,
+            "rootfs": "" if file else str(image.rootfs),
+            "image": str(file or ""),
+            "mounts": " ".join(
+                shlex.join(["rw" if mount.writable else "ro", str(mount.source), str(mount.target)])
+                for mount in run.mounts
+            ),
+            "binds": " ".join(
+                f'"--bind=$room/mount{number}:"{shlex.quote(str(mount.target))}'
+                for number, mount in enumerate(run.mounts, 1)
+            ),
+        }

@@ -7,7 +7,7 @@ import shutil
 from typing import TYPE_CHECKING, Literal
 
 from cluster_interface.adapters.runtimes import entry, ordinary
-from cluster_interface.adapters.runtimes.script import render, render_shell, shipped
+from cluster_interface.adapters.runtimes.script import bound, render, render_shell, shipped
 from cluster_interface.model.errors import Permanent
 from cluster_interface.model.plan import Bound
 from cluster_interface.ports import Face
@@ -83,6 +83,7 @@ class Podman:
             "layer": str(run.image.layer or ""),
             "memory": run.ask.memory,
             "grace": self._grace,
+            "mounts": " ".join(f"--volume {words}" for words in bound(run)),
             "network": "host" if run.network else "none",
         }
 

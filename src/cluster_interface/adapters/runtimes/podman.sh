@@ -81,6 +81,7 @@ enter_image() {
     for entry in "$rootfs"/* "$rootfs"/.[!.]*; do
         inside=/${entry##*/}
         case $inside in /dev | /home | /inputs | /job | /opt | /proc | /run | /sys | /tmp) continue ;; esac
+        case $replaced in *":$inside:"*) continue ;; esac
         if [ -L "$entry" ]; then
             ln -s "$(readlink "$entry")" "$podman_room/root$inside"
         elif [ -e "$entry" ]; then
@@ -88,11 +89,13 @@ enter_image() {
         fi
     done
     for entry in "$rootfs"/opt/*; do
+        case $replaced in *":/opt/${entry##*/}:"*) continue ;; esac
         [ -e "$entry" ] && [ "${entry##*/}" != env ] && set -- "$@" --volume "$entry:/opt/${entry##*/}:ro"
     done
     [ -n "$layer" ] && set -- "$@" --volume "$layer:/opt/env:ro"
     set -- "$@" --volume "$claim/passwd:/etc/passwd:ro" --volume "$claim/group:/etc/group:ro" \
-        --volume "$podman_room/hosts:/etc/hosts:ro" --rootfs "$podman_room/root"
+        --volume "$podman_room/hosts:/etc/hosts:ro"
+    eval "set -- \"\$@\" $mounts --rootfs \"\$podman_room/root\""
     become "$@" 3>"$claim/began"
 }
 

@@ -49,15 +49,16 @@ run_task() {
     tell_time
     started=$now
     accounts "$claim"
-    if load_parameters && prepare; then
+    prepared=no
+    if load_parameters && mounts_stay && prepared=yes && prepare; then
         carry_out
         settle
         measure
     fi
     [ -L "$claim/limit" ] && limit='time'
-    conclude
+    [ "$prepared" = no ] || conclude
     write_status || trouble=1
-    tidy
+    [ "$prepared" = no ] || tidy
     [ "$code" = null ] && trouble=${trouble:-125} # something may be left: whoever started us looks for it
     return 0
 }
@@ -90,6 +91,21 @@ load_parameters() {
     reason='the parameters of this task cannot be read'
     return 1
 }
+
+# --- what is mounted must be where it was when it was planned: who owns a directory could put a link in its place, which
+# a container engine with more rights than the account would follow
+unmoved() {
+    for mounted in "$@"; do
+        [ "$(as_the_user readlink -e -- "$mounted")" = "$mounted" ] && as_the_user test -d "$mounted/." && continue
+        echo "$mounted is not there on $node, or leads elsewhere than when the job was planned" >>"${err:-/dev/stderr}"
+        reason='a directory to be mounted is not there, or leads elsewhere by now: the error log of the task says which'
+        return 1
+    done
+}
+
+as_the_user() {
+    if [ "$(id -u)" = 0 ]; then PATH=$PATH:/usr/sbin:/sbin chroot --userspec="$uid:$gid" --skip-chdir / "$@"; else "$@"; fi
+} 2>/dev/null
 
 # --- run it, and wait for its end while signals come and go
 carry_out() {
