@@ -22,11 +22,14 @@ from cluster_interface.adapters.surveys import Surveys
 from cluster_interface.adapters.works import DetachedWorks
 from cluster_interface.doctor import examine
 from cluster_interface.engine import Tools
+from cluster_interface.images import LARGEST_CONTEXT
 from cluster_interface.images import Store as ImageShelf
+from cluster_interface.inspection.software import Software
 from cluster_interface.model.errors import NotFound, Rejected
-from cluster_interface.model.job import Account
-from cluster_interface.model.jobspec import JobSpec
+from cluster_interface.model.job import Account, OutputFile
+from cluster_interface.model.jobspec import Environment, JobSpec
 from cluster_interface.model.plan import HOST, Lock, Plan
+from cluster_interface.patterns import Catalogue
 from cluster_interface.ports import Face, Layout
 from cluster_interface.service import Service
 from cluster_interface.staging import Keys, UploadStore, Workspace, as_the_server
@@ -39,7 +42,6 @@ if TYPE_CHECKING:
     from cluster_interface.adapters.runtimes import Choice
     from cluster_interface.model.credential import Credential
     from cluster_interface.model.filetree import FileEntry
-    from cluster_interface.model.job import OutputFile
     from cluster_interface.ports import Report, Runtime, Scheduler
     from cluster_interface.settings import Settings
     from cluster_interface.wire import DoctorReport
@@ -155,6 +157,11 @@ class Parts:
         return {source.removeprefix("upload:").partition("!/")[0] for source in sources if source.startswith("upload:")}
 
     @cached_property
+    def patterns(self) -> Catalogue:
+        """The common kinds of job."""
+        return Catalogue(self.settings.patterns.directory)
+
+    @cached_property
     def stager(self) -> Workspace:
         """The job directories. Alone, every job is under the one account."""
         return Workspace(
@@ -166,6 +173,7 @@ class Parts:
             owner_of=lambda _job: self.owner,
             keys=Keys(self._held),
             outputs_of=self._outputs_of,
+            delivery=self.settings.delivery,
         )
 
     def _held(self, owner: str) -> list[Credential]:
@@ -195,8 +203,16 @@ class Parts:
 
     def works(self, wake: Callable[[str], None]) -> DetachedWorks:
         """Long work; `wake` is called with the mark of what has ended."""
-        kinds = {"resolve": self._resolve, "build": self._build, "inputs": self._inputs, "outputs": self._outputs}
+        kinds = {
+            "resolve": self._resolve,
+            "build": self._build,
+            "environment": self._environment,
+            "inputs": self._inputs,
+            "outputs": self._outputs,
+        }
+        kinds |= {"measure": self._measure, "remove": self._remove, "deliver": self._deliver}
         small = {"resolve": self._resolves_at_once, "inputs": self._is_small_input, "outputs": self._is_small_output}
+        small["measure"] = lambda request: self.stager.holds_little(request["job"], 1, MOST_SMALL_ENTRIES, SMALL)
         return DetachedWorks(self.state / "works", kinds, small=small, wake=wake)
 
     def tools(self, wake: Callable[[str], None]) -> Tools:
@@ -209,6 +225,7 @@ class Parts:
             identity=self.identity,
             clock=SystemClock(),
             defaults=self.settings.defaults,
+            retention=self.settings.retention,
         )
 
     def service(self) -> Service:
@@ -223,9 +240,14 @@ class Parts:
             identity=self.identity,
             defaults=self.settings.defaults,
             sweeps=self.settings.sweeps,
+            patterns=self.patterns,
+            sharing=self.settings.sharing,
+            retention=self.settings.retention,
+            delivery=self.settings.delivery,
             credentials=Credentials(self.store, self.vault),
             shared=self.settings.staging.site,
             files=self.settings.files,
+            software=Software(self.settings.images.suite, **self.settings.software.model_dump()),
             wake=self.wake,
             examine=self._examine,
         )
@@ -256,6 +278,7 @@ class Parts:
             account=self.identity.account(self.owner),
             surveyed=self.surveys.told if site else None,
             database=self.store.title,
+            patterns=self.patterns.troubles(),
         )
 
     # --- the kinds of long work
@@ -267,7 +290,9 @@ class Parts:
         sources = self.stager.check(request["job"], spec.files)
         lock = None
         if not request["host"]:
-            lock = self.images.resolve(spec.environment, self._requirements(spec)).model_dump(mode="json")
+            gpus = bool(spec.resources.gpus)
+            found = self.images.resolve(spec.environment, self._requirements(spec), self._describing(spec), gpus=gpus)
+            lock = found.model_dump(mode="json")
         return {
             "lock": lock,
             "sources": [source.model_dump(mode="json") for source in sources],
@@ -292,10 +317,33 @@ class Parts:
         except UnicodeDecodeError:
             raise Rejected.field(field, f"{name} is not UTF-8 text") from None
 
+    def _describing(self, spec: JobSpec) -> dict[str, bytes]:
+        """Return the files that an environment is made from: a lock; a Dockerfile and what it may copy."""
+        environment = spec.environment
+        lock = environment.python.lock if environment.python else None
+        wanted = set(spec.files) if environment.dockerfile else {lock} if lock else set()
+        found = {path: self._bytes(spec, path) for path in wanted if not path.endswith("/")}
+        return {path: data for path, data in found.items() if data is not None}
+
+    def _bytes(self, spec: JobSpec, path: str) -> bytes | None:
+        entry = spec.files[path]
+        if entry.content is not None:
+            return entry.content.encode()
+        scheme, _, upload = (entry.source or "").partition(":")
+        return self.uploads.read(self.owner, upload, LARGEST_CONTEXT) if scheme == "upload" else None
+
     def _build(self, request: Mapping[str, Any], report: Report) -> dict[str, Any]:
         """Build an image in one face."""
         self.images.build(Lock.model_validate(request["lock"]), Face(request["face"]), report)
         return {}
+
+    def _environment(self, request: Mapping[str, Any], report: Report) -> dict[str, Any]:
+        """Resolve and build an environment before a job asks for it."""
+        environment = Environment.model_validate(request["environment"])
+        texts = {path: text.encode() for path, text in request["files"].items()}
+        name = environment.python.requirements if environment.python else None
+        lock = self.images.resolve(environment, request["files"].get(name, ""), texts)
+        return {"image": self.images.build(lock, Face(request["face"]), report).key}
 
     def _inputs(self, request: Mapping[str, Any], report: Report) -> dict[str, Any]:
         """Bring every input to the job directory."""
@@ -314,7 +362,27 @@ class Parts:
         if unmatched:  # say what there is instead
             everything, _ = self.stager.collect(job, tasks, None, report, attempt)
             left = [output.path for output in everything[:MOST_NAMED]]
-        return {"outputs": [vars(output) for output in outputs], "unmatched": unmatched, "left": left}
+        size = self.stager.size(job)
+        return {"outputs": [vars(output) for output in outputs], "unmatched": unmatched, "left": left, "size": size}
+
+    def _deliver(self, request: Mapping[str, Any], report: Report) -> dict[str, Any]:
+        """Take the outputs to every place that is wanted."""
+        job, by_task = request["job"], request["by_task"]
+        outputs = [OutputFile(**output) for output in request["outputs"]]
+        files = [(output.place(by_task=by_task), output) for output in outputs]
+        deliveries = [self.stager.deliver(job, to, files, report) for to in request["to"]]
+        return {"deliveries": [vars(delivery) for delivery in deliveries]}
+
+    def _measure(self, request: Mapping[str, Any], report: Report) -> dict[str, Any]:
+        """Sum up what a job's directory holds."""
+        del report
+        return {"size": self.stager.size(request["job"])}
+
+    def _remove(self, request: Mapping[str, Any], report: Report) -> dict[str, Any]:
+        """Remove the files of a job that has ended."""
+        del report
+        self.stager.clear(request["job"])
+        return {}
 
     # --- which of it is small: nothing that waits for a network, a user's filesystem or another process
 
@@ -322,7 +390,10 @@ class Parts:
         spec = JobSpec.model_validate(request["spec"])
         if len(spec.files) > MOST_SMALL_FILES or not all(map(_is_ours, spec.files.items())):
             return False
-        return bool(request["host"]) or self.images.find_lock(spec.environment, self._requirements(spec)) is not None
+        if request["host"]:
+            return True
+        texts = self._requirements(spec), self._describing(spec)
+        return self.images.find_lock(spec.environment, *texts, gpus=bool(spec.resources.gpus)) is not None
 
     def _is_small_input(self, request: Mapping[str, Any]) -> bool:
         sources, layout = request["plan"]["sources"], request["layout"]

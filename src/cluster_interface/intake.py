@@ -10,14 +10,17 @@ from typing import TYPE_CHECKING
 from cluster_interface.inspection import inspect as read_script
 from cluster_interface.inspection.sweeps import expand
 from cluster_interface.model.errors import NotFound, Problem, Rejected, Transient
+from cluster_interface.model.executable import describe
 from cluster_interface.model.filetree import Mode, is_local, mounted_at
 from cluster_interface.model.packing import pack_size
 from cluster_interface.model.placeholders import place
+from cluster_interface.model.plan import HOST
 from cluster_interface.model.queue import fill_in, find_queue
 from cluster_interface.model.wishes import split_after
 from cluster_interface.store import jobs
 
 if TYPE_CHECKING:
+    from cluster_interface.inspection.software import Software
     from cluster_interface.model.filetree import FileTree
     from cluster_interface.model.jobspec import JobSpec
     from cluster_interface.model.plan import Ask
@@ -42,6 +45,7 @@ class Intake:
     defaults: Defaults
     sweeps: Sweeps
     files: FileRules
+    software: Software
 
     def take(self, user: str, spec: JobSpec) -> tuple[JobSpec, list[Values]]:
         """Return the spec with everything inferred that it leaves out, and the parameters of each of its tasks."""
@@ -50,6 +54,8 @@ class Intake:
         self._check_after(user, spec)
         spec = self._infer(user, spec)
         ask = self.fit(spec.resources, chained=spec.checkpoint.resume)
+        if ask.runtime != HOST:
+            spec = spec.model_copy(update={"environment": self.software.in_container(spec.environment)})
         if spec.sweep is None:
             return spec, [{}]
         rows = expand(spec.sweep, list(spec.files), lambda path: self._bytes(user, spec, path), self.sweeps.max_tasks)
@@ -116,7 +122,9 @@ class Intake:
         unsaid = "environment" not in spec.model_fields_set
         if spec.script is None or (spec.command and not unsaid):
             return spec.model_copy(update={"name": spec.name or "job"})
-        proposal = read_script({path: self._text(user, spec, path) for path in spec.files}, spec.script)
+        proposal = read_script(
+            {path: self._text(user, spec, path) for path in spec.files}, spec.script, (), self.software
+        )
         asked = [guess.value for guess in proposal.guesses if guess.sure == "ask" and "packages" in guess.field]
         if unsaid and asked:
             words = f"not sure which package {', '.join(asked)} means; name it, or write `environment: {{}}` for none"
@@ -143,6 +151,8 @@ class Intake:
 
     def _text(self, user: str, spec: JobSpec, path: str) -> str | None:
         data = self._bytes(user, spec, path, LONGEST_SCRIPT)
+        if data and (program := describe(lambda offset, length: data[offset : offset + length])):
+            return program.text
         try:
             return None if data is None else data.decode()
         except UnicodeDecodeError:

@@ -11,11 +11,11 @@ from enum import StrEnum
 from typing import IO, TYPE_CHECKING, Any, BinaryIO, Literal, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from cluster_interface.model.filetree import FileEntry
-    from cluster_interface.model.job import Account, OutputFile, Progress
+    from cluster_interface.model.job import Account, Delivery, OutputFile, Progress
     from cluster_interface.model.jobspec import Environment
     from cluster_interface.model.plan import Ask, Bounds, Lock, SourceInfo
     from cluster_interface.model.queue import Queue
@@ -192,6 +192,7 @@ class ImageRef:
     tag: str | None = None
     archives: tuple[Path, ...] = ()
     file: Path | None = None
+    variables: Mapping[str, str] = field(default_factory=dict)  #: what the image sets in its programs' environment
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -206,16 +207,55 @@ class ImageInfo:
     packages: tuple[str, ...] = ()
     base: str | None = None
     faces: tuple[str, ...] = ()
+    used: float = 0.0  #: when last, to the hour
+    imported: bool = False  #: a base that cannot be made again here
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageDetail:
+    """All that is known of one image or base."""
+
+    info: ImageInfo
+    lock: Lock
+    sizes: Mapping[str, int] = field(default_factory=dict)  #: face or base -> bytes on disk
+
+
+@dataclass(frozen=True, kw_only=True)
+class Baked:
+    """What is put into an image over its layers: a file, a link, or (name ending in `/`) a directory."""
+
+    path: str  #: below the image's root
+    size: int = 0
+    mode: int = 0o644
+    open: Callable[[], BinaryIO] | None = None
+    target: str | None = None  #: of a symbolic link
 
 
 class ImageStore(Protocol):
     """Content-addressed images; what is there is never rewritten, and all of it can be rebuilt."""
 
-    def find_lock(self, environment: Environment, requirements: str) -> Lock | None:
+    def find_lock(
+        self,
+        environment: Environment,
+        requirements: str,
+        files: Mapping[str, bytes] | None = None,
+        *,
+        gpus: bool = True,
+    ) -> Lock | None:
         """Return the lock of an environment resolved before, at once and without the network; None if never."""
 
-    def resolve(self, environment: Environment, requirements: str) -> Lock:
-        """Resolve and keep the lock. May take long and use the network. Permanent(image_failed) in words."""
+    def resolve(
+        self,
+        environment: Environment,
+        requirements: str,
+        files: Mapping[str, bytes] | None = None,
+        *,
+        gpus: bool = True,
+    ) -> Lock:
+        """Resolve and keep the lock; `files` are the job's small files where its environment wants them.
+
+        May take long and use the network. Permanent(image_failed) in words.
+        """
 
     def find(self, lock: Lock, face: Face) -> ImageRef | None:
         """Return the image if it is ready in this face, at once; None if it must be built."""
@@ -223,8 +263,33 @@ class ImageStore(Protocol):
     def build(self, lock: Lock, face: Face, report: Report) -> ImageRef:
         """Build what is missing, once however many ask at the same moment. Permanent(image_failed) in words."""
 
+    def capsule(
+        self, lock: Lock, baked: Sequence[Baked], config: Mapping[str, Any], name: str
+    ) -> Iterator[bytes] | None:
+        """Stream an image that is there as `docker load` takes it, more baked into it; None if it must be built.
+
+        `config` is what its configuration says beside the usual, `name` what an engine will call it.
+        """
+
     def images(self) -> list[ImageInfo]:
         """List bases and images, newest first."""
+
+    def detail(self, key: str) -> ImageDetail:
+        """Describe one image or base by its key, or how that begins; NotFound."""
+
+    def sbom(self, key: str) -> dict[str, Any]:
+        """Return its bill of materials (CycloneDX 1.6); NotFound."""
+
+    def export(self, key: str, form: str) -> Iterator[bytes]:
+        """Stream it for elsewhere: docker, oci, apptainer or dockerfile, as one tar. NotFound, Rejected."""
+
+    def prune(
+        self, used: Collection[str], *, older_than: float, larger_than: int, keep: int, dry_run: bool
+    ) -> list[ImageInfo]:
+        """Remove images that are not among the `used` keys, and return those that went (or would go)."""
+
+    def keys(self, lock: Lock) -> set[str]:
+        """Name every image and base that a lock needs."""
 
     def import_base(self, archive: Path, name: str) -> ImageInfo:
         """Take a root filesystem made elsewhere as a base; Rejected if it is none."""
@@ -297,6 +362,8 @@ class Runtime(Protocol):
 
 # --- files
 
+Form = Literal["zip", "tar.gz", "tar.zst"]  #: of an archive
+
 
 class Report(Protocol):
     """Where long work says how far it is."""
@@ -323,6 +390,16 @@ class Layout:
     only: tuple[int, ...] | None = None  #: the tasks of this attempt; the others stay as they are. None: all
     keep: bool = False  #: go on with what an earlier attempt left
     host: bool = False  #: no container: links lead to where the inputs really are
+
+
+@dataclass(frozen=True, kw_only=True)
+class StagedFile:
+    """One input in its place."""
+
+    path: str
+    size: int
+    sha256: str
+    mode: int  #: permissions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -403,11 +480,29 @@ class Stager(Protocol):
     def log(self, job: str, attempt: int, task: int, stream: Literal["out", "err"], offset: int) -> LogPart:
         """Read at most 1 MiB of a log from `offset` (negative: from the end)."""
 
+    def inputs(self, job: str) -> list[StagedFile]:
+        """List the inputs in place, each with size and checksum; NotFound if the job's directory is gone."""
+
+    def open_input(self, job: str, path: str) -> BinaryIO:
+        """Open one of those inputs for reading; NotFound if it is not there any more."""
+
     def open_output(self, job: str, task: int, path: str) -> BinaryIO:
         """Open one output for reading; NotFound if it is not a regular file inside the task's directory."""
 
-    def archive(self, job: str, files: Sequence[OutputFile], form: Literal["zip", "tar.gz"]) -> Iterator[bytes]:
-        """Stream the outputs as one archive, without a temporary copy."""
+    def archive(self, job: str, files: Iterable[tuple[str, OutputFile]], form: Form) -> Iterator[bytes]:
+        """Stream outputs, each under the name given with it, as one archive, without a temporary copy."""
+
+    def deliver(self, job: str, to: str, files: Sequence[tuple[str, OutputFile]], report: Report) -> Delivery:
+        """Take outputs to a place, each under the name given with it; say what became of it, trouble included.
+
+        Safe to kill and to repeat: what is there already is left alone. May take long.
+        """
+
+    def size(self, job: str) -> int:
+        """Sum up the bytes of all files in a job's directory (0 if there is none). May take long."""
+
+    def clear(self, job: str) -> None:
+        """Remove a job's inputs and everything its tasks left; logs and the plan stay. Repeatable. May take long."""
 
     def remove(self, job: str) -> None:
         """Remove the job directory. Removing what is not there is no error."""

@@ -32,7 +32,7 @@ def describe_run(  # noqa: PLR0917 - what a run is made of
         account=account,
         ask=attempt.ask or plan.ask,
         network=spec.network,
-        variables=spec.environment.variables,
+        variables={**(image.variables if image else {}), **spec.environment.variables},
         parameters=names,
         name=job.name,
         dialect=spec.dialect,

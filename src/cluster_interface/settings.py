@@ -52,9 +52,27 @@ class Images(Model):
     base: str | None = Field(default=None, description="an imported base to use by default")
     index_url: str | None = Field(default=None, description="Python package index; null: uv's own")
     extra_index_urls: tuple[str, ...] = Field(default=(), description="further package indexes that jobs may name")
+    conda_alias: str = Field(default="https://conda.anaconda.org", description="where conda channels are, by name")
+    conda_channels: tuple[str, ...] = Field(default=(), description="addresses of further channels that jobs may name")
+    cran: str = Field(default="https://cloud.r-project.org", description="sources of R packages; {date} is as_of's")
+    bioconductor: str | None = Field(
+        default=None, description="sources of Bioconductor packages, up to …/bioc; null: those of Debian alone"
+    )
+    registries: tuple[str, ...] = Field(
+        default=("docker.io", "ghcr.io", "quay.io", "gcr.io", "nvcr.io", "registry.gitlab.com", "public.ecr.aws"),
+        description="registries whose images jobs may name, as host or host:port",
+    )
+    insecure_registries: tuple[str, ...] = Field(default=(), description="those of them without a certificate")
+    registry_auth: Path | None = Field(default=None, description="containers-auth.json(5) for registries")
+    dockerfiles: bool = Field(default=True, description="build Dockerfiles that jobs bring, in the server's engine")
+    build_network: bool = Field(
+        default=False, description="setup steps and the RUN lines of Dockerfiles have the server's network"
+    )
+    torch_cpu: bool = Field(default=True, description="jobs without GPUs get the smaller wheels of PyTorch's own index")
     ca_bundle: Path | None = Field(default=None, description="PEM file; null: the system's own")
     proxy: str | None = Field(default=None, description="http://host:port for packages; null: the environment's")
     timeout: Seconds = Field(default=3600, description="seconds that one build may take")
+    builders: int = Field(default=2, ge=1, description="most images that are built at the same time")
 
 
 class SharedData(Model):
@@ -98,6 +116,28 @@ class Staging(Model):
     known_hosts: Path | None = Field(default=None, description="keys of hosts of sftp: sources, as of OpenSSH")
     globus: GlobusSettings = Field(default_factory=GlobusSettings)
     site: dict[str, SharedData] = Field(default={}, description="the data that the site shares, by name")
+
+
+class DeliverySettings(Model):
+    """Where outputs may be taken when a job has ended."""
+
+    roots: tuple[Path, ...] = Field(default=(), description="directories below which `deliver: file:/…` may write")
+
+
+class Retention(Model):
+    """How long the files of jobs that have ended are kept, and how much of them a person may have."""
+
+    days: int | None = Field(default=None, ge=1, description="after a job's end; null: until somebody removes them")
+    warn: int = Field(default=7, ge=1, description="days before that, on which it is announced")
+    longest: int | None = Field(default=None, ge=1, description="days after its end to which it may be put off")
+    quota: Memory | None = Field(default=None, description="that a person's jobs may hold in all; null: any amount")
+
+
+class Sharing(Model):
+    """Links by which people without an account fetch outputs."""
+
+    enabled: bool = Field(default=True, description="whether such links can be made")
+    longest: Seconds = Field(default=90 * 86400, description="most seconds that one may live")
 
 
 #: First components of what every image or runtime has at these places.
@@ -200,10 +240,27 @@ class QueueSettings(Model):
     hidden: bool = Field(default=False, description="do not offer it")
 
 
+class Patterns(Model):
+    """The common kinds of job."""
+
+    directory: Path | None = Field(
+        default=None, description="of the site's own patterns, a YAML file each; null: only those that are shipped"
+    )
+
+
 class Sweeps(Model):
     """What one job may sweep over."""
 
     max_tasks: int = Field(default=10_000, ge=1, le=MOST_TASKS, description="most tasks of one job")
+
+
+class SoftwareSettings(Model):
+    """Where a script's commands and modules come from."""
+
+    prefer: dict[str, str] = Field(default={}, description="command -> the distribution package to take it from")
+    modules: dict[str, str] = Field(
+        default={}, description="module -> packages, `python:PACKAGE`, or `host` for what stays where it is"
+    )
 
 
 class Settings(Model):
@@ -213,6 +270,9 @@ class Settings(Model):
     identity: IdentitySettings = Field(default_factory=IdentitySettings)
     images: Images = Field(default_factory=Images)
     staging: Staging = Field(default_factory=Staging)
+    delivery: DeliverySettings = Field(default_factory=DeliverySettings)
+    retention: Retention = Field(default_factory=Retention)
+    sharing: Sharing = Field(default_factory=Sharing)
     files: FileRules = Field(default_factory=FileRules)
     local: Local = Field(default_factory=Local)
     slurm: Slurm = Field(default_factory=Slurm)
@@ -220,6 +280,8 @@ class Settings(Model):
     pbs: Pbs = Field(default_factory=Pbs)
     defaults: Defaults = Field(default_factory=Defaults)
     sweeps: Sweeps = Field(default_factory=Sweeps)
+    patterns: Patterns = Field(default_factory=Patterns)
+    software: SoftwareSettings = Field(default_factory=SoftwareSettings)
     queues: dict[str, QueueSettings] = Field(default={}, description="by name, for what the site wants otherwise")
     schedulers: tuple[str, ...] = Field(
         default=("local",), description="local, slurm, gridengine; the first has the default queue"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from apiflask import APIBlueprint
@@ -11,13 +12,17 @@ from cluster_interface.api.requests import answer, body, takes
 from cluster_interface.model.jobspec import JobSpec
 from cluster_interface.store import sessions
 from cluster_interface.wire import (
+    BuildRequest,
+    BuildView,
     DoctorReport,
     ImageList,
+    ImageShow,
     ImageView,
     ImportBaseRequest,
     InspectRequest,
     InspectResponse,
     Me,
+    PruneRequest,
     QueueList,
     UiLink,
 )
@@ -87,6 +92,47 @@ def _images(bp: APIBlueprint, service: Service) -> None:
         """Take an uploaded root filesystem as a base."""
         wanted = body(ImportBaseRequest)
         return answer(service.import_base(g.user, wanted.upload, wanted.name), 201)
+
+    @bp.get("/images/<key>")
+    @bp.output(ImageShow)
+    def image(key: str) -> Response:
+        """Show one image: its lock, its sizes and the jobs that need it; `key` may be how that begins."""
+        return answer(service.image(key))
+
+    @bp.get("/images/<key>/sbom")
+    @bp.doc(responses={200: "CycloneDX 1.6"})
+    def sbom(key: str) -> Response:
+        """Show what is in an image, as a bill of materials."""
+        return Response(json.dumps(service.shelf.sbom(key), indent=1), content_type="application/vnd.cyclonedx+json")
+
+    @bp.get("/images/<key>/export")
+    @bp.doc(responses={200: "The tar"})
+    def export(key: str) -> Response:
+        """Stream an image for elsewhere (`as` docker, oci, apptainer or dockerfile), as one tar."""
+        form = request.args.get("as", "docker")
+        response = Response(service.shelf.export(key, form), content_type="application/x-tar")
+        response.headers.set("Content-Disposition", "attachment", filename=f"{key[:24]}-{form}.tar")
+        return response
+
+    @bp.post("/images/prune")
+    @takes(PruneRequest)
+    @bp.output(ImageList)
+    def prune() -> Response:
+        """Remove images that no unfinished job needs; answers with those that went."""
+        return answer(ImageList(images=tuple(service.prune(body(PruneRequest)))))
+
+    @bp.post("/images/builds")
+    @takes(BuildRequest)
+    @bp.output(BuildView, status_code=202)
+    def build() -> Response:
+        """Build an environment before a job asks for it; the same request is the same build."""
+        return answer(service.build_image(body(BuildRequest)), 202)
+
+    @bp.get("/images/builds/<mark>")
+    @bp.output(BuildView)
+    def look_at_build(mark: str) -> Response:
+        """Say how far a build is."""
+        return answer(service.image_build(mark))
 
     @bp.get("/images/<key>/log")
     @bp.doc(responses={200: "The text"})

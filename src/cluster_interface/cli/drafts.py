@@ -27,6 +27,8 @@ def show_draft(draft: Draft) -> None:
     _row("command", [document.get("command", "(to be inferred)")])
     _row("environment", _environment(document.get("environment"), guesses))
     _row("files", _files(document.get("files", {}), guesses))
+    if document.get("deliver"):
+        _row("deliver", document["deliver"])
     _row("outputs", document.get("outputs") or [f"{_found(guesses, 'outputs')}every file that is new or changed"])
     _row("resources", [*_stated(draft, guesses), _resources(draft, guesses)])
     _row("sweep", _values(draft, guesses, "sweep") or _tasks(document))

@@ -11,14 +11,15 @@ from cluster_interface.client import files as trees
 from cluster_interface.client.address import find_address
 from cluster_interface.client.drafts import Draft, Wishes, make_draft
 from cluster_interface.client.job import Job
+from cluster_interface.client.patterns import expand
 from cluster_interface.client.resources import asked_resources, said
 from cluster_interface.client.sweeps import tasks_of
 from cluster_interface.client.transport import Transport, segment
 from cluster_interface.client.uploads import send, send_all
-from cluster_interface.model.errors import NotFound, Rejected, Transient
+from cluster_interface.model.errors import NotFound, Permanent, Rejected, Transient
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from types import TracebackType
 
     from cluster_interface.client.files import Tree
@@ -29,8 +30,11 @@ if TYPE_CHECKING:
         CredentialView,
         DirectoryEntry,
         DoctorReport,
+        ImageShow,
         ImageView,
         Me,
+        PatternSummary,
+        PatternView,
         QueueView,
         SiteDataView,
         TreeReport,
@@ -38,6 +42,7 @@ if TYPE_CHECKING:
 
 TRIES = 4  #: of a submission; its key makes it the same job each time
 PAGE = 50
+POLL = 0.5  #: seconds between looks at a build
 LONG = 3600.0  #: seconds that unpacking a base may take
 
 
@@ -91,6 +96,7 @@ class Cluster:
         inputs: Sequence[str] | Mapping[str, str | Path] = (),
         files: str | Path | Mapping[str, Any] | None = None,
         outputs: Sequence[str] = (),
+        deliver: Sequence[str] = (),
         packages: Sequence[str] = (),
         system: Sequence[str] = (),
         network: bool | None = None,
@@ -110,7 +116,8 @@ class Cluster:
 
         Changes and sends nothing but what inspection reads. `inputs` are paths, `NAME=SOURCE` texts or a mapping
         of name to path or source, `files` a whole file tree (a document, or the path of one or of a BagIt bag);
-        `packages` and `system` add to what is found.
+        `packages` and `system` add to what is found. `deliver` are places that the outputs are also taken to:
+        file:/path, s3://bucket/prefix, sftp://host/path.
 
         `sweep` makes many tasks: a mapping of parameter to values, `name=1,2,5..8` texts, or the path of a table;
         every combination, or with `zip` side by side. `each` is a pattern of files, a task for each. `after` are
@@ -126,6 +133,7 @@ class Cluster:
             inputs=inputs,
             files=files,
             outputs=outputs,
+            deliver=deliver,
             packages=packages,
             system=system,
             network=network,
@@ -187,6 +195,29 @@ class Cluster:
                 time.sleep(pause)
         raise AssertionError("the last try returns or raises")
 
+    # --- patterns
+
+    def patterns(self) -> list[PatternSummary]:
+        """List the common kinds of job that the site offers."""
+        from cluster_interface.wire import PatternList  # noqa: PLC0415 - the models cost an import of 200 ms
+
+        return list(PatternList.parse(self._json("GET", "/patterns")).patterns)
+
+    def pattern(self, name: str) -> PatternView:
+        """Return a pattern: its fields, its form as JSON Schema, its example."""
+        from cluster_interface.wire import PatternView  # noqa: PLC0415 - as above
+
+        return PatternView.parse(self._json("GET", f"/patterns/{segment(name)}"))
+
+    def expand(self, name: str, values: Mapping[str, Any] | None = None, *, example: bool = False) -> dict[str, Any]:
+        """Return the job spec that a pattern makes of values, to be given to `describe` or `submit`.
+
+        A file is a path here (a text or a Path), `https://…`, or `file:/…` as the server sees it; several are a list.
+        With `example`, the pattern's own values stand in for those that are missing. Nothing is sent but the values.
+        Raises Rejected naming each bad value, NotFound for an unknown pattern.
+        """
+        return expand(self._transport, name, values or {}, example=example)
+
     # --- looking
 
     def job(self, job: str) -> Job:
@@ -230,6 +261,67 @@ class Cluster:
         from cluster_interface.wire import ImageList  # noqa: PLC0415 - the models cost an import of 200 ms
 
         return list(ImageList.parse(self._json("GET", "/images")).images)
+
+    def image(self, key: str) -> ImageShow:
+        """Show one image by its key, or how that begins: its lock, its sizes and the jobs that need it."""
+        from cluster_interface.wire import ImageShow  # noqa: PLC0415 - as above
+
+        return ImageShow.parse(self._json("GET", f"/images/{segment(key)}"))
+
+    def image_sbom(self, key: str) -> dict[str, Any]:
+        """Return an image's bill of materials (CycloneDX 1.6)."""
+        found: dict[str, Any] = self._json("GET", f"/images/{segment(key)}/sbom")
+        return found
+
+    def export_image(self, key: str, form: str, path: str | Path) -> Path:
+        """Write an image for elsewhere into a file: docker, oci, apptainer or dockerfile, as one tar."""
+        target = Path(path)
+        partial = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}")
+        where = f"/images/{segment(key)}/export"
+        try:
+            with (
+                self._transport.stream("GET", where, query={"as": form}, timeout=LONG) as stream,
+                partial.open("xb") as file,
+            ):
+                for data in stream:
+                    file.write(data)
+            partial.replace(target)
+        finally:
+            partial.unlink(missing_ok=True)
+        return target
+
+    def prune_images(
+        self, *, older_than: str | int = "30d", larger_than: int = 0, keep: int = 0, dry_run: bool = False
+    ) -> list[ImageView]:
+        """Remove images that no unfinished job needs, and list them; with `dry_run`, only list them."""
+        from cluster_interface.wire import ImageList  # noqa: PLC0415 - as above
+
+        wanted = {"older_than": older_than, "larger_than": larger_than, "keep": keep, "dry_run": dry_run}
+        answer = self._transport.request("POST", "/images/prune", document=wanted, timeout=LONG)
+        return list(ImageList.parse(answer.json()).images)
+
+    def build_image(
+        self,
+        environment: Mapping[str, Any],
+        files: Mapping[str, str] | None = None,
+        said: Callable[[str], None] | None = None,
+    ) -> str:
+        """Build an environment before a job asks for it, and return the image's key; Permanent in words.
+
+        `files` are the texts of the files it names; `said` is told how far it is.
+        """
+        from cluster_interface.wire import BuildView  # noqa: PLC0415 - as above
+
+        request = {"environment": dict(environment), "files": dict(files or {})}
+        build = BuildView.parse(self._transport.request("POST", "/images/builds", document=request).json())
+        while build.state == "running":
+            time.sleep(POLL)
+            build = BuildView.parse(self._json("GET", f"/images/builds/{segment(build.id)}"))
+            if said and build.note:
+                said(build.note)
+        if build.error is not None or build.image is None:
+            raise Permanent(build.error or "the build ended without an image")
+        return build.image
 
     def import_base(self, path: str | Path, name: str, progress: Progress | None = None) -> ImageView:
         """Take a root filesystem made elsewhere (a tar, perhaps compressed) as a base."""

@@ -40,6 +40,23 @@ def read_spec(path: Path) -> Document:
     return document
 
 
+def read_environment(path: Path) -> tuple[Document, dict[str, str]]:
+    """Read an environment, or a spec's, and the texts of the files it names, which lie beside it."""
+    document = read_spec(path)
+    environment = (
+        document.get("environment", document) if "apiVersion" in document or "environment" in document else document
+    )
+    if not isinstance(environment, dict):
+        raise Rejected.field(f"{path}: environment", "is not a mapping")
+    files = {}
+    for field in ("python.requirements", "python.lock", "dockerfile"):
+        name = _value(environment, field)
+        if isinstance(name, str):
+            check_file(path.parent / name, f"environment.{field}")
+            files[name] = (path.parent / name).read_text(errors="replace")
+    return environment, files
+
+
 def _yaml(text: bytes) -> Any:
     import yaml  # noqa: PLC0415 - only for those who write specs
 
@@ -66,6 +83,13 @@ def local_sources(document: Document, base: Path) -> Inputs:
         if isinstance(name, str) and name not in files:
             found[name] = check_file(base / name, field)
     return found
+
+
+def inline_texts(document: Document) -> dict[str, str | None]:
+    """Return the files whose text stands in the spec itself."""
+    files = document.get("files")
+    entries = files.items() if isinstance(files, dict) else ()
+    return {str(name): text for name, entry in entries if isinstance(entry, dict) and (text := entry.get("content"))}
 
 
 def _value(document: Document, field: str) -> Any:

@@ -26,6 +26,7 @@ _CODES = {
     "build": FailureCode.IMAGE_FAILED,
     "inputs": FailureCode.INPUT_UNAVAILABLE,
     "outputs": FailureCode.INTERNAL,
+    "deliver": FailureCode.INTERNAL,
 }
 KINDS = tuple(_CODES)
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 BYTECODE_RECIPE = 1
+_OBJECT = re.compile(r"\.so(\.\d+)*$")
 
 
 @dataclass
@@ -30,6 +31,8 @@ class Package:
 
     key: str
     sources: list[str]  #: below site-packages
+    name: str = ""
+    objects: tuple[str, ...] = ()  #: shared objects, below site-packages
 
 
 @dataclass
@@ -44,7 +47,7 @@ class Bytecode:
 
     def reuse(self) -> list[Path]:
         """Link in what is there already; return the sources that are still to be compiled."""
-        packages = list(self._packages())
+        packages = self.packages()
         owned = [source for package in packages for source in package.sources]
         shared = {source for source in owned if owned.count(source) > 1} if len(set(owned)) < len(owned) else set()
         known = set(owned) - shared
@@ -74,13 +77,19 @@ class Bytecode:
             with suppress(OSError):
                 directory.rename(self.place / directory.name)
 
+    def packages(self) -> list[Package]:
+        """List what is installed."""
+        return list(self._packages())
+
     def _packages(self) -> Iterator[Package]:
         locked = _entries(self.requirements)
         for record in sorted(self.installed.glob("*.dist-info/RECORD")):
             name = canonicalize_name(record.parent.name.partition("-")[0])
             if entry := locked.get(name):
                 key = digest({"recipe": BYTECODE_RECIPE, "package": entry, "python": self.version})
-                yield Package(key, sorted(_sources(record)))
+                files = list(_files(record))
+                sources = sorted(file for file in files if file.endswith(".py"))
+                yield Package(key, sources, name, tuple(file for file in files if _OBJECT.search(file)))
 
     def _link(self, origin: Path, target: Path, package: Package) -> None:
         for source in package.sources:
@@ -103,10 +112,10 @@ def _entries(requirements: str) -> dict[str, list[str]]:
     return entries
 
 
-def _sources(record: Path) -> Iterator[str]:
-    """List a package's own Python files; what leads out of site-packages is not looked at."""
+def _files(record: Path) -> Iterator[str]:
+    """List a package's own files; what leads out of site-packages is not looked at."""
     with record.open(newline="", encoding="utf-8", errors="replace") as file:
         for row in csv.reader(file):
             path = PurePosixPath(row[0]) if row else PurePosixPath()
-            if path.suffix == ".py" and not path.is_absolute() and ".." not in path.parts:
+            if not path.is_absolute() and ".." not in path.parts:
                 yield str(path)

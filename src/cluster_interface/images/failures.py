@@ -15,10 +15,13 @@ _SECRET = re.compile(r"(://)[^/@\s\"']+@")
 
 _DISK = re.compile(r"No space left on device|os error 28\b|Disk quota exceeded|os error 122\b")
 
+NOT_FROM_PYTORCH = "download.pytorch.org"
+
 _UNREACHABLE = re.compile(
     r"dns error|tcp connect error|client error \(Connect\)|error sending request|operation timed out|timed out|"
     r"Connection reset|Connection refused|connection closed|request or response body error|"
     r"status server error \(5\d\d|\b429 Too Many Requests|Could not connect to|Could not resolve|"
+    r"no such host|dial tcp|i/o timeout|pinging container registry|"
     r"Temporary failure resolving|Unable to connect to|Connection failed|Failed to fetch .*  5\d\d ",
     re.IGNORECASE,
 )
@@ -123,6 +126,138 @@ _UV = tuple(
         ),
     )
 )
+
+
+def of_conda(text: str) -> ClusterError:
+    """Make an error of what the solver and installer of conda packages said."""
+    text = without_secrets(text)
+    said = _short(text[max(text.find("error:"), 0) :].removeprefix("error:"))
+    if trouble := _network(text, "the conda channel", "images.conda_alias", said):
+        return trouble
+    for pattern, sentence in _CONDA:
+        if found := pattern.search(text):
+            return image_failed(f"{sentence.format(*found.groups())} (the solver says: {said})")
+    return image_failed(f"the conda packages could not be installed: {said}")
+
+
+_CONDA = tuple(
+    (re.compile(pattern), sentence)
+    for pattern, sentence in (
+        (
+            r"No candidates were found for ([\w.-]+)",
+            "environment.conda.packages: no channel that was named has `{0}` in this version",
+        ),
+        (r"404|not found", "environment.conda.channels: there is no such channel, or it has not all of its files"),
+        (
+            r"[Cc]annot solve|conflict|can be installed with any of",
+            "the conda packages that were asked for exclude one another; loosen a version",
+        ),
+    )
+)
+
+
+def of_registry(text: str, reference: str) -> ClusterError:
+    """Make an error of what skopeo said of an image."""
+    text = without_secrets(text)
+    said = _last_message(text)
+    if re.search(r"manifest unknown|name unknown|not found|NAME_UNKNOWN|MANIFEST_UNKNOWN", text):
+        return image_failed(f"environment.image: the registry has no image {reference} ({said})")
+    if re.search(r"unauthorized|denied|authentication required", text, re.IGNORECASE):
+        return image_failed(
+            f"environment.image: the registry does not give {reference} to this server; is it private, or misspelt? "
+            f"The site may set images.registry_auth ({said})"
+        )
+    if re.search(r"no image found in (manifest list|image index) for", text):
+        return image_failed(f"environment.image: {reference} is not made for this kind of machine ({said})")
+    host = reference.partition("/")[0]
+    return _network(text, f"the registry {host}", "images.registry_auth", said) or image_failed(
+        f"the image {reference} cannot be taken: {said}"
+    )
+
+
+def of_dockerfile(text: str) -> ClusterError:
+    """Make an error of what BuildKit or buildah said of a Dockerfile."""
+    text = without_secrets(text)
+    if _DISK.search(text):
+        return disk_full("the engine's")
+    said = _telling(text)
+    for pattern, sentence in _DOCKERFILE:
+        if found := pattern.search(text):
+            return image_failed(f"the Dockerfile cannot be built: {sentence.format(*found.groups())} ({said})")
+    return image_failed(f"the Dockerfile cannot be built: {said}")
+
+
+_DOCKERFILE = tuple(
+    (re.compile(pattern, re.IGNORECASE), sentence)
+    for pattern, sentence in (
+        (r"unknown instruction: (\S+)", "{0} is no instruction"),
+        (
+            r"temporary failure (?:in name resolution|resolving)|could not resolve",
+            "its RUN lines have no network here; the site may allow it (images.build_network)",
+        ),
+        (
+            r"failed to do request|dial tcp|pull access denied|pinging container registry",
+            "its base image cannot be had here",
+        ),
+        (
+            r"failed to compute cache key: .*not found|\b(?:copying|adding|copier)\b.*no such file",
+            "it copies a file that is not among the job's files",
+        ),
+        (r'process "([^"]+)" did not complete successfully: exit code: (\d+)', "`{0}` ends with {1}"),
+    )
+)
+
+
+def of_setup(text: str, code: int | None, *, network: bool) -> ClusterError:
+    """Make an error of what a setup step said before it ended with `code`."""
+    if _DISK.search(text):
+        return disk_full("the store's")
+    hint = ""
+    if not network and re.search(r"resolv|network is unreachable|connection", text, re.IGNORECASE):
+        hint = "; it has no network here, which the site may allow (images.build_network)"
+    elif found := re.search(r"(\S+): (?:command )?not found", text):
+        hint = f"; `{found[1].rstrip(':')}` is in no package of the environment: add it to environment.system"
+    return image_failed(f"environment.setup ends with {code}: {_telling(text)}{hint}")
+
+
+def of_r(text: str, package: str) -> ClusterError:
+    """Make an error of what R said when a package could not be built from its source."""
+    if _DISK.search(text):
+        return disk_full("the store's")
+    for pattern, sentence in _R:
+        if found := pattern.search(text):
+            return image_failed(
+                f"the R package {package} cannot be built: {sentence.format(*found.groups())} ({_telling(text)})"
+            )
+    return image_failed(f"the R package {package} cannot be built: {_telling(text)}")
+
+
+_R = tuple(
+    (re.compile(pattern), sentence)
+    for pattern, sentence in (
+        (r"dependenc(?:y|ies) (.+?) (?:is|are) not available", "it needs {0}, which could not be had"),
+        (
+            r"fatal error: ([^:]+\.h[a-z]*): No such file",
+            "it needs the header {0}: add the -dev package to environment.system",
+        ),
+        (r"cannot find -l(\S+)", "it needs the library {0}: add its -dev package to environment.system"),
+        (r"(\S+): (?:command )?not found", "it needs `{0}`: add its package to environment.system"),
+        (r"this R is (\S+), package '[^']+' requires R ([^\n]+)", "it needs R {1}, and the image has {0}"),
+    )
+)
+
+_TELLING = re.compile(r"\berror\b|\bfatal\b|not found|no such|cannot|failed|denied|unable|undefined", re.IGNORECASE)
+
+
+def _telling(text: str) -> str:
+    """Take the line of a log that matters: the first that speaks of an error, else the last."""
+    lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("$ ")]
+    return _short(next((line for line in lines if _TELLING.search(line)), lines[-1] if lines else "no reason given"))
+
+
+def _last_message(text: str) -> str:
+    found = re.findall(r'msg="((?:[^"\\]|\\.)*)"', text)
+    return _short(found[-1].replace('\\"', '"')) if found else _last(text)
 
 
 def of_bootstrap(text: str, suite: str, store: object) -> ClusterError:

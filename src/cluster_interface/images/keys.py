@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 from cluster_interface.model.plan import digest
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 BASE_RECIPE = 1
 LAYER_RECIPE = 1
-LOCK_RECIPE = 1
+LOCK_RECIPE = 2
+ORIGIN_RECIPE = 1
+SETUP_RECIPE = 1
 
 EPOCH = 1735689600  #: 2025-01-01: the one time that everything in an image claims to be from
 
@@ -34,11 +36,28 @@ def base_key(*, suite: str, packages: Sequence[str], architecture: str, excluded
     )
 
 
-def image_key(*, base: str, python: str, requirements: str) -> str:
+def image_key(*, base: str, python: str, requirements: str, conda: str = "", r: Sequence[str] = ()) -> str:
     """Name an image: the base alone has the base's own key."""
-    if not requirements:
+    if not (requirements or conda or r):
         return base
-    return digest({"recipe": LAYER_RECIPE, "base": base, "python": python, "requirements": requirements.splitlines()})
+    made = {"recipe": LAYER_RECIPE, "base": base, "python": python, "requirements": requirements.splitlines()}
+    more = {name: value for name, value in (("conda", conda), ("r", list(r))) if value}
+    return digest({**made, **more})
+
+
+def origin_key(reference: str, architecture: str) -> str:
+    """Name the base that an image of a registry makes."""
+    return digest({"recipe": ORIGIN_RECIPE, "origin": reference, "architecture": architecture})
+
+
+def dockerfile_key(context: str, architecture: str, *, network: bool) -> str:
+    """Name the base that a Dockerfile makes."""
+    return digest({"recipe": ORIGIN_RECIPE, "context": context, "architecture": architecture, "network": network})
+
+
+def setup_key(under: str, setup: str, *, network: bool) -> str:
+    """Name the base that a setup step makes of an image."""
+    return digest({"recipe": SETUP_RECIPE, "under": under, "setup": setup, "network": network})
 
 
 def request_key(
@@ -48,7 +67,7 @@ def request_key(
     requirements: Sequence[str],
     newest: str | None,
     index: str | None,
-    extra: Sequence[str] = (),
+    more: Mapping[str, object],
 ) -> str:
     """Name a question to the resolver, so that its answer is found again."""
     return digest(
@@ -59,6 +78,6 @@ def request_key(
             "requirements": list(requirements),
             "exclude_newer": newest,
             "index": index,
-            **({"extra": list(extra)} if extra else {}),
+            **{name: value for name, value in more.items() if value},
         }
     )

@@ -10,12 +10,13 @@ from __future__ import annotations
 import os
 import shlex
 import stat
+import sys
 from typing import TYPE_CHECKING
 
 from uv import find_uv_bin
 
 from cluster_interface.images import failures
-from cluster_interface.images.commands import run
+from cluster_interface.images.commands import environment, run
 from cluster_interface.images.tree import inside
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
     from cluster_interface.images.bytecode import Bytecode
     from cluster_interface.images.rootfs import Interpreter
+    from cluster_interface.images.sandbox import Sandbox
+    from cluster_interface.settings import Images
 
 _TRIPLETS = ("x86_64-linux-gnu", "aarch64-linux-gnu")
 _LIBRARIES = (
@@ -46,10 +49,10 @@ def install(
     log: Path,
     timeout: float,
     store: Path,
-) -> int:
-    """Install the lock of `bytecode` into `target` and return its size in bytes. Permanent or Transient, in words."""
+) -> None:
+    """Install the lock of `bytecode` into `target`. Permanent or Transient, in words."""
     bytecode.installed.mkdir(parents=True)
-    (target / "bin").mkdir()
+    (target / "bin").mkdir(exist_ok=True)
     starter = _starter(root, python)
     _environment(target, starter, root, python)
     argv = [
@@ -68,7 +71,52 @@ def install(
         raise failures.of_uv(ended.words, python.version, store)
     _compile(target, bytecode, starter, environ=environ, log=log, timeout=timeout)
     _settle(target, python)
-    return _readable(target)
+
+
+def add(
+    target: Path, version: str, requirements: str, *, environ: Mapping[str, str], log: Path, timeout: float, store: Path
+) -> None:
+    """Install a lock for the Python that is in `target` itself, without running that. Errors as `install`."""
+    place = target / "lib" / f"python{version}" / "site-packages"
+    argv = [
+        find_uv_bin(),
+        "pip",
+        "install",
+        "--no-deps",
+        "--require-hashes",
+        "--only-binary=:all:",
+        "--link-mode=hardlink",
+        f"--python={sys.executable}",
+        f"--python-version={version}",
+        f"--target={place}",
+        "--requirements=-",
+    ]
+    _, ended = run(argv, environ=environ, log=log, timeout=timeout, text=requirements)
+    if ended.code != 0:
+        raise failures.of_uv(ended.words, version, store)
+    for script in sorted((place / "bin").glob("*")):
+        _take_script(script, target / "bin" / script.name)
+
+
+def _take_script(script: Path, place: Path) -> None:
+    """Move a console script to where programs are, and have it started by the Python beside it."""
+    data = script.read_bytes()
+    mode = script.stat().st_mode
+    script.unlink()
+    first, _, rest = data.partition(b"\n")
+    place.unlink(missing_ok=True)
+    place.write_bytes(f"#!{PLACE}/bin/python\n".encode() + rest if b"python" in first else data)
+    place.chmod(mode)
+
+
+def compile_inside(sandbox: Sandbox, version: str, *, settings: Images, home: Path, log: Path) -> None:
+    """Compile all of an environment's own Python files with its own Python, to be believed unseen (PEP 552)."""
+    words = f"{PLACE}/bin/python -I -S -B -m compileall -q -q -j 2 --invalidation-mode unchecked-hash"
+    script = f"{words} {PLACE}/lib/python{version} || [ $? -eq 1 ]\n"  # 1: some are not for this Python
+    environ = environment(settings, home)
+    _, ended = sandbox.run(script, environ=environ, log=log, timeout=settings.timeout, variables={})
+    if ended.code != 0:
+        raise failures.image_failed(f"the environment's Python does not run: {ended.words.strip()[-300:]}")
 
 
 def site_packages(target: Path, python: Interpreter) -> Path:
@@ -138,7 +186,7 @@ def _compile(
         raise failures.image_failed(f"the base's Python does not run here: {ended.words.strip()[-300:]}")
 
 
-def _readable(target: Path) -> int:
+def readable(target: Path) -> int:
     """Let everybody read it, nobody else write it; return the size of its files in bytes."""
     size = 0
     for directory, _, names in os.walk(target):

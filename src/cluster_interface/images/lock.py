@@ -38,7 +38,9 @@ class Target(Model):
         return f"{self.machine}-manylinux_2_{max((n for n in _PLATFORMS if n <= self.glibc), default=17)}"
 
 
-def uv_environment(settings: Images, wheels: Path, home: Path, indexes: Sequence[str] = ()) -> dict[str, str]:
+def uv_environment(
+    settings: Images, wheels: Path, home: Path, indexes: Sequence[str] = (), torch: str | None = None
+) -> dict[str, str]:
     """Make uv's environment: nothing of the host's configuration, the site's index and cache.
 
     `indexes` are asked first; a package that one of them has is taken from there alone, whatever others publish.
@@ -52,6 +54,8 @@ def uv_environment(settings: Images, wheels: Path, home: Path, indexes: Sequence
         "UV_NO_ENV_FILE": "1",
         "UV_PYTHON_DOWNLOADS": "never",
     }
+    if torch:
+        chosen["UV_TORCH_BACKEND"] = torch
     if indexes:
         chosen["UV_INDEX"] = " ".join(indexes)
     if settings.index_url:

@@ -4,7 +4,9 @@
     layers/<key>/  env/ and layer.json             tmp/<key>.*  half-made things; swept under the key's lock
     squashfs/<key>.squashfs   archives/<key>.tar and .json
     locks/<request>.json   docker/<key>.json   names/<base>.json   logs/<key>.log
-    wheels/ (uv's cache)   bytecode/<package>/
+    amended/<key>.json     an image that got more distribution packages than it was planned with, see needs.py
+    libraries/<package>.json   the shared objects of a package
+    wheels/ (uv's cache)   conda/ (rattler's)   bytecode/<package>/   contexts/<key>.tar (of Dockerfiles)
 
 A thing is made in tmp, flushed and renamed into place, so a reader needs no lock and a kill at any instant
 leaves only a temporary. Locks are flock(2): the kernel lets go when the holder dies.
@@ -18,7 +20,8 @@ import json
 import os
 import secrets
 import stat
-from contextlib import contextmanager, suppress
+import time
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +29,22 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 PUBLIC = ("", "bases", "layers", "squashfs", "archives")  #: read by jobs, which run as somebody else
-PRIVATE = ("locks", "names", "logs", "docker", "held", "tmp", "wheels", "bytecode")
+PRIVATE = (
+    "locks",
+    "names",
+    "logs",
+    "docker",
+    "held",
+    "tmp",
+    "wheels",
+    "bytecode",
+    "amended",
+    "libraries",
+    "contexts",
+    "conda",
+)
+
+_OFTEN = 3600.0  #: seconds: uses are not noted more often
 
 _held: set[int] = set()
 
@@ -53,7 +71,7 @@ class Shelf:
         for name in PUBLIC:
             _directory(self.root / name, 0o755)
         for name in PRIVATE:
-            _directory(self.root / name, 0o700)
+            _directory(self.root / name, 0o711 if name == "tmp" else 0o700)  # the sandbox's account passes through
 
     def base(self, key: str) -> Path:
         """Where a base is, once it is there."""
@@ -64,7 +82,7 @@ class Shelf:
         return self.root / "layers" / key
 
     def note(self, kind: str, key: str) -> Path:
-        """Where a small JSON fact is: kind is locks, names, docker or archives."""
+        """Where a small JSON fact is: kind is locks, names, docker, archives, amended or libraries."""
         return self.root / kind / f"{key}.json"
 
     def log(self, key: str) -> Path:
@@ -81,6 +99,26 @@ class Shelf:
         """Where compiled packages are, to be linked into layers."""
         return self.root / "bytecode"
 
+    def fresh_log(self, key: str) -> Path:
+        """Begin the log of `key` anew."""
+        path = self.log(key)
+        path.unlink(missing_ok=True)
+        return path
+
+    def context(self, key: str) -> Path:
+        """Where the context of a Dockerfile is kept."""
+        return self.root / "contexts" / f"{key}.tar"
+
+    @property
+    def conda(self) -> Path:
+        """Where rattler's cache is: on the store's own filesystem, as uv's."""
+        return self.root / "conda"
+
+    def add_to_log(self, key: str, line: str) -> None:
+        """Write a line into the log of the last build of `key`."""
+        with self.log(key).open("a") as file:
+            file.write(f"{line}\n")
+
     @contextmanager
     def hold(self, key: str, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
         """Be the only one on this filesystem that makes `key`; `waiting` is called if somebody else is at it."""
@@ -94,6 +132,35 @@ class Shelf:
             if descriptor in _held:  # not so in a forked child
                 _held.discard(descriptor)
                 os.close(descriptor)
+
+    @contextmanager
+    def slot(self, slots: int, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
+        """Be one of at most `slots` that build at the same time; `waiting` is called if there are as many already."""
+        for number in range(slots):
+            with ExitStack() as stack:
+                try:
+                    stack.enter_context(self.hold_if_free(f"slot-{number}"))
+                except BlockingIOError:
+                    continue
+                yield
+                return
+        waiting()
+        with self.hold(f"slot-{os.getpid() % slots}"):
+            yield
+
+    def touch(self, key: str) -> None:
+        """Note that an image or base is used; what was used least lately is removed first."""
+        for note in (self.base(key) / "base.json", self.layer(key) / "layer.json"):
+            with suppress(OSError):
+                if time.time() - note.stat().st_mtime > _OFTEN:
+                    os.utime(note)
+
+    def used(self, key: str) -> float:
+        """Say when it was used last, to the hour; 0 if it is not there."""
+        for note in (self.base(key) / "base.json", self.layer(key) / "layer.json"):
+            with suppress(OSError):
+                return note.stat().st_mtime
+        return 0.0
 
     @contextmanager
     def temporary(self, key: str) -> Iterator[Path]:
@@ -133,11 +200,12 @@ class Shelf:
     def sweep(self) -> None:
         """Remove what dead builders left behind, whatever they were making."""
         for key in {path.name.partition(".")[0] for path in (self.root / "tmp").iterdir()} - {"note"}:
-            with suppress(BlockingIOError), self._hold_if_free(key):
+            with suppress(BlockingIOError), self.hold_if_free(key):
                 self._sweep(key)
 
     @contextmanager
-    def _hold_if_free(self, key: str) -> Iterator[None]:
+    def hold_if_free(self, key: str) -> Iterator[None]:
+        """Be the only one that touches `key`; BlockingIOError if somebody else is at it."""
         descriptor = os.open(self.root / "held" / key, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -2,34 +2,38 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import os
-import time
+import platform
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from cluster_interface.images import base as bases
-from cluster_interface.images import failures, importing, layer
-from cluster_interface.images import lock as locks
-from cluster_interface.images.base import Base, Recipe
-from cluster_interface.images.bytecode import Bytecode
-from cluster_interface.images.faces.all import Faces, waits
+from cluster_interface import __version__
+from cluster_interface.images import bom, exports, failures, importing, pruning
+from cluster_interface.images.base import Base
+from cluster_interface.images.builder import Builder
+from cluster_interface.images.capsules import capsule
+from cluster_interface.images.faces.all import Faces
 from cluster_interface.images.faces.engine import Engine
-from cluster_interface.images.keys import image_key
-from cluster_interface.images.request import Request, minor, understand
+from cluster_interface.images.resolving import Resolver
 from cluster_interface.images.shelf import Shelf
 from cluster_interface.images.unpack import Limits
-from cluster_interface.model.job import Progress
+from cluster_interface.model.errors import NotFound
 from cluster_interface.model.plan import Lock
-from cluster_interface.ports import ImageInfo
+from cluster_interface.ports import Face, ImageDetail, ImageInfo
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from typing import Any
 
     from cluster_interface.model.jobspec import Environment
-    from cluster_interface.ports import Face, ImageRef, Report
+    from cluster_interface.ports import Baked, ImageRef, Report
     from cluster_interface.settings import Images
+
+
+_SHORTEST = 6  #: characters of a key that name an image
 
 
 class Store:
@@ -46,49 +50,97 @@ class Store:
         self._shelf = Shelf(root.absolute())
         self._settings = settings
         self._limits = limits
-        self._faces = Faces(self._shelf, settings, Engine(docker_host or os.environ.get("DOCKER_HOST")))
+        engine = Engine(docker_host or os.environ.get("DOCKER_HOST"))
+        self._engine = engine
+        self._builder = Builder(self._shelf, settings, engine, limits)
+        self._resolver = Resolver(self._shelf, settings, self._builder)
+        self._faces = Faces(self._shelf, settings, engine, self._builder.variables)
         try:
             self._shelf.prepare()
         except OSError as error:
             raise failures.image_failed(f"images.store: {root} cannot be used: {error.strerror}") from None
 
-    def find_lock(self, environment: Environment, requirements: str) -> Lock | None:
+    def find_lock(
+        self,
+        environment: Environment,
+        requirements: str,
+        files: Mapping[str, bytes] | None = None,
+        *,
+        gpus: bool = True,
+    ) -> Lock | None:
         """Return the lock of an environment resolved before; None if never. Rejected for what cannot be one."""
-        request = understand(self._shelf, self._settings, environment, requirements)
-        return self._kept(request) if request.wanted else self._bare(request)
+        return self._resolver.find(environment, requirements, files or {}, gpus=gpus)
 
-    def resolve(self, environment: Environment, requirements: str) -> Lock:
+    def resolve(
+        self,
+        environment: Environment,
+        requirements: str,
+        files: Mapping[str, bytes] | None = None,
+        *,
+        gpus: bool = True,
+    ) -> Lock:
         """Resolve and keep the lock; Permanent(image_failed) or Transient in words."""
-        request = understand(self._shelf, self._settings, environment, requirements)
-        self._check_base(request)
-        if not request.wanted:
-            return self._bare(request)
-        if kept := self._kept(request):
-            return kept
-        with self._disk(), self._shelf.hold(request.key):
-            if kept := self._kept(request):  # somebody else resolved it meanwhile
-                return kept
-            lock = self._compile(request)
-            self._shelf.write(self._shelf.note("locks", request.key), lock.model_dump(mode="json"))
-            return lock
+        with self._disk():
+            return self._resolver.resolve(environment, requirements, files or {}, gpus=gpus)
 
     def find(self, lock: Lock, face: Face) -> ImageRef | None:
         """Return the image if it is ready in this face; None if it must be built."""
-        return self._faces.find(lock, face)
+        final = self._builder.final(lock)
+        found = self._faces.find(final, face)
+        for key in {final.image, final.base} if found else ():
+            self._shelf.touch(key)
+        return found and dataclasses.replace(found, variables=self._builder.variables(final))
 
     def build(self, lock: Lock, face: Face, report: Report) -> ImageRef:
         """Build what is missing, once however many ask; Permanent(image_failed) or Transient in words."""
         with self._disk():
             self._shelf.sweep()
-            base = self._build_base(lock, report)
-            if lock.requirements:
-                self._build_layer(lock, base, report)
-            return self._faces.make(lock, face, report)
+            final = self._builder.build(lock, report)
+            made = self._faces.make(final, face, report)
+            return dataclasses.replace(made, variables=self._builder.variables(final))
+
+    def capsule(
+        self, lock: Lock, baked: Sequence[Baked], config: Mapping[str, Any], name: str
+    ) -> Iterator[bytes] | None:
+        """Stream an image that is there as `docker load` takes it, more baked into it; None if it must be built."""
+        image = self.find(lock, Face.DIRECTORY)
+        return None if image is None else capsule(self._shelf, self._builder.final(lock), image, baked, config, name)
 
     def images(self) -> list[ImageInfo]:
         """List bases and images, newest first."""
         found = [*self._bases(), *self._layers()]
         return sorted(found, key=lambda info: info.created, reverse=True)
+
+    def detail(self, key: str) -> ImageDetail:
+        """Describe one image or base by its key, or how that begins; NotFound."""
+        info = self._named(key)
+        lock = self._lock_of(info)
+        return ImageDetail(info=info, lock=lock, sizes=self._faces.sizes(lock))
+
+    def sbom(self, key: str) -> dict[str, Any]:
+        """Return its bill of materials (CycloneDX 1.6); NotFound."""
+        lock = self._lock_of(self._named(key))
+        return bom.bill(lock, self._shelf.base(lock.base) / "rootfs", __version__)
+
+    def export(self, key: str, form: str) -> Iterator[bytes]:
+        """Stream it for elsewhere, as one tar; NotFound, or Rejected for an unknown form."""
+        lock = self._lock_of(self._named(key))
+        return exports.export(self._shelf, lock, form, self._builder.variables(lock), platform.machine())
+
+    def prune(
+        self, used: Collection[str], *, older_than: float, larger_than: int, keep: int, dry_run: bool
+    ) -> list[ImageInfo]:
+        """Remove images that are not among the `used` keys, and return those that went (or would go)."""
+        chosen = pruning.choose(self.images(), used, older_than=older_than, larger_than=larger_than, keep=keep)
+        if dry_run:
+            return chosen
+        return [info for info in chosen if pruning.take_away(self._shelf, self._engine, info)]
+
+    def keys(self, lock: Lock) -> set[str]:
+        """Name every image and base that a lock needs."""
+        final = self._builder.final(lock)
+        under = self.keys(lock.under) if lock.under else set()
+        return {lock.image, lock.base, final.image, final.base} | under
 
     def import_base(self, archive: Path, name: str) -> ImageInfo:
         """Take a root filesystem made elsewhere as the base `name`; Rejected if it is none."""
@@ -103,125 +155,6 @@ class Store:
         except FileNotFoundError:
             return ""
 
-    # --- locks
-
-    def _check_base(self, request: Request) -> None:
-        if request.recipe and not self._shelf.base(request.base).is_dir() and not bases.can_bootstrap():
-            raise _no_base()
-
-    def _kept(self, request: Request) -> Lock | None:
-        kept = self._shelf.read(self._shelf.note("locks", request.key))
-        try:
-            return Lock.model_validate(kept) if kept is not None else None
-        except ValueError:  # another version of this program wrote it
-            return None
-
-    def _bare(self, request: Request) -> Lock:
-        return self._lock(request, "")
-
-    def _compile(self, request: Request) -> Lock:
-        assert request.target is not None  # noqa: S101 - `understand` refuses packages without one
-        with self._shelf.temporary(request.key) as home:
-            text = locks.compile_lock(
-                request.wanted,
-                request.target,
-                request.newest,
-                environ=locks.uv_environment(self._settings, self._shelf.wheels, home, request.indexes),
-                log=self._fresh_log(request.key),
-                timeout=self._settings.timeout,
-                store=self._shelf.root,
-            )
-        return self._lock(request, text)
-
-    def _lock(self, request: Request, requirements: str) -> Lock:
-        python = minor(request.target.python) if request.target else ""
-        recipe = request.recipe
-        return Lock(
-            base=request.base,
-            requirements=requirements,
-            python=python,
-            packages=locks.pinned(requirements),
-            indexes=request.indexes,
-            image=image_key(base=request.base, python=python, requirements=requirements),
-            suite=recipe.suite if recipe else None,
-            system=recipe.packages if recipe else (),
-        )
-
-    # --- building
-
-    def _build_base(self, lock: Lock, report: Report) -> Base:
-        place = self._shelf.base(lock.base)
-        if not place.is_dir():
-            recipe = self._recipe(lock)
-            report(Progress(stage="image", unit="", note=f"building base from Debian {recipe.suite}"))
-            with self._shelf.hold(lock.base, waits(report, "the base")):
-                if not place.is_dir():
-                    self._bootstrap(recipe, place)
-        return Base.model_validate(self._shelf.read(place / "base.json"))
-
-    def _recipe(self, lock: Lock) -> Recipe:
-        """Say how the base of a lock is made; Permanent if it cannot be."""
-        if lock.suite is None:
-            raise failures.image_failed(
-                "the imported base that this job was planned with is gone: `clif images import-base FILE`, "
-                "then submit the job again"
-            )
-        recipe = bases.recipe_of(self._settings, lock.suite, lock.system)
-        if recipe.key != lock.base:
-            raise failures.image_failed("the base of this job is made in another way by now; submit the job again")
-        if not bases.can_bootstrap():
-            raise _no_base()
-        return recipe
-
-    def _bootstrap(self, recipe: Recipe, place: Path) -> None:
-        self._fresh_log(recipe.key)
-        with self._shelf.temporary(recipe.key) as home:
-            target = home / "base"
-            target.mkdir(mode=0o755)
-            made = bases.bootstrap(recipe, target, self._shelf, self._settings, home)
-            self._shelf.write(target / "base.json", made.model_dump(mode="json"))
-            self._shelf.publish(target, place)
-
-    def _build_layer(self, lock: Lock, base: Base, report: Report) -> None:
-        place = self._shelf.layer(lock.image)
-        if place.is_dir():
-            return
-        with self._shelf.hold(lock.image, waits(report, "the packages")):
-            if not place.is_dir():
-                count = len(lock.packages)
-                report(Progress(stage="image", total=count, unit="packages", note=f"installing {count} packages"))
-                self._install(lock, base, place)
-
-    def _install(self, lock: Lock, base: Base, place: Path) -> None:
-        if base.interpreter is None:
-            raise failures.image_failed(f"the base {base.name!r} has no Python to install packages for")
-        with self._shelf.temporary(lock.image) as home:
-            target = home / "layer"
-            target.mkdir(mode=0o755)
-            env = target / "env"
-            installed = layer.site_packages(env, base.interpreter)
-            bytecode = Bytecode(self._shelf.bytecode, installed, base.interpreter.version, lock.requirements)
-            size = layer.install(
-                env,
-                bytecode,
-                self._shelf.base(lock.base) / "rootfs",
-                base.interpreter,
-                environ=locks.uv_environment(self._settings, self._shelf.wheels, home, lock.indexes),
-                log=self._fresh_log(lock.image),
-                timeout=self._settings.timeout,
-                store=self._shelf.root,
-            )
-            about = {"lock": lock.model_dump(mode="json"), "size": size, "created": time.time()}
-            self._shelf.write(target / "layer.json", about)
-            compiled = bytecode.collect(home / "bytecode")
-            self._shelf.publish(target, place)
-            bytecode.keep(compiled)
-
-    def _fresh_log(self, key: str) -> Path:
-        path = self._shelf.log(key)
-        path.unlink(missing_ok=True)
-        return path
-
     @contextmanager
     def _disk(self) -> Iterator[None]:
         """Say in words when the disk is full."""
@@ -233,6 +166,21 @@ class Store:
             raise
 
     # --- for people
+
+    def _named(self, key: str) -> ImageInfo:
+        found = [info for info in self.images() if info.key.startswith(key)] if len(key) >= _SHORTEST else []
+        if len(found) != 1:
+            words = "there is no image" if not found else "several images have keys that begin with"
+            raise NotFound(f"{words} {key[:64]!r}; `clif images list` shows them")
+        return found[0]
+
+    def _lock_of(self, info: ImageInfo) -> Lock:
+        if info.kind == "image":
+            return Lock.model_validate(self._shelf.read(self._shelf.layer(info.key) / "layer.json")["lock"])  # type: ignore[index]  # it was just listed
+        base = Base.model_validate(self._shelf.read(self._shelf.base(info.key) / "base.json"))
+        has = base.interpreter.version if base.interpreter else ""
+        made_before = Lock(base=base.key, image=base.key, python=has, suite=base.suite, system=base.packages)
+        return base.lock or made_before
 
     def _bases(self) -> Iterator[ImageInfo]:
         for path in (self._shelf.root / "bases").iterdir():
@@ -248,6 +196,8 @@ class Store:
             size=base.size,
             packages=base.packages,
             faces=self._faces.made(base.key),
+            used=self._shelf.used(base.key),
+            imported=base.suite is None and base.lock is None,
         )
 
     def _layers(self) -> Iterator[ImageInfo]:
@@ -264,6 +214,7 @@ class Store:
                 packages=lock.packages,
                 base=lock.base,
                 faces=self._faces.made(lock.image),
+                used=self._shelf.used(lock.image),
             )
 
 
@@ -271,10 +222,3 @@ def _name(lock: Lock) -> str:
     names = [package.partition("==")[0] for package in lock.packages]
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""
     return ", ".join(names[:3]) + more
-
-
-def _no_base() -> Exception:
-    return failures.image_failed(
-        "no base can be made on this machine: install mmdebstrap, or take a base made elsewhere "
-        "(`clif images import-base FILE` and images.base in the settings)"
-    )

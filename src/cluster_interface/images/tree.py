@@ -11,6 +11,8 @@ import stat
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Self
 
+from cluster_interface.images.shelf import remove
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -27,8 +29,10 @@ class Unsafe(ValueError):
 class Tree:
     """A directory that is written as if it were /. Use it as a context manager."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, through_links: bool = False) -> None:
         self.root = root
+        self._through_links = through_links  #: of directories, as they mean inside: layers are written over others
+        self._real: dict[tuple[str, ...], tuple[str, ...]] = {}
 
     def __enter__(self) -> Self:
         self._root = os.open(self.root, _DIRECTORY)
@@ -43,7 +47,7 @@ class Tree:
 
     def directory(self, name: str) -> None:
         """Make a directory, and those above it; a directory that is there is kept."""
-        *above, last = parts(name)
+        *above, last = self._parts(name)
         parent = self._open(tuple(above))
         if _kind(parent, last) not in (None, stat.S_IFDIR):
             os.unlink(last, dir_fd=parent)
@@ -54,7 +58,7 @@ class Tree:
     @contextmanager
     def file(self, name: str, *, executable: bool = False, time: float | None = None) -> Iterator[int]:
         """Make a file and hand out its descriptor for writing; one that is there is replaced."""
-        *above, last = parts(name)
+        *above, last = self._parts(name)
         parent = self._open(tuple(above))
         _clear(parent, last, name)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -74,24 +78,58 @@ class Tree:
 
     def link(self, name: str, target: str) -> None:
         """Make a symbolic link; where it points is never looked at."""
-        *above, last = parts(name)
+        *above, last = self._parts(name)
         parent = self._open(tuple(above))
         _clear(parent, last, name)
         os.symlink(target, last, dir_fd=parent)
 
     def same(self, name: str, as_name: str) -> None:
         """Make `name` another name (a hard link) of the file or link `as_name` of this tree."""
-        *above, source = parts(as_name)
+        *above, source = self._parts(as_name)
         parent = os.dup(self._open(tuple(above)))
         try:
             if _kind(parent, source) not in (stat.S_IFREG, stat.S_IFLNK):
                 raise Unsafe(f"{name!r} is a link to {as_name!r}, which is not a file of this archive")
-            *above, last = parts(name)
+            *above, last = self._parts(name)
             target = self._open(tuple(above))
             _clear(target, last, name)
             os.link(source, last, src_dir_fd=parent, dst_dir_fd=target, follow_symlinks=False)
         finally:
             os.close(parent)
+
+    def remove(self, name: str, *, content_only: bool = False, directories_only: bool = False) -> None:
+        """Remove what is there under this name, if anything is: a directory with all in it."""
+        names = self._parts(name) if name.strip("./") else []
+        path = self.root.joinpath(*names)
+        if not path.is_dir() or path.is_symlink():
+            if not content_only and not directories_only and names:
+                path.unlink(missing_ok=True)
+            return
+        os.close(self._parent[1])
+        self._parent = ((), os.dup(self._root))
+        self._real.clear()
+        for entry in list(path.iterdir()) if content_only else [path]:
+            remove(entry)
+
+    def _parts(self, name: str) -> list[str]:
+        """Take a name apart, as `parts`; the directories in it are those that links lead to, where that is asked."""
+        *above, last = parts(name)
+        if not self._through_links or not above:
+            return [*above, last]
+        if (found := self._real.get(tuple(above))) is None:
+            found = self._real[tuple(above)] = self._led(above)
+        return [*found, last]
+
+    def _led(self, above: list[str]) -> tuple[str, ...]:
+        at: list[str] = []
+        for part in above:
+            at.append(part)
+            if self.root.joinpath(*at).is_symlink():
+                found = inside(self.root, "/".join(at))
+                if found is None:
+                    raise Unsafe(f"{'/'.join(above)!r} goes through a link that leads nowhere")
+                at = list(found.relative_to(self.root).parts)
+        return tuple(at)
 
     def _open(self, above: tuple[str, ...]) -> int:
         """Open a directory, making what is missing; the last one stays open, since archives go in order."""

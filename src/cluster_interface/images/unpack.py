@@ -52,14 +52,25 @@ class _Member(tarfile.TarInfo):
         return super()._proc_member(archive)  # type: ignore[misc,no-any-return]  # the hook tarfile documents in its source, not in its stubs
 
 
-def unpack(stream: IO[bytes], target: Path, limits: Limits, leave_out: Callable[[str], bool] = lambda _: False) -> int:
+def unpack(
+    stream: IO[bytes],
+    target: Path,
+    limits: Limits,
+    leave_out: Callable[[str], bool] = lambda _: False,
+    *,
+    through_links: bool = False,
+) -> int:
     """Unpack a plain tar into the directory `target` and return how many bytes its files have.
 
+    `through_links`: it is one of several layers, whose directories may be links by now.
     Raises Rejected if it is no archive, would reach outside or is larger than the limits; OSError from the disk.
     """
     size = 0
     try:
-        with tarfile.open(fileobj=stream, mode="r|", tarinfo=_Member) as archive, Tree(target) as tree:
+        with (
+            tarfile.open(fileobj=stream, mode="r|", tarinfo=_Member) as archive,
+            Tree(target, through_links=through_links) as tree,
+        ):
             for number, member in enumerate(archive, start=1):
                 archive.members.clear()  # type: ignore[attr-defined]  # else it remembers every header it has seen
                 if number > limits.entries:

@@ -8,6 +8,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from cluster_interface.model.base import Model
+from cluster_interface.model.destinations import Destinations
 from cluster_interface.model.environment import Environment, PythonEnvironment
 from cluster_interface.model.filetree import FileEntry, check_count, check_name, check_tree
 from cluster_interface.model.resources import Resources
@@ -32,6 +33,9 @@ class JobSpec(Model):
     files: dict[str, FileEntry] = {}
     outputs: tuple[str, ...] | None = Field(
         default=None, description="patterns below /job; null: every file that is new or changed"
+    )
+    deliver: Destinations = Field(
+        default=(), max_length=8, description="where the outputs are taken: file:/path, s3://…, sftp://…"
     )
     resources: Resources = Resources()
     sweep: Sweep | None = Field(default=None, description="many tasks, each with its own parameters")

@@ -37,6 +37,20 @@ class Lock(Model):
     image: str  #: key of the image: base, lock and the way of installing
     suite: str | None = None  #: the release of Debian the base is made from; None: it was imported
     system: tuple[str, ...] = ()  #: every distribution package that the base was asked to have
+    why: tuple[str, ...] = ()  #: distribution packages that were added, each with its reason: "libgl1: cv2 needs …"
+
+    conda: str = ""  #: a lock file of conda packages (rattler's, version 6 or later)
+    r: tuple[str, ...] = ()  #: R packages built from source, in order: "name version url md5"
+    torch: str | None = None  #: cpu: the packages around PyTorch are those without CUDA
+    origin: str | None = None  #: the base is this image of a registry, by digest
+    dockerfile: str | None = None  #: the base is made from the Dockerfile whose context has this key
+    setup: str = ""  #: the base is `under`, and then these lines of shell were run in it
+    under: Lock | None = None
+
+    @property
+    def layered(self) -> bool:
+        """Whether it has anything beyond its base."""
+        return bool(self.requirements or self.conda or self.r)
 
 
 class SourceInfo(Model):

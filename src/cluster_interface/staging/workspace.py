@@ -23,13 +23,14 @@ from cluster_interface.model.filetree import Mode, is_local
 from cluster_interface.model.job import Progress
 from cluster_interface.model.plan import SourceInfo
 from cluster_interface.model.state import FailureCode
-from cluster_interface.ports import LogPart
-from cluster_interface.settings import FileRules
+from cluster_interface.ports import LogPart, StagedFile
+from cluster_interface.settings import DeliverySettings, FileRules
 from cluster_interface.staging import archives, outputs, packs, stopping
 from cluster_interface.staging.acting import acting_as, as_the_server
 from cluster_interface.staging.bringing import Bringing
+from cluster_interface.staging.destinations import Destinations, Errand
 from cluster_interface.staging.directories import Directories, list_directory
-from cluster_interface.staging.inputs import INCOMING, INPUTS, Inputs
+from cluster_interface.staging.inputs import INCOMING, INPUTS, Inputs, recorded
 from cluster_interface.staging.listings import Listings
 from cluster_interface.staging.sources import LINK, Sources, naming, no_jobs
 from cluster_interface.staging.tasks import TASKS, make_tasks
@@ -45,13 +46,14 @@ from cluster_interface.trees.beneath import (
     replace_file,
 )
 from cluster_interface.trees.names import native
+from cluster_interface.trees.walking import Kind, walk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from cluster_interface.model.filetree import FileEntry
-    from cluster_interface.model.job import Account, OutputFile
-    from cluster_interface.ports import Layout, Listed, Report
+    from cluster_interface.model.job import Account, Delivery, OutputFile
+    from cluster_interface.ports import Form, Layout, Listed, Report
     from cluster_interface.settings import Staging
     from cluster_interface.staging.sources import Keys, OutputsOf
     from cluster_interface.staging.uploads import UploadStore
@@ -79,6 +81,7 @@ class Workspace:
         owner_of: Callable[[str], str] = lambda _job: "",
         keys: Keys | None = None,
         outputs_of: OutputsOf = no_jobs,
+        delivery: DeliverySettings | None = None,
     ) -> None:
         self._root = root
         self._settings = settings
@@ -92,6 +95,7 @@ class Workspace:
             outputs_of=outputs_of,
             open_output=self.open_output,
         )
+        self._destinations = Destinations.of(delivery or DeliverySettings(), self._sources)
         self._directories = Directories(rules or FileRules(), Path(os.path.realpath(root)))
         self._listings = Listings(self._sources)
         root.mkdir(mode=0o711, parents=True, exist_ok=True)  # accounts pass through to what is theirs
@@ -290,6 +294,20 @@ class Workspace:
             start = min(offset, size) if offset >= 0 else max(0, size + offset)
             return LogPart(data=os.pread(fd, LONGEST_LOG_PART, start), offset=start, size=size)
 
+    def inputs(self, job: str) -> list[StagedFile]:
+        """List the inputs that are in place, as they were when they were verified."""
+        with self._home(job) as home, self._words_for(job):
+            staged = recorded(home).values()
+        return [StagedFile(path=s.path, size=s.size, sha256=s.sha256, mode=s.mode) for s in staged]
+
+    def open_input(self, job: str, path: str) -> BinaryIO:
+        """Open one input for reading; NotFound if it is not there any more."""
+        try:
+            with self._home(job) as home, directory(home, INPUTS) as root:
+                return os.fdopen(open_file(root, native(path)), "rb")
+        except (OSError, NotBeneath, UnicodeEncodeError):
+            raise NotFound(f"there is no input {path!r} of job {job} any more") from None
+
     def open_output(self, job: str, task: int, path: str) -> BinaryIO:
         """Open one output for reading; NotFound if it is not a regular file inside the task's directory."""
         try:
@@ -301,9 +319,41 @@ class Workspace:
             _pass_over(error)
             raise NotFound(f"there is no output {path!r}") from None
 
-    def archive(self, job: str, files: Sequence[OutputFile], form: Literal["zip", "tar.gz"]) -> Iterator[bytes]:
-        """Stream the outputs as one archive, without a temporary copy (see archives.archive)."""
+    def archive(self, job: str, files: Iterable[tuple[str, OutputFile]], form: Form) -> Iterator[bytes]:
+        """Stream outputs, each under the name given with it, without a temporary copy (see archives.archive)."""
         return archives.archive(files, form, lambda file: self.open_output(job, file.task, file.path))
+
+    def deliver(self, job: str, to: str, files: Sequence[tuple[str, OutputFile]], report: Report) -> Delivery:
+        """Take outputs to a place, each under the name given with it: to a directory as the account, else by keys."""
+        errand = Errand(
+            to=to,
+            owner=self._owner_of(job),
+            files=files,
+            open_output=lambda file: self.open_output(job, file.task, file.path),
+            report=_as_server(report),
+        )
+        if not to.startswith("file:"):
+            return self._destinations.deliver(errand)
+        with acting_as(self._account_of(job)):
+            return self._destinations.deliver(errand)
+
+    def size(self, job: str) -> int:
+        """Sum up the bytes of all files in a job's directory (0 if there is none)."""
+        try:
+            with self._home(job) as home, self._words_for(job):
+                return sum(entry.size for entry in walk(home) if entry.kind is Kind.FILE)
+        except NotFound:
+            return 0
+
+    def clear(self, job: str) -> None:
+        """Remove inputs and everything the tasks left, as the account; what a runtime left there, as the server."""
+        with suppress(NotFound), self._home(job) as home, self._words_for(job):
+            for name in (TASKS, INPUTS, INCOMING):
+                try:
+                    remove(home, name)
+                except PermissionError:
+                    with as_the_server():
+                        remove(home, name)
 
     def remove(self, job: str) -> None:
         """Remove the job directory. Removing what is not there is no error."""

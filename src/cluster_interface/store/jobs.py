@@ -8,6 +8,7 @@ from sqlalchemy import and_, func, insert, or_, select, update
 
 from cluster_interface.model.job import Attempt, Event, Job, OutputFile, Task
 from cluster_interface.model.jobspec import JobSpec
+from cluster_interface.model.plan import Lock
 from cluster_interface.model.state import FINAL, JobState, TaskState
 from cluster_interface.model.wishes import When, split_after
 from cluster_interface.store import tables as t
@@ -123,6 +124,16 @@ def page(
         at, job = before
         query = query.where(or_(t.job.c.created < at, and_(t.job.c.created == at, t.job.c.id < job)))
     return [value(Job, row) for row in db.execute(query.limit(limit)).mappings()]
+
+
+def locks(db: Connection) -> list[tuple[str, Lock]]:
+    """List the locks that jobs have which have not ended."""
+    query = select(t.job.c.id, t.job.c.plan).where(t.job.c.state.not_in(FINAL), t.job.c.plan.is_not(None))
+    return [
+        (row.id, Lock.model_validate(row.plan["lock"]))
+        for row in db.execute(query)
+        if row.plan and row.plan.get("lock")
+    ]
 
 
 def request_cancel(db: Connection, job: str) -> None:

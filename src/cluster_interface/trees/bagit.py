@@ -44,8 +44,8 @@ def from_bag(manifest: str, fetch: str) -> Document:
 
 def _lines(text: str, name: str) -> Iterator[tuple[int, str]]:
     """Yield the lines that are not empty, numbered from 1; they may end in LF, CR or both."""
-    lines = re.split(r"\r\n|\r|\n", text.removeprefix("\N{ZERO WIDTH NO-BREAK SPACE}"), maxsplit=2 * MOST_ENTRIES)
-    if len(lines) > 2 * MOST_ENTRIES:
+    lines = re.split(r"\r\n|\r|\n", text.removeprefix("\N{ZERO WIDTH NO-BREAK SPACE}"), maxsplit=MOST_ENTRIES + 1)
+    if len(lines) > MOST_ENTRIES + 1:
         raise Rejected.field(name, f"has more than {MOST_ENTRIES:,} lines")
     for number, line in enumerate(lines, 1):
         if line.strip():

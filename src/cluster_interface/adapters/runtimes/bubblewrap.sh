@@ -2,7 +2,7 @@
 # is given with the environment, the command and, where that works, the signals as a program expects them.
 
 # A script's background process starts with INT and QUIT ignored, which no program could undo.
-defaults=''
+defaults='' reset=''
 env --default-signal=INT true 2>/dev/null && defaults=yes
 
 open_element() {
@@ -14,7 +14,13 @@ open_element() {
 
 prepare() { count_before; }
 
+# Some schedulers signal every process of a job: bwrap must not die of what the program may take in its stride. What
+# it ignores the program would, too, unless the image's own env(1) can undo that.
 launch() {
+    if [ ! -L "$rootfs/usr/bin/env" ] && grep -q default-signal "$rootfs/usr/bin/env" 2>/dev/null; then
+        reset=yes
+        trap '' TERM USR2
+    fi
     enter_sandbox "$job_dir/tasks/$task" --new-session
 }
 

@@ -4,8 +4,7 @@ runtime=charliecloud
 
 contain() {
     if [ -n "$image" ]; then
-        rootfs=$room/image
-        mkdir "$rootfs" && squashfuse "$image" "$rootfs" || return
+        mount_image "$image" || return
     fi
     # ch-run brings /dev, /proc and /sys in as they are here, and everything else writable where that is.
     mount --rbind "$room/dev" /dev && mount -t tmpfs -o ro,size=4k sys /sys &&
@@ -18,7 +17,7 @@ contain() {
     set -- --cd=/job "${composed:-$rootfs}" -- "$@"
     [ -n "$layer" ] && set -- --bind="$room/layer:/opt/env" "$@"
     eval "set -- $binds \"\$@\""
-    env -i "PATH=$PATH" "USER=$user" "HOME=/home/$user" \
+    cleanly "PATH=$PATH" "USER=$user" "HOME=/home/$user" \
         "$chrun" --uid="$uid" --gid="$gid" --private-tmp --no-passwd --unset-env='*' \
         --bind="$room/tmp:/tmp" --bind="$room/home:/home" --bind="$room/hosts:/etc/hosts" \
         --bind="$room/passwd:/etc/passwd" --bind="$room/group:/etc/group" \

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 import shutil
-import subprocess
 from typing import TYPE_CHECKING, Literal
 
 from cluster_interface.adapters.runtimes import entry, ordinary
@@ -68,8 +67,7 @@ class Podman:
 
     def reap(self, mark: str) -> None:
         """End containers of a mark, or the one of this name, whose job.sh was killed."""
-        text = self.reap_script(mark)
-        subprocess.run(["sh", "-s"], input=text, text=True, timeout=60, check=False, capture_output=True)
+        ordinary.carry_out(self.reap_script(mark))
 
     def reap_script(self, mark: str) -> str:
         """Write what does so on another node, as the account or as root."""

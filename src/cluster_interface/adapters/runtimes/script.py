@@ -73,6 +73,7 @@ def _render(run: Run, parts: Sequence[str], settings: Mapping[str, str | int], b
             f'become() {{ exec "$@" {" ".join(become)}; }}',
             "open_element() { :; }; close_element() { :; }; prepare() { :; }; conclude() { :; }",
             f"mounts_stay() {{ unmoved {' '.join(shlex.quote(str(mount.source)) for mount in run.mounts)}; }}",
+            "has_heard() { false; }",
             "",
             *map(shipped, parts),
         ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from cluster_interface.images import failures
@@ -23,7 +24,10 @@ if TYPE_CHECKING:
 class Faces:
     """Finds and makes faces from a base and a layer that are in the store."""
 
-    def __init__(self, shelf: Shelf, settings: Images, engine: Engine) -> None:
+    def __init__(
+        self, shelf: Shelf, settings: Images, engine: Engine, variables: Callable[[Lock], dict[str, str]]
+    ) -> None:
+        self._variables = variables
         self._shelf = shelf
         self._settings = settings
         self._engine = engine
@@ -60,11 +64,21 @@ class Faces:
         }
         return (Face.DIRECTORY, *(face for face, place in places.items() if place.exists()))
 
+    def sizes(self, lock: Lock) -> dict[str, int]:
+        """Say how many bytes the base, the layer and each file made of them take."""
+        found = {"base": (self._shelf.read(self._shelf.base(lock.base) / "base.json") or {}).get("size", 0)}
+        if lock.layered:
+            found["layer"] = (self._shelf.read(self._shelf.layer(lock.image) / "layer.json") or {}).get("size", 0)
+        for face, place in ((Face.SQUASHFS, squashfs.place), (Face.ARCHIVE, archives.place)):
+            with suppress(FileNotFoundError):
+                found[face.value] = place(self._shelf, lock.image).stat().st_size
+        return found
+
     def _load(self, lock: Lock, report: Report) -> None:
         with self._shelf.hold(f"docker-{lock.image}", waits(report, "the engine")):
             if docker.find(self._shelf, self._engine, lock) is None:
                 report(Progress(stage="image", unit="", note="loading into the Docker engine"))
-                docker.load(self._shelf, self._engine, lock, platform.machine())
+                docker.load(self._shelf, self._engine, lock, platform.machine(), self._variables(lock))
 
     def _squash(self, lock: Lock, report: Report) -> None:
         with self._shelf.hold(f"squashfs-{lock.image}", waits(report, "the image's file")):
@@ -79,7 +93,7 @@ class Faces:
             archives.make_base(self._shelf, lock, machine)
         with self._shelf.hold(f"archive-{lock.image}", waits(report, "the image's archive")):
             if archives.find(self._shelf, lock) is None:
-                archives.make(self._shelf, lock, machine)
+                archives.make(self._shelf, lock, machine, self._variables(lock))
 
 
 def waits(report: Report, what: str) -> Callable[[], None]:

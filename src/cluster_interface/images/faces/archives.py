@@ -14,7 +14,7 @@ from cluster_interface.images.layer import PLACE
 from cluster_interface.ports import Face, ImageRef
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from cluster_interface.images.shelf import Shelf
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def find(shelf: Shelf, lock: Lock) -> ImageRef | None:
     """Say where the archives are; None while one is missing."""
     wanted = [place(shelf, lock.base)]
-    if lock.requirements:
+    if lock.layered:
         wanted.append(place(shelf, lock.image))
     if not all(path.is_file() for path in wanted):
         return None
@@ -41,7 +41,7 @@ def make_base(shelf: Shelf, lock: Lock, machine: str) -> None:
     shelf.write(shelf.note("archives", lock.base), {"diff_id": part.diff_id})
 
 
-def make(shelf: Shelf, lock: Lock, machine: str) -> None:
+def make(shelf: Shelf, lock: Lock, machine: str, variables: Mapping[str, str]) -> None:
     """Make the archive of what an image has beyond its base. Call it with `archive-<image>` held."""
     known = shelf.read(shelf.note("archives", lock.base))
     base_root, env = shelf.base(lock.base) / "rootfs", shelf.layer(lock.image) / "env"
@@ -50,7 +50,7 @@ def make(shelf: Shelf, lock: Lock, machine: str) -> None:
         for _ in base.stream(base.listed()):
             pass
     layer = Part(lambda: listing(env, PLACE.strip("/")))
-    _write(shelf, lock.image, pack(lock, [base, layer], thin=True, machine=machine))
+    _write(shelf, lock.image, pack(lock, [base, layer], thin=True, machine=machine, variables=variables))
 
 
 def place(shelf: Shelf, key: str) -> Path:

@@ -16,6 +16,7 @@ import json
 import tarfile
 import time
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from cluster_interface.images.archive import Listing, listing, stream
@@ -26,7 +27,7 @@ from cluster_interface.images.layer import PLACE
 from cluster_interface.ports import Face, ImageRef
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from cluster_interface.images.shelf import Shelf
     from cluster_interface.model.plan import Lock
@@ -55,21 +56,21 @@ def find(shelf: Shelf, engine: Engine, lock: Lock) -> ImageRef | None:
     return ImageRef(key=lock.image, face=Face.DOCKER, tag=tag(lock.image))
 
 
-def load(shelf: Shelf, engine: Engine, lock: Lock, machine: str) -> ImageRef:
+def load(shelf: Shelf, engine: Engine, lock: Lock, machine: str, variables: Mapping[str, str]) -> ImageRef:
     """Load the image into the engine, thin if it has the base. Call it with the key held."""
     root = shelf.base(lock.base) / "rootfs"
     base = Part(lambda: listing(root), _known_base(shelf, lock))
     parts = [base]
-    if lock.requirements:
+    if lock.layered:
         env = shelf.layer(lock.image) / "env"
         parts.append(Part(lambda: listing(env, PLACE.strip("/"))))
     has_base = base.diff_id is not None and len(parts) > 1
     try:
-        engine.load(pack(lock, parts, thin=has_base, machine=machine))
+        engine.load(pack(lock, parts, thin=has_base, machine=machine, variables=variables))
     except LoadFailed as error:
         if not has_base:
             raise _refused(error) from None
-        _load_whole(engine, lock, parts, machine)
+        _load_whole(engine, lock, parts, machine, variables)
     for key, chain in ((lock.base, parts[:1]), (lock.image, parts)):
         shelf.write(shelf.note("docker", key), {"diff_ids": [part.diff_id for part in chain], "loaded": time.time()})
     return ImageRef(key=lock.image, face=Face.DOCKER, tag=tag(lock.image))
@@ -96,9 +97,9 @@ def _known_base(shelf: Shelf, lock: Lock) -> str | None:
     return str(known["diff_ids"][0]) if known else None
 
 
-def _load_whole(engine: Engine, lock: Lock, parts: list[Part], machine: str) -> None:
+def _load_whole(engine: Engine, lock: Lock, parts: list[Part], machine: str, variables: Mapping[str, str]) -> None:
     try:
-        engine.load(pack(lock, parts, thin=False, machine=machine))
+        engine.load(pack(lock, parts, thin=False, machine=machine, variables=variables))
     except LoadFailed as error:
         raise _refused(error) from None
 
@@ -109,8 +110,20 @@ def _refused(error: LoadFailed) -> Exception:
     return image_failed(f"the Docker engine does not take the image: {error}")
 
 
-def pack(lock: Lock, parts: list[Part], *, thin: bool, machine: str) -> Iterator[bytes]:
-    """Yield an archive: the layers, then the configuration that names their digests, then the manifest."""
+def pack(
+    lock: Lock,
+    parts: list[Part],
+    *,
+    thin: bool,
+    machine: str,
+    variables: Mapping[str, str] = MappingProxyType({}),
+    config: Mapping[str, Any] = MappingProxyType({}),
+    name: str | None = None,
+) -> Iterator[bytes]:
+    """Yield an archive: the layers, then the configuration that names their digests, then the manifest.
+
+    `config` goes over the usual configuration (variables and labels beside the usual ones), `name` is another tag.
+    """
     names = []
     for number, part in enumerate(parts):
         names.append(f"{number}/layer.tar")
@@ -120,22 +133,35 @@ def pack(lock: Lock, parts: list[Part], *, thin: bool, machine: str) -> Iterator
         yield _header(names[-1], found.size)
         yield from part.stream(found)
         yield bytes(-found.size % 512)
-    config = json.dumps(_config(lock, parts, machine), sort_keys=True).encode()
-    name = f"{hashlib.sha256(config).hexdigest()}.json"
-    manifest = json.dumps([{"Config": name, "RepoTags": [tag(lock.image)], "Layers": names}]).encode()
-    for entry, data in ((name, config), ("manifest.json", manifest)):
+    document = configuration(lock, parts, machine, variables)
+    document["config"] = _over(document["config"], config)
+    text = json.dumps(document, sort_keys=True).encode()
+    called = f"{hashlib.sha256(text).hexdigest()}.json"
+    manifest = json.dumps([{"Config": called, "RepoTags": [name or tag(lock.image)], "Layers": names}]).encode()
+    for entry, data in ((called, text), ("manifest.json", manifest)):
         yield _header(entry, len(data)) + data + bytes(-len(data) % 512)
     yield bytes(1024)
 
 
-def _config(lock: Lock, parts: list[Part], machine: str) -> dict[str, Any]:
+def _over(usual: dict[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        **usual,
+        **config,
+        "Env": [*usual["Env"], *config.get("Env", ())],
+        "Labels": {**usual["Labels"], **config.get("Labels", {})},
+    }
+
+
+def configuration(lock: Lock, parts: list[Part], machine: str, variables: Mapping[str, str]) -> dict[str, Any]:
+    """Return an image's configuration; its layers have been streamed, so that their digests are known."""
+    environment = {"PATH": _PATH, "LANG": "C.UTF-8", **variables}
     created = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(EPOCH))
     return {
         "architecture": _ARCHITECTURES.get(machine, machine),
         "os": "linux",
         "created": created,
         "config": {
-            "Env": [f"PATH={_PATH}", "LANG=C.UTF-8"],
+            "Env": [f"{name}={value}" for name, value in environment.items()],
             "Cmd": ["/bin/sh"],
             "WorkingDir": "/job",
             "Labels": {LABEL: lock.image, "cluster-interface.base": lock.base},

@@ -37,7 +37,7 @@ def make(shelf: Shelf, lock: Lock, settings: Images, log: Path) -> None:
     """Make the file from base and layer; Permanent in words. Call it with the key held."""
     if not shutil.which("mksquashfs"):
         raise failures.image_failed("no squashfs file can be made on this machine: install squashfs-tools 4.5 or later")
-    layer = shelf.layer(lock.image) / "env" if lock.requirements else None
+    layer = shelf.layer(lock.image) / "env" if lock.layered else None
     found = both(shelf.base(lock.base) / "rootfs", layer, PLACE.strip("/"))
     with shelf.temporary(f"squashfs-{lock.image}") as home:
         target = home / "image"

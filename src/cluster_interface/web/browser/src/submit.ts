@@ -103,6 +103,7 @@ class SubmitForm {
     this.drawScripts();
     this.readTasks();
     byId("rest").hidden = this.entries.size === 0;
+    document.getElementById("patterns")?.toggleAttribute("hidden", this.entries.size > 0);
     this.look();
   }
 

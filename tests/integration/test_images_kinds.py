@@ -1,0 +1,168 @@
+"""Every kind of environment for real: conda, R, images of a registry, Dockerfiles, setup steps, missing libraries."""
+
+import pytest
+from tests.integration.images_made import Registry, conda_package, r_package, shared_object
+from tests.integration.test_images_store import (  # noqa: F401 - fixtures
+    Index,
+    bare,
+    index,
+    quiet,
+    root,
+    tmp_path,
+    warm,
+)
+from tests.integration.test_images_store import in_bubblewrap as run_in
+
+from cluster_interface.images import Store
+from cluster_interface.model.errors import Permanent, Rejected, Transient
+from cluster_interface.model.jobspec import Environment
+from cluster_interface.ports import Face
+from cluster_interface.settings import Images
+
+CHANNEL_SCRIPT = "export GREET=$CONDA_PREFIX/share\n"
+
+
+def made(store, said, files=None):
+    """Resolve and build an environment as a directory."""
+    lock = store.resolve(Environment.parse(said), "", files)
+    return store.build(lock, Face.DIRECTORY, quiet)
+
+
+def output_of(image, command):
+    """Run a command with the image's own variables, as an ordinary user."""
+    settings = "".join(f"export {name}='{value}'; " for name, value in image.variables.items())
+    done = run_in(image, settings + command)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture
+def channel(tmp_path):  # noqa: F811
+    """A conda channel in a directory."""
+    place = tmp_path / "channel"
+    conda_package(place, "libgreet", {"share/greet.txt": "hello\n"})
+    program = "#!/bin/sh\ncat @PREFIX@/share/greet.txt\nprintf '%s\\n' \"$GREET\"\n"
+    files = {"bin/greet": program, "etc/conda/activate.d/greet.sh": CHANNEL_SCRIPT}
+    conda_package(place, "greet", files, ["libgreet >=1"])
+    return place.as_uri()
+
+
+def test_conda_packages_are_there_as_if_activated(root, channel, index):  # noqa: F811
+    """Packages of a channel, what they need, what activating would set, and packages of the index beside them."""
+    index.wheel("alpha", {"alpha.py": "name = 'alpha'\n"})
+    store = Store(root, Images(conda_channels=(channel,), index_url=index.url))
+    wanted = {"conda": {"channels": [channel], "packages": ["greet >=1"]}, "python": {"packages": ["alpha"]}}
+    image = made(store, wanted)
+    said = output_of(image, "greet; python -c 'import alpha; print(alpha.name)'")
+    assert said == "hello\n/opt/env/share\nalpha\n"
+    lock = store.find_lock(Environment.parse(wanted), "")
+    assert {"greet=1.0", "libgreet=1.0", "alpha==1.0"} == set(lock.packages)
+
+
+def test_what_no_channel_has_is_told(root, channel):  # noqa: F811
+    """An unknown package, and a channel that the site does not allow."""
+    store = Store(root, Images(conda_channels=(channel,)))
+    with pytest.raises(Permanent, match="no channel that was named has `nosuch`"):
+        made(store, {"conda": {"channels": [channel], "packages": ["nosuch"]}})
+    with pytest.raises(Rejected, match="not allowed here"):
+        made(store, {"conda": {"channels": ["https://example.org/c"], "packages": ["a"]}})
+
+
+def test_a_setup_step_is_run_once_in_a_sandbox(root, index, monkeypatch):  # noqa: F811
+    """It sees the packages, changes its own image alone, and nothing of the machine."""
+    index.wheel("alpha", {"alpha.py": "name = 'alpha'\n"})
+    store = Store(root, Images(index_url=index.url))
+    monkeypatch.setenv("CANARY", "seen")
+    script = f"python -c 'import alpha; print(alpha.name)' >/usr/share/said; ls {root} || env >>/usr/share/said"
+    plain = {"python": {"packages": ["alpha"]}}
+    image = made(store, {**plain, "setup": script})
+    said = output_of(image, "cat /usr/share/said; python -c 'import alpha'")
+    assert said.startswith("alpha\n")
+    assert image.layer == image.rootfs / "opt/env"  # runtimes mount a layer, and nothing of the base's own there
+    assert "CANARY" not in said
+    assert run_in(made(store, plain), "cat /usr/share/said").returncode != 0
+
+
+@pytest.mark.parametrize(
+    ("script", "word"),
+    [
+        ("echo well\nfrobnicate --now\n", "`frobnicate` is in no package of the environment"),
+        ("python -c 'import socket; socket.create_connection((\"192.0.2.1\", 80))'", "no network here"),
+    ],
+)
+def test_a_setup_step_that_fails_says_why(root, script, word):  # noqa: F811
+    """The line that matters comes first, the rest is in the log, and nothing is left."""
+    store = Store(root, Images())
+    with pytest.raises(Permanent, match=word):
+        made(store, {"setup": script})
+    assert not list((root / "tmp").iterdir())
+
+
+DOCKERFILE = """FROM {base}
+ENV PATH=/opt/tool/bin:$PATH WORD=hello
+COPY tool.py /opt/tool/bin/tool
+RUN chmod 755 /opt/tool/bin/tool && rm /usr/bin/perl && echo linked >/lib/linked
+"""
+TOOL = b"#!/usr/bin/python3\nimport os\nprint(os.environ['WORD'])\n"
+
+
+def test_a_dockerfile_is_built_and_its_variables_hold(root, bare):  # noqa: F811
+    """BuildKit builds it; what it removes is gone, what it writes through a linked directory is there."""
+    store = Store(root, Images())
+    base = store.build(bare, Face.DOCKER, quiet)
+    files = {"Dockerfile": DOCKERFILE.format(base=base.tag).encode(), "tool.py": TOOL}
+    image = made(store, {"dockerfile": "Dockerfile"}, files)
+    said = output_of(image, "tool; cat /usr/lib/linked; ls /usr/bin/perl || echo gone")
+    assert said == "hello\nlinked\ngone\n"
+    with pytest.raises(Permanent, match="not among the job's files"):
+        made(store, {"dockerfile": "Dockerfile"}, {"Dockerfile": files["Dockerfile"]})
+    bad = f"FROM {base.tag}\nRUN echo before && frobnicate\n".encode()
+    with pytest.raises(Permanent, match="frobnicate: not found"):
+        made(store, {"dockerfile": "Dockerfile"}, {"Dockerfile": bad})
+    assert "before" in store.log(store.resolve(Environment(dockerfile="Dockerfile"), "", {"Dockerfile": bad}).base)
+
+
+@pytest.mark.parametrize("line", ["FROM evil.example.org/x", "FROM $X", "FROM a\nCOPY --from=evil.example.org/x / /"])
+def test_a_dockerfile_takes_images_from_where_the_site_allows(root, line):  # noqa: F811
+    """Other registries, and names that are only known while it is built, are refused before anything is asked."""
+    with pytest.raises(Rejected, match=r"environment\.dockerfile"):
+        made(Store(root, Images()), {"dockerfile": "D"}, {"D": line.encode()})
+
+
+def test_an_image_of_a_registry_by_name_and_digest(root, bare, index, tmp_path):  # noqa: F811
+    """It is pinned when it is resolved; packages of the index go on its own Python; what is not there is told."""
+    index.wheel("alpha", {"alpha.py": ""})
+    registry = Registry(tmp_path)
+    try:
+        sites = {"registries": (registry.host,), "insecure_registries": (registry.host,)}
+        store = Store(root, Images(index_url=index.url, **sites))
+        registry.push(store.build(bare, Face.ARCHIVE, quiet).archives[0], "lab/tool:1")
+        image = made(store, {"image": f"{registry.host}/lab/tool:1", "python": {"packages": ["alpha"]}})
+        assert output_of(image, "python -c 'import alpha; print(alpha.__file__)'").startswith("/opt/env/")
+        lock = store.resolve(Environment(image=f"{registry.host}/lab/tool:1"), "")
+        assert lock.origin.startswith(f"{registry.host}/lab/tool@sha256:")
+        with pytest.raises(Permanent, match="the registry has no image"):
+            store.resolve(Environment(image=f"{registry.host}/lab/tool:2"), "")
+    finally:
+        registry.stop()
+    assert store.find_lock(Environment(image=lock.origin), "") == lock
+    with pytest.raises(Transient, match="cannot be reached"):
+        store.resolve(Environment(image=f"{registry.host}/lab/tool:1"), "")
+
+
+def test_libraries_that_a_wheel_needs_and_r_packages_from_source(root, index, tmp_path):  # noqa: F811
+    """A wheel's shared object names R's library: R is added, with the reason. On that base R packages are built."""
+    index.wheel("alpha", {"alpha.py": ""})
+    index.wheel("needy", {"needy.so": shared_object("libR.so", "libc.so.6")})
+    r_package(tmp_path / "cran", "below", "word <- function() 'built'\n")
+    r_package(tmp_path / "cran", "above", "say <- function() cat(below::word(), '\\n')\n", imports="below, stats")
+    store = Store(root, Images(index_url=index.url, cran=(tmp_path / "cran").as_uri()))
+    lock = store.resolve(Environment.parse({"python": {"packages": ["needy"]}}), "")
+    image = store.build(lock, Face.DIRECTORY, quiet)
+    assert store.find(lock, Face.DIRECTORY) == image
+    assert output_of(image, "Rscript -e 'cat(1 + 1)'") == "2"
+    assert "adding r-base-core to the system packages: needy needs libR.so" in store.log(lock.image)
+    image = made(store, {"r": {"packages": ["above"]}})
+    assert output_of(image, "Rscript -e 'above::say()'") == "built \n"
+    with pytest.raises(Permanent, match="no R package `nosuch`"):
+        made(store, {"r": {"packages": ["nosuch"]}})
