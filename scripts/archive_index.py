@@ -46,6 +46,7 @@ RULES = [
     Rule("pkgconfig", re.compile(r"usr/(?:lib/(?:x86_64-linux-gnu/)?|share/)pkgconfig/([^/]+)\.pc")),
     Rule("cmake", re.compile(r"usr/(?:lib|share)/(?:[^/]+/){0,4}([A-Za-z0-9_+]+?)-?[cC]onfig\.cmake")),
     Rule("perl", re.compile(r"usr/(?:share/perl5|lib/x86_64-linux-gnu/perl5/[\d.]+)/([^ ]+\.pm)"), folds=True),
+    Rule("perl", re.compile(r"usr/(?:share/perl|lib/x86_64-linux-gnu/perl(?:-base)?)/[\d.]+/([^ ]+\.pm)"), folds=True),
     Rule("ruby", re.compile(r"usr/lib/ruby/vendor_ruby/([a-z_][\w.-]*?)(?:\.rb|/.*\.rb)")),
     Rule("ruby", re.compile(r"usr/share/rubygems-integration/[^/]+/gems/[^/]+/lib/([\w-]+)(?:\.rb|/.*\.rb)")),
     Rule("node", re.compile(r"usr/(?:share|lib|lib/x86_64-linux-gnu)/nodejs/((?:@[\w.-]+/)?[\w.-]+)/package\.json")),

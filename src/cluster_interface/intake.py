@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from cluster_interface.inspection import inspect as read_script
 from cluster_interface.inspection.sweeps import expand
 from cluster_interface.model.errors import NotFound, Problem, Rejected, Transient
-from cluster_interface.model.executable import describe
+from cluster_interface.model.executable import MAGIC, describe
 from cluster_interface.model.filetree import Mode, is_local, mounted_at
 from cluster_interface.model.packing import pack_size
 from cluster_interface.model.placeholders import place
@@ -122,9 +122,9 @@ class Intake:
         unsaid = "environment" not in spec.model_fields_set
         if spec.script is None or (spec.command and not unsaid):
             return spec.model_copy(update={"name": spec.name or "job"})
-        proposal = read_script(
-            {path: self._text(user, spec, path) for path in spec.files}, spec.script, (), self.software
-        )
+        texts = {path: self._text(user, spec, path) for path in spec.files}
+        proposal = read_script(texts, spec.script, (), self.software)
+        programs = {path: entry for path, entry in spec.files.items() if (texts[path] or "").startswith(MAGIC)}
         asked = [guess.value for guess in proposal.guesses if guess.sure == "ask" and "packages" in guess.field]
         if unsaid and asked:
             words = f"not sure which package {', '.join(asked)} means; name it, or write `environment: {{}}` for none"
@@ -134,6 +134,8 @@ class Intake:
                 "name": spec.name or proposal.name,
                 "command": spec.command or proposal.command,
                 "environment": proposal.environment if unsaid else spec.environment,
+                "files": spec.files
+                | {path: entry.model_copy(update={"executable": True}) for path, entry in programs.items()},
             }
         )
 

@@ -38,7 +38,7 @@ PROGRAMS = {
     "perl": Program("sum.pl", "libjson-perl perl", "[12]"),
     "ruby": Program("sum.rb", "ruby ruby-rack", '[12,"a+b"]'),
     "javascript": Program("sum.js", "node-lodash nodejs", "12"),
-    "octave": Program("sum.m", "octave", "12"),
+    "octave": Program("total.m", "octave", "12"),
     "lua": Program("sum.lua", "lua5.4", "12"),
     "java": Program("Sum.java", "default-jdk-headless", "12 ada", ("ada",)),
     "rust": Program("sum.rs", "rustc", "12"),
@@ -82,6 +82,6 @@ def test_a_compiled_program_gets_its_libraries(every):
     (home / "result.txt").unlink()
     described = every.clif("describe", "sum", "--json", cwd=home)
     assert "libgsl27" in json.loads(described.stdout)["spec"]["environment"]["system"]
-    done = every.clif("run", "sum", cwd=home)
+    done = every.clif("run", "sum", "--input", "numbers.txt", cwd=home)
     assert done.returncode == 0, done.stdout + done.stderr
     assert (home / "result.txt").read_text().strip() == "12 1.000"

@@ -36,6 +36,7 @@ def system(found):
         ("a.R", "pacman::p_load(dplyr, readr)", {"r-base-core", "r-cran-dplyr", "r-cran-readr", "r-cran-pacman"} - {"r-cran-pacman"}),
         ("a.Rmd", "library(dplyr)\n```{r}\nlibrary(readr)\n```\n", {"r-base-core", "r-cran-rmarkdown", "pandoc", "r-cran-readr"}),
         ("a.pl", "use strict; use JSON;\nuse DBI;\nuse File::Temp;\n=pod\nuse Moose;\n=cut\n", {"perl", "libdbi-perl"}),
+        ("a.pl", "use List::Util; use Data::Dumper; use POSIX; use Getopt::Long; use Time::HiRes; use Encode;", {"perl"}),
         ("a.pl", "use parent 'Text::CSV';\n", {"perl", "libtext-csv-perl"}),
         ("a.rb", "require 'json'\nrequire 'sinatra'\n# require 'rack'\n", {"ruby", "ruby-sinatra"}),
         ("a.js", "const _ = require('lodash'); import('fs'); // require('express')", {"nodejs", "node-lodash"}),

@@ -17,6 +17,7 @@ _EMPTY: tuple[tuple[str, Any], ...] = (
     ("variables", {}),
     ("resources", {}),
 )  # an empty `environment` or file entry does say something
+_FLAGS = {"environment.python.packages": "--with", "environment.system": "--system"}
 MOST_LINES = 12  #: of one kind; the rest is counted
 
 
@@ -37,8 +38,9 @@ def show_draft(draft: Draft) -> None:
     if draft.inspected and _goes_where_it_was_inspected(document.get("resources") or {}, draft.inspected):
         _row("bounds", [_bounds(draft.inspected["bounds"])])
     for guess in draft.asks:
-        say(f"  not sure     {plain(guess['value'])}: {plain(guess['rests_on'])}", colour="yellow")
-        say(f"               not installed unless you say: --with {plain(guess['value'])}", colour="yellow")
+        if flag := _FLAGS.get(guess["field"]):  # what else is asked for has a warning that says what to do
+            say(f"  not sure     {plain(guess['value'])}: {plain(guess['rests_on'])}", colour="yellow")
+            say(f"               not installed unless you say: {flag} {plain(guess['value'])}", colour="yellow")
     _row("left out", [f"{one['directive']} (line {one['line']}): {one['why']}" for one in proposal.get("left_out", ())])
     for warning in (*proposal.get("warnings", ()), *draft.notes):
         say(f"  warning      {plain(warning)}", colour="yellow")

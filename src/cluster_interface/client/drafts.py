@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from cluster_interface.client.local_files import Inputs
     from cluster_interface.client.transport import Transport
+    from cluster_interface.model.executable import Executable
     from cluster_interface.model.jobspec import JobSpec
     from cluster_interface.model.proposal import Proposal
 
@@ -266,7 +267,7 @@ def _entries(given: Document, files: Inputs) -> Document:
     for name, source in files.items():
         kept = entries.get(name) or {}
         if isinstance(source, Path):
-            executable = {"executable": True} if source.stat().st_mode & 0o111 else {}
+            executable = {"executable": True} if source.stat().st_mode & 0o111 or _program(source) else {}
             entries[name] = {**executable, **kept, "source": f"file:{source}"}
         else:
             entries[name] = {**kept, "source": source}
@@ -296,13 +297,21 @@ def _listing(directory: Path) -> dict[str, str | None]:
         raise Rejected.field("script", f"{directory} cannot be read: {error.strerror}") from None
 
 
+def _program(path: Path) -> Executable | None:
+    """Read what an executable file says of itself; None where it is none."""
+    try:
+        with path.open("rb") as file:
+            return describe(lambda offset, length: os.pread(file.fileno(), length, offset))
+    except OSError:
+        return None
+
+
 def _text(path: Path) -> str | None:
     try:
+        if found := _program(path):
+            return found.text
         if path.suffix == ".ipynb" and path.stat().st_size > LARGEST_TEXT:
             return without_outputs(path)
-        with path.open("rb") as file:
-            if found := describe(lambda offset, length: os.pread(file.fileno(), length, offset)):
-                return found.text
         data = path.read_bytes() if path.stat().st_size <= LARGEST_TEXT else b"\0"
         return None if b"\0" in data else data.decode()
     except (OSError, UnicodeDecodeError):

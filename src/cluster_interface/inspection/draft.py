@@ -170,9 +170,9 @@ class Draft:
     def stand_in(self, module: Module, rests_on: str) -> None:
         """Take the packages that are in a container what a module is on the cluster."""
         for package in module.packages:
-            self.add_system(package, rests_on)
+            self.add_system(package, rests_on, module.sure)
         for package in module.python:
-            self.add_package(package, rests_on, Sureness.KNOWN)
+            self.add_package(package, rests_on, module.sure)
 
     def add_module(self, module: str, rests_on: str) -> bool:
         """Add a module of the host; one whose name could not be one is left to a warning. Says whether it could."""

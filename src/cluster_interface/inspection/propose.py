@@ -47,6 +47,7 @@ def inspect(
         raise Rejected.field("script", why_not(project, script, tuple(k.says for k in KINDS)))
     draft = Draft(project, script, arguments, software)
     draft.follow = follow
+    draft.followed.add(script)
     draft.guess("script", script, why, sure)
     add_to_draft(draft)
     _name(draft)

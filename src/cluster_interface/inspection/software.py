@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from cluster_interface.inspection.archive.index import CURRENT, Archive
 from cluster_interface.model.environment import PythonEnvironment
+from cluster_interface.model.proposal import Sureness
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,9 +41,9 @@ class Software:
             for key in (name, name.lower(), *_shorter(name.lower())):
                 if key in table:
                     return _understood(table[key], whose)
-        for key in _shorter(name.lower()):
+        for key in _shorter(name.lower())[:1]:  # what stands before it is a sort of software: bio/, apps/, vis/
             if packages := self.archive.command(key) or self.archive.command(key.upper()):
-                return Module(packages=packages[:1], rests_on=f"the archive's index has the command {key}")
+                return Module(packages[:1], rests_on=f"Debian's index has the command {key}", sure=Sureness.LIKELY)
         return Module()
 
     def in_container(self, environment: Environment) -> Environment:
@@ -65,6 +66,7 @@ class Module:
     python: tuple[str, ...] = ()
     host: bool = False  #: it stays on the host
     rests_on: str = ""
+    sure: Sureness = Sureness.KNOWN
 
     @property
     def known(self) -> bool:

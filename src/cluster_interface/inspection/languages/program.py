@@ -44,6 +44,8 @@ class Program:
         self.follow(draft, draft.script, ())
         read_arguments(draft, draft.arguments, set())
         start = [draft.script if "/" in draft.script else f"./{draft.script}", *draft.arguments]
+        if len(draft.project.files) > 1:
+            draft.warn("which files a compiled program reads cannot be seen: say --input for what it needs")
         parallel = draft.has_system("openmpi-bin")
         draft.command = ('mpirun -np "${CLIF_CPUS:-1}" ' if parallel else "") + shlex.join(start)
         draft.guess("command", draft.command, "an executable program", Sureness.KNOWN)
