@@ -176,6 +176,37 @@ def test_a_context_is_the_same_each_time():
         dockerfiles.check("FROM scratch", Images(dockerfiles=False))
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "FROM evil.example.org/x",
+        "FR\\\nOM evil.example.org/x\nFROM scratch",
+        "FROM $X",
+        "FROM --platform=linux/amd64 evil.example.org/x",
+        "FROM a\nCOPY --from=evil.example.org/x / /",
+        "FROM a\nRUN --mount=type=bind,from=evil.example.org/x,target=/x true",
+        "FROM a\nADD http://169.254.169.254/latest /x",
+        "FROM a\nADD \\\n# a comment\nhttp://127.0.0.1/ /x",
+        "FROM a\nadd --chmod=755 https://example.org/x /x",
+        'FROM a\nADD ["http\\u003a//127.0.0.1/", "/x"]',
+        "FROM a\nARG U=http://127.0.0.1/\nADD ${U} /x",
+        "FROM a\nONBUILD ADD git@example.org:x /x",
+        "# escape=`\nFROM a",
+        "# syntax=evil/frontend\nFROM a",
+    ],
+)
+def test_a_dockerfile_reaches_nowhere_by_itself(text):
+    """Neither for images nor for what it adds, however it is written."""
+    with pytest.raises(Rejected, match=r"environment\.dockerfile"):
+        dockerfiles.check(text, Images())
+
+
+def test_an_honest_dockerfile_is_taken():
+    """Stages, copies between them and the usual directive."""
+    text = "# syntax=docker/dockerfile:1\nFROM debian:12 AS build\n# from=nowhere\nRUN make \\\n  # why\n  install\n"
+    dockerfiles.check(f"{text}FROM ubuntu\nCOPY --from=build /a /a\nCOPY --from=0 /b /b\nADD data.tar /\n", Images())
+
+
 def test_no_more_are_built_at_once_than_the_site_says(tmp_path):
     """The second of one waits, and says so, until the first has ended."""
     shelf = Shelf(tmp_path)
