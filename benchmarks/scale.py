@@ -31,7 +31,7 @@ from cluster_interface.engine.loop import Engine
 from cluster_interface.engine.reconcile import turn
 from cluster_interface.engine.tools import Tools
 from cluster_interface.model.jobspec import JobSpec
-from cluster_interface.settings import Defaults, Slurm
+from cluster_interface.settings import Defaults, Retention, Slurm
 from cluster_interface.store import Store, claims
 from cluster_interface.store import tables as t
 
@@ -115,7 +115,14 @@ def engine_on(store: Store, scheduler: SlurmScheduler) -> Engine:
     site: Any = SimpleNamespace(scheduler=lambda _name: scheduler, survey=lambda: FAR)
     nothing = cast("Any", None)
     tools = Tools(
-        site=site, images=nothing, stager=nothing, works=nothing, identity=nothing, clock=nothing, defaults=Defaults()
+        site=site,
+        images=nothing,
+        stager=nothing,
+        works=nothing,
+        identity=nothing,
+        clock=nothing,
+        defaults=Defaults(),
+        retention=Retention(),
     )
     return Engine(store, tools, [])
 

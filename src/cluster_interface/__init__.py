@@ -6,17 +6,18 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from cluster_interface.client import Cluster, Job, connect
+    from cluster_interface.client import Cluster, Job, connect, files
     from cluster_interface.model.errors import ClusterError, Permanent, Rejected, Transient
 
 __version__ = "0.1.0"
 
-__all__ = ["Cluster", "ClusterError", "Job", "Permanent", "Rejected", "Transient", "connect"]
+__all__ = ["Cluster", "ClusterError", "Job", "Permanent", "Rejected", "Transient", "connect", "files"]
 
 _HOMES = {
     "Cluster": "cluster_interface.client",
     "Job": "cluster_interface.client",
     "connect": "cluster_interface.client",
+    "files": "cluster_interface.client",
     "ClusterError": "cluster_interface.model.errors",
     "Permanent": "cluster_interface.model.errors",
     "Rejected": "cluster_interface.model.errors",

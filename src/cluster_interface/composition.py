@@ -23,21 +23,24 @@ from cluster_interface.doctor import examine
 from cluster_interface.engine import Tools
 from cluster_interface.images import LARGEST_CONTEXT
 from cluster_interface.images import Store as ImageShelf
+from cluster_interface.inspection.software import Software
 from cluster_interface.model.errors import NotFound, Rejected
-from cluster_interface.model.job import Account
+from cluster_interface.model.job import Account, OutputFile
 from cluster_interface.model.jobspec import Environment, JobSpec
 from cluster_interface.model.plan import HOST, Lock, Plan
+from cluster_interface.patterns import Catalogue
 from cluster_interface.ports import Face, Layout
 from cluster_interface.service import Service
-from cluster_interface.staging import UploadStore, Workspace
-from cluster_interface.store import Store, jobs
+from cluster_interface.staging import Keys, UploadStore, Workspace, as_the_server
+from cluster_interface.store import Credentials, Store, Vault, jobs
+from cluster_interface.store.vault import KEY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from cluster_interface.adapters.runtimes import Choice
+    from cluster_interface.model.credential import Credential
     from cluster_interface.model.filetree import FileEntry
-    from cluster_interface.model.job import OutputFile
     from cluster_interface.ports import Report, Runtime, Scheduler
     from cluster_interface.settings import Settings
     from cluster_interface.wire import DoctorReport
@@ -46,7 +49,7 @@ WAKE = "engine.wake"  #: the engine's datagram socket, in the runtime directory
 LONGEST_REQUIREMENTS = 2**20  #: bytes
 SMALL = 2**20  #: bytes of inputs or outputs that the engine moves itself, or reads
 MOST_SMALL_FILES = 32
-_OURS = ("content", "directory", "upload")  #: sources that are here already
+_OURS = ("content", "directory", "link", "upload")  #: sources that are here already
 MOST_SMALL_ENTRIES = 400
 MOST_NAMED = 5  #: files named where a pattern matched none
 
@@ -68,11 +71,17 @@ class Parts:
             path = self.settings.database.removeprefix("sqlite:///")
             os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
         self.store.migrate()
+        self.vault.prepare()
 
     @cached_property
     def store(self) -> Store:
         """The database."""
         return Store(self.settings.database)
+
+    @cached_property
+    def vault(self) -> Vault:
+        """What people's secrets are sealed with."""
+        return Vault(self.state / KEY)
 
     @cached_property
     def identity(self) -> SingleIdentity:
@@ -131,7 +140,22 @@ class Parts:
     @cached_property
     def uploads(self) -> UploadStore:
         """Where uploaded bytes wait."""
-        return UploadStore(self.state / "uploads", self.settings.staging.max_bytes)
+        staging = self.settings.staging
+        return UploadStore(
+            self.state / "uploads", staging.max_bytes, keep=staging.keep_uploads, in_use=self._uploads_in_use
+        )
+
+    def _uploads_in_use(self) -> set[str]:
+        """Name the uploads that jobs which have not ended may still be staged with."""
+        with self.store.read() as db:
+            specs = jobs.live_specs(db)
+            sources = [entry.source or "" for spec in specs for entry in spec.files.values()]
+        return {source.removeprefix("upload:").partition("!/")[0] for source in sources if source.startswith("upload:")}
+
+    @cached_property
+    def patterns(self) -> Catalogue:
+        """The common kinds of job."""
+        return Catalogue(self.settings.patterns.directory)
 
     @cached_property
     def stager(self) -> Workspace:
@@ -141,13 +165,21 @@ class Parts:
             self.uploads,
             self.settings.staging,
             lambda _job: self.identity.account(self.owner),
+            self.settings.files,
             owner_of=lambda _job: self.owner,
+            keys=Keys(self._held),
             outputs_of=self._outputs_of,
+            delivery=self.settings.delivery,
         )
+
+    def _held(self, owner: str) -> list[Credential]:
+        """Look up an owner's keys. Long work has a connection of its own."""
+        with as_the_server():
+            return Credentials(Store(self.settings.database), self.vault).held(owner)
 
     def _outputs_of(self, owner: str, job: str) -> tuple[bool, list[OutputFile]]:
         """Look up what a job of the owner's left, for sources that name it. Long work has a connection of its own."""
-        with Store(self.settings.database).read() as db:
+        with as_the_server(), Store(self.settings.database).read() as db:
             found = jobs.find(db, owner, job)
             if found is None:
                 raise NotFound(f"there is no job {job!r}")
@@ -162,7 +194,9 @@ class Parts:
             "inputs": self._inputs,
             "outputs": self._outputs,
         }
+        kinds |= {"measure": self._measure, "remove": self._remove, "deliver": self._deliver}
         small = {"resolve": self._resolves_at_once, "inputs": self._is_small_input, "outputs": self._is_small_output}
+        small["measure"] = lambda request: self.stager.holds_little(request["job"], 1, MOST_SMALL_ENTRIES, SMALL)
         return DetachedWorks(self.state / "works", kinds, small=small, wake=wake)
 
     def tools(self, wake: Callable[[str], None]) -> Tools:
@@ -175,6 +209,7 @@ class Parts:
             identity=self.identity,
             clock=SystemClock(),
             defaults=self.settings.defaults,
+            retention=self.settings.retention,
         )
 
     def service(self) -> Service:
@@ -189,6 +224,14 @@ class Parts:
             identity=self.identity,
             defaults=self.settings.defaults,
             sweeps=self.settings.sweeps,
+            patterns=self.patterns,
+            sharing=self.settings.sharing,
+            retention=self.settings.retention,
+            delivery=self.settings.delivery,
+            credentials=Credentials(self.store, self.vault),
+            shared=self.settings.staging.site,
+            files=self.settings.files,
+            software=Software(self.settings.images.suite, **self.settings.software.model_dump()),
             wake=self.wake,
             examine=self._examine,
         )
@@ -219,6 +262,7 @@ class Parts:
             account=self.identity.account(self.owner),
             surveyed=self.surveys.told if site else None,
             database=self.store.title,
+            patterns=self.patterns.troubles(),
         )
 
     # --- the kinds of long work
@@ -302,7 +346,27 @@ class Parts:
         if unmatched:  # say what there is instead
             everything, _ = self.stager.collect(job, tasks, None, report, attempt)
             left = [output.path for output in everything[:MOST_NAMED]]
-        return {"outputs": [vars(output) for output in outputs], "unmatched": unmatched, "left": left}
+        size = self.stager.size(job)
+        return {"outputs": [vars(output) for output in outputs], "unmatched": unmatched, "left": left, "size": size}
+
+    def _deliver(self, request: Mapping[str, Any], report: Report) -> dict[str, Any]:
+        """Take the outputs to every place that is wanted."""
+        job, by_task = request["job"], request["by_task"]
+        outputs = [OutputFile(**output) for output in request["outputs"]]
+        files = [(output.place(by_task=by_task), output) for output in outputs]
+        deliveries = [self.stager.deliver(job, to, files, report) for to in request["to"]]
+        return {"deliveries": [vars(delivery) for delivery in deliveries]}
+
+    def _measure(self, request: Mapping[str, Any], report: Report) -> dict[str, Any]:
+        """Sum up what a job's directory holds."""
+        del report
+        return {"size": self.stager.size(request["job"])}
+
+    def _remove(self, request: Mapping[str, Any], report: Report) -> dict[str, Any]:
+        """Remove the files of a job that has ended."""
+        del report
+        self.stager.clear(request["job"])
+        return {}
 
     # --- which of it is small: nothing that waits for a network, a user's filesystem or another process
 
@@ -333,7 +397,8 @@ def _is_ours(file: tuple[str, FileEntry]) -> bool:
     source = entry.source or ""
     whole = source.startswith("upload:") and "!/" not in source
     uploaded = whole and entry.size is not None and entry.size <= SMALL
-    return path.endswith("/") or entry.content is not None or uploaded
+    made = (path.endswith("/") and entry.source is None) or entry.target is not None
+    return made or entry.content is not None or uploaded
 
 
 def _own_account() -> Account:

@@ -12,7 +12,7 @@ from cluster_interface.settings import load
 from cluster_interface.wire import DoctorReport, Finding, Setting
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from cluster_interface.model.job import Account
     from cluster_interface.model.plan import Bounds
@@ -49,11 +49,13 @@ def examine(
     account: Account,
     surveyed: Callable[[Queue], Iterable[tuple[str, bool, str]]] | None,
     database: Callable[[], str],
+    patterns: Sequence[tuple[str, str]],
 ) -> DoctorReport:
     """Look at runtimes, schedulers, images, disk, account and database, and list the settings with their origins.
 
     `runtimes` are this machine's, None where it runs no jobs itself. `surveyed` tells what was found on the nodes of
     a queue, as lines of (about, good, says); None: not asked for. `database` says which one it is, or raises.
+    `patterns` are the site's files of patterns that cannot be used, each with what is wrong.
     """
     findings = (
         *(_runtimes(runtimes) if runtimes is not None else ()),
@@ -62,6 +64,7 @@ def examine(
         Finding(about="account", good=True, says=f"jobs run as {account.name}, uid {account.uid}"),
         _database(database),
         *_disks(settings),
+        *(Finding(about=f"pattern {file}", good=False, says=says) for file, says in patterns),
     )
     return DoctorReport(findings=findings, settings=tuple(_settings()))
 

@@ -4,24 +4,30 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cluster_interface.inspection import inspect as read_script
 from cluster_interface.inspection.sweeps import expand
 from cluster_interface.model.errors import NotFound, Problem, Rejected, Transient
+from cluster_interface.model.executable import MAGIC, describe
+from cluster_interface.model.filetree import Mode, is_local, mounted_at
 from cluster_interface.model.packing import pack_size
 from cluster_interface.model.placeholders import place
+from cluster_interface.model.plan import HOST
 from cluster_interface.model.queue import fill_in, find_queue
 from cluster_interface.model.wishes import split_after
 from cluster_interface.store import jobs
 
 if TYPE_CHECKING:
+    from cluster_interface.inspection.software import Software
+    from cluster_interface.model.filetree import FileTree
     from cluster_interface.model.jobspec import JobSpec
     from cluster_interface.model.plan import Ask
     from cluster_interface.model.resources import Resources
     from cluster_interface.model.sweep import Values
     from cluster_interface.ports import Site, Uploads
-    from cluster_interface.settings import Defaults, Sweeps
+    from cluster_interface.settings import Defaults, FileRules, Sweeps
     from cluster_interface.store import Store
 
 PATIENCE = 25.0  #: seconds to wait for a survey, well inside what a client waits for an answer
@@ -38,13 +44,18 @@ class Intake:
     uploads: Uploads
     defaults: Defaults
     sweeps: Sweeps
+    files: FileRules
+    software: Software
 
     def take(self, user: str, spec: JobSpec) -> tuple[JobSpec, list[Values]]:
         """Return the spec with everything inferred that it leaves out, and the parameters of each of its tasks."""
         self.check_uploads(user, spec)
+        self.check_mounts(spec)
         self._check_after(user, spec)
         spec = self._infer(user, spec)
         ask = self.fit(spec.resources, chained=spec.checkpoint.resume)
+        if ask.runtime != HOST:
+            spec = spec.model_copy(update={"environment": self.software.in_container(spec.environment)})
         if spec.sweep is None:
             return spec, [{}]
         rows = expand(spec.sweep, list(spec.files), lambda path: self._bytes(user, spec, path), self.sweeps.max_tasks)
@@ -63,7 +74,7 @@ class Intake:
                     raise
             time.sleep(0.2)
 
-    def check_uploads(self, user: str, spec: JobSpec) -> None:
+    def check_uploads(self, user: str, spec: JobSpec | FileTree) -> None:
         """Check that every upload that the spec names is there and whole."""
         problems = []
         for path, entry in spec.files.items():
@@ -78,6 +89,18 @@ class Intake:
             if not found.complete:
                 words = f"only {found.offset} of {found.length} bytes are here; finish the upload first"
                 problems.append(Problem(f"files.{path}.source", words))
+        if problems:
+            raise Rejected(problems=problems)
+
+    def check_mounts(self, spec: JobSpec | FileTree) -> None:
+        """Refuse what is mounted from nowhere near where it may be; where links lead is seen when it is opened."""
+        problems = []
+        for path, entry in spec.files.items():
+            if entry.mode is not Mode.MOUNT or not is_local(entry.source or ""):
+                continue
+            named = Path(mounted_at(entry.source or ""))
+            if not any(named.is_relative_to(root) for root in self.files.roots(writable=entry.writable)):
+                problems.append(Problem(f"files.{path}", self.files.refusal(str(named), writable=entry.writable)))
         if problems:
             raise Rejected(problems=problems)
 
@@ -99,7 +122,9 @@ class Intake:
         unsaid = "environment" not in spec.model_fields_set
         if spec.script is None or (spec.command and not unsaid):
             return spec.model_copy(update={"name": spec.name or "job"})
-        proposal = read_script({path: self._text(user, spec, path) for path in spec.files}, spec.script)
+        texts = {path: self._text(user, spec, path) for path in spec.files}
+        proposal = read_script(texts, spec.script, (), self.software)
+        programs = {path: entry for path, entry in spec.files.items() if (texts[path] or "").startswith(MAGIC)}
         asked = [guess.value for guess in proposal.guesses if guess.sure == "ask" and "packages" in guess.field]
         if unsaid and asked:
             words = f"not sure which package {', '.join(asked)} means; name it, or write `environment: {{}}` for none"
@@ -109,6 +134,8 @@ class Intake:
                 "name": spec.name or proposal.name,
                 "command": spec.command or proposal.command,
                 "environment": proposal.environment if unsaid else spec.environment,
+                "files": spec.files
+                | {path: entry.model_copy(update={"executable": True}) for path, entry in programs.items()},
             }
         )
 
@@ -126,6 +153,8 @@ class Intake:
 
     def _text(self, user: str, spec: JobSpec, path: str) -> str | None:
         data = self._bytes(user, spec, path, LONGEST_SCRIPT)
+        if data and (program := describe(lambda offset, length: data[offset : offset + length])):
+            return program.text
         try:
             return None if data is None else data.decode()
         except UnicodeDecodeError:

@@ -117,7 +117,7 @@ def _engine(settings: Settings) -> None:
 def _web(settings: Settings) -> None:
     from cluster_interface.api import application  # noqa: PLC0415
     from cluster_interface.api.gunicorn import serve_forever  # noqa: PLC0415
-    from cluster_interface.web import blueprint  # noqa: PLC0415
+    from cluster_interface.web import blueprint, shared_blueprint  # noqa: PLC0415
 
     _log_to_stderr()
     fds = [int(fd) for fd in os.environ.pop("CLIF_LISTENERS").split(",")]
@@ -128,6 +128,7 @@ def _web(settings: Settings) -> None:
         service = parts.service()
         made = application(service, parts.uploads, owner=parts.owner, page_address=f"{host}:{port}")
         made.register_blueprint(blueprint(service))
+        made.register_blueprint(shared_blueprint(service))
         return made
 
     serve_forever(make, fds, threads=settings.server.threads, scratch=settings.server.runtime)

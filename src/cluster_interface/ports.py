@@ -11,11 +11,11 @@ from enum import StrEnum
 from typing import IO, TYPE_CHECKING, Any, BinaryIO, Literal, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from cluster_interface.model.filetree import FileEntry
-    from cluster_interface.model.job import Account, OutputFile, Progress
+    from cluster_interface.model.job import Account, Delivery, OutputFile, Progress
     from cluster_interface.model.jobspec import Environment
     from cluster_interface.model.plan import Ask, Bounds, Lock, SourceInfo
     from cluster_interface.model.queue import Queue
@@ -220,6 +220,17 @@ class ImageDetail:
     sizes: Mapping[str, int] = field(default_factory=dict)  #: face or base -> bytes on disk
 
 
+@dataclass(frozen=True, kw_only=True)
+class Baked:
+    """What is put into an image over its layers: a file, a link, or (name ending in `/`) a directory."""
+
+    path: str  #: below the image's root
+    size: int = 0
+    mode: int = 0o644
+    open: Callable[[], BinaryIO] | None = None
+    target: str | None = None  #: of a symbolic link
+
+
 class ImageStore(Protocol):
     """Content-addressed images; what is there is never rewritten, and all of it can be rebuilt."""
 
@@ -252,6 +263,14 @@ class ImageStore(Protocol):
     def build(self, lock: Lock, face: Face, report: Report) -> ImageRef:
         """Build what is missing, once however many ask at the same moment. Permanent(image_failed) in words."""
 
+    def capsule(
+        self, lock: Lock, baked: Sequence[Baked], config: Mapping[str, Any], name: str
+    ) -> Iterator[bytes] | None:
+        """Stream an image that is there as `docker load` takes it, more baked into it; None if it must be built.
+
+        `config` is what its configuration says beside the usual, `name` what an engine will call it.
+        """
+
     def images(self) -> list[ImageInfo]:
         """List bases and images, newest first."""
 
@@ -280,6 +299,15 @@ class ImageStore(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Mount:
+    """A directory of the nodes that a container sees, with nothing else that may be mounted below it."""
+
+    source: Path  #: where it really is; no component is a link
+    target: Path  #: where it is seen: its absolute path outside, as people write it
+    writable: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class Run:
     """What a runtime is to run: one attempt at a plan's tasks, in a job directory."""
 
@@ -300,6 +328,7 @@ class Run:
     array: tuple[int, int, int] | None = None  #: lowest, highest and step of the parameter `array`, where known
     packed: bool = False  #: elements run several tasks one after the other
     signal_before: int | None = None  #: seconds before the end of its time at which the program gets USR1
+    mounts: tuple[Mount, ...] = ()  #: parents before what is in them; never below what a container has itself
 
 
 class Runtime(Protocol):
@@ -333,6 +362,8 @@ class Runtime(Protocol):
 
 # --- files
 
+Form = Literal["zip", "tar.gz", "tar.zst"]  #: of an archive
+
 
 class Report(Protocol):
     """Where long work says how far it is."""
@@ -361,6 +392,26 @@ class Layout:
     host: bool = False  #: no container: links lead to where the inputs really are
 
 
+@dataclass(frozen=True, kw_only=True)
+class StagedFile:
+    """One input in its place."""
+
+    path: str
+    size: int
+    sha256: str
+    mode: int  #: permissions
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listed:
+    """One entry of a directory, links not followed."""
+
+    name: str
+    kind: str  #: file, directory, link or other
+    size: int
+    modified: float
+
+
 class Stager(Protocol):
     """The job directory: made, filled, read and emptied as the job's user, following no link out of it."""
 
@@ -371,6 +422,15 @@ class Stager(Protocol):
         """Find size and checksum of every source without fetching; Permanent(input_unavailable) in words.
 
         Reads as the job's account, whether or not the job's directory is there already. May take long.
+        """
+
+    def look_at(self, account: Account, path: str, entry: FileEntry) -> SourceInfo:
+        """Look at one entry's source on this machine as an account, for nobody's job yet; Permanent in words."""
+
+    def list_directory(self, account: Account, path: str, after: str, limit: int) -> tuple[list[Listed], str | None]:
+        """List a directory as an account, in order of names, and say what the next part comes after.
+
+        Rejected in words if it cannot be read.
         """
 
     def stage_in(
@@ -420,11 +480,29 @@ class Stager(Protocol):
     def log(self, job: str, attempt: int, task: int, stream: Literal["out", "err"], offset: int) -> LogPart:
         """Read at most 1 MiB of a log from `offset` (negative: from the end)."""
 
+    def inputs(self, job: str) -> list[StagedFile]:
+        """List the inputs in place, each with size and checksum; NotFound if the job's directory is gone."""
+
+    def open_input(self, job: str, path: str) -> BinaryIO:
+        """Open one of those inputs for reading; NotFound if it is not there any more."""
+
     def open_output(self, job: str, task: int, path: str) -> BinaryIO:
         """Open one output for reading; NotFound if it is not a regular file inside the task's directory."""
 
-    def archive(self, job: str, files: Sequence[OutputFile], form: Literal["zip", "tar.gz"]) -> Iterator[bytes]:
-        """Stream the outputs as one archive, without a temporary copy."""
+    def archive(self, job: str, files: Iterable[tuple[str, OutputFile]], form: Form) -> Iterator[bytes]:
+        """Stream outputs, each under the name given with it, as one archive, without a temporary copy."""
+
+    def deliver(self, job: str, to: str, files: Sequence[tuple[str, OutputFile]], report: Report) -> Delivery:
+        """Take outputs to a place, each under the name given with it; say what became of it, trouble included.
+
+        Safe to kill and to repeat: what is there already is left alone. May take long.
+        """
+
+    def size(self, job: str) -> int:
+        """Sum up the bytes of all files in a job's directory (0 if there is none). May take long."""
+
+    def clear(self, job: str) -> None:
+        """Remove a job's inputs and everything its tasks left; logs and the plan stay. Repeatable. May take long."""
 
     def remove(self, job: str) -> None:
         """Remove the job directory. Removing what is not there is no error."""
@@ -489,8 +567,14 @@ class Upload:
 class Uploads(Protocol):
     """Where uploaded bytes wait until a job stages them."""
 
-    def create(self, owner: str, name: str, length: int) -> Upload:
-        """Begin an upload; Rejected if it is larger than the site allows or the disk has no room."""
+    def create(self, owner: str, name: str, length: int, sha256: str | None = None) -> Upload:
+        """Begin an upload; Rejected if it is larger than the site allows or the disk has no room.
+
+        With the `sha256` of the whole it is refused at its end (and gone) if it has another.
+        """
+
+    def known(self, owner: str, length: int, sha256: str) -> Upload | None:
+        """Find an earlier upload of the owner's with these bytes, whole or on its way."""
 
     def find(self, owner: str, upload: str) -> Upload:
         """Return an upload; NotFound if there is none or it is somebody else's."""

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cluster_interface.model.filetree import is_local, mounted_at
 from cluster_interface.model.placeholders import place
-from cluster_interface.ports import Run
+from cluster_interface.ports import Mount, Run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from cluster_interface.model.job import Account, Attempt, Job
     from cluster_interface.model.plan import Plan
@@ -40,7 +41,22 @@ def describe_run(  # noqa: PLR0917 - what a run is made of
         tasks=len(rows),
         packed=attempt.pack > 1,
         signal_before=spec.checkpoint.signal_before,
+        mounts=_mounts(plan),
     )
+
+
+def _mounts(plan: Plan) -> tuple[Mount, ...]:
+    """Return what stays where it is: once each, at its own path and, where a link leads there, at the link's too."""
+    found: dict[Path, Mount] = {}
+    for source in plan.sources:
+        if source.mount is None:
+            continue
+        real, writable = Path(source.mount), plan.spec.files[source.path].writable
+        named = Path(mounted_at(source.source)) if is_local(source.source) else real
+        for target in (named, real):
+            before = found.get(target)
+            found[target] = Mount(source=real, target=target, writable=writable or bool(before and before.writable))
+    return tuple(sorted(found.values(), key=lambda mount: mount.target))
 
 
 def _array(rows: Sequence[Values]) -> tuple[int, int, int] | None:

@@ -5,26 +5,35 @@ from __future__ import annotations
 import contextlib
 import secrets
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO, Literal
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Literal
 
 from cluster_interface import __version__
-from cluster_interface.gathering import gather, task_table
+from cluster_interface.capsules import baked
+from cluster_interface.capsules import describe as describe_capsule
+from cluster_interface.file_trees import convert, look_at
 from cluster_interface.inspection import inspect as read_script
-from cluster_interface.inspection.batch.queues import with_known_queue
+from cluster_interface.inspection.batch.queues import with_known_queue, with_known_runtime
 from cluster_interface.intake import Intake
 from cluster_interface.model.advice import advice, earlier, within
-from cluster_interface.model.errors import ClusterError, Conflict, NotFound, Rejected
+from cluster_interface.model.amounts import show_bytes, show_day
+from cluster_interface.model.errors import ClusterError, Conflict, Forbidden, NotFound, Rejected
 from cluster_interface.model.marks import image_mark, work_mark
 from cluster_interface.model.plan import digest
 from cluster_interface.model.queue import fill_in, find_queue
 from cluster_interface.model.resources import Resources
 from cluster_interface.model.state import FINAL, TASK_FINAL, JobState, TaskState
+from cluster_interface.outputs import Outputs
+from cluster_interface.patterns import expand, form_schema
 from cluster_interface.ports import Face, Handle, Order, WorkState
 from cluster_interface.runs import describe_run
-from cluster_interface.store import jobs
+from cluster_interface.store import jobs, keeping
 from cluster_interface.wire import (
     AttemptView,
     BuildView,
+    DeliveryView,
+    DirectoryEntry,
+    DirectoryPage,
     EventView,
     ImageShow,
     ImageView,
@@ -32,25 +41,32 @@ from cluster_interface.wire import (
     JobPage,
     JobSummary,
     JobView,
+    KnownUpload,
+    KnownUploads,
     Me,
-    OutputView,
+    PatternSummary,
+    PatternView,
     ProgressView,
     QueueView,
     ShellView,
+    SiteDataView,
     TaskPage,
     TaskView,
     WaitingView,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from sqlalchemy import Connection
 
-    from cluster_interface.model.job import Attempt, Job, OutputFile, Progress
+    from cluster_interface.inspection.software import Software
+    from cluster_interface.model.filetree import FileTree
+    from cluster_interface.model.job import Attempt, Job, Progress
     from cluster_interface.model.jobspec import JobSpec
     from cluster_interface.model.plan import Lock, Plan
     from cluster_interface.model.sweep import Values
+    from cluster_interface.patterns import Catalogue
     from cluster_interface.ports import (
         Identity,
         ImageStore,
@@ -60,9 +76,26 @@ if TYPE_CHECKING:
         Uploads,
         Works,
     )
-    from cluster_interface.settings import Defaults, Sweeps
-    from cluster_interface.store import Store
-    from cluster_interface.wire import BuildRequest, DoctorReport, InspectRequest, PruneRequest
+    from cluster_interface.settings import (
+        Defaults,
+        DeliverySettings,
+        FileRules,
+        Retention,
+        SharedData,
+        Sharing,
+        Sweeps,
+    )
+    from cluster_interface.store import Credentials, Store
+    from cluster_interface.wire import (
+        BuildRequest,
+        ConvertRequest,
+        DoctorReport,
+        ExpandRequest,
+        InspectRequest,
+        KnownRequest,
+        PruneRequest,
+        TreeReport,
+    )
 
 MOST_LISTED = 200
 MOST_SHOWN = 100  #: tasks in a job's own view; the rest by pages
@@ -84,6 +117,14 @@ class Service:
     identity: Identity
     defaults: Defaults
     sweeps: Sweeps
+    patterns: Catalogue
+    sharing: Sharing
+    retention: Retention
+    delivery: DeliverySettings
+    credentials: Credentials
+    shared: Mapping[str, SharedData]
+    files: FileRules
+    software: Software
     wake: Callable[[str], None]
     examine: Callable[..., DoctorReport]
 
@@ -91,16 +132,28 @@ class Service:
     def intake(self) -> Intake:
         """Checks and completes what is handed in."""
         return Intake(
-            store=self.store, site=self.site, uploads=self.uploads, defaults=self.defaults, sweeps=self.sweeps
+            store=self.store,
+            site=self.site,
+            uploads=self.uploads,
+            defaults=self.defaults,
+            sweeps=self.sweeps,
+            files=self.files,
+            software=self.software,
         )
+
+    @property
+    def outputs(self) -> Outputs:
+        """What can be done with what jobs left behind."""
+        return Outputs(store=self.store, stager=self.stager, sharing=self.sharing)
 
     # --- submitting
 
     def inspect(self, user: str, request: InspectRequest) -> InspectResponse:
         """Propose what a script needs; nothing is kept."""
-        proposal = read_script(request.files, request.script, request.arguments)
+        proposal = read_script(request.files, request.script, request.arguments, self.software)
         proposal = with_known_queue(proposal, [queue.name for queue in self.site.queues()])
         ask = self.intake.fit(Resources())
+        proposal = with_known_runtime(proposal, self.site.queues(), ask.queue)
         queue = find_queue(self.site.queues(), ask.scheduler, ask.queue)
         with self.store.read() as db:
             last = jobs.last_like(db, user, proposal.name, proposal.script)
@@ -118,12 +171,15 @@ class Service:
         with self.store.read() as db:
             if known := jobs.find_by_key(db, user, key):
                 return self._view(db, known), False
+        self._must_have_room(user)
+        self._must_be_granted(spec)
         spec, rows = self.intake.take(user, spec)
         return self._add(user, spec, key, rows)
 
     def rerun(self, user: str, job: str, key: str, *, failed: bool = False) -> tuple[JobView, bool]:
         """Submit the same spec again as a new job: all of its tasks, or those that did not complete."""
         old = self._job(user, job)
+        self._must_have_room(user)
         self.intake.check_uploads(user, old.spec)
         with self.store.read() as db:
             tasks = jobs.tasks(db, old.id)
@@ -135,6 +191,28 @@ class Service:
                 raise Conflict(f"every task of job {job} completed: there is nothing to run again")
         spec = old.spec.model_copy(update={"after": ()})
         return self._add(user, spec, key, [task.parameters for task in tasks], rerun_of=old.id)
+
+    def _must_be_granted(self, spec: JobSpec) -> None:
+        """Refuse deliveries into directories that the site does not grant: long before the job has run."""
+        for number, to in enumerate(spec.deliver):
+            path = PurePosixPath("/", to.partition(":")[2].lstrip("/"))
+            if to.startswith("file:") and not any(path.is_relative_to(root) for root in self.delivery.roots):
+                granted = ", ".join(map(str, self.delivery.roots)) or "none: its administrator sets delivery.roots"
+                words = f"{to} is not below a directory that this site lets jobs deliver into (it grants {granted})"
+                raise Rejected.field(f"deliver.{number}", words)
+
+    def _must_have_room(self, user: str) -> None:
+        """Refuse new work of a person whose ended jobs hold more than the site lets them."""
+        quota = self.retention.quota
+        if quota is None:
+            return
+        with self.store.read() as db:
+            used = keeping.used(db, user)
+        if used >= quota:
+            raise Forbidden(
+                f"your jobs hold {show_bytes(used)} of the {show_bytes(quota)} that you may have; fetch what you need "
+                "and remove the files of old jobs (`clif remove JOB…`, or on their pages)"
+            )
 
     def _add(
         self, user: str, spec: JobSpec, key: str, rows: list[Values], rerun_of: str | None = None
@@ -206,6 +284,40 @@ class Service:
         self.wake(found.id)
         return self.job(user, job)
 
+    def keep(self, user: str, job: str, seconds: int | None = None) -> JobView:
+        """Keep an ended job's files for so many seconds from now (None: the site's usual time), or what it allows.
+
+        Conflict where nothing would remove them, or the site allows no longer.
+        """
+        found = self._ended(user, job)
+        policy = self.retention
+        if policy.days is None:
+            raise Conflict("this site keeps files until somebody removes them: there is nothing to put off")
+        with self.store.write() as db:
+            until = keeping.clock(db) + (policy.days * keeping.DAY if seconds is None else seconds)
+            if policy.longest is not None:
+                until = min(until, (found.ended or 0) + policy.longest * keeping.DAY)
+            if until <= (found.keep_until or 0):
+                raise Conflict(f"the files of job {job} are kept for that long already, or for as long as is allowed")
+            keeping.keep(db, found, until, user, f"its files are kept until {show_day(until)}")
+        return self.job(user, job)
+
+    def discard(self, user: str, job: str) -> JobView:
+        """Have an ended job's files removed now; what is known of the job, and its logs, stay."""
+        found = self._ended(user, job)
+        with self.store.write() as db:
+            keeping.keep(db, found, keeping.clock(db), user, "its files are to be removed")
+        self.wake("keeping")
+        return self.job(user, job)
+
+    def _ended(self, user: str, job: str) -> Job:
+        found = self._job(user, job)
+        if not found.final:
+            raise Conflict(f"job {job} has not ended yet: its files stay as long as it needs them")
+        if found.removed is not None:
+            raise Conflict(f"the files of job {job} have been removed already; rerun it to have them again")
+        return found
+
     def shell(self, user: str, job: str, task: int) -> ShellView:
         """Write what opens a shell in the image and the directory of a task; Conflict if there is none (any more)."""
         with self.store.read() as db:
@@ -214,6 +326,8 @@ class Service:
         if not 0 <= task < len(tasks):
             raise NotFound(f"job {job} has no task {task}")
         attempt = next((attempt for attempt in attempts if attempt.number == tasks[task].attempt), None)
+        if found.removed is not None:
+            raise Conflict(f"the files of job {job} were removed; rerun the job to have them again")
         if found.plan is None or attempt is None:
             raise Conflict(f"task {task} of job {job} has not been handed over yet: it has no directory")
         ask = attempt.ask or found.plan.ask
@@ -230,40 +344,79 @@ class Service:
         order = Order(script=script, mark=f"{attempt.mark}.shell", account=runs_as, ask=ask, time=ask.time)
         return ShellView(argv=tuple(self.site.scheduler(ask.scheduler).interactive(order)), account=runs_as.name)
 
-    # --- outputs
+    # --- capsules and patterns
 
-    def outputs(self, user: str, job: str) -> list[OutputView]:
-        """List what a job left behind."""
-        return [OutputView.of(output) for output in self._outputs(user, job)]
-
-    def open_output(self, user: str, job: str, task: int, path: str) -> BinaryIO:
-        """Open one output; NotFound for anything that is not in the list."""
-        if not any(output.path == path and output.task == task for output in self._outputs(user, job)):
-            raise NotFound(f"job {job} has no output {path!r}")
-        return self.stager.open_output(job, task, path)
-
-    def archive(self, user: str, job: str, form: Literal["zip", "tar.gz"]) -> Iterator[bytes]:
-        """Stream all outputs as one archive."""
-        outputs = self._outputs(user, job)
-        return self.stager.archive(job, outputs, form)
-
-    def gather(self, user: str, job: str, path: str) -> Iterator[bytes]:
-        """Stream the tables of this name of all completed tasks as one, with the parameters as leading columns."""
+    def capsule(self, user: str, job: str) -> Iterator[bytes]:
+        """Stream a finished job as one image for `docker load`; Conflict in words where it cannot become one."""
         with self.store.read() as db:
             found = self._job(user, job, db)
             tasks, outputs = jobs.tasks(db, found.id), jobs.outputs(db, found.id)
-        return gather(tasks, outputs, path, lambda file: self.stager.open_output(found.id, file.task, file.path))
+        made = describe_capsule(found, tasks, outputs, self.stager)
+        assert made.plan.lock is not None  # noqa: S101 - it was refused else
+        whole = self.shelf.capsule(
+            made.plan.lock, baked(made, self.stager), made.config(), f"cluster-interface/capsule:{found.id}"
+        )
+        if whole is None:
+            raise Conflict(f"the image of job {job} is not there any more; rerun the job to have it built again")
+        return whole
 
-    def task_table(self, user: str, job: str) -> Iterator[bytes]:
-        """Stream a table of a job's tasks: their parameters, how they ended and what they took."""
-        with self.store.read() as db:
-            return task_table(jobs.tasks(db, self._job(user, job, db).id))
+    def pattern_list(self) -> list[PatternSummary]:
+        """List the patterns."""
+        return [PatternSummary.of(one, self.patterns.origin(one)) for one in self.patterns.patterns()]
 
-    def _outputs(self, user: str, job: str) -> list[OutputFile]:
-        with self.store.read() as db:
-            return jobs.outputs(db, self._job(user, job, db).id)
+    def pattern(self, name: str) -> PatternView:
+        """Show a pattern's form and its example."""
+        found = self.patterns.find(name)
+        summary = PatternSummary.of(found, self.patterns.origin(found))
+        said = {field: getattr(found, field) for field in ("fields", "example", "afterwards")}
+        return PatternView(**dict(summary), **said, form=form_schema(found))
+
+    def expand(self, name: str, request: ExpandRequest) -> JobSpec:
+        """Make the job spec of what was filled in; Rejected names every bad field."""
+        return expand(self.patterns.find(name), request.values, example=request.example, more=request.spec)
+
+    # --- file trees
+
+    def convert_files(self, request: ConvertRequest) -> FileTree:
+        """Read a tree in any of its forms; Rejected names what is wrong with it."""
+        return convert(request)
+
+    def check_files(self, user: str, tree: FileTree) -> TreeReport:
+        """Look at what a tree's entries come from, as the user: how large it is, and what is wrong with it."""
+        account, intake = self.identity.account(user), self.intake
+        checks = (lambda: intake.check_uploads(user, tree), lambda: intake.check_mounts(tree))
+        return look_at(tree, checks, lambda path, entry: self.stager.look_at(account, path, entry))
+
+    def list_directory(self, user: str, path: str, after: str, limit: int) -> DirectoryPage:
+        """List a directory of the server's own filesystem as the user, in order of names."""
+        entries, more = self.stager.list_directory(self.identity.account(user), path, after, limit)
+        return DirectoryPage(entries=tuple(map(DirectoryEntry.of, entries)), next=more)
 
     # --- the server
+
+    def known_uploads(self, user: str, request: KnownRequest) -> KnownUploads:
+        """Say which of these files a person has sent before, at least in part."""
+        found = [(file.sha256, self.uploads.known(user, file.size, file.sha256)) for file in request.files]
+        return KnownUploads(
+            uploads=tuple(
+                KnownUpload(sha256=sha256, upload=upload.id, offset=upload.offset) for sha256, upload in found if upload
+            )
+        )
+
+    def site_data(self, user: str) -> list[SiteDataView]:
+        """List the shared data that a person may read."""
+        return [
+            SiteDataView(
+                name=name,
+                source=f"site:{name}",
+                path=str(data.path),
+                version=data.version,
+                license=data.license,
+                description=data.description,
+            )
+            for name, data in sorted(self.shared.items())
+            if data.may_read(user)
+        ]
 
     def images(self) -> list[ImageView]:
         """List bases and images."""
@@ -338,7 +491,17 @@ class Service:
     def me(self, user: str) -> Me:
         """Say who asks, and whose account their jobs run under."""
         account = self.identity.account(user)
-        return Me(name=user, account=account.name, uid=account.uid, version=__version__)
+        with self.store.read() as db:
+            used = keeping.used(db, user)
+        return Me(
+            name=user,
+            account=account.name,
+            uid=account.uid,
+            version=__version__,
+            used=used,
+            quota=self.retention.quota,
+            kept_days=self.retention.days,
+        )
 
     def doctor(self, *, site: bool = False) -> DoctorReport:
         """Examine the server and its settings, and what was found on the nodes of each queue if that is asked."""
@@ -371,6 +534,11 @@ class Service:
             advice=advice(job, jobs.peak_use(db, job.id)),
             last_event=jobs.last_event(db, job.id),
             cancel_requested=job.cancel_requested,
+            size=job.size,
+            keep_until=job.keep_until,
+            warned=job.warned,
+            removed=job.removed,
+            deliveries=tuple(DeliveryView.of(delivery) for delivery in job.deliveries),
         )
 
     def _waiting(self, db: Connection, job: Job, attempts: Sequence[Attempt]) -> WaitingView | None:
@@ -404,7 +572,8 @@ class Service:
             return [work_mark(job.id, "resolve", job.number)]
         if job.state is JobState.PREPARING and job.plan:
             return [*self._building(job.plan), work_mark(job.id, "inputs", job.number)]
-        return [work_mark(job.id, "outputs", job.number)] if job.state is JobState.STAGING_OUT else []
+        kinds = ("outputs", "deliver") if job.state is JobState.STAGING_OUT else ()
+        return [work_mark(job.id, kind, job.number) for kind in kinds]
 
     def _building(self, plan: Plan) -> Iterator[str]:
         with contextlib.suppress(ClusterError):

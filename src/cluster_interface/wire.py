@@ -10,13 +10,16 @@ from pydantic import Field
 
 from cluster_interface.model.advice import Earlier
 from cluster_interface.model.base import Model
-from cluster_interface.model.job import Attempt, Event, Job, OutputFile, Progress, Task  # noqa: TC001
+from cluster_interface.model.credential import Credential  # noqa: TC001 - pydantic reads annotations
+from cluster_interface.model.job import Attempt, Delivery, Event, Job, Link, OutputFile, Progress, Task  # noqa: TC001
+from cluster_interface.model.job_pattern import Example, Pattern
+from cluster_interface.model.job_pattern import Field as PatternField
 from cluster_interface.model.jobspec import Environment, JobSpec
-from cluster_interface.model.plan import Bounds, Lock, Plan
+from cluster_interface.model.plan import Bounds, Lock, Plan, SourceInfo
 from cluster_interface.model.proposal import Proposal
 from cluster_interface.model.resources import Seconds
 from cluster_interface.model.state import FailureCode, JobState, TaskState
-from cluster_interface.ports import Waiting  # noqa: TC001 - as above
+from cluster_interface.ports import Listed, Waiting  # noqa: TC001 - as above
 
 
 class SubmitRequest(Model):
@@ -43,6 +46,15 @@ class InspectResponse(Model):
     earlier: Earlier | None = Field(default=None, description="what the same script asked for and used last time")
 
 
+class MovingView(Model):
+    """How far one input is."""
+
+    path: str
+    source: str
+    done: int
+    total: int | None
+
+
 class ProgressView(Model):
     """How far a stage has come."""
 
@@ -51,11 +63,14 @@ class ProgressView(Model):
     total: int | None
     unit: str
     note: str
+    files: int | None = Field(default=None, description="that are done")
+    files_total: int | None = None
+    sources: tuple[MovingView, ...] = Field(default=(), description="some of the inputs that are on their way")
 
     @classmethod
     def of(cls, progress: Progress) -> ProgressView:
         """Show a progress."""
-        return cls(**vars(progress))
+        return cls(**{**vars(progress), "sources": tuple(MovingView(**vars(one)) for one in progress.sources)})
 
 
 class TaskView(Model):
@@ -154,6 +169,21 @@ class JobSummary(Model):
         return cls(**{name: getattr(job, name) for name in cls.model_fields})
 
 
+class DeliveryView(Model):
+    """What became of taking a job's outputs to one place."""
+
+    to: str
+    files: int = 0
+    size: int = Field(default=0, description="bytes")
+    trouble: str = Field(default="", description="why it did not all get there; empty: it did")
+    at: float | None = None
+
+    @classmethod
+    def of(cls, delivery: Delivery) -> DeliveryView:
+        """Show a delivery."""
+        return cls(**vars(delivery))
+
+
 class JobView(JobSummary):
     """Everything about one job."""
 
@@ -168,6 +198,11 @@ class JobView(JobSummary):
     advice: str = Field(default="", description="what to ask for next time, where that differs")
     last_event: int
     cancel_requested: bool
+    size: int | None = Field(default=None, description="bytes that its directory holds, inputs too, since its end")
+    keep_until: float | None = Field(default=None, description="when its files are removed; null: never")
+    warned: float | None = Field(default=None, description="since when that is announced as near")
+    removed: float | None = Field(default=None, description="when its files were removed")
+    deliveries: tuple[DeliveryView, ...] = ()
 
 
 class JobPage(Model):
@@ -207,17 +242,137 @@ class OutputView(Model):
     sha256: str
     task: int
     partial: bool
+    type: str = Field(default="", description="media type by content and name; empty: not known")
+    place: str = Field(default="", description="its path among all outputs: in a sweep, below its task's number")
 
     @classmethod
-    def of(cls, output: OutputFile) -> OutputView:
+    def of(cls, output: OutputFile, *, by_task: bool = False) -> OutputView:
         """Show an output."""
-        return cls(**vars(output))
+        return cls(**vars(output), place=output.place(by_task=by_task))
 
 
 class OutputList(Model):
     """GET /jobs/{id}/outputs."""
 
     outputs: tuple[OutputView, ...]
+
+
+class PatternSummary(Model):
+    """One pattern in the list."""
+
+    name: str
+    title: str
+    summary: str
+    origin: str = Field(description="shipped, or the site's own")
+
+    @classmethod
+    def of(cls, pattern: Pattern, origin: str) -> PatternSummary:
+        """Show a pattern in a list."""
+        return cls(name=pattern.name, title=pattern.title, summary=pattern.summary, origin=origin)
+
+
+class PatternList(Model):
+    """GET /patterns, in the order in which they are offered."""
+
+    patterns: tuple[PatternSummary, ...]
+
+
+class PatternView(PatternSummary):
+    """GET /patterns/{name}: the form, as fields and as JSON Schema, and an example that runs."""
+
+    fields: dict[str, PatternField]
+    form: dict[str, Any] = Field(description="JSON Schema of the values")
+    example: Example
+    afterwards: str = Field(description="what a person does with the outputs")
+
+
+class ExpandRequest(Model):
+    """POST /patterns/{name} and /patterns/{name}/jobs. A file is a source, or name and source or content."""
+
+    values: dict[str, Any] = {}
+    example: bool = Field(default=False, description="the example's values stand in for those that are missing")
+    spec: dict[str, Any] = Field(default={}, description="fields of the job spec that go on top: name, resources …")
+
+
+class ExpandResponse(Model):
+    """The job spec that the values make; what it leaves out is inferred when it is submitted."""
+
+    spec: dict[str, Any]
+
+
+class FolderEntry(Model):
+    """A folder in a folder, with all that is below it."""
+
+    name: str
+    place: str
+    files: int
+    size: int = Field(description="bytes")
+
+
+class FolderView(Model):
+    """GET /jobs/{id}/browse?place=&start=&limit=: one page of a folder, folders first."""
+
+    place: str
+    folders: tuple[FolderEntry, ...]
+    outputs: tuple[OutputView, ...]
+    entries: int = Field(description="in this folder, on all pages")
+    next: int | None = Field(description="pass it as ?start= for the following page")
+
+
+class PreviewPart(Model):
+    """A piece of a notebook, or a sheet of a workbook."""
+
+    kind: Literal["markdown", "code", "output", "error", "image", "note", "sheet"]
+    text: str = ""
+    image: str = Field(default="", description="a data: URL of a PNG or JPEG")
+    rows: tuple[tuple[str, ...], ...] = ()
+
+
+class PreviewView(Model):
+    """GET /jobs/{id}/preview/{path}: what can be looked at of an output, as text and rows: nothing in it is markup."""
+
+    kind: Literal["text", "table", "image", "pdf", "parts", "none"]
+    type: str
+    size: int = Field(description="bytes of the whole file")
+    text: str = ""
+    offset: int = Field(default=0, description="where the text begins, in bytes")
+    length: int = Field(default=0, description="bytes that the text is made of")
+    rows: tuple[tuple[str, ...], ...] = ()
+    parts: tuple[PreviewPart, ...] = ()
+    note: str = Field(default="", description="what is not shown, and why")
+
+
+class ShareRequest(Model):
+    """POST /jobs/{id}/links."""
+
+    path: str = Field(default="", description="a file or a folder among the outputs; empty: all of them")
+    expires: Seconds = Field(default=7 * 86400, description="seconds from now, or a text such as 7d")
+    most: int | None = Field(default=None, ge=1, le=1_000_000, description="downloads; null: any number")
+
+
+class LinkView(Model):
+    """One link. Its address is known only to whom it was given when it was made."""
+
+    id: str
+    job: str
+    path: str
+    created: float
+    expires: float
+    most: int | None
+    downloads: int
+    used: float | None
+    url: str = Field(default="", description="the address, only in the answer that makes the link")
+
+    @classmethod
+    def of(cls, link: Link) -> LinkView:
+        """Show a link."""
+        return cls(**{name: value for name, value in vars(link).items() if name != "owner"})
+
+
+class LinkList(Model):
+    """GET /jobs/{id}/links: those that are still good, the newest first."""
+
+    links: tuple[LinkView, ...]
 
 
 class ImageView(Model):
@@ -320,6 +475,15 @@ class Me(Model):
     account: str
     uid: int
     version: str
+    used: int = Field(default=0, description="bytes that your ended jobs hold")
+    quota: int | None = Field(default=None, description="bytes that they may hold; null: any amount")
+    kept_days: int | None = Field(default=None, description="after a job's end its files are kept; null: for good")
+
+
+class KeepRequest(Model):
+    """POST /jobs/{id}/keep."""
+
+    seconds: Seconds | None = Field(default=None, description="from now, or a text such as 30d; null: the usual time")
 
 
 class Finding(Model):
@@ -359,6 +523,61 @@ class ShellView(Model):
     account: str = Field(description="whom it is to be run as")
 
 
+class ConvertRequest(Model):
+    """POST /files/convert: a tree in any form: a document, its text, or the texts of a BagIt bag."""
+
+    document: Any = Field(default=None, description="the JSON itself")
+    text: str | None = Field(default=None, description="JSON or YAML")
+    manifest: str | None = Field(default=None, description="manifest-sha256.txt of a BagIt bag")
+    fetch: str | None = Field(default=None, description="fetch.txt of a BagIt bag")
+
+
+class SourceView(Model):
+    """What is known of one input."""
+
+    path: str
+    source: str
+    size: int | None = Field(description="bytes")
+    sha256: str | None
+    entries: int | None = Field(description="of a directory")
+    pinned: bool
+
+    @classmethod
+    def of(cls, info: SourceInfo) -> SourceView:
+        """Show what a plan would hold."""
+        names = ("path", "source", "size", "sha256", "entries", "pinned")
+        return cls(**{name: getattr(info, name) for name in names})
+
+
+class TreeReport(Model):
+    """POST /files/check: the sources on this server, and what is wrong with any entry."""
+
+    sources: tuple[SourceView, ...]
+    problems: tuple[ProblemField, ...]
+    complete: bool = Field(description="false: to look at all of them would have taken too long")
+
+
+class DirectoryEntry(Model):
+    """One entry of a directory of the server's filesystem."""
+
+    name: str
+    kind: str = Field(description="file, directory, link or other")
+    size: int = Field(description="bytes")
+    modified: float
+
+    @classmethod
+    def of(cls, entry: Listed) -> DirectoryEntry:
+        """Show an entry."""
+        return cls(**vars(entry))
+
+
+class DirectoryPage(Model):
+    """GET /files/list: a part of a directory; `next` is what the following part comes after."""
+
+    entries: tuple[DirectoryEntry, ...]
+    next: str | None
+
+
 class ProblemField(Model):
     """One bad field."""
 
@@ -375,3 +594,69 @@ class ProblemDocument(Model):
     detail: str
     errors: tuple[ProblemField, ...] = ()
     extra: dict[str, Any] = {}
+
+
+class KnownFile(Model):
+    """A file that may have been sent before."""
+
+    size: int = Field(ge=0)
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+
+class KnownRequest(Model):
+    """POST /uploads/known."""
+
+    files: tuple[KnownFile, ...] = Field(max_length=10_000)
+
+
+class KnownUpload(Model):
+    """An earlier upload of yours with these bytes; go on from `offset` where that is less than its size."""
+
+    sha256: str
+    upload: str
+    offset: int
+
+
+class KnownUploads(Model):
+    """Those that there are."""
+
+    uploads: tuple[KnownUpload, ...]
+
+
+class CredentialView(Model):
+    """A credential, without what is secret in it."""
+
+    name: str
+    kind: str
+    match: str
+    shown: dict[str, str] = Field(description="its parts that are no secret, such as the user name")
+    created: float
+
+    @classmethod
+    def of(cls, credential: Credential, created: float) -> CredentialView:
+        """Show a credential."""
+        parts = {name: getattr(credential, name) for name in ("name", "kind", "match", "shown")}
+        return cls(**parts, created=created)
+
+
+class CredentialList(Model):
+    """All of a person's."""
+
+    credentials: tuple[CredentialView, ...]
+
+
+class SiteDataView(Model):
+    """One data set that the site shares."""
+
+    name: str
+    source: str = Field(description="what a file entry says to have it, or a file in it below")
+    path: str = Field(description="where it is on the cluster")
+    version: str
+    license: str
+    description: str
+
+
+class SiteDataList(Model):
+    """What a person may read of it."""
+
+    data: tuple[SiteDataView, ...]

@@ -5,22 +5,34 @@ The browser tests look at every state a job can be in, hostile names included, w
 
 from __future__ import annotations
 
+import hashlib
 import io
+import json
 import math
 import shlex
 import struct
+import tempfile
 import time
-import zipfile
 import zlib
+from base64 import b64encode
 from dataclasses import dataclass, field
+
+from sqlalchemy import insert
 
 from cluster_interface.model.errors import Conflict, NotFound, Rejected, Transient
 from cluster_interface.model.jobspec import JobSpec
+from cluster_interface.model.media import media_type
 from cluster_interface.model.plan import Ask, Bound, Lock, Plan
 from cluster_interface.model.proposal import Proposal
 from cluster_interface.model.resources import GIB, MIB
 from cluster_interface.model.state import FINAL, FailureCode, JobState, TaskState
+from cluster_interface.outputs import Outputs
+from cluster_interface.patterns import Catalogue
 from cluster_interface.ports import LogPart, Upload
+from cluster_interface.service import Service
+from cluster_interface.settings import Sharing
+from cluster_interface.staging import archives
+from cluster_interface.store import tables as t
 from cluster_interface.wire import (
     AttemptView,
     EventView,
@@ -29,9 +41,9 @@ from cluster_interface.wire import (
     JobSummary,
     JobView,
     Me,
-    OutputView,
     ProgressView,
     QueueView,
+    SiteDataView,
     TaskPage,
     TaskView,
     WaitingView,
@@ -63,7 +75,49 @@ def picture() -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(raw, 9)) + chunk(b"IEND", b"")
 
 
+def paper() -> bytes:
+    """Write a PDF (ISO 32000-1) of one page with a line of text, a link and a script that no viewer here runs."""
+    stream = b"BT /F1 24 Tf 60 700 Td (Angstrom fit) Tj ET"
+    objects = [
+        b"<< /Type /Catalog /Pages 2 0 R /OpenAction << /S /JavaScript /JS (app.alert\\(1\\)) >> >>",
+        b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
+        b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] /Contents 4 0 R /Resources << /Font << /F1 5 0 R >> >> >>",
+        b"<< /Length %d >>\nstream\n%s\nendstream" % (len(stream), stream),
+        b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
+    ]
+    made, offsets = b"%PDF-1.4\n", []
+    for number, text in enumerate(objects, start=1):
+        offsets.append(len(made))
+        made += b"%d 0 obj\n%s\nendobj\n" % (number, text)
+    table = b"".join(b"%010d 00000 n \n" % offset for offset in offsets)
+    trailer = b"trailer << /Size 6 /Root 1 0 R >>\nstartxref\n%d\n%%%%EOF\n" % len(made)
+    return made + b"xref\n0 6\n0000000000 65535 f \n" + table + trailer
+
+
+def notebook() -> bytes:
+    """Write a Jupyter notebook with every kind of output, hostile HTML and SVG among them."""
+    evil = "<img src=x onerror=\"document.title='owned'\">"
+    outputs = [
+        {"output_type": "stream", "text": ["41 rounds\n"]},
+        {"output_type": "display_data", "data": {"image/png": b64encode(picture()).decode(), "text/plain": "<Figure>"}},
+        {"output_type": "execute_result", "data": {"text/html": [evil, "<script>1</script>"], "text/plain": "0.982"}},
+        {"output_type": "display_data", "data": {"image/svg+xml": evil}},
+        {"output_type": "display_data", "data": {"image/png": b64encode(evil.encode()).decode()}},
+        {"output_type": "error", "traceback": ["\x1b[31mZeroDivisionError\x1b[0m", evil]},
+    ]
+    cells = [
+        {"cell_type": "markdown", "source": ["# Fit\n", evil]},
+        {"cell_type": "code", "source": "fit(spectra)", "outputs": outputs},
+    ]
+    return json.dumps({"cells": cells, "nbformat": 4}).encode()
+
+
+FIT = b"x\n=1+1\n"
 FILES = {
+    "results/paper.pdf": paper(),
+    "results/fit.ipynb": notebook(),
+    "results/all.json": b'{"amplitude":0.982,"tags":["<b>"]}',
+    "run.log": b"".join(b"line %d\n" % n for n in range(60_000)) + b"the very end\n",
     "results/fit.png": picture(),
     "results/parameters.csv": b'parameter,value,"standard, error"\namplitude,0.982,0.011\n=HYPERLINK("x"),1,2\n',
     "results/summary.txt": "Ångström fit: converged after 41 rounds\nχ² = 1.07\n".encode(),
@@ -269,16 +323,86 @@ def propose(script: str, files: dict[str, str | None], arguments: tuple[str, ...
     )
 
 
+def _record(db: object, item: Made) -> None:
+    """Write a made-up job and its outputs into the tables that the use cases on outputs read."""
+    view = item.view
+    whose = {"owner": view.owner, "group": view.group}
+    db.execute(
+        insert(t.job).values(
+            id=view.id, submission_key=view.id, name=view.name, state=view.state, spec=view.spec.model_dump(mode="json"),
+            created=view.created, changed=view.changed, ended=view.ended, due=0, keep_until=view.keep_until, **whose,
+        )
+    )  # fmt: skip
+    if item.tasks:
+        rows = [
+            {"job": view.id, "index": n.index, "state": n.state, "parameters": n.parameters, **whose}
+            for n in item.tasks
+        ]
+        db.execute(insert(t.task), rows)
+    _record_outputs(db, item)
+
+
+def _record_outputs(db: object, item: Made) -> None:
+    view = item.view
+    files = [(0, path, data) for path, data in item.files.items()]
+    if item.tasks:
+        done = [task.index for task in item.tasks if task.state is TaskState.COMPLETED][:90]
+        files = [(n, "results/fit.csv", FIT) for n in done]
+    for task, path, data in files:
+        db.execute(
+            insert(t.output).values(
+                job=view.id, task=task, path=path, size=len(data), sha256=hashlib.sha256(data).hexdigest(),
+                partial=view.state is not S.COMPLETED, type=media_type(path, data[:4096]),
+                owner=view.owner, group=view.group,
+            )
+        )  # fmt: skip
+
+
+class SampleStager:
+    """Opens what the made-up jobs left."""
+
+    def __init__(self, made: dict[str, Made]) -> None:
+        self.made = made
+
+    def open_output(self, job: str, task: int, path: str) -> object:
+        """Open an output as a real file."""
+        file = tempfile.TemporaryFile()  # noqa: SIM115 - closed by whoever reads it
+        file.write(self.made[job].files[path] if self.made[job].files else FIT)
+        file.seek(0)
+        return file
+
+    def archive(self, job: str, files: list, form: str) -> object:
+        """Make a real archive."""
+        return archives.archive(files, form, lambda file: self.open_output(job, file.task, file.path))
+
+
 class SampleService:
     """What the pages and the routes call, over the made-up jobs."""
 
     def __init__(self, store: object) -> None:
         self.store = store
+        self.patterns = Catalogue()
         self.made = made_up(time.time())
         self.submitted: dict[str, str] = {}  #: key -> job
         self.specs: list[JobSpec] = []
         self.failed_again = False  #: whether only the failed tasks were last asked for again
         self.silent = False  #: whether everything answers Transient
+        with store.write() as db:
+            for item in self.made.values():
+                _record(db, item)
+
+    def site_data(self, user: str) -> list[SiteDataView]:
+        """Share one data set."""
+        return [
+            SiteDataView(
+                name="genomes",
+                source="site:genomes",
+                path="/srv/genomes",
+                version="2026-03",
+                license="CC0",
+                description="",
+            )
+        ]
 
     def _find(self, user: str, job: str) -> Made:
         if self.silent:
@@ -295,6 +419,9 @@ class SampleService:
         )
         item.events.append(event)
         item.view = item.view.model_copy(update={"state": state, "last_event": event.id, "changed": event.at, **more})
+        if state in FINAL:
+            with self.store.write() as db:
+                _record_outputs(db, item)
 
     def inspect(self, user: str, request: object) -> InspectResponse:
         """Propose the same for whatever comes."""
@@ -311,9 +438,13 @@ class SampleService:
         item = _make(job, spec.name or "job", S.SUBMITTED, time.time(), ())
         item.view = item.view.model_copy(update={"spec": spec})
         self.made = {job: item, **self.made}
+        with self.store.write() as db:
+            _record(db, item)
         self.submitted[key] = job
         self.specs.append(spec)
         return item.view, True
+
+    pattern_list, pattern, expand = Service.pattern_list, Service.pattern, Service.expand
 
     def rerun(self, user: str, job: str, key: str, *, failed: bool = False) -> tuple[JobView, bool]:
         """Submit the same again."""
@@ -353,14 +484,6 @@ class SampleService:
         found = [t for t in self._find(user, job).tasks if t.index > after and state in (None, t.state)]
         return TaskPage(tasks=tuple(found[:limit]), next=found[limit - 1].index if len(found) > limit else None)
 
-    def task_table(self, user: str, job: str) -> list[bytes]:
-        """Say how each task ended."""
-        return [b"task,state\n", *(b"%d,%s\n" % (t.index, t.state.encode()) for t in self._find(user, job).tasks)]
-
-    def gather(self, user: str, job: str, path: str) -> list[bytes]:
-        """Gather one table."""
-        return [b"task,x\n0,=1+1\n"] if path == "results/fit.csv" else []
-
     def cancel(self, user: str, job: str) -> JobView:
         """Cancel at once."""
         if self._find(user, job).view.state in FINAL:
@@ -368,34 +491,16 @@ class SampleService:
         self.change(job, S.CANCELED, reason="canceled by ada")
         return self.job(user, job)
 
-    def outputs(self, user: str, job: str) -> list[OutputView]:
-        """List outputs."""
-        item = self._find(user, job)
-        if item.tasks:
-            done = [task.index for task in item.tasks if task.state is TaskState.COMPLETED]
-            return [
-                OutputView(path="results/fit.csv", size=12, sha256="0" * 64, task=n, partial=False) for n in done[:90]
-            ]
-        partial = item.view.state is not S.COMPLETED
-        return [
-            OutputView(path=path, size=len(data), sha256="0" * 64, task=0, partial=partial)
-            for path, data in item.files.items()
-        ]
+    @property
+    def outputs(self) -> Outputs:
+        """The real use cases on the made-up jobs' outputs."""
+        return Outputs(store=self.store, stager=SampleStager(self.made), sharing=Sharing())
 
-    def open_output(self, user: str, job: str, task: int, path: str) -> io.BytesIO:
-        """Open an output."""
-        files = self._find(user, job).files
-        if path not in files:
-            raise NotFound(f"job {job} has no output {path!r}")
-        return io.BytesIO(files[path])
-
-    def archive(self, user: str, job: str, form: str) -> list[bytes]:
-        """Zip the outputs."""
-        target = io.BytesIO()
-        with zipfile.ZipFile(target, "w") as archive:
-            for path, data in self._find(user, job).files.items():
-                archive.writestr(path, data)
-        return [target.getvalue()]
+    def keep(self, user: str, job: str, seconds: int | None = None) -> JobView:
+        """Keep a job's files for longer."""
+        item = self.made[self._find(user, job).view.id]
+        item.view = item.view.model_copy(update={"keep_until": time.time() + (seconds or 30 * 86400), "warned": None})
+        return item.view
 
     def queues(self) -> list[QueueView]:
         """List queues."""

@@ -16,7 +16,7 @@ from tests.browser.sample import OWNER, SampleService, SampleUploads
 
 from cluster_interface.api.application import application
 from cluster_interface.store import Store, sessions
-from cluster_interface.web import blueprint
+from cluster_interface.web import blueprint, shared_blueprint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,6 +41,7 @@ class Site:
         self.url = f"http://{self.address}"
         self.app = application(self.service, self.uploads, owner=OWNER, page_address=self.address)
         self.app.register_blueprint(blueprint(self.service))
+        self.app.register_blueprint(shared_blueprint(self.service))
 
     def _app(self, environ: dict, start: object) -> object:
         return self.app(environ, start)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlencode
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 from tests.browser.sample import BIDI, EVIL, FILES, LONG
 from tests.browser.serving import CHROMIUM, QUIET, Site, serving
 
@@ -183,7 +185,7 @@ def test_a_running_job_is_followed_to_its_end(page: Page, site: Site) -> None:
     made.files = {"results/a.txt": b"a"}
     site.service.change("runjob2345", JobState.COMPLETED, ended=made.view.created + 60)
     expect(page.locator(".verdict .chip")).to_have_text("completed")
-    expect(page.locator("#outputs")).to_contain_text("results/a.txt")
+    expect(page.locator("#outputs")).to_contain_text("a.txt")
     expect(page.locator("#announce")).to_have_text("angstrom-fit is completed.")
     expect(page).to_have_title(re.compile("completed"))
     expect(page.locator("#log-lines")).to_contain_text("one more line")
@@ -254,9 +256,10 @@ def test_a_log_can_be_saved_whole(page: Page, site: Site) -> None:
 # --- outputs
 
 
-def row(page: Page, path: str) -> object:
-    """Find the row of an output."""
-    return page.locator("#outputs tr", has=page.locator(f"xpath=self::*[@data-path={quoted(path)}]"))
+def row(page: Page, site: Site, path: str, job: str = "donejob234") -> Locator:
+    """Open the folder of an output and find its row."""
+    page.goto(f"{site.url}/jobs/{job}?{urlencode({'in': path.rpartition('/')[0]})}")
+    return page.locator(f"xpath=//tr[@data-path={quoted(path)}]")
 
 
 def quoted(text: str) -> str:
@@ -267,11 +270,39 @@ def quoted(text: str) -> str:
 
 def test_outputs_are_downloaded_byte_for_byte(page: Page, site: Site) -> None:
     """Every file comes back as it was, hostile names included."""
-    page.goto(f"{site.url}/jobs/donejob234")
     for path, data in FILES.items():
         with page.expect_download() as waiting:
-            page.locator(f"xpath=//tr[@data-path={quoted(path)}]//a[@download]").click()
+            row(page, site, path).locator("a[download]").click()
         assert Path(waiting.value.path()).read_bytes() == data
+
+
+def test_folders_are_walked_through(page: Page, site: Site) -> None:
+    """Folders with their sums lead down, the crumbs up; a folder is fetched alone; what is nowhere is 404."""
+    page.goto(f"{site.url}/jobs/donejob234")
+    folder = page.locator("#outputs tr.folder")
+    expect(folder).to_contain_text("7 files")
+    folder.locator("a").click()
+    expect(page.locator("#outputs tbody tr")).to_have_count(7)
+    with page.expect_download() as waiting:
+        page.click("text=Download this folder")
+    assert waiting.value.suggested_filename == "results.zip"
+    with zipfile.ZipFile(waiting.value.path()) as archive:
+        assert set(archive.namelist()) == {path for path in FILES if path.startswith("results/")}
+    page.click(".crumbs a")
+    expect(page.locator("#outputs tr.folder")).to_have_count(1)
+    for odd in ("nowhere", "..", "results/../..", "results/fit.png/x", "%00"):
+        assert page.goto(f"{site.url}/jobs/donejob234?in={odd}").status == 404
+
+
+def test_a_folder_of_thousands_is_paged(page: Page, site: Site) -> None:
+    """A hundred at a time, on every page the whole count."""
+    site.service.made["runjob2345"].files = {f"many/{n:05d}.txt": b"x" for n in range(2345)}
+    site.service.change("runjob2345", JobState.COMPLETED)
+    page.goto(f"{site.url}/jobs/runjob2345")
+    expect(page.locator("#outputs tbody tr")).to_have_count(100)
+    page.click("#outputs .pager >> text=Next")
+    expect(page.locator("#outputs tbody tr").first).to_contain_text("00100.txt")
+    expect(page.locator("#outputs .pager")).to_contain_text("101 to 200 of 2,345")
 
 
 @pytest.mark.parametrize(
@@ -279,22 +310,32 @@ def test_outputs_are_downloaded_byte_for_byte(page: Page, site: Site) -> None:
     [
         ("results/summary.txt", "Ångström fit"),
         ("results/figure.svg", "<svg xmlns"),
+        ("results/all.json", '  "amplitude": 0.982'),
         (f"{EVIL}.html", "<script>"),
         (f"{LONG}.dat", "⟨U+202E⟩"),
     ],
 )
 def test_text_is_previewed_as_text(page: Page, site: Site, path: str, shown: str) -> None:
     """SVG and HTML are source code here; nothing in an output ever runs or is drawn as a page."""
-    page.goto(f"{site.url}/jobs/donejob234")
-    page.locator(f"xpath=//tr[@data-path={quoted(path)}]//button").click()
+    row(page, site, path).locator("[data-preview]").click()
     expect(page.locator("#preview-body pre")).to_contain_text(shown)
     assert page.locator("#preview-body").locator("script, img, svg, b").count() == 0
 
 
+def test_a_log_is_previewed_from_its_end(page: Page, site: Site) -> None:
+    """The end first; the beginning and the pieces between are a button away."""
+    row(page, site, "run.log").locator("[data-preview]").click()
+    body = page.locator("#preview-body")
+    expect(body.locator("pre")).to_contain_text("the very end")
+    body.get_by_text("Beginning").click()
+    expect(body.locator("pre")).to_contain_text("line 0\nline 1\n")
+    body.get_by_text("Later").click()
+    expect(body.locator(".steps")).to_contain_text("256 KiB to 512 KiB")
+
+
 def test_a_table_is_previewed_as_a_table(page: Page, site: Site) -> None:
     """CSV cells are text, formulas included; Escape closes and the button has the focus again."""
-    page.goto(f"{site.url}/jobs/donejob234")
-    button = page.locator("tr[data-path='results/parameters.csv'] button")
+    button = row(page, site, "results/parameters.csv").locator("[data-preview]")
     button.focus()
     page.keyboard.press("Enter")
     expect(page.locator("#preview-body th").nth(2)).to_have_text("standard, error")
@@ -306,9 +347,9 @@ def test_a_table_is_previewed_as_a_table(page: Page, site: Site) -> None:
 
 def test_a_picture_is_previewed(page: Page, site: Site) -> None:
     """A picture is drawn, from an answer that is sandboxed and not sniffed."""
-    page.goto(f"{site.url}/jobs/donejob234")
-    with page.expect_response(lambda r: "fit.png" in r.url) as waiting:
-        page.click("tr[data-path='results/fit.png'] button")
+    button = row(page, site, "results/fit.png").locator("[data-preview]")
+    with page.expect_response(lambda r: "fit.png" in r.url and "preview=1" in r.url) as waiting:
+        button.click()
     assert "sandbox" in waiting.value.headers["content-security-policy"]
     assert waiting.value.headers["x-content-type-options"] == "nosniff"
     picture = page.locator("#preview-body img")
@@ -316,10 +357,65 @@ def test_a_picture_is_previewed(page: Page, site: Site) -> None:
     assert picture.evaluate("(image) => image.decode().then(() => image.naturalWidth)") == 560
 
 
+def test_a_notebook_is_previewed_inert(page: Page, site: Site) -> None:
+    """Sources, text and pictures of a notebook are there; its HTML and SVG are not, nor pictures that are none."""
+    row(page, site, "results/fit.ipynb").locator("[data-preview]").click()
+    body = page.locator("#preview-body")
+    expect(body).to_contain_text("fit(spectra)")
+    expect(body).to_contain_text("ZeroDivisionError")
+    expect(body).to_contain_text("image/svg+xml: not shown here")
+    expect(body.locator("img")).to_have_count(1)
+    assert body.locator("img").evaluate("(image) => image.decode().then(() => image.naturalWidth)") == 560
+    assert body.locator("script, svg").count() == 0
+
+
+def test_a_pdf_is_drawn_without_its_script(page: Page, site: Site) -> None:
+    """The page of a PDF is a picture; its JavaScript never runs (the fixture would see the dialog)."""
+    row(page, site, "results/paper.pdf").locator("[data-preview]").click()
+    expect(page.locator("#preview-note")).to_contain_text("1 page")
+    dark = "(c) => c.getContext('2d').getImageData(0, 0, c.width, c.height).data.some((v, i) => i % 4 == 0 && v < 99)"
+    assert page.locator("#preview-body canvas").evaluate(dark)
+
+
 def test_unreadable_files_offer_no_preview(page: Page, site: Site) -> None:
     """What is neither text nor a picture can only be downloaded."""
-    page.goto(f"{site.url}/jobs/donejob234")
-    expect(page.locator(f"xpath=//tr[@data-path={quoted(BIDI)}]//button")).to_be_hidden()
+    found = row(page, site, BIDI)
+    expect(found.locator("a[download]")).to_be_visible()
+    expect(found.locator("[data-preview]")).to_have_count(0)
+
+
+# --- links for people without an account
+
+
+def test_a_link_is_made_copied_used_and_taken_back(page: Page, site: Site, browser: Browser) -> None:
+    """From the dialog to somebody without an account, who gets this file by the button, and nothing once it is gone."""
+    row(page, site, "results/fit.png").locator("[data-share]").click()
+    page.fill("#share [name=most]", "2")
+    page.click("text=Make a link")
+    expect(page.locator("#share-made")).to_be_visible()
+    url = page.locator("#share-url").input_value()
+    assert re.fullmatch(rf"{site.url}/s/[\w-]{{43}}", url)
+    stranger = browser.new_context()
+    visitor = stranger.new_page()
+    visitor.set_default_timeout(10_000)
+    headers = visitor.goto(url).headers
+    assert headers["referrer-policy"] == "no-referrer"
+    assert headers["cache-control"] == "no-store"
+    for _ in range(5):
+        visitor.reload()  # as a mail scanner does: nothing is counted
+    expect(visitor.locator("main")).to_contain_text("fit.png")
+    expect(visitor.locator("main dd").last).to_have_text("2")
+    with visitor.expect_download() as waiting:
+        visitor.get_by_role("button", name="Download").click()
+    assert Path(waiting.value.path()).read_bytes() == FILES["results/fit.png"]
+    assert visitor.goto(f"{site.url}/jobs/donejob234").status == 401
+    page.keyboard.press("Escape")
+    row(page, site, "results/fit.png").locator("[data-share]").click()
+    expect(page.locator("#share-links li")).to_contain_text("1 of 2")
+    page.click("#share-links button")
+    expect(page.locator("#share-links")).to_be_hidden()
+    assert visitor.goto(url).status == 404
+    stranger.close()
 
 
 # --- cancel and run again
@@ -610,8 +706,8 @@ def test_tables_are_downloaded_whole(page: Page, site: Site) -> None:
     """The tasks' own tables as one, and the table of tasks: attachments that no browser runs."""
     page.goto(f"{site.url}/jobs/sweepjob23")
     for title, words in (
-        ("Gather results/fit.csv of all tasks", "task,x\n0,=1+1\n"),
-        ("Download the table", "task,state\n0,"),
+        ("Gather results/fit.csv of all tasks", "task,temperature,seed,label,x\n0,250,0,run 0,=1+1\n"),
+        ("Download the table", "task,temperature,seed,label,state,"),
     ):
         with page.expect_download() as download:
             page.click(f"text={title}")
@@ -726,7 +822,7 @@ def test_an_earlier_sweep_can_be_changed(page: Page, site: Site) -> None:
     assert site.service.specs[0].sweep.parameters == {"temperature": ("5",)}
 
 
-PLACES = ("/", "/?state=rejected", "/submit", "/submit?from=failjob234", "/jobs/unknown", "/jobs/runjob2345",
+PLACES = ("/jobs/donejob234?in=results", "/s/nothing", "/", "/?state=rejected", "/submit", "/submit?from=failjob234", "/jobs/unknown", "/jobs/runjob2345",
           "/jobs/prepjob234", "/jobs/sweepjob23?task=2", "/jobs/sweeprun23?tasks=running", "/jobs/waitjob234",
           "/submit?from=sweepjob23", "/jobs/donejob234", "/jobs/failjob234", "/jobs/eviljob234")  # fmt: skip
 
@@ -748,6 +844,33 @@ def test_no_page_has_an_accessibility_fault(page: Page, site: Site, scheme: str)
         faults = page.evaluate("(rules) => axe.run(rules).then((result) => result.violations)", rules)
         found += [(path, fault["id"], [node["html"][:160] for node in fault["nodes"]]) for fault in faults]
     assert found == []
+
+
+def test_what_opens_has_no_accessibility_fault(page: Page, site: Site) -> None:
+    """Nor do previews, the share dialog and the page for somebody without an account, in either colours."""
+    axe = (BROWSER / "node_modules/axe-core/axe.min.js").read_text()
+    rules = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+    page.emulate_media(reduced_motion="reduce")
+
+    def faults() -> list[object]:
+        found = []
+        page.evaluate(axe)
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+            seen = page.evaluate("(rules) => axe.run(rules).then((result) => result.violations)", rules)
+            found += [(fault["id"], [node["html"][:160] for node in fault["nodes"]]) for fault in seen]
+        return found
+
+    for path in ("results/fit.ipynb", "results/parameters.csv", "run.log", "results/paper.pdf"):
+        row(page, site, path).locator("[data-preview]").click()
+        expect(page.locator("#preview-note")).not_to_be_empty()
+        assert faults() == [], path
+    row(page, site, "results/fit.png").locator("[data-share]").click()
+    page.click("text=Make a link")
+    expect(page.locator("#share-links li")).to_be_visible()
+    assert faults() == []
+    page.goto(page.locator("#share-url").input_value())
+    assert faults() == []
 
 
 @pytest.mark.parametrize("width", [360, 768, 1280])
@@ -788,3 +911,31 @@ def test_the_modules_pass_their_own_tests(bundle: None) -> None:
         argv = [node, "run", "--silent", script]
         done = subprocess.run(argv, cwd=BROWSER, capture_output=True, text=True, timeout=120, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+# --- patterns
+
+
+def test_a_pattern_is_filled_in_and_sent(page: Page, site: Site) -> None:
+    """A card opens a form with its example; what is wrong is said beside its field; own files take the example's place."""
+    page.goto(f"{site.url}/submit")
+    page.click("text=BLAST search")
+    expect(page.locator("#send")).to_have_text("Run the example")
+    page.fill("#value-evalue", "-1")
+    page.set_input_files("#value-query", [{"name": "mine.fa", "mimeType": "text/plain", "buffer": b">a\nACGT\n"}])
+    expect(page.locator("#send")).to_have_text("Submit the job")
+    page.click("#send")
+    expect(page.locator("#value-evalue-error")).to_contain_text("at least 0")
+    page.fill("#value-evalue", "10")
+    page.click("#more summary")
+    page.fill("#memory", "lots")
+    page.click("#send")
+    expect(page.locator("#memory-error")).to_contain_text("write for example 4GiB")
+    page.fill("#memory", "1GiB")
+    page.click("#send")
+    page.wait_for_url("**/jobs/newjob0000")
+    spec = site.service.specs[-1]
+    assert spec.files["query.fasta"].source == "upload:up0"
+    assert site.uploads.data["up0"] == b">a\nACGT\n"
+    assert spec.files["database/genes.fasta"].content.startswith(">gene-a")
+    assert (spec.resources.memory, spec.command.endswith(" -evalue 10")) == (2**30, True)

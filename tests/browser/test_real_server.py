@@ -157,3 +157,14 @@ def test_the_loopback_port_is_no_way_in(page: Page) -> None:
         assert (answer.status, path) == (expected, path)
         assert b"/jobs/" not in answer.read()
         connection.close()
+
+
+def test_a_patterns_example_runs_with_one_click(page: Page) -> None:
+    """From the list of kinds of job to an output, without a word typed."""
+    page.click("nav >> text=New job")
+    page.click("#patterns >> text=Python script")
+    page.click("text=Run the example")
+    page.wait_for_url("**/jobs/*")
+    expect(page.locator(".verdict .chip")).to_have_text("completed", timeout=JOB)
+    expect(page.locator("#outputs")).to_contain_text("words.csv")
+    expect(page.get_by_role("link", name="Capsule")).to_be_visible()

@@ -277,7 +277,8 @@ def leave(number, frame):
 for name in ("SIGTERM", "SIGUSR1"):
     signal.signal(getattr(signal, name), leave)
 print("ready", flush=True)
-time.sleep(60)
+for _ in range(600):  # a signal just before a sleep is seen to after it
+    time.sleep(0.1)
 """
 
 

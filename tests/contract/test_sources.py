@@ -8,25 +8,29 @@ import os
 import shutil
 import subprocess
 import tarfile
+import threading
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from tests.conftest import wait_for
 from tests.contract.remotes import SshServer, git_handler, http_server, repository, serving_files, zenodo
 
+from cluster_interface.adapters.works import DetachedWorks
 from cluster_interface.model.credential import Credential
 from cluster_interface.model.errors import NotFound, Permanent
 from cluster_interface.model.filetree import SCHEMES, FileEntry
 from cluster_interface.model.job import Account, OutputFile
-from cluster_interface.ports import Layout
+from cluster_interface.ports import Layout, WorkState
 from cluster_interface.settings import SharedData, Staging
-from cluster_interface.staging import UploadStore, Workspace
+from cluster_interface.staging import UploadStore, Workspace, movement
 from cluster_interface.staging.sources import Keys, Sources
 
 DATA = b"lines\n" * 60_000
 FILES = {"a.txt": b"alpha\n", "sub/data.bin": DATA}
 LOOPBACK = ("127.0.0.0/8",)
+MANY = 40  #: jobs at once; the benchmark takes 500
 ADA, EVE = "ada", "eve"
 
 
@@ -359,3 +363,73 @@ def test_git_is_not_led_elsewhere(make, root, git_place):
 
     with http_server(Redirect) as server, pytest.raises(Permanent, match=r"127\.0\.0\.2, the server itself"):
         stage(make(git_place, allowed_networks=("127.0.0.1/32",)), f"git:{server.url}/repo.git@v1!/a.txt")
+
+
+def test_several_come_side_by_side_and_each_is_told_of(make, root, monkeypatch):
+    """Transfers wait for none before them; bytes and files are told, and which are on their way, without secrets."""
+    monkeypatch.setattr(movement, "EVERY", 0)
+    together = threading.Barrier(3, timeout=20)
+
+    class Slow(serving_files({})):
+        def do_GET(self):  # noqa: N802 - named by http.server
+            self.note()
+            if self.command == "GET":
+                together.wait()  # all three must be asked for at the same time
+            self.answer(200, DATA, ETag='"v"')
+
+        do_HEAD = do_GET  # noqa: N815
+
+    with http_server(Slow) as server:
+        workspace = make(Place("", None, "", {}), parallel=3)
+        files = {f"in/{n}.bin": FileEntry(source=f"{server.url}/{n}?token=secret") for n in range(3)}
+        pairs = [(info, files[info.path]) for info in workspace.check("job", files)]
+        said = []
+        workspace.stage_in("job", pairs, Layout(tasks=1), said.append)
+    assert (said[-1].done, said[-1].total) == (3 * len(DATA), 3 * len(DATA))
+    assert (said[-1].files, said[-1].files_total) == (3, 3)
+    assert max(len(progress.sources) for progress in said) > 1
+    assert "secret" not in str(said)
+    staged = workspace.directory("job") / "inputs/in"
+    assert {(staged / f"{n}.bin").read_bytes() for n in range(3)} == {DATA}
+    assert {path.stat().st_uid for path in (root / "jobs/job").rglob("*") if path.is_dir()} == {ordinary().uid}
+
+
+def test_one_that_fails_names_itself_and_the_rest_is_kept(make):
+    """The failure says which file, which source and why; the next try fetches only what is missing."""
+    served = {f"/{n}": DATA for n in range(4)}
+
+    with http_server(serving_files(served)) as server:
+        workspace = make(Place("", None, "", {}), parallel=2)
+        files = {f"in/{n}": FileEntry(source=f"{server.url}/{n}") for n in range(4)}
+        pairs = [(info, files[info.path]) for info in workspace.check("job", files)]
+        del served["/2"]
+        with pytest.raises(Permanent, match=rf"files.in/2: {server.url}/2 answered 404"):
+            workspace.stage_in("job", pairs, Layout(tasks=1), lambda progress: None)
+        assert not (workspace.directory("job") / "tasks").exists()
+        served["/2"] = DATA
+        server.seen.clear()
+        workspace.stage_in("job", pairs, Layout(tasks=1), lambda progress: None)
+        assert ("GET", "/2") in [(method, path) for method, path, _ in server.seen]
+        assert ("GET", "/0") not in [(method, path) for method, path, _ in server.seen]
+
+
+def test_many_jobs_on_one_data_set_download_it_once(make, root, tmp_path):
+    """Each in a process of its own, all at the same moment, as the engine starts them: the server counts one."""
+    with http_server(serving_files({"/data": DATA})) as server:
+        workspace = make(Place("", None, "", {}))
+
+        def inputs(request, report):
+            entry = FileEntry(source=f"{server.url}/data")
+            [info] = workspace.check(request["job"], {"data": entry})
+            workspace.stage_in(request["job"], [(info, entry)], Layout(tasks=1), report)
+            return {}
+
+        jobs = [f"many{number}" for number in range(MANY)]
+        works = DetachedWorks(tmp_path / "works", {"inputs": inputs})
+        for name in jobs:
+            works.start(name, "inputs", {"job": name})
+        wait_for(lambda: all(works.look(name).state is WorkState.DONE for name in jobs), 100)
+        assert [method for method, _, _ in server.seen].count("GET") == 1
+    staged = [workspace.directory(name) / "inputs/data" for name in jobs]
+    assert {path.read_bytes() for path in staged} == {DATA}
+    assert len({path.stat().st_ino for path in staged}) == 1

@@ -14,6 +14,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import zstandard
 
 from cluster_interface.model.errors import NotFound, Permanent, Transient
 from cluster_interface.model.filetree import FileEntry, Mode
@@ -341,7 +342,7 @@ def test_new_and_changed_files_are_outputs(stager):
     assert set(found) == {(0, "edited"), (0, "touched"), (0, "results/new.csv")}
     assert unmatched == []
     assert found[0, "results/new.csv"] == OutputFile(
-        path="results/new.csv", size=4, sha256=hashlib.sha256(b"1,2\n").hexdigest()
+        path="results/new.csv", size=4, sha256=hashlib.sha256(b"1,2\n").hexdigest(), type="text/csv"
     )
 
 
@@ -405,56 +406,66 @@ def test_odd_job_ids_are_not_found(stager, job):
         stager.remove(job)
 
 
-@pytest.mark.parametrize("form", ["zip", "tar.gz"])
+FORMS = ["zip", "tar.gz", "tar.zst"]
+
+
+def unpacked(data, form):
+    """Read an archive whole: name -> bytes."""
+    if form == "zip":
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            assert archive.testzip() is None
+            return {name: archive.read(name) for name in archive.namelist()}
+    if form == "tar.zst":
+        data = zstandard.ZstdDecompressor().decompressobj().decompress(data)
+    with tarfile.open(fileobj=io.BytesIO(data), mode="r:gz" if form == "tar.gz" else "r:") as archive:
+        assert {member.uid for member in archive} == {0}
+        return {member.name: archive.extractfile(member).read() for member in archive}
+
+
+def named(outputs, *, by_task=False):
+    """Give each output its place as its name."""
+    return [(output.place(by_task=by_task), output) for output in outputs.values()]
+
+
+@pytest.mark.parametrize("form", FORMS)
 def test_archives_hold_the_outputs(stager, form):
-    """An archive holds every output under its task's name, unpacks with standard tools, and is the same twice."""
+    """An archive holds every output below its task's number, unpacks with standard tools, and is the same twice."""
     stage(stager, {}, tasks=2)
     big = os.urandom(700_000)
     put(stager, "a.txt", b"one", task=0)
     put(stager, "sub/b.bin", big, task=1)
     put(stager, "lé\\n", b"", task=1)
-    outputs = list(collect(stager, None, tasks=2)[0].values())
+    outputs = named(collect(stager, None, tasks=2)[0], by_task=True)
     data = b"".join(stager.archive(JOB, outputs, form))
     assert b"".join(stager.archive(JOB, outputs, form)) == data
-    if form == "zip":
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            assert archive.testzip() is None
-            held = {name: archive.read(name) for name in archive.namelist()}
-    else:
-        with tarfile.open(fileobj=io.BytesIO(data), mode="r:gz") as archive:
-            assert {member.uid for member in archive} == {0}
-            held = {member.name: archive.extractfile(member).read() for member in archive}
-    assert held == {"task-0/a.txt": b"one", "task-1/sub/b.bin": big, "task-1/lé\N{FULLWIDTH REVERSE SOLIDUS}n": b""}
+    held = unpacked(data, form)
+    assert held == {"0/a.txt": b"one", "1/sub/b.bin": big, "1/lé\N{FULLWIDTH REVERSE SOLIDUS}n": b""}
 
 
-@pytest.mark.parametrize("form", ["zip", "tar.gz"])
+@pytest.mark.parametrize("form", FORMS)
 def test_an_archive_says_what_is_missing(stager, form):
-    """An output that went away, or became a link, is left out, and the archive says so."""
+    """An output that went away, or became a link while others were sent, is left out, and the archive says so."""
     stage(stager, {})
-    put(stager, "a", b"here")
-    put(stager, "b", b"goes")
-    outputs = list(collect(stager, None)[0].values())
+    put(stager, "a", os.urandom(600_000))
+    put(stager, "b/c", b"goes")
+    outputs = named(collect(stager, None)[0])
+    chunks = stager.archive(JOB, outputs, form)
+    data = next(chunks)
     path = stager.directory(JOB) / "tasks/0/b"
-    path.unlink()
-    path.symlink_to("/etc/passwd")
-    data = b"".join(stager.archive(JOB, outputs, form))
-    if form == "zip":
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            held = {name: archive.read(name) for name in archive.namelist()}
-    else:
-        with tarfile.open(fileobj=io.BytesIO(data), mode="r:gz") as archive:
-            held = {member.name: archive.extractfile(member).read() for member in archive}
-    assert held["a"] == b"here"
+    path.rename(path.with_name("away"))
+    path.symlink_to("/etc")
+    data += b"".join(chunks)
+    held = unpacked(data, form)
     assert set(held) == {"a", "LEFT-OUT.txt"}
-    assert b"b: there is no output" in held["LEFT-OUT.txt"]
+    assert b"b/c: there is no output" in held["LEFT-OUT.txt"]
 
 
-@pytest.mark.parametrize("form", ["zip", "tar.gz"])
+@pytest.mark.parametrize("form", FORMS)
 def test_an_archive_is_streamed(stager, form):
     """The first bytes come before the whole of a large output has been read."""
     stage(stager, {})
     put(stager, "big", os.urandom(3 * 2**20))
-    outputs = list(collect(stager, None)[0].values())
+    outputs = named(collect(stager, None)[0])
     pieces = [len(piece) for piece in stager.archive(JOB, outputs, form)]
     assert len(pieces) > 5
     assert max(pieces) < 2**20

@@ -15,7 +15,7 @@ from cluster_interface.engine.tools import Tools
 from cluster_interface.model.job import Account
 from cluster_interface.model.queue import Queue
 from cluster_interface.ports import NativeState, Observation, Work, WorkState
-from cluster_interface.settings import Defaults
+from cluster_interface.settings import Defaults, Retention
 from cluster_interface.store import Store, claims
 
 RESULTS = {
@@ -174,7 +174,14 @@ def main(url: str, directory: str, lease: str) -> None:
     claims.LEASE_SECONDS = float(lease)
     world = FileWorld(Path(directory))
     tools = Tools(
-        site=world, images=Images(), stager=world, works=world, identity=world, clock=world, defaults=Defaults()
+        site=world,
+        images=Images(),
+        stager=world,
+        works=world,
+        identity=world,
+        clock=world,
+        defaults=Defaults(),
+        retention=Retention(),
     )
     Engine(Store(url), tools, []).run(lambda: False)
 

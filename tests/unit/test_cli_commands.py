@@ -1,6 +1,7 @@
 """The command line as a shell sees it: what goes to stdout, what to stderr, and the exit status."""
 
 import contextlib
+import hashlib
 import json
 import os
 import pty
@@ -395,7 +396,9 @@ def test_outputs_are_listed_printed_and_fetched(shell):
     job = shell.server.add(spec())
     shell.server.finish(job)
     shell.server.outputs[job] = {"a.txt": b"\xffa", "b/c.png": b"c"}
-    assert shell.clif("outputs").stdout == b"a.txt\t2\t\nb/c.png\t1\t\n"
+    listed = [line.split(b"\t") for line in shell.clif("outputs").stdout.splitlines()]
+    assert [cells[:3] for cells in listed] == [[b"a.txt", b"2", b""], [b"b/c.png", b"1", b""]]
+    assert listed[0][4].decode() == hashlib.sha256(b"\xffa").hexdigest()
     assert shell.clif("outputs", "last", "a.txt").stdout == b"\xffa"
     assert shell.clif("outputs", "last", "*.png", "--to", "got").returncode == 0
     assert [p.name for p in (shell.directory / "got/b").iterdir()] == ["c.png"]

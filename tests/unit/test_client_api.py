@@ -47,17 +47,18 @@ def public(thing) -> set[str]:
 
 def test_the_public_surface_is_what_is_promised():
     """Names come and go on purpose only."""
-    assert client.__all__ == ["Cluster", "Draft", "Job", "Output", "connect"]
+    assert client.__all__ == ["Cluster", "Draft", "Job", "Output", "connect", "files"]
     assert public(ci.Cluster) == {
-        "build_image", "close", "describe", "doctor", "export_image", "image", "image_sbom", "images", "import_base", "job", "job_page", "jobs", "me", "page_link",
-        "queues", "submit",
-        "prune_images",
+        "add_credential", "build_image", "check_files", "close", "credentials", "describe", "doctor", "expand",
+        "export_image", "image", "image_sbom", "images", "import_base", "job", "job_page", "jobs",
+        "list_directory", "me", "page_link", "pattern", "patterns", "prune_images", "queues", "remove_credential",
+        "site_data", "submit", "upload",
     }  # fmt: skip
     assert public(ci.Job) == {
-        "cancel", "code", "counts", "events", "fetch", "final", "follow", "gather", "id", "is_sweep", "logs", "name",
-        "output_list", "outputs", "poll_events",
-        "printed", "reason", "refresh", "rerun", "shell", "state", "tail", "task_page", "task_table", "tasks",
-        "view", "wait",
+        "archive", "cancel", "capsule", "code", "counts", "events", "fetch", "final", "follow", "gather", "id", "is_sweep", "keep", "logs", "name",
+        "links", "output_list", "outputs", "poll_events",
+        "printed", "reason", "refresh", "remove", "rerun", "share", "shell", "state", "tail", "task_page", "task_table", "tasks",
+        "unshare", "view", "wait",
     }  # fmt: skip
     assert public(client.Output) == {"chunks", "open", "read", "save"}
 

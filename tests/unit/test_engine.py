@@ -17,7 +17,7 @@ from cluster_interface.model.jobspec import JobSpec
 from cluster_interface.model.queue import Queue
 from cluster_interface.model.state import FailureCode, JobState, TaskState
 from cluster_interface.ports import NativeState, Observation, Order, Work, WorkState
-from cluster_interface.settings import Defaults
+from cluster_interface.settings import Defaults, Retention
 from cluster_interface.store import claims, jobs
 
 QUEUE = Queue(
@@ -53,7 +53,11 @@ class World:
         self.staged: list[dict] = []
         self.submissions: list[str] = []
         self.canceled: list[str] = []
-        self.results = {"resolve": {"lock": LOCK, "sources": []}, "build": {}, "inputs": {}, "outputs": COLLECTED}
+        self.results = {
+            "resolve": {"lock": LOCK, "sources": []}, "build": {}, "inputs": {}, "outputs": COLLECTED,
+            "measure": {"size": 5}, "remove": {}, "deliver": {"deliveries": []},
+        }  # fmt: skip
+        self.asked: list[tuple[str, dict]] = []
         self.works: dict[str, Work] = {}
         self.hidden = False
         self.refuses = ""
@@ -159,6 +163,7 @@ class World:
     def start(self, mark, kind, request):
         if kind == "inputs":
             self.staged.append(request["layout"])
+        self.asked.append((kind, request))
         result = self.results[kind]
         if isinstance(result, Exception):
             self.works[mark] = Work(state=WorkState.FAILED, error=result)
@@ -209,9 +214,16 @@ def world():
     return World()
 
 
-def engine_of(store, world):
+def engine_of(store, world, retention=None):
     tools = Tools(
-        site=world, images=Images(), stager=world, works=world, identity=world, clock=world, defaults=Defaults()
+        site=world,
+        images=Images(),
+        stager=world,
+        works=world,
+        identity=world,
+        clock=world,
+        defaults=Defaults(),
+        retention=retention or Retention(),
     )
     return Engine(store, tools, [])
 

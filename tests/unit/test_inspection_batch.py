@@ -374,11 +374,11 @@ def test_batch_scripts_are_recognised(name, text, command):
 
 
 @pytest.mark.parametrize(
-    ("name", "text"), [("old.R", "#SBATCH -N 1\n"), ("old.sub", "date\n#SBATCH -N 1\n"), ("a.txt", "#$ cwd\n")]
+    ("name", "text"), [("old.do", "#SBATCH -N 1\n"), ("old.sub", "date\n#SBATCH -N 1\n"), ("a.txt", "#$ cwd\n")]
 )
 def test_other_files_are_not(name, text):
     """Another language without a first line, or text that has directives further down."""
-    assert begins_with_directives(text) == (name == "old.R")
+    assert begins_with_directives(text) == (name == "old.do")
     with pytest.raises(Rejected):
         inspect({name: text}, name)
 

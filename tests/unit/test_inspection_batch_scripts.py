@@ -106,10 +106,18 @@ def test_scripts(name):
     [("mpi.slurm", ("gcc/12.2", "openmpi/4.1")), ("parallel.sge", ("blast/2.14",)), ("serial.sbatch", ())],
 )
 def test_modules_are_recorded(name, modules):
-    """And it is said once that a container has none."""
+    """And what is known of them stands in for them in a container."""
     found = read(name)
     assert found.environment.modules == modules
-    assert len([warning for warning in found.warnings if "modules of the site" in warning]) == bool(modules)
+    assert not [warning for warning in found.warnings if "modules of the site" in warning]
+    expected = {"gcc/12.2": {"gcc", "openmpi-bin"}, "blast/2.14": {"ncbi-blast+"}}
+    assert expected.get(modules[0] if modules else "", set()) <= set(found.environment.system)
+
+
+def test_unknown_modules_are_told_once():
+    """A container has none of the site's modules."""
+    found = read("a.sh", "module load frobnicator other/1\n")
+    assert len([warning for warning in found.warnings if "modules of the site" in warning]) == 1
 
 
 @pytest.mark.parametrize(

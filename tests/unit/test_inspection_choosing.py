@@ -46,12 +46,11 @@ def test_hundreds_of_candidates_are_not_all_listed():
 @pytest.mark.parametrize(
     ("name", "text", "words"),
     [
-        ("x.R", "library(dplyr)", ["x.R", "R script"]),
-        ("x.ipynb", "{}", ["notebook"]),
-        ("x.jl", "", ["Julia"]),
+        ("x.do", "use data", ["x.do", "Stata script"]),
+        ("x.nf", "", ["Nextflow"]),
         ("prog", None, ["'prog' is a binary"]),
         ("x.py", None, ["is a binary or too large"]),
-        ("x.pl", "#!/usr/bin/perl\n", ["interpreter 'perl'"]),
+        ("x.tcl", "#!/usr/bin/tclsh\n", ["interpreter 'tclsh'"]),
         ("x.sh", "#!/bin/csh -f\n", ["interpreter 'csh'"]),
         ("data", "1,2,3", ["neither a known ending"]),
         ("empty", "", ["is empty"]),

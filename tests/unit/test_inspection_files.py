@@ -209,3 +209,10 @@ def test_names_that_no_job_can_have_are_not_there():
     """A file outside the directory cannot be proposed, whatever was handed in."""
     found = read("open('../up.txt')\nopen('/etc/passwd')", **{"../up.txt": "", "/etc/passwd": ""})
     assert found.inputs == ()
+
+
+@pytest.mark.parametrize("use", ["", "print(table)\n", "table.sum()\n", "for row in table:\n    print(row)\n"])
+def test_a_file_that_is_read_into_a_variable_is_an_input(use):
+    """Whatever becomes of what was read: the name in the call is that of a file."""
+    found = inspect({"a.py": f"import pandas\ntable = pandas.read_csv('data.csv')\n{use}", "data.csv": ""}, "a.py")
+    assert found.inputs == ("data.csv",)

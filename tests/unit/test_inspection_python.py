@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import textwrap
 
 import pytest
@@ -275,7 +276,7 @@ def test_what_a_requirements_file_forgot_is_added():
     [
         "--index-url https://e.org",
         "-i https://e.org",
-        "-e .",
+        "-e ./other",
         "./wheels/x.whl",
         "https://e.org/x.whl",
         "x @ https://e.org/x.whl",
@@ -291,6 +292,15 @@ def test_a_line_the_builder_refuses_is_named(line):
     """Options, paths and links are warned of by file and line."""
     found = read("", requirements__txt=f"numpy\n\n{line}  # why\n")
     assert any("requirements.txt, line 3" in w for w in found.warnings), found.warnings
+
+
+def test_what_can_be_installed_of_a_requirements_file_is():
+    """A line that is refused costs itself, not the job."""
+    found = read(
+        "import numpy\n", requirements__txt="numpy==2.0\n--extra-index-url https://e.org\ngit+https://e.org/x\n"
+    )
+    assert packages(found) == {"numpy==2.0"}
+    assert found.environment.python.requirements is None
 
 
 def test_included_requirements_are_copied_out():
@@ -442,6 +452,26 @@ def test_a_huge_script_is_run_unread():
     assert any("was not read" in w for w in found.warnings)
 
 
+@pytest.mark.parametrize(
+    "source",
+    [
+        "def first[T: (int, str)](items: list[T]) -> T:\n    return items[0]\nimport numpy\n",
+        "class Box[\n    T,\n](list[T]):\n    pass\nimport numpy\n",
+        "type Pair[T] = tuple[T, T]\ntype Name = str\nimport numpy\n",
+        "names = {'a': 1}\nprint(f'{names['a']} {{x}} {f'{1}'}')\nimport numpy\n",
+        'print(f"{", ".join(["a"])}\\n")  # it\'s\nimport numpy\n',
+        "print(f'{\n  1  # one\n}')\nimport numpy\n",
+    ],
+)
+def test_newer_syntax_asks_for_a_newer_python(source):
+    """What the server's own Python cannot parse is no mistake of the script's."""
+    found = read(source)
+    assert packages(found) == {"numpy"}
+    assert found.environment.python.version == "3.13" or sys.version_info >= (3, 12)
+    (guess,) = [g for g in found.guesses if g.field == PACKAGES]
+    assert f"line {source.count(chr(10))} " in guess.rests_on
+
+
 # --- command
 
 
@@ -522,3 +552,20 @@ def test_signs_of_the_network_are_said(source):
 def test_an_ordinary_script_speaks_of_no_network():
     """Loading what a package carries is no network."""
     assert not read("from sklearn.datasets import load_iris\nload_iris()\nimport urllib.parse\n").warnings
+
+
+@pytest.mark.parametrize(
+    ("source", "wanted"),
+    [
+        ("import pandas as pd\ndf = pd.DataFrame()\ndf.style.format('{:.1f}')\n", {"pandas", "jinja2"}),
+        ("from skimage import data\nx = data.cells3d()\n", {"scikit-image", "pooch"}),
+        ("from skimage import data\nx = data.camera()\n", {"scikit-image"}),
+        (
+            "from skimage.restoration import calibrate_denoiser, denoise_wavelet\ncalibrate_denoiser(x, denoise_wavelet)\n",
+            {"scikit-image", "PyWavelets"},
+        ),
+    ],
+)
+def test_what_a_use_needs_besides_its_package_is_added(source, wanted):
+    """Some functions want a package that theirs does not depend on."""
+    assert packages(read(source)) == wanted

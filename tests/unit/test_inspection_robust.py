@@ -13,6 +13,7 @@ from cluster_interface.inspection import inspect
 from cluster_interface.inspection.project import Project, simplify
 from cluster_interface.inspection.python.distributions import table
 from cluster_interface.inspection.python.metadata import BLOCK, read_metadata
+from cluster_interface.inspection.python.newer import in_older_words
 from cluster_interface.inspection.python.requirements import read_requirements
 from cluster_interface.inspection.shebang import read_shebang
 from cluster_interface.model.errors import Rejected
@@ -51,14 +52,34 @@ def test_any_mixture_of_python_is_answered(text, arguments):
     tolerant({"a.py": text, "data.csv": "", "a/b.py": text, "requirements.txt": text}, "a.py", arguments)
 
 
+@given(st.text(alphabet="f'\"{}\\#\n[]x rtype=", max_size=60))
+def test_newer_syntax_keeps_its_lines(text):
+    """Whatever is rewritten, lines keep their numbers; and most of what is parsed already is left alone."""
+    assert in_older_words(text).count("\n") == text.count("\n")
+
+
 @given(st.dictionaries(st.text(max_size=12), st.none() | st.text(max_size=30), max_size=5))
 def test_any_set_of_files_is_answered(files):
     """Names that are no names, and no script among them."""
     tolerant(files)
 
 
-@pytest.mark.parametrize("name", ["requirements.txt", "pyproject.toml", ".python-version"])
-@given(text=st.text(max_size=120))
+AROUND = [
+    "requirements.txt", "pyproject.toml", ".python-version", "setup.cfg", "setup.py", "Pipfile", "Pipfile.lock",
+    "environment.yml", "uv.lock", "poetry.lock", "pdm.lock", "pylock.toml",
+]  # fmt: skip
+PIECES = [
+    "[project]\n", "dependencies", "=", "[", "]", "'numpy>=1'", "\n", "{", "}", ":", "- ", "  ", "numpy", "^1.2", "~1",
+    "[tool.poetry.dependencies]\n", "[[package]]\n", "name = 'a'\n", "version = '1'\n", "[package.dependencies]\n", "a",
+    "dependencies:\n", "- pip:\n", "python=3.9", "=py_0", "[options]\n", "install_requires =\n", "setup(", ")", ",",
+    "install_requires=", "+", "**", "[packages]\n", '{"default": {"a": {"version": "==1"}}}', "*", "||", "-r x", "-c y",
+    "marker = \"python_version < '3'\"\n", "source = { editable = '.' }\n", "groups = ['main']\n", "&a ", "*a", "!!x",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", AROUND)
+@settings(max_examples=60, deadline=None)
+@given(text=st.text(max_size=120) | st.lists(st.sampled_from(PIECES), max_size=30).map("".join))
 def test_any_file_around_the_script_is_answered(name, text):
     """A broken file beside a good script never stops it."""
     assert inspect({"a.py": "import numpy", name: text}, "a.py").command == "python a.py"

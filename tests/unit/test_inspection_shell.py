@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from cluster_interface.inspection import inspect
 from cluster_interface.inspection.shell.words import HOLE, read_commands
+from cluster_interface.inspection.software import Software
 from cluster_interface.model.errors import Rejected
 
 BESIDE = dict.fromkeys(["in.txt", "data/a.csv", "data/b.csv", "script.awk"], "")
@@ -103,13 +104,19 @@ def test_without_python_there_is_no_python_environment():
 @pytest.mark.parametrize(
     ("source", "word"),
     [
-        ("samtools view x.bam", "--system"),
-        ("module load blast", "modules of the site"),
+        ("frobnicate x.bam", "--system"),
+        ("module load frobnicator/2", "modules of the site"),
         ("curl -O https://e.org/x", "--network"),
         ("pip install numpy 'pandas>=2'", "pip install"),
         ("#BSUB -M 4\ndate", "--memory"),
         ("srun date", "srun"),
-        ("mpirun date", "--system openmpi-bin"),
+        ("#SBATCH -N 2\nmpirun date", "--nodes 1"),
+        ("module load matlab/R2023a", "--runtime none"),
+        ("matlab -batch x", "--runtime none"),
+        ("/opt/tools/prog x", "--input /opt/tools/prog"),
+        ("wc /scratch/ada/x.csv", "--input /scratch/ada/x.csv"),
+        ("conda activate genomics", "environment.conda"),
+        ("source venv/bin/activate", "environment.venv"),
         ("date > /home/me/x", "/home/me/x"),
         ("date > ../x", "outside"),
     ],
@@ -118,6 +125,65 @@ def test_what_will_not_work_is_said(source, word):
     """With the line and what to do instead."""
     found = read(source)
     assert any(word in warning for warning in found.warnings), found.warnings
+
+
+@pytest.mark.parametrize(
+    ("source", "packages"),
+    [
+        ("samtools view in.txt | bwa mem - x", {"samtools", "bwa"}),
+        ("x=$(bedtools merge -i in.txt); echo `jq . in.txt`", {"bedtools", "jq"}),
+        ('for f in data/*.csv; do blastn -query "$f" || exit 1; done', {"ncbi-blast+"}),
+        ("find . -name '*.c' -exec samtools view {} \\; -o -exec jq . {} +", {"samtools", "jq"}),
+        ("ls | xargs -n 1 -P 4 samtools index", {"samtools"}),
+        ("ls | parallel -j 2 samtools index {} ::: a b", {"samtools", "parallel"}),
+        ("parallel 'bwa mem {} | samtools sort' ::: a b", {"bwa", "samtools", "parallel"}),
+        ("nohup nice -n 5 env A=b timeout 10m samtools view &", {"samtools"}),
+        ("/usr/bin/time -v samtools view", {"samtools", "time"}),
+        ("bash -c 'samtools view x | jq .'", {"samtools", "jq"}),
+        ("trap 'samtools quickcheck x' EXIT; eval samtools view", {"samtools"}),
+        ("samtools() { date; }; samtools view", set()),
+        ("alias st='samtools view'; st x", {"samtools"}),
+        ("command -v samtools || exit 1", set()),
+        ("cat <<E\n$(jq . in.txt)\nsamtools view\nE", {"jq"}),
+        ("bash <<'E'\nsamtools view x\nE", {"samtools"}),
+        ("convert a.png b.jpg; java -version", {"imagemagick", "default-jre-headless"}),
+        ("if ! samtools view; then jq .; fi; while bwa; do date; done", {"samtools", "jq", "bwa"}),
+        ("mpirun -np 4 --hostfile h samtools", {"openmpi-bin", "samtools"}),
+        ("module load bio/SAMtools/1.17-GCC-12.2.0 BLAST+/2.14.0-gompi-2022b", {"samtools", "ncbi-blast+"}),
+        ("module load bcftools", {"bcftools"}),
+        ("if broken; then samtools view", {"samtools"}),
+        ("\\samtools view; 'bwa' mem; \"$HOME/bin/prog\" x; $TOOLS/jq x", {"samtools", "bwa"}),
+        ("./prog x; run.sh", set()),
+    ],
+)
+def test_commands_come_from_packages(source, packages):
+    """Every command outside the base is looked up in the archive's index, wherever it is called."""
+    found = read(f"#!/bin/bash\n{source}")
+    assert set(found.environment.system) == packages
+
+
+def test_a_site_says_what_it_prefers():
+    """Which package has a command, what a module is, and of which release."""
+    site = Software(prefer={"samtools": "samtools-legacy"}, modules={"prog/2": "gcc python:six", "secret": "host"})
+    found = inspect({"a.sh": "samtools x\nmodule load prog/2"}, "a.sh", (), site)
+    assert set(found.environment.system) == {"samtools-legacy", "gcc"}
+    assert found.environment.python.packages == ("six",)
+    host = inspect({"a.sh": "module load gcc secret"}, "a.sh", (), site)
+    assert host.resources["runtime"] == "none"
+    assert host.environment.modules == ("gcc", "secret")
+
+
+def test_environments_that_are_there_are_taken():
+    """By their full paths, as the script activates them."""
+    assert read("source /apps/venv/bin/activate\npython x").environment.venv == "/apps/venv"
+    assert read("source activate /apps/env").environment.conda.path == "/apps/env"
+    assert read("conda activate /apps/env\npython -c 1").environment.conda.path == "/apps/env"
+
+
+def test_getopts_are_options():
+    """A letter each, with a value where a colon follows."""
+    found = read('while getopts ":a:bh" opt; do case $opt in a) A=$OPTARG;; esac; done')
+    assert [(option.name, option.flag) for option in found.options] == [("-a", False), ("-b", True), ("-h", True)]
 
 
 def test_pip_install_states_packages():
@@ -151,7 +217,7 @@ def test_words_and_redirections():
     commands = read_commands("""A='x y'; cmd "$A" '$A' \\$A a"b"'c' $(date) `date` ${B:-d} $B >"o u t" & next""")
     assert commands[0].words == ("cmd", "x y", "$A", "$A", "abc", HOLE, HOLE, "d", HOLE)
     assert commands[0].redirections[0].target == "o u t"
-    assert commands[1].words == ("next",)
+    assert [command.words for command in commands[1:]] == [("date",), ("date",), ("next",)]
 
 
 def test_variables_that_double_themselves_stay_small():

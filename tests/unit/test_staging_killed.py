@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import http.server
 import io
 import os
+import random
 import signal
 import sys
+import threading
+import time
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from cluster_interface.model.filetree import FileEntry
@@ -109,3 +114,85 @@ def test_a_kill_while_a_new_attempt_is_made_is_mended(tmp_path):
         workspace.stage_in(JOB, pairs, Layout(tasks=1, attempt=2), lambda progress: None)
         check(home, complete=True)
     assert moment > 20
+
+
+def test_a_kill_at_random_while_staging_from_elsewhere_is_mended(tmp_path):
+    """Killed at random, over and over, while many files are fetched: the next start finishes, the bytes identical.
+
+    `CLIF_TEST_KILLS` says how often; a measured run takes fifty.
+    """
+    kills = int(os.environ.get("CLIF_TEST_KILLS", "8"))
+    contents = {f"in/{n}": os.urandom(200_000 + n) for n in range(12)}
+    random_ = random.Random(5)
+    with serving(contents) as url:
+        settings = Staging(allowed_networks=("127.0.0.0/8",), copy_below=100, parallel=3)
+        uploads = UploadStore(tmp_path / "uploads", 2**20)
+        files = {name: FileEntry(source=f"{url}/{name}") for name in contents}
+        died = 0
+        for turn in range(1000):
+            workspace = Workspace(tmp_path / f"jobs{turn}", uploads, settings, lambda job: ordinary())
+            pairs = [(info, files[info.path]) for info in workspace.check(JOB, files)]
+            while died < kills and not stage_and_die_in(workspace, pairs, random_.uniform(0.0, 0.4)):
+                died += 1
+                inputs = workspace.directory(JOB) / "inputs"
+                for path in inputs.rglob("*"):
+                    assert path.is_dir() or path.read_bytes() == contents[str(path.relative_to(inputs))]
+                assert not (workspace.directory(JOB) / "tasks/0").exists() or len(list(inputs.rglob("*"))) == 13
+            workspace.stage_in(JOB, pairs, Layout(tasks=1), lambda progress: None)
+            staged = workspace.directory(JOB) / "inputs"
+            assert {name: (staged / name).read_bytes() for name in contents} == contents
+            if died >= kills:
+                return
+    raise AssertionError("it was never killed often enough")
+
+
+def stage_and_die_in(workspace, pairs, seconds):
+    """Stage in a child that is killed after so many seconds; say whether it came to the end."""
+    child = os.fork()
+    if child == 0:
+        try:
+            workspace.stage_in(JOB, pairs, Layout(tasks=1), lambda progress: None)
+        except BaseException:  # noqa: BLE001 - a child of the test must never return into it
+            os._exit(1)
+        os._exit(0)
+    killer = threading.Timer(seconds, os.kill, (child, signal.SIGKILL))
+    killer.start()
+    status = os.waitpid(child, 0)[1]
+    killer.cancel()
+    killer.join()
+    assert status in (0, signal.SIGKILL)
+    return status == 0
+
+
+@contextmanager
+def serving(contents):
+    """Serve these bytes with an ETag and ranges, slowly enough to be caught at it."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            data = contents[self.path[1:]]
+            begin = int(self.headers.get("Range", "bytes=0-")[6:].partition("-")[0])
+            self.send_response(206 if "Range" in self.headers else 200)
+            self.send_header("ETag", f'"{len(data)}"')
+            self.send_header("Content-Length", str(len(data) - begin))
+            self.send_header("Content-Range", f"bytes {begin}-{len(data) - 1}/{len(data)}")
+            self.end_headers()
+            with suppress(OSError):
+                for at in range(begin, len(data) if self.command == "GET" else 0, 50_000):
+                    self.wfile.write(data[at : at + 50_000])
+                    time.sleep(0.005)
+
+        do_HEAD = do_GET  # noqa: N815 - named by http.server
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()

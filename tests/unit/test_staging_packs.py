@@ -28,9 +28,10 @@ def home(tmp_path):
 
 def move(home, way, path=None):
     """Run moves.sh as job.sh does."""
-    words = [way, home, home / "attempts/2", home / "attempts/2/pack/3", "7"]
+    argv = ["sh", "-c", script.shipped("moves.sh"), "move", home, home / "attempts/2", home / "attempts/2/pack/3"]
     environ = {"PATH": path or os.environ["PATH"]}
-    return subprocess.run(["sh", "-c", script.shipped("moves.sh"), "move", *words], env=environ, check=False).returncode
+    done = subprocess.run(argv, input=f"{way} 7\n", stdout=subprocess.PIPE, text=True, env=environ, check=False)
+    return done.returncode or int(done.stdout)
 
 
 def put_right(home):

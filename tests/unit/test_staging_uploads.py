@@ -193,3 +193,49 @@ def test_any_pieces_make_the_whole(tmp_path_factory, pieces):
         offset = store.append("ada", upload.id, offset, io.BytesIO(piece)).offset
     assert store.read("ada", upload.id, 10**6) == whole
     assert store.measure(upload.id) == (len(whole), hashlib.sha256(whole).hexdigest())
+
+
+def test_what_was_sent_before_is_known(tmp_path):
+    """By its checksum, to its owner alone; in part, too, so that another command can go on."""
+    store = UploadStore(tmp_path, 2**20)
+    data = b"x" * 1000
+    checksum = hashlib.sha256(data).hexdigest()
+    assert store.known("ada", 1000, checksum) is None
+    upload = store.create("ada", "a", 1000, checksum)
+    store.append("ada", upload.id, 0, io.BytesIO(data[:400]))
+    assert (store.known("ada", 1000, checksum).id, store.known("ada", 1000, checksum).offset) == (upload.id, 400)
+    assert store.append("ada", upload.id, 400, io.BytesIO(data[400:])).complete
+    assert store.known("ada", 1000, checksum).complete
+    assert store.known("eve", 1000, checksum) is None
+    assert store.known("ada", 999, checksum) is None
+    store.remove("ada", upload.id)
+    assert store.known("ada", 1000, checksum) is None
+
+
+@pytest.mark.parametrize("pieces", [[b"other bytes"], [b"the sam", b"XXXXX"[:4]]])
+def test_other_bytes_than_announced_are_noticed(tmp_path, pieces):
+    """An upload that was resumed with another file, or whose file changed, is refused at its end, and gone."""
+    store = UploadStore(tmp_path, 2**20)
+    upload = store.create("ada", "a", 11, hashlib.sha256(b"the same 11").hexdigest())
+    at = 0
+    for piece in pieces[:-1]:
+        at = store.append("ada", upload.id, at, io.BytesIO(piece)).offset
+    with pytest.raises(Rejected, match="not those that were announced"):
+        store.append("ada", upload.id, at, io.BytesIO(pieces[-1]))
+    with pytest.raises(NotFound):
+        store.find("ada", upload.id)
+
+
+def test_old_uploads_are_swept_when_new_ones_come(tmp_path):
+    """Once an hour what nobody used for long goes; what jobs still wait for stays."""
+    waiting = []
+    store = UploadStore(tmp_path, 2**20, keep=100, in_use=lambda: waiting)
+    old, used = (store.create("ada", name, 1, hashlib.sha256(name.encode()).hexdigest()) for name in "ab")
+    waiting.append(used.id)
+    for path in tmp_path.iterdir():
+        os.utime(path, (1, 1))
+    store.create("ada", "c", 1)
+    with pytest.raises(NotFound):
+        store.find("ada", old.id)
+    assert store.find("ada", used.id)
+    assert len(list((tmp_path / "known").iterdir())) == 1

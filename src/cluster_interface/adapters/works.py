@@ -103,7 +103,7 @@ class DetachedWorks:
                 return Work(state=WorkState.ABSENT)
             if _process(who).alive:
                 progress = _read(place / "progress")
-                shown = Progress(**progress) if progress else None
+                shown = Progress.from_json(progress) if progress else None
                 return Work(state=WorkState.RUNNING, progress=shown, deaths=who["deaths"])
             if (result := _read(place / "result")) is not None:  # written between the two looks
                 return _finished(result)

@@ -6,15 +6,22 @@ import secrets
 from typing import TYPE_CHECKING
 
 from apiflask import APIFlask
+from werkzeug.routing import PathConverter
 
 from cluster_interface import __version__
-from cluster_interface.api import auth, jobs, problems, server, uploads
+from cluster_interface.api import auth, files, jobs, outputs, patterns, problems, server, sources, uploads
 
 if TYPE_CHECKING:
     from cluster_interface.ports import Uploads
     from cluster_interface.service import Service
 
 PREFIX = "/api/v1"
+
+
+class _AnyPath(PathConverter):
+    """A path with any character in it: a program may have put a line break into a file's name."""
+
+    regex = "(?s:[^/].*?)"
 
 
 def application(service: Service, upload_store: Uploads, *, owner: str, page_address: str) -> APIFlask:
@@ -30,11 +37,16 @@ def application(service: Service, upload_store: Uploads, *, owner: str, page_add
         VALIDATION_ERROR_DESCRIPTION="What is wrong, field by field",
     )
     app.json.sort_keys = False  # type: ignore[attr-defined]  # the default provider has it
+    app.url_map.converters["path"] = _AnyPath
     problems.register(app)
     auth.register(app, service.store, owner=owner, page_address=page_address)
     for blueprint in (
         jobs.blueprint(service),
+        outputs.blueprint(service, page_address),
+        files.blueprint(service),
+        patterns.blueprint(service),
         uploads.blueprint(upload_store),
+        sources.blueprint(service),
         server.blueprint(service, page_address),
     ):
         app.register_blueprint(blueprint, url_prefix=PREFIX)

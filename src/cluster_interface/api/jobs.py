@@ -1,22 +1,22 @@
-"""Jobs over REST: submit, list, look, cancel, rerun, events, logs, outputs."""
+"""Jobs over REST: submit, list, look, cancel, rerun, events, logs."""
 
 from __future__ import annotations
 
-import mimetypes
 import time
 from typing import TYPE_CHECKING, Any, Literal
 
 from apiflask import APIBlueprint
-from flask import Response, g, request, send_file, stream_with_context
+from flask import Response, g, request, stream_with_context
 
-from cluster_interface.api.requests import answer, body, key, number, takes
-from cluster_interface.model.errors import NotFound, Rejected
+from cluster_interface.api.downloads import INERT
+from cluster_interface.api.requests import answer, body, created, key, number, takes
+from cluster_interface.model.errors import NotFound
 from cluster_interface.model.state import FINAL
 from cluster_interface.wire import (
     EventList,
     JobPage,
     JobView,
-    OutputList,
+    KeepRequest,
     ShellView,
     SubmitRequest,
     TaskPage,
@@ -34,17 +34,13 @@ LONGEST_WAIT = 30.0  #: seconds
 LONGEST_STREAM = 60.0  #: seconds; then the client resumes by Last-Event-ID
 HEARTBEAT = 10.0  #: seconds
 
-_INERT = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:"
-_SHOWN = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})  # everything else is text or a download
-
 
 def blueprint(service: Service) -> APIBlueprint:
     """Make the routes."""
     bp = APIBlueprint("jobs", __name__, tag="Jobs")
     _submission(bp, service)
     _watching(bp, service)
-    _outputs(bp, service)
-    _tables(bp, service)
+    _capsules(bp, service)
     return bp
 
 
@@ -55,7 +51,7 @@ def _submission(bp: APIBlueprint, service: Service) -> None:
     def submit() -> Response:
         """Submit a job. The same Idempotency-Key again is the same job, answered with 200."""
         view, new = service.submit(g.user, body(SubmitRequest).spec, key())
-        return _created(view, new=new)
+        return created(view, new=new)
 
     @bp.post("/jobs/<job>/rerun")
     @bp.output(JobView, status_code=201)
@@ -63,13 +59,26 @@ def _submission(bp: APIBlueprint, service: Service) -> None:
         """Submit the same spec again as a new job; with `failed=true`, only the tasks that did not complete."""
         failed = request.args.get("failed", "") in ("1", "true")
         view, new = service.rerun(g.user, job, key(), failed=failed)
-        return _created(view, new=new)
+        return created(view, new=new)
 
     @bp.post("/jobs/<job>/cancel")
     @bp.output(JobView, status_code=202)
     def cancel(job: str) -> Response:
         """Ask for a job to be canceled."""
         return answer(service.cancel(g.user, job), 202)
+
+    @bp.post("/jobs/<job>/keep")
+    @takes(KeepRequest)
+    @bp.output(JobView)
+    def keep(job: str) -> Response:
+        """Keep an ended job's files for longer, as far as the site allows."""
+        return answer(service.keep(g.user, job, body(KeepRequest).seconds))
+
+    @bp.delete("/jobs/<job>/files")
+    @bp.output(JobView, status_code=202)
+    def discard(job: str) -> Response:
+        """Have an ended job's files removed now; what is known of the job, and its logs, stay."""
+        return answer(service.discard(g.user, job), 202)
 
     @bp.post("/jobs/<job>/shell")
     @bp.output(ShellView)
@@ -127,7 +136,7 @@ def _watching(bp: APIBlueprint, service: Service) -> None:
                 "X-Log-Offset": str(part.offset),
                 "X-Log-Size": str(part.size),
                 "X-Log-End": "true" if end else "false",
-                "Content-Security-Policy": _INERT,
+                "Content-Security-Policy": INERT,
             },
         )
 
@@ -137,84 +146,14 @@ def _has_news(seen: tuple[LogPart, bool]) -> bool:
     return bool(part.data) or end
 
 
-def _outputs(bp: APIBlueprint, service: Service) -> None:
-    @bp.get("/jobs/<job>/outputs")
-    @bp.output(OutputList)
-    def outputs(job: str) -> Response:
-        """List a job's outputs."""
-        return answer(OutputList(outputs=tuple(service.outputs(g.user, job))))
-
-    @bp.get("/jobs/<job>/outputs/<path:path>")
-    @bp.doc(responses={200: "The bytes"})
-    def output(job: str, path: str) -> Response:
-        """Download one output; ranges are honoured. `?preview=1` shows text and pictures, inert."""
-        task = int(number("task", 0, least=0, most=2**31))
-        file = service.open_output(g.user, job, task, path)
-        preview = request.args.get("preview") == "1"
-        kind = mimetypes.guess_type(path)[0] or "application/octet-stream"
-        shown = kind if kind in _SHOWN else "text/plain; charset=utf-8"
-        response = send_file(
-            file,
-            mimetype=shown if preview else "application/octet-stream",
-            as_attachment=not preview,
-            download_name=path.rpartition("/")[2],
-            conditional=False,
-        )
-        size = file.seek(0, 2)
-        file.seek(0)
-        response.content_length = size
-        response.make_conditional(request.environ, accept_ranges=True, complete_length=size)
-        response.headers["Content-Security-Policy"] = _INERT
+def _capsules(bp: APIBlueprint, service: Service) -> None:
+    @bp.get("/jobs/<job>/capsule")
+    @bp.doc(responses={200: "The image, for docker load"})
+    def capsule(job: str) -> Response:
+        """Stream a finished job as one self-contained image: base, environment, files and command."""
+        response = Response(stream_with_context(service.capsule(g.user, job)), content_type="application/x-tar")
+        response.headers.set("Content-Disposition", "attachment", filename=f"{job}.capsule.tar")
         return response
-
-    @bp.get("/jobs/<job>/archive")
-    @bp.doc(responses={200: "The archive"})
-    def archive(job: str) -> Response:
-        """Stream all outputs as one archive (`format` zip or tar.gz)."""
-        match request.args.get("format", "zip"):
-            case "zip":
-                chunks, kind, ending = service.archive(g.user, job, "zip"), "application/zip", "zip"
-            case "tar.gz":
-                chunks, kind, ending = service.archive(g.user, job, "tar.gz"), "application/gzip", "tar.gz"
-            case other:
-                raise Rejected.field("format", f"{other[:20]!r} is not one of zip, tar.gz")
-        response = Response(stream_with_context(chunks), content_type=kind)
-        response.headers.set("Content-Disposition", "attachment", filename=f"{job}.{ending}")
-        return response
-
-
-def _tables(bp: APIBlueprint, service: Service) -> None:
-    @bp.get("/jobs/<job>/gather")
-    @bp.doc(responses={200: "The table"})
-    def gather(job: str) -> Response:
-        """Stream the tables (CSV, TSV) called `path`, or that match it, of all completed tasks as one.
-
-        Their rows stay byte for byte; the task's number and parameters stand before them.
-        """
-        path = request.args.get("path", "")
-        if not path:
-            raise Rejected.field("path", "name an output, or a pattern such as *.csv")
-        name = path.rpartition("/")[2].replace("*", "all").replace("?", "_")
-        return _table(service.gather(g.user, job, path), name if name.endswith((".csv", ".tsv")) else f"{name}.csv")
-
-    @bp.get("/jobs/<job>/tasks.csv")
-    @bp.doc(responses={200: "The table"})
-    def task_table(job: str) -> Response:
-        """Stream a table of the tasks: number, parameters, state, exit code, seconds, bytes of memory."""
-        return _table(service.task_table(g.user, job), f"{job}.tasks.csv")
-
-
-def _table(chunks: Iterator[bytes], name: str) -> Response:
-    response = Response(stream_with_context(chunks), content_type="text/csv; charset=utf-8")
-    response.headers.set("Content-Disposition", "attachment", filename=name)
-    response.headers["Content-Security-Policy"] = _INERT
-    return response
-
-
-def _created(view: JobView, *, new: bool) -> Response:
-    response = answer(view, 201 if new else 200)
-    response.headers["Location"] = f"/api/v1/jobs/{view.id}"
-    return response
 
 
 def _waited(look: Callable[[], Any], enough: Callable[[Any], bool]) -> Any:

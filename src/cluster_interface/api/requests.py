@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from cluster_interface.model.base import Model
+    from cluster_interface.wire import JobView
 
     M = TypeVar("M", bound=Model)
     V = TypeVar("V", bound=Callable[..., Any])
@@ -56,6 +57,13 @@ def key() -> str:
     if not 8 <= len(sent) <= 128 or not sent.isascii() or not sent.isprintable():
         raise Rejected.field("Idempotency-Key", "send 8 to 128 printable characters, new for each job")
     return sent
+
+
+def created(view: JobView, *, new: bool) -> Response:
+    """Answer a submission: 201 with the job's address, 200 where the job was there already."""
+    response = answer(view, 201 if new else 200)
+    response.headers["Location"] = f"/api/v1/jobs/{view.id}"
+    return response
 
 
 def answer(model: Model, status: int = 200) -> Response:

@@ -55,7 +55,10 @@ def _routes(bp: APIBlueprint, uploads: Uploads) -> None:
     @bp.doc(responses={201: "Created; Location names it, and `upload:<id>` is its source"})
     def create() -> Response:
         """Begin an upload; bytes may come along."""
-        upload = uploads.create(g.user, _name(), _header_number("Upload-Length"))
+        about = _metadata()
+        upload = uploads.create(
+            g.user, about.get("filename", "upload")[:255], _header_number("Upload-Length"), about.get("sha256")
+        )
         if request.content_length and request.mimetype == CONTENT:
             upload = uploads.append(g.user, upload.id, 0, request.stream)
         response = _state(upload, 201)
@@ -96,13 +99,13 @@ def _header_number(name: str) -> int:
     return int(text)
 
 
-def _name() -> str:
-    """Read the file's name from Upload-Metadata: `key base64` pairs parted by commas."""
+def _metadata() -> dict[str, str]:
+    """Read Upload-Metadata: `key base64` pairs parted by commas; `filename`, and `sha256` of the whole."""
+    found = {}
     for pair in request.headers.get("Upload-Metadata", "").split(","):
         key, _, encoded = pair.strip().partition(" ")
-        if key == "filename":
-            try:
-                return base64.b64decode(encoded, validate=True).decode()[:255]
-            except (binascii.Error, UnicodeDecodeError):
-                raise Rejected.field("Upload-Metadata", "filename is not base64 of UTF-8") from None
-    return "upload"
+        try:
+            found[key] = base64.b64decode(encoded, validate=True).decode()
+        except (binascii.Error, UnicodeDecodeError):
+            raise Rejected.field("Upload-Metadata", f"{key[:40]} is not base64 of UTF-8") from None
+    return found

@@ -17,6 +17,7 @@ _EMPTY: tuple[tuple[str, Any], ...] = (
     ("variables", {}),
     ("resources", {}),
 )  # an empty `environment` or file entry does say something
+_FLAGS = {"environment.python.packages": "--with", "environment.system": "--system"}
 MOST_LINES = 12  #: of one kind; the rest is counted
 
 
@@ -27,6 +28,8 @@ def show_draft(draft: Draft) -> None:
     _row("command", [document.get("command", "(to be inferred)")])
     _row("environment", _environment(document.get("environment"), guesses))
     _row("files", _files(document.get("files", {}), guesses))
+    if document.get("deliver"):
+        _row("deliver", document["deliver"])
     _row("outputs", document.get("outputs") or [f"{_found(guesses, 'outputs')}every file that is new or changed"])
     _row("resources", [*_stated(draft, guesses), _resources(draft, guesses)])
     _row("sweep", _values(draft, guesses, "sweep") or _tasks(document))
@@ -35,8 +38,9 @@ def show_draft(draft: Draft) -> None:
     if draft.inspected and _goes_where_it_was_inspected(document.get("resources") or {}, draft.inspected):
         _row("bounds", [_bounds(draft.inspected["bounds"])])
     for guess in draft.asks:
-        say(f"  not sure     {plain(guess['value'])}: {plain(guess['rests_on'])}", colour="yellow")
-        say(f"               not installed unless you say: --with {plain(guess['value'])}", colour="yellow")
+        if flag := _FLAGS.get(guess["field"]):  # what else is asked for has a warning that says what to do
+            say(f"  not sure     {plain(guess['value'])}: {plain(guess['rests_on'])}", colour="yellow")
+            say(f"               not installed unless you say: {flag} {plain(guess['value'])}", colour="yellow")
     _row("left out", [f"{one['directive']} (line {one['line']}): {one['why']}" for one in proposal.get("left_out", ())])
     for warning in (*proposal.get("warnings", ()), *draft.notes):
         say(f"  warning      {plain(warning)}", colour="yellow")
@@ -78,7 +82,17 @@ def _environment(environment: Any, guesses: list[dict[str, Any]]) -> list[str]:
 
 def _files(files: dict[str, Any], guesses: list[dict[str, Any]]) -> list[str]:
     rests = {guess["value"]: guess["rests_on"] for guess in guesses if guess["field"] == "files"}
-    return [f"{name}  ({rests[name]})" if name in rests else name for name in files] or ["none"]
+    return [f"{name}  ({rests[name]})" if name in rests else name + _whence(files[name]) for name in files] or ["none"]
+
+
+def _whence(entry: Any) -> str:
+    """Say of what is not copied where it is."""
+    if not isinstance(entry, dict):
+        return ""
+    if entry.get("mode") == "mount":
+        how = "mounted, to be written" if entry.get("writable") else "mounted"
+        return f"  ({how}: {str(entry.get('source')).removeprefix('file:')})"
+    return f" -> {entry['target']}" if entry.get("target") else ""
 
 
 def _found(guesses: list[dict[str, Any]], field: str) -> str:

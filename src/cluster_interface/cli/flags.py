@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from cluster_interface.client.patterns import read_values
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -34,7 +36,15 @@ _SOFTWARE = (
         "--input", "inputs", multiple=True, metavar="PATH[=SOURCE]",
         help="A file or directory it reads; SOURCE: another path, https://… or file:/… on the server.",
     ),
+    click.option(
+        "--files", type=click.Path(exists=True), metavar="TREE",
+        help="A file tree of what it reads: JSON, YAML, or a BagIt bag; see `clif files`.",
+    ),
     click.option("--output", "outputs", multiple=True, metavar="PATTERN", help="What to bring back."),
+    click.option(
+        "--deliver", multiple=True, metavar="PLACE",
+        help="Where its outputs are also taken: file:/path on the server, s3://…, sftp://…",
+    ),
     click.option("--network", is_flag=True, default=None, help="Let it use the network."),
 )  # fmt: skip
 
@@ -76,7 +86,12 @@ _TASKS = (
     click.option("--signal-before", metavar="TIME", help="Send USR1 so long before the time limit."),
 )  # fmt: skip
 
-_FLAGS = (*_SOFTWARE, *_RESOURCES, *_TASKS)
+_PATTERN = (
+    click.option("--pattern", metavar="NAME", help="Fill in a pattern: NAME=VALUE… instead of SCRIPT."),
+    click.option("--example", is_flag=True, help="With --pattern: its example stands in for what is not given."),
+)
+
+_FLAGS = (*_PATTERN, *_SOFTWARE, *_RESOURCES, *_TASKS)
 
 
 def parse_retry(given: tuple[str, ...]) -> dict[str, float]:
@@ -96,7 +111,7 @@ def job_flags(command: Command) -> Command:
     for flag in reversed(_FLAGS):
         command = flag(command)
     command = click.argument("args", nargs=-1, type=click.UNPROCESSED, metavar="[-- ARG…]")(command)
-    return click.argument("script", metavar="SCRIPT")(command)
+    return click.argument("script", metavar="SCRIPT", required=False)(command)
 
 
 def as_json(command: Command) -> Command:
@@ -104,6 +119,14 @@ def as_json(command: Command) -> Command:
     return click.option("--json", "json_", is_flag=True, help="Print the API's own JSON.")(command)
 
 
-def describe(cluster: Cluster, script: str, wishes: dict[str, Any]) -> Draft:
+def describe(cluster: Cluster, script: str | None, wishes: dict[str, Any]) -> Draft:
     """Have a draft made of what the flags say."""
+    pattern, example = wishes.pop("pattern"), wishes.pop("example")
+    if pattern is not None:
+        values = read_values(word for word in (script, *wishes.pop("args")) if word is not None)
+        return cluster.describe(cluster.expand(pattern, values, example=example), **wishes)
+    if example:
+        raise click.UsageError("--example goes with --pattern NAME; `clif patterns list` names them")
+    if script is None:
+        raise click.UsageError("Missing argument 'SCRIPT'.")
     return cluster.describe(script, **wishes)

@@ -14,8 +14,9 @@ from cluster_interface.cli.flags import as_json
 from cluster_interface.cli.sweeping import bar, say_failed_tasks, show_counts, show_waiting, task_row
 from cluster_interface.cli.talk import ago, print_json, print_table
 from cluster_interface.cli.terminal import plain
-from cluster_interface.cli.words import COLOURS, STAGES, show_ask, show_use
+from cluster_interface.cli.words import COLOURS, STAGES, show_ask, show_progress, show_use
 from cluster_interface.client import connect
+from cluster_interface.model.amounts import show_bytes
 from cluster_interface.model.state import FINAL, JobState, TaskState
 
 if TYPE_CHECKING:
@@ -76,10 +77,26 @@ def _show(job: Job) -> None:
     if len(data["attempts"]) > 1:
         _line("attempts", str(len(data["attempts"])))
     _line("advice", plain(data.get("advice") or ""))
+    _show_files(data)
     for progress in data["progress"]:
-        _line(plain(progress["stage"]), plain(progress["note"]))
+        _line(plain(progress["stage"]), show_progress(progress))
+        for one in progress.get("sources", ()):
+            amount = show_bytes(one["done"]) + (f" of {show_bytes(one['total'])}" if one["total"] else "")
+            _line("", plain(f"{one['path']}: {amount} from {one['source']}"))
     if data["cancel_requested"] and job.state not in FINAL:
         _line("", "is being canceled")
+
+
+def _show_files(data: dict[str, Any]) -> None:
+    """Say how long the files stay, and where they were taken."""
+    if data.get("removed"):
+        _line("files", f"removed {_clock(data['removed'])}; rerun it to have them again")
+    elif data.get("keep_until"):
+        soon = "; fetch them, or `clif keep` them" if data.get("warned") else ""
+        _line("files", f"kept until {_clock(data['keep_until'])}{soon}")
+    for delivery in data.get("deliveries") or ():
+        ended = delivery["trouble"] or f"{delivery['files']:,} files, {show_bytes(delivery['size'])}"
+        _line("not taken" if delivery["trouble"] else "delivered", plain(f"{delivery['to']}: {ended}"))
 
 
 def _show_tasks(job: Job) -> None:

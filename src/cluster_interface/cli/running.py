@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 @click.option("--to", "directory", type=click.Path(path_type=Path), help="Where outputs go: here, or JOB/ for a sweep.")
 @click.option("--dry-run", is_flag=True, help="Only show what would be run.")
 @as_json
-def run_command(script: str, *, directory: Path | None, dry_run: bool, json_: bool, **wishes: Any) -> None:
+def run_command(script: str | None, *, directory: Path | None, dry_run: bool, json_: bool, **wishes: Any) -> None:
     """Run SCRIPT on the cluster, show what it prints, and bring its outputs to this directory.
 
     SCRIPT is a script, a directory with one, or a job spec (YAML or JSON). What it prints goes to stdout and

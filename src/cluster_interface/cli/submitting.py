@@ -18,7 +18,7 @@ from cluster_interface.client import connect
 @click.option("--dry-run", is_flag=True, help="Only show what would be submitted.")
 @click.option("--key", help="The same key again is the same job.")
 @as_json
-def submit_command(script: str, *, dry_run: bool, key: str | None, json_: bool, **wishes: Any) -> None:
+def submit_command(script: str | None, *, dry_run: bool, key: str | None, json_: bool, **wishes: Any) -> None:
     """Submit SCRIPT (a script, a batch script, a directory with one, or a job spec), print the job's id and return."""
     with connect() as cluster:
         draft = describe(cluster, script, wishes)
@@ -37,7 +37,7 @@ def submit_command(script: str, *, dry_run: bool, key: str | None, json_: bool, 
 @click.command("describe", cls=ScriptCommand)
 @job_flags
 @as_json
-def describe_command(script: str, *, json_: bool, **wishes: Any) -> None:
+def describe_command(script: str | None, *, json_: bool, **wishes: Any) -> None:
     """Show the job that SCRIPT would make and what each guess rests on. Nothing is changed or sent.
 
     The spec goes to stdout: keep it, edit it, submit it.

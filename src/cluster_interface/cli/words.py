@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from cluster_interface.cli.terminal import plain
 from cluster_interface.model.amounts import show_bytes, show_time
 from cluster_interface.model.state import JobState
 
@@ -28,6 +29,19 @@ COLOURS: dict[JobState, str] = {
     JobState.REJECTED: "red",
     JobState.CANCELED: "yellow",
 }
+
+
+def show_progress(progress: dict[str, Any]) -> str:
+    """Say how far a stage is: bytes and files where they are counted, else what it works on."""
+    parts = []
+    if progress["unit"] == "bytes" and progress["done"]:
+        total = f" of {show_bytes(progress['total'])}" if progress["total"] else ""
+        parts.append(f"{show_bytes(progress['done'])}{total}")
+    if progress.get("files_total"):
+        parts.append(f"{progress['files']} of {progress['files_total']} files")
+    if not progress.get("sources"):
+        parts.append(plain(progress["note"]))
+    return ", ".join(part for part in parts if part)
 
 
 def show_use(task: dict[str, Any]) -> str:

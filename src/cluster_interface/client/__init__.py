@@ -12,9 +12,10 @@ ClusterError
   Rejected      what was asked for cannot be done; NotFound, Conflict, Forbidden
 """
 
+from cluster_interface.client import files
 from cluster_interface.client.cluster import Cluster, connect
 from cluster_interface.client.drafts import Draft
 from cluster_interface.client.job import Job
 from cluster_interface.client.outputs import Output
 
-__all__ = ["Cluster", "Draft", "Job", "Output", "connect"]
+__all__ = ["Cluster", "Draft", "Job", "Output", "connect", "files"]

@@ -7,23 +7,38 @@ import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from cluster_interface.client import files as trees
 from cluster_interface.client.address import find_address
 from cluster_interface.client.drafts import Draft, Wishes, make_draft
 from cluster_interface.client.job import Job
+from cluster_interface.client.patterns import expand
 from cluster_interface.client.resources import asked_resources, said
 from cluster_interface.client.sweeps import tasks_of
 from cluster_interface.client.transport import Transport, segment
-from cluster_interface.client.uploads import send
+from cluster_interface.client.uploads import send, send_all
 from cluster_interface.model.errors import NotFound, Permanent, Rejected, Transient
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from types import TracebackType
 
-    from cluster_interface.client.uploads import Progress
+    from cluster_interface.client.files import Tree
+    from cluster_interface.client.uploads import Progress, Sent
     from cluster_interface.model.jobspec import JobSpec
     from cluster_interface.model.state import JobState
-    from cluster_interface.wire import DoctorReport, ImageShow, ImageView, Me, QueueView
+    from cluster_interface.wire import (
+        CredentialView,
+        DirectoryEntry,
+        DoctorReport,
+        ImageShow,
+        ImageView,
+        Me,
+        PatternSummary,
+        PatternView,
+        QueueView,
+        SiteDataView,
+        TreeReport,
+    )
 
 TRIES = 4  #: of a submission; its key makes it the same job each time
 PAGE = 50
@@ -79,7 +94,9 @@ class Cluster:
         args: Sequence[str] = (),
         name: str | None = None,
         inputs: Sequence[str] | Mapping[str, str | Path] = (),
+        files: str | Path | Mapping[str, Any] | None = None,
         outputs: Sequence[str] = (),
+        deliver: Sequence[str] = (),
         packages: Sequence[str] = (),
         system: Sequence[str] = (),
         network: bool | None = None,
@@ -98,7 +115,9 @@ class Cluster:
         """Propose the job that a script, a directory or a spec makes, and what each guess rests on.
 
         Changes and sends nothing but what inspection reads. `inputs` are paths, `NAME=SOURCE` texts or a mapping
-        of name to path or source; `packages` and `system` add to what is found.
+        of name to path or source, `files` a whole file tree (a document, or the path of one or of a BagIt bag);
+        `packages` and `system` add to what is found. `deliver` are places that the outputs are also taken to:
+        file:/path, s3://bucket/prefix, sftp://host/path.
 
         `sweep` makes many tasks: a mapping of parameter to values, `name=1,2,5..8` texts, or the path of a table;
         every combination, or with `zip` side by side. `each` is a pattern of files, a task for each. `after` are
@@ -112,7 +131,9 @@ class Cluster:
             args=args,
             name=name,
             inputs=inputs,
+            files=files,
             outputs=outputs,
+            deliver=deliver,
             packages=packages,
             system=system,
             network=network,
@@ -153,10 +174,13 @@ class Cluster:
         else:
             draft = self.describe(script, **wishes)
         sources = {}
-        for name, path in draft.local.items():
-            sent = send(self._transport, path, name, progress)
+        for name, sent in send_all(self._transport, draft.local, progress).items():
             sources[name] = {"source": sent.source, "size": sent.size, "sha256": sent.sha256}
         return self._submit(draft.with_sources(sources), key or uuid.uuid4().hex)
+
+    def upload(self, path: str | Path, name: str | None = None, progress: Progress | None = None) -> Sent:
+        """Send a file for later jobs; return its source (`upload:…`), size and SHA-256."""
+        return send(self._transport, Path(path), name or Path(path).name, progress)
 
     def _submit(self, document: dict[str, Any], key: str) -> Job:
         for pause in (*(0.1 * 4**n for n in range(TRIES - 1)), None):
@@ -170,6 +194,29 @@ class Cluster:
                     raise
                 time.sleep(pause)
         raise AssertionError("the last try returns or raises")
+
+    # --- patterns
+
+    def patterns(self) -> list[PatternSummary]:
+        """List the common kinds of job that the site offers."""
+        from cluster_interface.wire import PatternList  # noqa: PLC0415 - the models cost an import of 200 ms
+
+        return list(PatternList.parse(self._json("GET", "/patterns")).patterns)
+
+    def pattern(self, name: str) -> PatternView:
+        """Return a pattern: its fields, its form as JSON Schema, its example."""
+        from cluster_interface.wire import PatternView  # noqa: PLC0415 - as above
+
+        return PatternView.parse(self._json("GET", f"/patterns/{segment(name)}"))
+
+    def expand(self, name: str, values: Mapping[str, Any] | None = None, *, example: bool = False) -> dict[str, Any]:
+        """Return the job spec that a pattern makes of values, to be given to `describe` or `submit`.
+
+        A file is a path here (a text or a Path), `https://…`, or `file:/…` as the server sees it; several are a list.
+        With `example`, the pattern's own values stand in for those that are missing. Nothing is sent but the values.
+        Raises Rejected naming each bad value, NotFound for an unknown pattern.
+        """
+        return expand(self._transport, name, values or {}, example=example)
 
     # --- looking
 
@@ -285,11 +332,50 @@ class Cluster:
         answer = self._transport.request("POST", "/images/bases", document=request, timeout=LONG)
         return ImageView.parse(answer.json())
 
+    def check_files(self, tree: Tree) -> TreeReport:
+        """Have the server look at a tree's uploads and at its sources there, as oneself."""
+        from cluster_interface.wire import TreeReport  # noqa: PLC0415 - as above
+
+        document = trees.read(tree).model_dump(mode="json", exclude_defaults=True)
+        return TreeReport.parse(self._transport.request("POST", "/files/check", document=document).json())
+
+    def list_directory(self, path: str) -> Iterator[DirectoryEntry]:
+        """Yield what is in a directory of the server's filesystem, as oneself, in order of names."""
+        from cluster_interface.wire import DirectoryPage  # noqa: PLC0415 - as above
+
+        after: str | None = ""
+        while after is not None:
+            query = {"path": path, "after": after, "limit": 1000}
+            page = DirectoryPage.parse(self._transport.request("GET", "/files/list", query=query).json())
+            yield from page.entries
+            after = page.next
+
     def queues(self) -> list[QueueView]:
         """List the queues."""
         from cluster_interface.wire import QueueList  # noqa: PLC0415 - as above
 
         return list(QueueList.parse(self._json("GET", "/queues")).queues)
+
+    def site_data(self) -> list[SiteDataView]:
+        """List the shared data of the site that you may read."""
+        from cluster_interface.wire import SiteDataList  # noqa: PLC0415 - as above
+
+        return list(SiteDataList.parse(self._json("GET", "/site-data")).data)
+
+    def credentials(self) -> list[CredentialView]:
+        """List your credentials for sources, without what is secret in them."""
+        from cluster_interface.wire import CredentialList  # noqa: PLC0415 - as above
+
+        return list(CredentialList.parse(self._json("GET", "/credentials")).credentials)
+
+    def add_credential(self, name: str, kind: str, match: str, secret: Mapping[str, str]) -> None:
+        """Keep a credential for the sources below `match`; Conflict if there is one of that name."""
+        document = {"name": name, "kind": kind, "match": match, "secret": dict(secret)}
+        self._transport.request("POST", "/credentials", document=document)
+
+    def remove_credential(self, name: str) -> None:
+        """Forget a credential; NotFound if there is none."""
+        self._transport.request("DELETE", f"/credentials/{segment(name)}")
 
     def me(self) -> Me:
         """Say who asks, and whose account their jobs run under."""

@@ -41,7 +41,11 @@ def with_places(document: Document, proposal: Document, names: Iterable[str]) ->
     unplaced = [name for name in names if name not in used(command, names)]
     options = {}
     if command and command == proposal.get("command") and "--" not in command.split():
-        options = {_bare(o["name"]): o["name"] for o in proposal["options"] if not (o["positional"] or o["flag"])}
+        options = {
+            _bare(o["name"]): o.get("written") or o["name"]
+            for o in proposal["options"]
+            if not (o["positional"] or o["flag"])
+        }
     taken = set(command.split())
     added = {name: options[name] for name in unplaced if name in options and options[name] not in taken}
     words = "".join(f" {option} {{{name}}}" for name, option in added.items())

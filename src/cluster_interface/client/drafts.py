@@ -3,27 +3,34 @@
 from __future__ import annotations
 
 import copy
+import os
 import re
 import shlex
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cluster_interface.client.capsules import is_capsule, take_in
 from cluster_interface.client.completing import parameters_of, with_earlier, with_places, with_tasks
-from cluster_interface.client.local_files import check_file, is_source, parse_inputs, whole
-from cluster_interface.client.specs import Document, is_spec, local_sources, read_spec
+from cluster_interface.client.local_files import check_file, is_source, parse_inputs, whole, without_outputs
+from cluster_interface.client.specs import Document, inline_texts, is_spec, local_sources, read_spec
 from cluster_interface.client.sweeps import Tasks
 from cluster_interface.model.errors import Rejected
+from cluster_interface.model.executable import describe
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from cluster_interface.client.local_files import Inputs
     from cluster_interface.client.transport import Transport
+    from cluster_interface.model.executable import Executable
     from cluster_interface.model.jobspec import JobSpec
     from cluster_interface.model.proposal import Proposal
 
 PACKAGES = "environment.python.packages"
+_OF_A_PATH = ("source", "mode")  #: of a directory here, whose files are sent: what they themselves do not need
+MOST_NOTEBOOKS = 20  #: large ones of a directory that are read without their outputs
+LARGEST_TEXT = 2**20  #: bytes of a file that is sent to be read
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +40,9 @@ class Wishes:
     args: Sequence[str] = ()
     name: str | None = None
     inputs: Sequence[str] | Mapping[str, str | Path] = ()
+    files: str | Path | Mapping[str, Any] | None = None  #: a file tree, in any of its forms
     outputs: Sequence[str] = ()
+    deliver: Sequence[str] = ()
     packages: Sequence[str] = ()
     system: Sequence[str] = ()
     network: bool | None = None
@@ -52,6 +61,7 @@ class Draft:
     asks: tuple[Document, ...] = ()  #: guesses that need a yes: left out of the environment
     earlier: Mapping[str, str] = field(default_factory=dict)  #: resource -> what last time suggests, in words
     notes: tuple[str, ...] = ()  #: what a person should know of it
+    keeps: Any = None  #: what must be there as long as it is: the room of a capsule's files
 
     @property
     def spec(self) -> JobSpec:
@@ -90,6 +100,9 @@ def _first_draft(transport: Transport, script: str | Path | Document, wishes: Wi
     if path.is_dir():
         return _from_directory(transport, whole(path), wishes)
     file = check_file(path, "script")
+    if is_capsule(file):
+        document, room = take_in(file)
+        return replace(_from_spec(transport, document, file.parent, wishes), keeps=room)
     if is_spec(file):
         return _from_spec(transport, read_spec(file), file.parent, wishes)
     return _from_script(transport, file, wishes)
@@ -103,11 +116,31 @@ def _completed(draft: Draft, wishes: Wishes) -> Draft:
     fresh = {name: path for name, path in wishes.tasks.files.items() if name not in draft.local}
     local = draft.local | {name: path for name, path in fresh.items() if isinstance(path, Path)}
     document["files"] = {**document["files"], **_entries({}, fresh)}
+    document, local = _with_tree(document, local, wishes.files)
     notes: list[str] = []
     if document.get("sweep") and not document.get("dialect"):  # a batch script finds its index as it always did
         names = parameters_of(document["sweep"], local)
         document, notes = with_places(document, inspected.get("proposal", {}), names)
     return replace(draft, document=document, local=local, earlier=earlier, notes=tuple(notes))
+
+
+def _with_tree(
+    document: Document, local: dict[str, Path], tree: str | Path | Mapping[str, Any] | None
+) -> tuple[Document, dict[str, Path]]:
+    """Add the entries of a file tree; what the job has of the same name already stays."""
+    if tree is None:
+        return document, local
+    from cluster_interface.client.files import base_of  # noqa: PLC0415 - only for those who have a tree
+    from cluster_interface.trees.reading import from_document, read_tree  # noqa: PLC0415 - as above
+
+    if isinstance(tree, str | Path):
+        files, base = read_tree(Path(tree)), base_of(Path(tree))
+    else:
+        files, base = from_document(dict(tree)), Path.cwd()
+    files = {name: entry for name, entry in files.items() if name not in document["files"]}
+    found = local_sources({"files": files}, base)
+    here = {name: path for name, path in found.items() if isinstance(path, Path)}
+    return {**document, "files": {**_entries({"files": files}, found), **document["files"]}}, {**here, **local}
 
 
 def _from_script(transport: Transport, script: Path, wishes: Wishes) -> Draft:
@@ -135,13 +168,13 @@ def _from_directory(transport: Transport, directory: Path, wishes: Wishes) -> Dr
 
 def _from_spec(transport: Transport, document: Document, base: Path, wishes: Wishes) -> Draft:
     files = local_sources(document, base) | parse_inputs(wishes.inputs, Path.cwd())
-    script = document.get("script")
-    if not isinstance(script, str) or not isinstance(files.get(script), Path):
+    script, inline = document.get("script"), inline_texts(document)
+    if not isinstance(script, str) or not (script in inline or isinstance(files.get(script), Path)):
         _refuse_arguments(wishes)
         return _draft(document, None, files, wishes)
     beside = _listing(base) if "files" not in document else {}
     texts = {name: _text(path) if isinstance(path, Path) else None for name, path in files.items()}
-    inspected = _inspect(transport, beside | texts, script, wishes.args, {})
+    inspected = _inspect(transport, beside | inline | texts, script, wishes.args, {})
     if "files" not in document:
         files = {found: base / found for found in inspected["proposal"]["inputs"] if (base / found).is_file()} | files
     return _draft(document, inspected, files, wishes)
@@ -179,10 +212,13 @@ def _draft(given: Document, inspected: Document | None, files: Inputs, wishes: W
         "environment": _environment(environment, asks, wishes),
         "files": _entries(given, files),
         "outputs": list(wishes.outputs) or given.get("outputs"),
+        "deliver": list(wishes.deliver) or given.get("deliver"),
         "resources": {**proposal.get("resources", {}), **(given.get("resources") or {}), **wishes.resources},
         **{field: _said(given, proposal, field) for field in ("sweep", "dialect", "checkpoint")},
         "network": given.get("network", False) if wishes.network is None else wishes.network,
     }
+    if inspected is None and inferred and not document["environment"]:
+        del document["environment"]  # nobody has looked: the server infers it
     rest = {name: value for name, value in given.items() if name not in document}
     kept = {name: value for name, value in (document | rest).items() if value is not None}
     local = {name: source for name, source in files.items() if isinstance(source, Path)}
@@ -222,11 +258,16 @@ def _environment(environment: Any, asks: Sequence[Document], wishes: Wishes) -> 
 
 
 def _entries(given: Document, files: Inputs) -> Document:
-    entries = {name: entry for name, entry in (given.get("files") or {}).items() if not _is_path_here(entry)}
+    entries = {}
+    for name, entry in (given.get("files") or {}).items():
+        if not _is_path_here(entry):
+            entries[name] = entry
+        elif kept := {field: value for field, value in entry.items() if field not in _OF_A_PATH or name in files}:
+            entries[name] = kept
     for name, source in files.items():
         kept = entries.get(name) or {}
         if isinstance(source, Path):
-            executable = {"executable": True} if source.stat().st_mode & 0o111 else {}
+            executable = {"executable": True} if source.stat().st_mode & 0o111 or _program(source) else {}
             entries[name] = {**executable, **kept, "source": f"file:{source}"}
         else:
             entries[name] = {**kept, "source": source}
@@ -249,14 +290,29 @@ def _listing(directory: Path) -> dict[str, str | None]:
     from cluster_interface.trees.listing import listing  # noqa: PLC0415 - not every command reads a directory
 
     try:
-        return listing(directory)
+        found = listing(directory)
+        large = [name for name, text in found.items() if text is None and name.endswith(".ipynb")]
+        return {**found, **{name: _text(directory / name) for name in large[:MOST_NOTEBOOKS]}}
     except OSError as error:
         raise Rejected.field("script", f"{directory} cannot be read: {error.strerror}") from None
 
 
+def _program(path: Path) -> Executable | None:
+    """Read what an executable file says of itself; None where it is none."""
+    try:
+        with path.open("rb") as file:
+            return describe(lambda offset, length: os.pread(file.fileno(), length, offset))
+    except OSError:
+        return None
+
+
 def _text(path: Path) -> str | None:
     try:
-        data = path.read_bytes() if path.stat().st_size <= 2**20 else b"\0"
+        if found := _program(path):
+            return found.text
+        if path.suffix == ".ipynb" and path.stat().st_size > LARGEST_TEXT:
+            return without_outputs(path)
+        data = path.read_bytes() if path.stat().st_size <= LARGEST_TEXT else b"\0"
         return None if b"\0" in data else data.decode()
     except (OSError, UnicodeDecodeError):
         return None

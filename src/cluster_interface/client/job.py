@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from cluster_interface.client.capsules import save
 from cluster_interface.client.outputs import Output, Written, fetch
 from cluster_interface.client.transport import segment
 from cluster_interface.model.errors import Transient
@@ -158,6 +159,8 @@ class Job:
                 sha256=item["sha256"],
                 task=item["task"],
                 partial=item["partial"],
+                type=item.get("type", ""),
+                place=item.get("place", ""),
             )
             for item in self.output_list()["outputs"]
         ]
@@ -191,6 +194,44 @@ class Job:
     @staticmethod
     def _by_task(output: Output) -> str:
         return output.path if isinstance(output, Written) else f"{output.task}/{output.path}"
+
+    def capsule(self, path: str | Path, progress: Callable[[int], None] | None = None) -> Path:
+        """Write it into a file as a capsule: one image with its software, files and command, for `docker load`.
+
+        `progress` is told the bytes so far. Raises Conflict in words where it cannot become one.
+        """
+        return save(self._transport, self.id, Path(path), progress or (lambda _done: None))
+
+    def archive(self, path: str = "", format: str = "zip") -> Iterator[bytes]:  # noqa: A002 - the API's word
+        """Yield a file or folder of its outputs (all, unless a path is given) as one archive: zip, tar.gz or tar.zst.
+
+        In a sweep, everything stands below the number of its task. Raises NotFound if there is no such path.
+        """
+        where = f"/jobs/{segment(self.id)}/archive"
+        with self._transport.stream("GET", where, query={"path": path, "format": format}) as stream:
+            yield from stream
+
+    # --- links
+
+    def share(self, path: str = "", expires: str | float = "7d", most: int | None = None) -> dict[str, Any]:
+        """Make a link by which somebody without an account fetches a file or folder (all, unless a path is given).
+
+        `expires`: seconds from now, or a text such as 7d. `most`: how many downloads it is good for. Returns the
+        link as the API's JSON; its `url` is told only now. Raises Rejected naming what is wrong.
+        """
+        document = {"path": path, "expires": expires, "most": most}
+        where = f"/jobs/{segment(self.id)}/links"
+        made: dict[str, Any] = self._transport.request("POST", where, document=document).json()
+        return made
+
+    def links(self) -> list[dict[str, Any]]:
+        """List its links that are still good, as the API's JSON, the newest first."""
+        found: list[dict[str, Any]] = self._get("/links").json()["links"]
+        return found
+
+    def unshare(self, link: str) -> None:
+        """Take a link back, by its id; NotFound if it has no such link."""
+        self._transport.request("DELETE", f"/jobs/{segment(self.id)}/links/{segment(link)}")
 
     # --- many tasks
 
@@ -243,6 +284,20 @@ class Job:
     def cancel(self) -> Job:
         """Ask for it to be canceled; Conflict if it has ended already."""
         self.data = self._transport.request("POST", f"/jobs/{segment(self.id)}/cancel").json()
+        return self
+
+    def keep(self, seconds: str | float | None = None) -> Job:
+        """Keep its files for so long from now (seconds, or a text such as 30d), or for the site's usual time.
+
+        Conflict if it has not ended, or the site allows no longer.
+        """
+        path = f"/jobs/{segment(self.id)}/keep"
+        self.data = self._transport.request("POST", path, document={"seconds": seconds}).json()
+        return self
+
+    def remove(self) -> Job:
+        """Have its files removed now; what is known of it, and its logs, stay. Conflict if it has not ended."""
+        self.data = self._transport.request("DELETE", f"/jobs/{segment(self.id)}/files").json()
         return self
 
     def shell(self, task: int = 0) -> dict[str, Any]:

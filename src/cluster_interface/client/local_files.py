@@ -12,6 +12,7 @@ from cluster_interface.model.errors import Rejected
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+LARGEST_NOTEBOOK = 64 * 2**20  #: bytes of one that is read for what it needs
 MOST_FILES = 10_000  #: in one directory given as an input
 
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*:")
@@ -43,6 +44,20 @@ def is_source(text: str) -> bool:
 def whole(path: Path) -> Path:
     """Return an absolute path without `..`; links keep the names they were given by."""
     return Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would follow links
+
+
+def without_outputs(notebook: Path) -> str | None:
+    """Return a notebook as text without what its cells showed, which makes it large; None where it is none."""
+    import json  # noqa: PLC0415 - only for a large notebook
+
+    if notebook.stat().st_size > LARGEST_NOTEBOOK:
+        return None
+    try:
+        document = json.loads(notebook.read_bytes())
+        cells = [{**cell, "outputs": [], "attachments": {}} for cell in document["cells"]]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+    return json.dumps({**document, "cells": cells})
 
 
 def _split(text: str) -> tuple[str, str | None]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import secrets
-from contextlib import suppress
+import stat
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 from cluster_interface.client.transport import segment
 from cluster_interface.model.errors import Problem, Rejected, Transient
@@ -23,6 +25,10 @@ if TYPE_CHECKING:
     Progress = Callable[[str, int, int], None]  #: path, bytes fetched, bytes in all
 
 TRIES = 5  #: in a row without a byte
+
+
+class Damaged(Transient):
+    """What came is not what was listed."""
 
 
 class Fate(StrEnum):
@@ -47,7 +53,17 @@ class Output:
     """One file that a job left behind."""
 
     def __init__(
-        self, transport: Transport, job: str, *, path: str, size: int, sha256: str, task: int, partial: bool
+        self,
+        transport: Transport,
+        job: str,
+        *,
+        path: str,
+        size: int,
+        sha256: str,
+        task: int,
+        partial: bool,
+        type: str = "",  # noqa: A002 - the API's word; keyword-only
+        place: str = "",
     ) -> None:
         self._transport, self.job = transport, job
         self.path = path  #: relative to the task's directory
@@ -55,6 +71,8 @@ class Output:
         self.sha256 = sha256
         self.task = task
         self.partial = partial  #: its job did not end well
+        self.type = type  #: media type, by content and name
+        self.place = place or path  #: among all outputs of the job: in a sweep, below its task's number
 
     def __repr__(self) -> str:
         return f"<Output {self.path!r} of job {self.job}, {self.size} bytes>"
@@ -69,9 +87,12 @@ class Output:
         """Return all of it."""
         return b"".join(self.chunks())
 
-    def chunks(self) -> Iterator[bytes]:
-        """Yield its bytes, going on where a broken connection left off; Transient if it is not what was listed."""
-        digest, offset, failures = hashlib.sha256(), 0, 0
+    def chunks(self, offset: int = 0, digest: Any = None) -> Iterator[bytes]:
+        """Yield its bytes, going on where a broken connection left off; Transient if it is not what was listed.
+
+        `digest`: the SHA-256 of the bytes before `offset`, which are here already.
+        """
+        digest, failures = digest or hashlib.sha256(), 0
         while offset < self.size:
             try:
                 with self.open(offset) as stream:
@@ -89,7 +110,7 @@ class Output:
                 if failures >= TRIES:
                     raise Transient(f"{self.path}: got {offset} of {self.size} bytes, then: {error}") from None
         if digest.hexdigest() != self.sha256:
-            raise Transient(f"{self.path} is not what was listed: it was damaged on its way or changed on the server")
+            raise Damaged(f"{self.path} is not what was listed: it was damaged on its way or changed on the server")
 
     def save(self, directory: str | Path) -> Path:
         """Write it into a directory, under its own path; return where it is. Raises as `fetch` does."""
@@ -102,12 +123,13 @@ class Written(Output):
     def __init__(self, job: str, path: str, data: bytes) -> None:
         self.job = job
         self.path, self.size, self.sha256 = path, len(data), hashlib.sha256(data).hexdigest()
-        self.task, self.partial = 0, False
+        self.task, self.partial, self.type, self.place = 0, False, "text/csv", path
         self._data = data
 
-    def chunks(self) -> Iterator[bytes]:
+    def chunks(self, offset: int = 0, digest: Any = None) -> Iterator[bytes]:
         """Yield its bytes."""
-        yield self._data
+        del digest
+        yield self._data[offset:]
 
 
 def fetch(
@@ -121,7 +143,8 @@ def fetch(
 
     What is here already, byte for byte, is not fetched again; an older file of that name is replaced, except
     those named in `keep` (the inputs that the job was given): then the output stands beside it. No link is
-    followed. Raises Rejected, naming them, for those that cannot be written, once all others are.
+    followed. What a connection that broke off left (`.clif-….part`) is gone on with the next time. Raises Rejected,
+    naming them, for those that cannot be written, once all others are.
     """
     wanted = list(outputs)
     done: list[Fetched] = []
@@ -153,16 +176,67 @@ def _fetch_one(
             return name, Fate.SAME
         fate = Fate.BESIDE if name in keep else Fate.REPLACED
         name = f"{name}.{output.job}" if fate is Fate.BESIDE else name
-    temporary = f"{name.rpartition('/')[0]}/.clif-{secrets.token_hex(6)}.part".removeprefix("/")
-    try:
-        with os.fdopen(beneath.create_file(root, temporary, 0o666 & ~_umask()), "wb") as file:
-            _write(file, output, progress)
+    with _part(root, name, output) as (temporary, file):
+        _fill(file, output, progress)
         beneath.rename(root, temporary, name)
-    except BaseException:
-        with suppress(OSError, beneath.NotBeneath):
-            beneath.remove(root, temporary)
-        raise
     return name, fate
+
+
+@contextmanager
+def _part(root: int, name: str, output: Output) -> Iterator[tuple[str, IO[bytes]]]:
+    """Open the file that an output's bytes gather in: that of an earlier try which broke off, or a new one.
+
+    It is named by the content, and removed unless the connection or the person broke off after the first byte.
+    """
+    above = f"{name.rpartition('/')[0]}/".removeprefix("/")
+    temporary = f"{above}.clif-{output.sha256[:16]}.part"
+    fd = _take_up(root, temporary)
+    if fd is None:
+        temporary = f"{above}.clif-{secrets.token_hex(6)}.part"
+        fd = beneath.create_file(root, temporary, 0o666 & ~_umask())
+    with os.fdopen(fd, "r+b") as file:
+        try:
+            yield temporary, file
+        except BaseException as error:
+            goes_on = isinstance(error, Transient | KeyboardInterrupt) and not isinstance(error, Damaged)
+            if not goes_on or not os.fstat(fd).st_size:
+                with suppress(OSError, beneath.NotBeneath):
+                    beneath.remove(root, temporary)
+            raise
+
+
+def _take_up(root: int, temporary: str) -> int | None:
+    """Make or open the file of that name and hold its lock; None if it is somebody else's, or in use."""
+    try:
+        fd = beneath.create_file(root, temporary, 0o666 & ~_umask())
+    except FileExistsError:
+        with beneath.parent(root, temporary) as (above, last):
+            fd = os.open(last, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=above)
+    seen = os.fstat(fd)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if stat.S_ISREG(seen.st_mode) and seen.st_nlink == 1 and seen.st_uid == os.geteuid():
+            return fd
+    except OSError:
+        pass
+    os.close(fd)
+    return None
+
+
+def _fill(file: IO[bytes], output: Output, progress: Progress | None) -> None:
+    """Bring what is missing of an output; what an earlier try left is used if it turns out to be right."""
+    digest, offset = hashlib.sha256(), 0
+    while offset < output.size and (data := file.read(min(2**20, output.size - offset))):
+        digest.update(data)
+        offset += len(data)
+    if offset:
+        try:
+            _write(file, output, output.chunks(offset, digest), offset, progress)
+        except Damaged:
+            pass
+        else:
+            return
+    _write(file, output, output.chunks(), 0, progress)
 
 
 def _is_same(root: int, name: str, output: Output) -> bool:
@@ -176,13 +250,15 @@ def _is_same(root: int, name: str, output: Output) -> bool:
         return hashlib.file_digest(file, "sha256").hexdigest() == output.sha256
 
 
-def _write(file: IO[bytes], output: Output, progress: Progress | None) -> None:
-    written = 0
-    for data in output.chunks():
+def _write(file: IO[bytes], output: Output, chunks: Iterator[bytes], offset: int, progress: Progress | None) -> None:
+    file.seek(offset)
+    file.truncate()
+    for data in chunks:
         file.write(data)
-        written += len(data)
+        offset += len(data)
         if progress:
-            progress(output.path, written, output.size)
+            progress(output.path, offset, output.size)
+    file.flush()
 
 
 def _umask() -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from cluster_interface.client.local_files import check_file, is_source, parse_inputs
+from cluster_interface.client.local_files import check_file, is_source, parse_inputs, whole
 from cluster_interface.model.errors import Rejected
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 Document = dict[str, Any]
 
 SUFFIXES = (".yaml", ".yml", ".json")
+_IN_PLACE = ("mount", "link")  #: modes of what is not sent, because the server has the same filesystem
 LARGEST = 4 * 2**20  #: bytes
 
 
@@ -84,6 +85,13 @@ def local_sources(document: Document, base: Path) -> Inputs:
     return found
 
 
+def inline_texts(document: Document) -> dict[str, str | None]:
+    """Return the files whose text stands in the spec itself."""
+    files = document.get("files")
+    entries = files.items() if isinstance(files, dict) else ()
+    return {str(name): text for name, entry in entries if isinstance(entry, dict) and (text := entry.get("content"))}
+
+
 def _value(document: Document, field: str) -> Any:
     value: Any = document
     for part in field.split("."):
@@ -94,7 +102,9 @@ def _value(document: Document, field: str) -> Any:
 def _of_entry(name: str, entry: Document, base: Path) -> Inputs:
     source = entry.get("source")
     if isinstance(source, str):
+        if entry.get("mode") in _IN_PLACE and not is_source(source):
+            return {name: f"file:{whole(base / source)}"}
         return {} if is_source(source) else parse_inputs({name: source}, base)
-    if source is not None or entry.get("content") is not None or name.endswith("/"):
+    if source is not None or name.endswith("/") or any(entry.get(field) is not None for field in ("content", "target")):
         return {}  # inline text, a directory to be made, or something that the server has words for
     return {name: check_file(base / name, f"files.{name}")}

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import re
 from dataclasses import dataclass, field
-from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cluster_interface.client.local_files import check_file, whole
 from cluster_interface.model.errors import Rejected
+from cluster_interface.model.lists import assignment, spread
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -19,12 +17,8 @@ if TYPE_CHECKING:
     from cluster_interface.client.specs import Document
 
 TABLES = (".csv", ".tsv", ".xlsx")
-MOST_VALUES = 1_000_000  #: of one range
 ORIGINS = ("parameters", "table", "files", "method")
 
-_ASSIGNMENT = re.compile(r"([A-Za-z_]\w{0,63})=(.*)", re.DOTALL | re.ASCII)
-_NUMBER = r"-?\d+(?:\.\d+)?"
-_RANGE = re.compile(rf"({_NUMBER})\.\.({_NUMBER})(?:\.\.({_NUMBER}))?")
 _FIELD = "sweep"
 
 
@@ -73,12 +67,6 @@ def merged(given: Document, wished: Document) -> Document:
     return {name: value for name, value in given.items() if not (anew and name in ORIGINS)} | wished
 
 
-def spread(text: str) -> list[str]:
-    """Write a list out: `1,2,5..8`, `0..1..0.25`; commas in double quotes are no separators."""
-    cells = next(csv.reader([text], skipinitialspace=True), [])
-    return [value for cell in cells for value in _values(cell)]
-
-
 def _parted(sweep: Any) -> tuple[list[str], dict[str, list[Any]]]:
     if sweep is None:
         return [], {}
@@ -97,15 +85,15 @@ def _listed(values: Any) -> list[Any]:
 
 
 def _is_table(text: str) -> bool:
-    return text.lower().endswith(TABLES) and not (_ASSIGNMENT.fullmatch(text) and not Path(text).exists())
+    return text.lower().endswith(TABLES) and not (assignment(text) and not Path(text).exists())
 
 
 def _assignment(text: str) -> tuple[str, Sequence[str]]:
-    found = _ASSIGNMENT.fullmatch(text)
+    found = assignment(text)
     if not found:
         words = f"{text!r} is no sweep; write name=1,2,3 or name=1..10, or the path of a .csv, .tsv or .xlsx file"
         raise Rejected.field(_FIELD, words)
-    name, values = found.groups()
+    name, values = found
     if name == "file" and any(sign in values for sign in "*?["):
         return name, [values]
     return name, spread(values)
@@ -118,20 +106,6 @@ def _pattern_in(values: dict[str, list[Any]]) -> str | None:
         return None
     values.pop("file")
     return str(given[0])
-
-
-def _values(cell: str) -> list[str]:
-    found = _RANGE.fullmatch(cell)
-    if not found:
-        return [cell]
-    first, last = Decimal(found[1]), Decimal(found[2])
-    step = Decimal(found[3]) if found[3] else Decimal(1 if last >= first else -1)
-    if step == 0 or (last - first) * step < 0:
-        raise Rejected.field(_FIELD, f"{cell!r} never gets to its end; write for example 1..10 or 10..0..-2")
-    count = int((last - first) / step) + 1
-    if count > MOST_VALUES:
-        raise Rejected.field(_FIELD, f"{cell!r} are {count:,} values; at most {MOST_VALUES:,} are taken")
-    return [str(first + step * number) for number in range(count)]
 
 
 def _matching(pattern: str, base: Path) -> Inputs:

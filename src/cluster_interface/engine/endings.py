@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from cluster_interface.engine.tools import Case, Tools
-    from cluster_interface.model.job import Attempt, Task
+    from cluster_interface.model.job import Attempt, Delivery, Task
     from cluster_interface.model.plan import Ask
     from cluster_interface.ports import Observation
 
@@ -164,8 +164,11 @@ def tally(tasks: Sequence[Task]) -> str:
     return f"{', '.join(words) or 'none begun'} of {len(tasks):,} tasks"
 
 
-def ending_of(case: Case, collected: dict[str, Any]) -> Step:
-    """Decide how a job ended, from its tasks and from the output patterns that matched nothing."""
+def ending_of(case: Case, collected: dict[str, Any], deliveries: Sequence[Delivery] | None = None) -> Step:
+    """Decide how a job ended, from its tasks and from the output patterns that matched nothing.
+
+    Outputs that could not be delivered are told in its reason; they are in the job's directory all the same.
+    """
     failed = [task for task in case.tasks if task.state is not TaskState.COMPLETED]
     bad = {task.index for task in failed}
     outputs = tuple(OutputFile(**{**output, "partial": output["task"] in bad}) for output in collected["outputs"])
@@ -176,7 +179,16 @@ def ending_of(case: Case, collected: dict[str, Any]) -> Step:
         reason = f"no output matches {_quoted(unmatched)}; the job left {_quoted(collected['left']) or 'no file'}"
     else:
         state, code, reason = JobState.COMPLETED, None, f"{len(outputs)} output{'s' * (len(outputs) != 1)}"
-    return Step(state=state, code=code, reason=reason, outputs=outputs, facts={})
+    lost = [f"not delivered to {delivery.to}: {delivery.trouble}" for delivery in deliveries or () if delivery.trouble]
+    return Step(
+        state=state,
+        code=code,
+        reason="; ".join([reason, *lost]),
+        outputs=outputs,
+        size=collected.get("size"),
+        deliveries=None if deliveries is None else tuple(deliveries),
+        facts={},
+    )
 
 
 def code_of(task: Task) -> FailureCode:

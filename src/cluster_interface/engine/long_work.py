@@ -26,6 +26,7 @@ _CODES = {
     "build": FailureCode.IMAGE_FAILED,
     "inputs": FailureCode.INPUT_UNAVAILABLE,
     "outputs": FailureCode.INTERNAL,
+    "deliver": FailureCode.INTERNAL,
 }
 KINDS = tuple(_CODES)
 
@@ -59,6 +60,9 @@ def stop_all(case: Case, tools: Tools) -> None:
 
 
 def _words(progress: Progress) -> str:
+    if progress.unit == "bytes" and progress.total and progress.files_total:
+        amount = f"{show_bytes(progress.done)} of {show_bytes(progress.total)}"
+        return f"{progress.stage}: {amount}, {progress.files} of {progress.files_total} files {progress.note}".strip()
     if progress.unit == "bytes" and progress.total:
         return f"{progress.stage}: {show_bytes(progress.done)} of {show_bytes(progress.total)} {progress.note}".strip()
     return f"{progress.stage}: {progress.note}" if progress.note else progress.stage

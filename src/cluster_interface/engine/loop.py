@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from cluster_interface.engine.keeping import Keeper
 from cluster_interface.engine.reconcile import turn
 from cluster_interface.engine.watch import Watch
 from cluster_interface.model.errors import Transient
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from cluster_interface.store import Store
 
 PAUSE = 1.0  #: seconds, after the database did not answer
+KEEPING = "keeping"  #: the hint that files are to be removed
 IDLE = 5.0  #: seconds between looks when nothing is going on
 
 log = structlog.get_logger()
@@ -34,6 +36,8 @@ class Engine:
         self.store, self.tools, self.wakes = store, tools, wakes
         self._watch = Watch(store, tools)
         self._survey_at = 0.0
+        self._keeper = Keeper(store, tools)
+        self._keep_at = 0.0
 
     def run(self, stop: Callable[[], bool]) -> None:
         """Work until `stop()`; trouble with the database is waited out."""
@@ -43,6 +47,7 @@ class Engine:
                 self.look()
                 if self._turn_all(stop):
                     continue  # there may be new native jobs to look at
+                self._keep()
                 self._sleep()
             except Transient as error:
                 log.warning("waiting", reason=str(error))
@@ -67,11 +72,16 @@ class Engine:
         if time.monotonic() >= self._survey_at:
             self._survey_at = time.monotonic() + self.tools.site.survey()
 
+    def _keep(self) -> None:
+        if time.monotonic() >= self._keep_at:
+            self._keep_at = time.monotonic() + self._keeper.round()
+
     def _sleep(self) -> None:
         with self.store.read() as db:
             due = claims.next_due(db)
         survey = max(0.0, self._survey_at - time.monotonic())
-        self._wait(min(IDLE, survey, self._watch.until(), IDLE if due is None else due + 0.001))
+        keep = max(0.0, self._keep_at - time.monotonic())
+        self._wait(min(IDLE, survey, keep, self._watch.until(), IDLE if due is None else due + 0.001))
 
     def _wait(self, seconds: float) -> None:
         if select.select(self.wakes, [], [], seconds)[0]:
@@ -86,6 +96,8 @@ class Engine:
                 images |= mark.startswith("image.")
                 if mark == "scheduler":
                     self._watch.hurry()
+                if mark == KEEPING or ".remove." in mark or ".measure." in mark:
+                    self._keep_at = 0.0
                 jobs.add(mark.partition(".")[0])
         if jobs or images:
             with self.store.write(lasting=False) as db:

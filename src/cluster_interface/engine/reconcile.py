@@ -36,7 +36,7 @@ def turn(store: Store, tools: Tools) -> bool:
     case = _case(store, job)
     step = _step(case, tools)
     with store.write() as db:
-        held = claims.apply(db, job, step)
+        held = claims.apply(db, job, step, tools.keep)
     if held and step.state != job.state:
         log.info("moved", job=job.id, old=job.state.value, new=step.state.value, why=step.reason)
     if held and step.state in FINAL:

@@ -11,18 +11,19 @@ from cluster_interface.engine.endings import ending_of, look_at, tally
 from cluster_interface.engine.handing import current, hand, may_go, write
 from cluster_interface.engine.long_work import look, stop_all
 from cluster_interface.engine.trying_again import next_attempt
-from cluster_interface.model.errors import ClusterError, Permanent
-from cluster_interface.model.job import Task
+from cluster_interface.model.errors import ClusterError, Permanent, Rejected
+from cluster_interface.model.job import Delivery, Task
 from cluster_interface.model.marks import image_mark
 from cluster_interface.model.plan import HOST, Lock, Plan, SourceInfo, digest
 from cluster_interface.model.policy import decide
 from cluster_interface.model.queue import fill_in
+from cluster_interface.model.resources import show_bytes
 from cluster_interface.model.state import TASK_FINAL, JobState, TaskState
 from cluster_interface.model.step import Step
 from cluster_interface.ports import Handle, NativeState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from cluster_interface.engine.endings import Picture
     from cluster_interface.engine.tools import Case, Tools
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 SOON = 2.0  #: seconds to the next look at long work, whose end wakes the engine anyway
 WATCHED = 300.0  #: seconds to the next look at a job of the scheduler; a change that is seen wakes it at once
 WAITING = 60.0  #: seconds to the next look at a job that waits for others, whose end wakes it at once
+JOB_HERE = "{job}"  #: stands for the job's id in a place that outputs are delivered to
 SETTLED = 5.0  #: seconds after which a scheduler knows when it will start what it has
 
 
@@ -114,8 +116,19 @@ def preparing(case: Case, tools: Tools) -> Step:
         tasks=tuple(_fresh(task, attempt.number) for task in tasks),
         after=WATCHED,
         facts=_kept(case),
-        reason=_handed(tools.scheduler(case.plan.ask).name, attempt),
+        reason=_handed(tools.scheduler(case.plan.ask).name, attempt) + _brought(case),
     )
+
+
+def _brought(case: Case) -> str:
+    """Say what had to be brought from elsewhere, for the timeline."""
+    away = [source for source in case.plan.sources if source.source.partition(":")[0] not in _HERE]
+    sizes = [source.size for source in away]
+    amount = "" if None in sizes else f", {show_bytes(sum(size or 0 for size in sizes))}"
+    return f"; {len(away)} input{'s' * (len(away) > 1)} brought{amount}" if away else ""
+
+
+_HERE = ("content", "directory", "link", "upload", "file", "site")
 
 
 def _image(case: Case, tools: Tools, attempt: Attempt) -> tuple[bool, ImageRef | None, Step]:
@@ -289,7 +302,24 @@ def staging_out(case: Case, tools: Tools) -> Step:
     collected, waiting = look(case, tools, "outputs", request)
     if collected is None:
         return waiting
-    return ending_of(case, collected)
+    deliveries, waiting_too = _delivered(case, tools, collected["outputs"])
+    return waiting_too or ending_of(case, collected, deliveries)
+
+
+def _delivered(
+    case: Case, tools: Tools, outputs: Sequence[dict[str, Any]]
+) -> tuple[tuple[Delivery, ...] | None, Step | None]:
+    """Take the outputs to where the spec wants them. What cannot be is told, and is no failure: they are here."""
+    job = case.job
+    to = [place.replace(JOB_HERE, job.id) for place in job.spec.deliver]
+    if not to or not outputs:
+        return None, None
+    request = {"job": job.id, "by_task": job.by_task, "to": to, "outputs": outputs}
+    try:
+        done, waiting = look(case, tools, "deliver", request)
+    except (Permanent, Rejected) as error:
+        return tuple(Delivery(to=place, trouble=str(error), at=tools.clock.now()) for place in to), None
+    return (tuple(Delivery(**delivery) for delivery in done["deliveries"]), None) if done else (None, waiting)
 
 
 def canceling(case: Case, tools: Tools) -> Step:

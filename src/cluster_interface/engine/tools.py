@@ -26,7 +26,7 @@ if TYPE_CHECKING:
         Stager,
         Works,
     )
-    from cluster_interface.settings import Defaults
+    from cluster_interface.settings import Defaults, Retention
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +66,13 @@ class Tools:
     identity: Identity
     clock: Clock
     defaults: Defaults
+    retention: Retention
     seen: dict[str, Mapping[int, Observation]] = field(default_factory=dict)
+
+    @property
+    def keep(self) -> float | None:
+        """Seconds after a job's end for which its files are kept; None: for good."""
+        return None if self.retention.days is None else self.retention.days * 86400.0
 
     def scheduler(self, ask: Ask) -> Scheduler:
         """Return the scheduler of a request; Transient if the site has it no more."""

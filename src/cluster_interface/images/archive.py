@@ -12,8 +12,11 @@ from cluster_interface.images.keys import EPOCH
 from cluster_interface.model.resources import MIB
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
+    from typing import BinaryIO
+
+    Content = Path | Callable[[], BinaryIO]  #: a file, or what opens one
 
 _BLOCK = 512
 _END = bytes(2 * _BLOCK)
@@ -24,10 +27,10 @@ _OPEN_TO_ALL = ("tmp", "var/tmp")  #: 1777 in an image, though not in the store
 class Listing:
     """The entries of a tar to be, and its size in bytes."""
 
-    entries: list[tuple[bytes, Path | None, int]] = field(default_factory=list)  #: header, content, its size
+    entries: list[tuple[bytes, Content | None, int]] = field(default_factory=list)  #: header, content, its size
     size: int = len(_END)
 
-    def add(self, info: tarfile.TarInfo, content: Path | None = None) -> None:
+    def add(self, info: tarfile.TarInfo, content: Content | None = None) -> None:
         """Add an entry."""
         header = info.tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape")
         self.entries.append((header, content, info.size))
@@ -86,14 +89,14 @@ def _info(name: str, kind: bytes, mode: int) -> tarfile.TarInfo:
     return info
 
 
-def _content(path: Path, size: int) -> Iterator[bytes]:
+def _content(content: Content, size: int) -> Iterator[bytes]:
     left = size
-    with path.open("rb") as file:
+    with content() if callable(content) else content.open("rb") as file:
         while left and (chunk := file.read(min(left, MIB))):
             left -= len(chunk)
             yield chunk
     if left:
-        raise OSError(f"{path} became shorter while it was read")
+        raise OSError(f"{content} became shorter while it was read")
 
 
 def _padded(size: int) -> int:

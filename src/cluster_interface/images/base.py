@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 ALWAYS = ("python3", "ca-certificates", "coreutils", "libstdc++6")
 EXCLUDED = ("/usr/share/man/*", "/usr/share/info/*", "/usr/share/locale/*", "/usr/share/doc/*", "/usr/share/lintian/*")
 KEPT = ("/usr/share/doc/*/copyright", "/usr/share/locale/locale.alias")
+#: update-alternatives(1) links manuals into these, and packages such as openjdk's fail to configure without them
+MANUALS = 'for n in 1 2 3 4 5 6 7 8; do mkdir -p "$1/usr/share/man/man$n"; done'
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 #: What mmdebstrap leaves behind of the machine it ran on: mirrors and proxies, perhaps with passwords.
@@ -157,6 +159,7 @@ def _argv(wanted: Recipe, settings: Images) -> list[str]:
         f"--architectures={_ARCHITECTURES.get(platform.machine(), platform.machine())}",
         "--dpkgopt=force-unsafe-io",
         *options,
+        f"--setup-hook={MANUALS}",
         f"--include={','.join(wanted.packages)}",
         wanted.suite,
         "-",

@@ -14,6 +14,7 @@ from cluster_interface import __version__
 from cluster_interface.images import bom, exports, failures, importing, pruning
 from cluster_interface.images.base import Base
 from cluster_interface.images.builder import Builder
+from cluster_interface.images.capsules import capsule
 from cluster_interface.images.faces.all import Faces
 from cluster_interface.images.faces.engine import Engine
 from cluster_interface.images.resolving import Resolver
@@ -21,13 +22,14 @@ from cluster_interface.images.shelf import Shelf
 from cluster_interface.images.unpack import Limits
 from cluster_interface.model.errors import NotFound
 from cluster_interface.model.plan import Lock
-from cluster_interface.ports import ImageDetail, ImageInfo
+from cluster_interface.ports import Face, ImageDetail, ImageInfo
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from typing import Any
 
     from cluster_interface.model.jobspec import Environment
-    from cluster_interface.ports import Face, ImageRef, Report
+    from cluster_interface.ports import Baked, ImageRef, Report
     from cluster_interface.settings import Images
 
 
@@ -96,6 +98,13 @@ class Store:
             final = self._builder.build(lock, report)
             made = self._faces.make(final, face, report)
             return dataclasses.replace(made, variables=self._builder.variables(final))
+
+    def capsule(
+        self, lock: Lock, baked: Sequence[Baked], config: Mapping[str, Any], name: str
+    ) -> Iterator[bytes] | None:
+        """Stream an image that is there as `docker load` takes it, more baked into it; None if it must be built."""
+        image = self.find(lock, Face.DIRECTORY)
+        return None if image is None else capsule(self._shelf, self._builder.final(lock), image, baked, config, name)
 
     def images(self) -> list[ImageInfo]:
         """List bases and images, newest first."""

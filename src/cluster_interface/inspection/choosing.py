@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from cluster_interface.inspection.draft import shown
 from cluster_interface.inspection.foreign import why_not
 from cluster_interface.inspection.kinds import KINDS, kind_of
+from cluster_interface.inspection.python.starting import entry_files
 from cluster_interface.model.errors import Rejected
 
 if TYPE_CHECKING:
@@ -19,7 +20,10 @@ if TYPE_CHECKING:
 MOST_SHOWN = 12
 MOST_COMPARED = 200  #: scripts that are read to see which use which
 _CUSTOMARY = ("main", "run", "__main__")
-_NOT_MEANT = re.compile(r"(?:__init__|setup|conftest|noxfile|tasks|test_.*|.*_test|versioneer)\.py|\..*|install\.sh")
+_NOT_MEANT = re.compile(
+    r"(?:__init__|setup|conftest|noxfile|tasks|test_.*|.*_test|versioneer)\.py|\..*|install\.sh"
+    r"|.*(?:\.executed|-checkpoint)\.ipynb"
+)
 _IS_MAIN = re.compile(r"^if\s+__name__\s*==\s*['\"]__main__['\"]", re.MULTILINE)
 
 
@@ -56,6 +60,17 @@ def _at_the_top(_: Project, names: list[str]) -> list[str]:
     return [name for name in names if "/" not in name]
 
 
+def _entry_points(project: Project, names: list[str]) -> list[str]:
+    entries = entry_files(project)
+    return [name for name in names if name in entries]
+
+
+def _package_mains(_: Project, names: list[str]) -> list[str]:
+    """Keep the outermost `__main__.py`, if only packages are there."""
+    mains = [name for name in names if posixpath.basename(name) == "__main__.py"]
+    return [name for name in mains if name.count("/") == min(one.count("/") for one in mains)]
+
+
 def _meant_to_run(_: Project, names: list[str]) -> list[str]:
     return [name for name in names if not _NOT_MEANT.fullmatch(posixpath.basename(name))]
 
@@ -85,6 +100,8 @@ def _says_main(project: Project, names: list[str]) -> list[str]:
 _SIEVES: tuple[tuple[Callable[[Project, list[str]], list[str]], str], ...] = (
     (_meant_to_run, "the only script that is neither a test nor part of the packaging"),
     (_at_the_top, "the only script at the top"),
+    (_entry_points, "the only command that the project's metadata declares"),
+    (_package_mains, "the only package with a __main__.py"),
     (_used_by_none, "the only script that no other one uses"),
     (_customary, "named as the main script customarily is"),
     (_says_main, "the only script with a main part"),

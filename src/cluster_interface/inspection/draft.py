@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import posixpath
 import re
+from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from cluster_interface.inspection.archive.index import PYTHONS
+from cluster_interface.inspection.software import Software
+from cluster_interface.model.environment import Environment, PythonEnvironment, REnvironment
 from cluster_interface.model.filetree import check_name
-from cluster_interface.model.jobspec import Environment, PythonEnvironment
 from cluster_interface.model.proposal import Guess, Option, Proposal, Sureness
 
 if TYPE_CHECKING:
@@ -16,29 +20,54 @@ if TYPE_CHECKING:
     from cluster_interface.inspection.batch.directives import Dialect
     from cluster_interface.inspection.batch.request import Request
     from cluster_interface.inspection.project import Project
+    from cluster_interface.inspection.software import Module
 
 MOST_WARNINGS = 40
+MOST_SYSTEM = 200  #: packages of the distribution in one environment
 MOST_SIGNS = 5  #: signs of network use that are named
 MOST_NAMED = 20  #: files of one finding that get a line of their own; more are summed up
 PACKAGES = "environment.python.packages"
+PYTHON_PATH = "PYTHONPATH"
+
+
+Follow = Callable[["Draft", str, "Sequence[str]"], bool]
+
+
+def _follow_nothing(_draft: Draft, _name: str, _arguments: Sequence[str]) -> bool:
+    return False
 
 
 class Draft:
     """What has been found so far about one script."""
 
-    def __init__(self, project: Project, script: str, arguments: Sequence[str]) -> None:
+    def __init__(
+        self, project: Project, script: str, arguments: Sequence[str], software: Software | None = None
+    ) -> None:
         self.project = project
+        self.software = software or Software()  #: where the site has its software from
         self.script = script
         self.arguments = tuple(arguments)
         self.command = ""
+        self.start = ""  #: the directory in which the program starts, below the job's
         self.options: tuple[Option, ...] = ()
+        self.suggestions: tuple[str, ...] = ()
         self.uses_python = False
         self.python_version: str | None = None
         self.requirements: str | None = None
         self.variables: dict[str, str] = {}
         self.batch: Request | None = None  #: what the directives of a batch script ask for
         self.dialect: Dialect | None = None  #: the batch system whose variables the script uses
+        self._lines: Callable[[str], str] = str  #: how lines of the script are called
+        self.built: set[str] = set()  #: programs that are made in the job itself
+        self.looked_up: set[str] = set()  #: commands that were looked for in the archive
+        self.absolute: set[str] = set()  #: absolute paths that were named
+        self.followed: set[str] = set()  #: files that were read because another one runs them
+        self.follow: Follow = _follow_nothing  #: reads a file that another one runs, whatever its kind
         self._modules: dict[str, None] = {}
+        self._host: dict[str, str] = {}
+        self._r: dict[str, None] = {}
+        self._bioconductor: dict[str, None] = {}
+        self._ready: dict[str, str] = {}  # environments that are there already: "conda" or "venv" -> path
         self._packages: dict[str, str] = {}
         self._system: dict[str, None] = {}
         self._inputs: dict[str, None] = {}
@@ -50,12 +79,16 @@ class Draft:
 
     def guess(self, field: str, value: str, rests_on: str, sure: Sureness = Sureness.KNOWN) -> None:
         """Note what one line of the proposal rests on."""
-        guess = Guess(field=field, value=writable(value), rests_on=writable(rests_on), sure=sure)
+        guess = Guess(field=field, value=writable(value), rests_on=writable(self._lines(rests_on)), sure=sure)
         self._guesses[guess] = None
 
     def warn(self, sentence: str) -> None:
         """Note something the person should know before the job runs."""
-        self._warnings[writable(sentence)] = None
+        self._warnings[writable(self._lines(sentence))] = None
+
+    def say_lines(self, call: Callable[[str], str]) -> None:
+        """Have `line 7` in what is said from now on called as people find it: a notebook has cells."""
+        self._lines = call
 
     def warn_once(self, about: str, sentence: str) -> None:
         """Note something that holds for many lines, at the first of them."""
@@ -64,10 +97,13 @@ class Draft:
             self.warn(sentence)
 
     def add_package(self, requirement: str, rests_on: str, sure: Sureness) -> None:
-        """Add a Python requirement unless its distribution is there already."""
+        """Add a Python requirement unless its distribution is there already; under other conditions it may be."""
         self.uses_python = True
-        if not self.has_package(requirement):
-            self._packages[distribution_of(requirement)] = requirement
+        name = distribution_of(requirement)
+        if ";" in requirement and ";" in self._packages.get(name, ""):
+            name = requirement
+        if name not in self._packages:
+            self._packages[name] = requirement
             self.guess(PACKAGES, requirement, rests_on, sure)
 
     def has_package(self, distribution: str) -> bool:
@@ -79,26 +115,89 @@ class Draft:
         """The Python requirements so far."""
         return tuple(self._packages.values())
 
-    def add_system(self, package: str, rests_on: str) -> None:
+    def add_system(self, package: str, rests_on: str, sure: Sureness = Sureness.KNOWN) -> None:
         """Add a distribution package."""
-        self._system[package] = None
-        self.guess("environment.system", package, rests_on)
+        if package not in self._system and len(self._system) < MOST_SYSTEM:
+            self._system[package] = None
+            self.guess("environment.system", package, rests_on, sure)
 
-    def add_module(self, module: str, rests_on: str) -> None:
-        """Add a module of the host; one whose name could not be one is left to a warning."""
+    @property
+    def system(self) -> tuple[str, ...]:
+        """The distribution packages so far."""
+        return tuple(self._system)
+
+    def has_system(self, package: str) -> bool:
+        """Say whether a distribution package is among those so far."""
+        return package in self._system
+
+    def add_r(
+        self, package: str, rests_on: str, *, bioconductor: bool = False, sure: Sureness = Sureness.KNOWN
+    ) -> None:
+        """Add an R package that the distribution does not carry."""
+        field = "bioconductor" if bioconductor else "packages"
+        try:
+            REnvironment(**{field: (package,)})
+        except ValueError:
+            self.warn(f"{rests_on}: {shown(package)} is not the name of an R package")
+            return
+        (self._bioconductor if bioconductor else self._r)[package] = None
+        self.guess(f"environment.r.{field}", package, rests_on, sure)
+
+    def in_suite(self, suite: str, rests_on: str) -> bool:
+        """Take another release of the distribution, by the Python that it has, unless one is asked for already."""
+        if self.python_version is None:
+            self.python_version, self.uses_python = PYTHONS[suite], True
+            self.software = replace(self.software, suite=suite)
+            self.guess("environment.python.version", self.python_version, rests_on, Sureness.LIKELY)
+        return self.software.suite == suite
+
+    def use_ready(self, kind: str, path: str, rests_on: str) -> None:
+        """Take a conda or virtual environment that is there already, the first that is named."""
+        try:
+            Environment.model_validate({kind: path})
+        except ValueError:
+            return
+        if not self._ready:
+            self._ready[kind] = path
+            self.guess(f"environment.{kind}", path, rests_on, Sureness.STATED)
+
+    def needs_host(self, what: str, rests_on: str) -> None:
+        """Note software that can be had from the host alone: the job runs without a container."""
+        if what not in self._host:
+            self._host[what] = rests_on
+            self.guess("resources.runtime", "none", f"{what}: {rests_on}", Sureness.LIKELY)
+
+    def stand_in(self, module: Module, rests_on: str) -> None:
+        """Take the packages that are in a container what a module is on the cluster."""
+        for package in module.packages:
+            self.add_system(package, rests_on, module.sure)
+        for package in module.python:
+            self.add_package(package, rests_on, module.sure)
+
+    def add_module(self, module: str, rests_on: str) -> bool:
+        """Add a module of the host; one whose name could not be one is left to a warning. Says whether it could."""
         try:
             Environment(modules=(module,))
         except ValueError:
             self.warn(f"{rests_on}: {shown(module)} is not the name of a module, so it is not known what is needed")
-            return
+            return False
         if module not in self._modules:
             self._modules[module] = None
             self.guess("environment.modules", module, rests_on)
+        return True
 
-    def set_variable(self, name: str, value: str, rests_on: str) -> None:
+    def add_python_path(self, directory: str, rests_on: str) -> None:
+        """Have Python look for modules in a directory of the job, after the script's own."""
+        path = "/job" if directory in ("", ".") else f"/job/{directory}"
+        before = self.variables.get(PYTHON_PATH)
+        if path not in (before or "").split(":"):
+            self.variables[PYTHON_PATH] = f"{before}:{path}" if before else path
+            self.guess(f"environment.variables.{PYTHON_PATH}", path, rests_on, Sureness.LIKELY)
+
+    def set_variable(self, name: str, value: str, rests_on: str, sure: Sureness = Sureness.STATED) -> None:
         """Set a variable of the job's environment."""
         self.variables[name] = writable(value)
-        self.guess(f"environment.variables.{name}", value, rests_on, Sureness.STATED)
+        self.guess(f"environment.variables.{name}", value, rests_on, sure)
 
     def add_inputs(self, names: Iterable[str], rests_on: str, sure: Sureness = Sureness.LIKELY) -> None:
         """Add files of the project as inputs; the script itself is none."""
@@ -147,20 +246,25 @@ class Draft:
             named = ", ".join([*self._network][:MOST_SIGNS]) + (" …" if len(self._network) > MOST_SIGNS else "")
             self.warn(f"it seems to ask for things from the network: {named}. A job has none unless you say --network")
         batch = self.batch
+        if self._host:
+            self._stay_on_host()
         return Proposal(
             script=self.script,
             name=self.name,
             command=self.command,
             environment=Environment(
-                python=self._python() if self.uses_python else None,
+                python=self._python() if self.uses_python and (self.python_version or not self._ready) else None,
+                r=self._r_environment(),
                 system=tuple(self._system),
                 modules=tuple(self._modules),
                 variables=self.variables,
+                **self._ready,
             ),
             inputs=tuple(self._inputs),
             outputs=tuple(self._outputs),
             options=self.options,
-            resources=batch.resources if batch else {},
+            suggestions=tuple(map(writable, self.suggestions)),
+            resources={**(batch.resources if batch else {}), **({"runtime": "none"} if self._host else {})},
             sweep=batch.sweep if batch else None,
             dialect=self.dialect,
             checkpoint=batch.checkpoint if batch else None,
@@ -172,6 +276,19 @@ class Draft:
     def _python(self) -> PythonEnvironment:
         return PythonEnvironment(
             version=self.python_version, packages=tuple(self._packages.values()), requirements=self.requirements
+        )
+
+    def _r_environment(self) -> REnvironment | None:
+        if not self._r and not self._bioconductor:
+            return None
+        return REnvironment(packages=tuple(self._r), bioconductor=tuple(self._bioconductor))
+
+    def _stay_on_host(self) -> None:
+        """Say what it means to run without a container."""
+        what = ", ".join(self._host)
+        self.warn(
+            f"{what} cannot be put into a container, so the job is to run on the host's own software (--runtime none), "
+            "which the site must allow; where the program is licensed, it stays where it is"
         )
 
     def _few_warnings(self) -> tuple[str, ...]:

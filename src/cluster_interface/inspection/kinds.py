@@ -1,19 +1,24 @@
 """The kinds of script that can be read, in the order in which they are asked.
 
-A new kind (R, notebooks, C …) is one module with one class, and one line in KINDS.
+A new kind is one module with one class, and one line in KINDS.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from cluster_interface.inspection.batch.directives import begins_with_directives
 from cluster_interface.inspection.foreign import is_foreign
+from cluster_interface.inspection.languages.program import PROGRAM, is_program
+from cluster_interface.inspection.languages.registry import BUILDERS, LANGUAGES
 from cluster_interface.inspection.python.kind import PythonScript
+from cluster_interface.inspection.python.notebook_kind import NotebookKind
 from cluster_interface.inspection.shebang import read_shebang
 from cluster_interface.inspection.shell.kind import ShellScript
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from cluster_interface.inspection.draft import Draft
     from cluster_interface.inspection.project import Project
     from cluster_interface.inspection.shebang import Shebang
@@ -22,7 +27,9 @@ if TYPE_CHECKING:
 class Kind(Protocol):
     """One kind of script."""
 
-    says: str  #: what it takes, for people: "Python (.py)"
+    @property
+    def says(self) -> str:
+        """What it takes, for people: "Python (.py)"."""
 
     def detects(self, name: str, shebang: Shebang | None) -> bool:
         """Say whether a file of this name and first line is of this kind."""
@@ -34,8 +41,19 @@ class Kind(Protocol):
         """Fill the draft from its script; raise Rejected if the script cannot be read."""
 
 
+@runtime_checkable
+class Followed(Protocol):
+    """A kind whose files others may start."""
+
+    def follow(self, draft: Draft, name: str, arguments: Sequence[str]) -> None:
+        """Add what a file needs that the draft's script starts."""
+
+
+MOST_FOLLOWED = 50
 SHELL = ShellScript()
-KINDS: tuple[Kind, ...] = (PythonScript(), SHELL)
+NOTEBOOK = NotebookKind()
+KINDS: tuple[Kind, ...] = (PythonScript(), SHELL, NOTEBOOK, *LANGUAGES, *BUILDERS, PROGRAM)
+_ASKED: tuple[Kind, ...] = (*BUILDERS, *KINDS)  # a file called configure is no shell script like others
 
 
 def kind_of(project: Project, name: str) -> Kind | None:
@@ -44,10 +62,23 @@ def kind_of(project: Project, name: str) -> Kind | None:
     What has no first line and no known ending but begins with directives of a batch system is a shell script.
     """
     text = project.text(name)
-    if text is None:
-        return None
+    if text is None:  # of a notebook it is known how it is run, however large its pictures
+        return NOTEBOOK if NOTEBOOK.detects(name, None) else None
+    if is_program(text):
+        return PROGRAM
     shebang = read_shebang(text)
-    found = next((kind for kind in KINDS if kind.detects(name, shebang)), None)
+    found = next((kind for kind in _ASKED if kind.detects(name, shebang)), None)
     if found is None and shebang is None and not is_foreign(name) and begins_with_directives(text):
         return SHELL
     return found
+
+
+def follow(draft: Draft, name: str, arguments: Sequence[str]) -> bool:
+    """Add what a file needs that another one starts, whatever its kind; False where it is of none."""
+    kind = kind_of(draft.project, name)
+    if not isinstance(kind, Followed):
+        return False
+    if name not in draft.followed and len(draft.followed) < MOST_FOLLOWED:
+        draft.followed.add(name)
+        kind.follow(draft, name, arguments)
+    return True

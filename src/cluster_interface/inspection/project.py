@@ -17,7 +17,10 @@ MOST_STARS = 3  #: wildcards kept per path segment, so that matching stays linea
 
 
 class Project:
-    """Files by name, relative to the directory where the job starts; text None: binary or too large."""
+    """Files by name, relative to the directory where the job starts; text None: binary or too large.
+
+    The text of an executable is what `model.executable` wrote of it.
+    """
 
     def __init__(self, files: Mapping[str, str | None]) -> None:
         named = ((name.removeprefix("./"), text) for name, text in files.items())

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 FIELD = "sweep.table"
 MOST_UNPACKED = 256 * 2**20  #: bytes of sheets and strings
+MOST_LOOKED_AT = 64 * 2**20  #: the same, for a look at a workbook
+MOST_SHEETS = 20
 MOST_OTHER = 8 * 2**20  #: bytes of any other part that is read whole
 
 _ZIP = b"PK\x03\x04"
@@ -42,7 +44,18 @@ def workbook_rows(name: str, data: bytes) -> Iterator[list[str]]:
         raise Rejected.field(FIELD, f"{name} is not a workbook that can be read: it is broken ({error})") from None
 
 
-def _check(name: str, data: bytes) -> None:
+def sheets(name: str, data: bytes) -> Iterator[tuple[str, Iterator[list[str]]]]:
+    """Yield title and rows of every sheet as they are, for looking at; Rejected for what is no workbook."""
+    _check(name, data, MOST_LOOKED_AT)
+    try:
+        for sheet in _book(data).worksheets[:MOST_SHEETS]:
+            sheet.reset_dimensions()
+            yield sheet.title, ([as_written(cell.value) for cell in row] for row in sheet.iter_rows())
+    except Exception as error:  # noqa: BLE001 - as above
+        raise Rejected.field(FIELD, f"{name} is not a workbook that can be read: it is broken ({error})") from None
+
+
+def _check(name: str, data: bytes, most: int = MOST_UNPACKED) -> None:
     if data.startswith(_OLE):
         words = f"{name} is encrypted, or of before 2007; save it as XLSX without a password, or as CSV"
         raise Rejected.field(FIELD, words)
@@ -53,20 +66,23 @@ def _check(name: str, data: bytes) -> None:
         raise Rejected.field(FIELD, f"{name} is not a workbook: save it as XLSX or CSV") from None
     if not any(part.filename == "[Content_Types].xml" for part in parts):
         raise Rejected.field(FIELD, f"{name} is a zip archive, but not a workbook: save it as XLSX or CSV")
-    sheets = [part for part in parts if part.filename.startswith(("xl/worksheets/", "xl/sharedStrings"))]
-    others = [part for part in parts if part not in sheets and part.filename.endswith((".xml", ".rels"))]
+    parts_of_sheets = [part for part in parts if part.filename.startswith(("xl/worksheets/", "xl/sharedStrings"))]
+    others = [part for part in parts if part not in parts_of_sheets and part.filename.endswith((".xml", ".rels"))]
     largest = max((part.file_size for part in others), default=0)
-    if sum(part.file_size for part in sheets) > MOST_UNPACKED or largest > MOST_OTHER:
+    if sum(part.file_size for part in parts_of_sheets) > most or largest > MOST_OTHER:
         raise Rejected.field(FIELD, f"{name} unpacks to more than a table of parameters can need; save it as CSV")
 
 
 def _sheet(data: bytes, *, values: bool = True) -> Any:
-    from openpyxl import load_workbook  # noqa: PLC0415 - 150 ms, only for those who have a workbook
-
-    book = load_workbook(io.BytesIO(data), read_only=True, data_only=values, keep_links=False)
-    sheet: Any = book.worksheets[0]
+    sheet: Any = _book(data, values=values).worksheets[0]
     sheet.reset_dimensions()  # what a file says of its own size is not to be relied on
     return sheet
+
+
+def _book(data: bytes, *, values: bool = True) -> Any:
+    from openpyxl import load_workbook  # noqa: PLC0415 - 150 ms, only for those who have a workbook
+
+    return load_workbook(io.BytesIO(data), read_only=True, data_only=values, keep_links=False)
 
 
 def _text(name: str, data: bytes, cell: Any) -> str:

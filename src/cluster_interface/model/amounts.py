@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 
 def show_bytes(amount: int) -> str:
     """Bytes for people: `1.5 GiB`."""
@@ -11,6 +13,11 @@ def show_bytes(amount: int) -> str:
             return f"{size:.0f} {unit}" if size == int(size) or unit == "B" else f"{size:.1f} {unit}"
         size /= 1024
     return f"{size:.1f} TiB"
+
+
+def show_day(at: float) -> str:
+    """A day for people, in UTC: `2026-05-01`."""
+    return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d}"
 
 
 def show_time(seconds: float) -> str:

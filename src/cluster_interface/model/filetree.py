@@ -1,43 +1,82 @@
-"""The files a job expects, as a mapping from relative names to where their bytes come from."""
+"""The files a job expects: a mapping from relative names to where their bytes come from.
+
+    data/book.txt: {source: "https://…", sha256: "…"}
+    data/raw/:     {source: "file:/data/ada/raw", mode: mount, require: ["*.fastq.gz"]}
+    latest:        {target: data/book.txt}
+    results/:      {}
+
+A name that ends in `/` is a directory, an entry with a `target` a symbolic link, anything else a file. The same
+mapping stands under `files` in a job spec and in a document of its own (`FileTree`).
+"""
 
 from __future__ import annotations
 
 import re
 import unicodedata
+from bisect import bisect_left
+from dataclasses import KW_ONLY, dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from cluster_interface.model.base import Model
+from cluster_interface.model.patterns import matches
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 LONGEST_NAME = 255  #: bytes of one path component: NAME_MAX of ext4, XFS and NFS
-LONGEST_PATH = 1024  #: bytes of a relative path, well below PATH_MAX once a workspace stands before it
-SCHEMES = ("upload", "file", "http", "https", "site", "job", "doi", "git", "s3", "sftp")
+LONGEST_PATH = 3072  #: bytes of a relative path: PATH_MAX is 4096, and a workspace stands before it
+MOST_ENTRIES = 100_000  #: of one tree; more belong in a directory with a source of its own
+MOST_NODES = 4 * MOST_ENTRIES  #: names of one tree, directories that are only part of others' included
+MOST_HOPS = 40  #: links that a path may lead through, as in Linux (path_resolution(7))
+SCHEMES = ("upload", "file", "http", "https", "site", "job", "doi", "git", "s3", "sftp", "globus")
+DIRECTORY_SCHEMES = ("file", "site", "job", "doi", "git", "s3", "sftp")  #: what may be a whole directory
+MOUNTED = ("file", "site")  #: what may be mounted
+IN_ARCHIVE = "!/"  #: stands between an archive and what is in it
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_PERMISSIONS = re.compile(r"0[0-7]{3}")
 
 
 class Mode(StrEnum):
-    """How a staged file appears in the task's directory."""
+    """How what is staged appears in the task's directory."""
 
     AUTO = "auto"  #: copied where that is small, else linked
     COPY = "copy"
     LINK = "link"
+    MOUNT = "mount"  #: a directory that stays where it is, at the same absolute path inside as outside
+
+
+class Required(Model):
+    """How many files must match a pattern."""
+
+    min: int = Field(default=1, ge=0)
+    max: int | None = Field(default=None, ge=0)
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if self.max is not None and self.max < self.min:
+            raise ValueError(f"at least {self.min} and at most {self.max} cannot be")
+        return self
 
 
 class FileEntry(Model):
-    """One entry: a file with a source or inline content, or (name ending in `/`) a directory."""
+    """One entry: a file with a source or inline content, a link, or (name ending in `/`) a directory."""
 
     source: str | None = Field(default=None, description="upload:ID, file:/path, https://…, http://…")
     content: str | None = Field(default=None, description="the file's text itself")
+    target: str | None = Field(default=None, description="makes a symbolic link: a path from the link to its target")
     sha256: str | None = None
-    size: int | None = Field(default=None, ge=0)
+    size: int | None = Field(default=None, ge=0, description="bytes")
     mode: Mode = Mode.AUTO
-    executable: bool = False
+    executable: bool = Field(default=False, description='short for permissions "0755"')
+    permissions: str | None = Field(default=None, description='as in chmod, in quotes: "0640"')
+    writable: bool = Field(default=False, description="a mounted directory that the job may write into")
+    require: dict[str, Required] = Field(
+        default={}, description="of a directory: patterns that files in it must match, with min (1) and max"
+    )
 
     @field_validator("source")
     @classmethod
@@ -58,25 +97,174 @@ class FileEntry(Model):
             raise ValueError("is not a SHA-256: 64 lower-case hexadecimal digits")
         return value
 
+    @field_validator("permissions", mode="before")
+    @classmethod
+    def _octal(cls, value: Any) -> str | None:
+        if value is not None and not (isinstance(value, str) and _PERMISSIONS.fullmatch(value)):
+            raise ValueError(f'{value!r} is not permissions; write them as in chmod, in quotes: "0640"')
+        return value
+
+    @field_validator("require", mode="before")
+    @classmethod
+    def _short_forms(cls, value: Any) -> Any:
+        """Read `["*.csv"]` and `{"*.csv": 2}`."""
+        if isinstance(value, (list, tuple)):
+            value = {pattern: {} for pattern in value}
+        if isinstance(value, dict):
+            return {
+                pattern: {"min": wanted} if isinstance(wanted, int) else wanted for pattern, wanted in value.items()
+            }
+        return value
+
+    @field_validator("require")
+    @classmethod
+    def _patterns(cls, value: dict[str, Required]) -> dict[str, Required]:
+        for pattern in value:
+            check_name(pattern)
+        return value
+
     @model_validator(mode="after")
     def _one_origin(self) -> Self:
         if self.source is not None and self.content is not None:
             raise ValueError("has both a source and content; give one")
+        if self.target is not None and self != FileEntry.model_construct(target=self.target):
+            raise ValueError("a link has a target and nothing else")
+        if self.executable and self.permissions is not None:
+            raise ValueError("has both executable and permissions; give one")
+        if self.writable and self.mode is not Mode.MOUNT:
+            raise ValueError("only what is mounted can be writable in place; write mode: mount")
         return self
+
+    def bits(self, *, directory: bool = False) -> int:
+        """Return the permissions as a number: those given, else 0644, 0755 for programs and directories."""
+        if self.permissions is not None:
+            return int(self.permissions, 8)
+        return 0o755 if self.executable or directory else 0o644
+
+
+class FileTree(Model):
+    """A file tree as a document of its own. Files need no source where a tree is only compared with a directory."""
+
+    apiVersion: Literal[1] = 1  # noqa: N815 - the document's own name
+    files: dict[str, FileEntry] = {}
+
+    @field_validator("files", mode="before")
+    @classmethod
+    def _not_too_many(cls, value: Any) -> Any:
+        return check_count(value)
+
+    @field_validator("files")
+    @classmethod
+    def _tree(cls, value: dict[str, FileEntry]) -> dict[str, FileEntry]:
+        check_tree(value)
+        return value
+
+
+def is_local(source: str) -> bool:
+    """Say whether a directory's source is a directory of the server's own filesystem."""
+    return source.startswith("file:") and IN_ARCHIVE not in source
+
+
+def mounted_at(source: str) -> str:
+    """Return the absolute path at which a mounted `file:` source is seen."""
+    rest = source.removeprefix("file:")
+    path = rest.removeprefix("//") if rest.startswith("///") else rest
+    return "/" + "/".join(part for part in path.split("/") if part)
+
+
+def check_count(files: Any) -> Any:
+    """Return what stands under `files`; ValueError where it is more than a tree may have, before anybody reads it."""
+    if hasattr(files, "__len__") and len(files) > MOST_ENTRIES:
+        raise ValueError(
+            f"has {len(files):,} entries, more than the {MOST_ENTRIES:,} that a tree may have; "
+            "give a directory of them as one entry with a source, or an archive"
+        )
+    return files
+
+
+def check_tree(files: Mapping[str, FileEntry]) -> None:
+    """Raise ValueError where the entries do not make a tree: see `check_names`, and what each kind may say."""
+    check_names(files)
+    ordered = sorted(files)
+    for name, entry in files.items():
+        if name.endswith("/"):
+            _check_directory(name, entry, _below(name, ordered))
+        else:
+            _check_file(name, entry)
+    check_links({name: entry.target for name, entry in files.items() if entry.target is not None})
+
+
+def _below(name: str, ordered: Sequence[str]) -> Iterator[str]:
+    """Yield the names below a directory, without its own before them."""
+    for at in range(bisect_left(ordered, name) + 1, len(ordered)):
+        if not ordered[at].startswith(name):
+            return
+        yield ordered[at].removeprefix(name)
+
+
+def _check_directory(name: str, entry: FileEntry, below: Iterator[str]) -> None:
+    if entry.content is not None or entry.target is not None:
+        raise ValueError(f"{name!r} is a directory: it has neither content nor a target")
+    if entry.bits(directory=True) & 0o500 != 0o500:
+        raise ValueError(f"{name!r}: its owner must be able to go into it: such as 0755 or 0700")
+    if entry.source is None:
+        if entry.mode is Mode.MOUNT:
+            raise ValueError(f"{name!r} is to be mounted; say from where: source: file:/…")
+        files = (inner for inner in below if inner[-1] != "/")
+        if entry.require and (problem := lacking(entry.require, files)):
+            raise ValueError(f"{name!r}: {problem}")
+        return
+    scheme = entry.source.partition(":")[0]
+    if entry.mode is Mode.MOUNT and (scheme not in MOUNTED or IN_ARCHIVE in entry.source):
+        raise ValueError(f"{name!r}: only file:… and site:… are on this machine and can be mounted; copy or link it")
+    if scheme not in DIRECTORY_SCHEMES and IN_ARCHIVE not in entry.source:
+        kinds = ", ".join(f"{scheme}:…" for scheme in DIRECTORY_SCHEMES)
+        raise ValueError(f"{name!r} is a directory, whose source can be {kinds}; give its files their own entries")
+    if (inner := next(below, None)) is not None:
+        raise ValueError(f"{name!r} has a source of its own, so {inner!r} in it cannot have an entry")
+
+
+def _check_file(name: str, entry: FileEntry) -> None:
+    if entry.mode is Mode.MOUNT:
+        raise ValueError(f"{name!r}: only directories are mounted; name the one it lies in, ending in /")
+    if entry.require:
+        raise ValueError(f"{name!r} is a file; patterns are required of directories, whose names end in /")
+    if not entry.bits() & 0o400:
+        raise ValueError(f"{name!r}: its owner must be able to read it: such as 0644 or 0600")
+
+
+def lacking(require: Mapping[str, Required], names: Iterable[str]) -> str | None:
+    """Say which required pattern too few or too many of the files' names match; None if all is well."""
+    if not require:
+        return None
+    counts = dict.fromkeys(require, 0)
+    for name in names:
+        for pattern in require:
+            counts[pattern] += matches(pattern, name)
+    for pattern, wanted in require.items():
+        if counts[pattern] < wanted.min:
+            return f"there must be at least {wanted.min} {pattern}, but there {_are(counts[pattern])}"
+        if wanted.max is not None and counts[pattern] > wanted.max:
+            return f"there may be at most {wanted.max} {pattern}, but there {_are(counts[pattern])}"
+    return None
+
+
+def _are(count: int) -> str:
+    return {0: "is none", 1: "is one"}.get(count, f"are {count}")
 
 
 def check_name(name: str) -> str:
     """Return `name` if it is a safe relative path (a directory ends in `/`); raise ValueError otherwise."""
     path = name.removesuffix("/")
     if not path or path.startswith("/"):
-        raise ValueError(f"{name!r}: write a path relative to the job's directory")
+        raise ValueError(f"{name[:200]!r}: write a path relative to the job's directory")
     if any(unicodedata.category(c) in ("Cc", "Cs") for c in name) or "\\" in name:
-        raise ValueError(f"{name!r} has a control character or a backslash in it")
+        raise ValueError(f"{name[:200]!r} has a control character or a backslash in it")
     if len(name.encode()) > LONGEST_PATH:
         raise ValueError(f"{name[:40]!r}… is longer than {LONGEST_PATH} bytes")
     for part in path.split("/"):
         if part in ("", ".", ".."):
-            raise ValueError(f"{name!r}: `{part or '//'}` is not allowed in a path")
+            raise ValueError(f"{name[:200]!r}: `{part or '//'}` is not allowed in a path")
         if len(part.encode()) > LONGEST_NAME:
             raise ValueError(f"{part[:40]!r}… is longer than {LONGEST_NAME} bytes")
     return name
@@ -84,18 +272,71 @@ def check_name(name: str) -> str:
 
 def check_names(names: Iterable[str]) -> None:
     """Raise ValueError where two names collide: a file that is also a directory, or alike but for case or form."""
-    seen: dict[str, str] = {}
-    files: set[str] = set()
+    nodes: dict[tuple[int, str], _Node] = {}
     for name in names:
         check_name(name)
-        alike = unicodedata.normalize("NFC", name.removesuffix("/")).casefold()
-        if alike in seen:
-            raise ValueError(f"{name!r} and {seen[alike]!r} are the same name on some filesystems; rename one")
-        seen[alike] = name
-        if not name.endswith("/"):
-            files.add(name)
-    for name in seen.values():
         parts = name.removesuffix("/").split("/")
-        for depth in range(1, len(parts)):
-            if (above := "/".join(parts[:depth])) in files:
-                raise ValueError(f"{above!r} is a file and also the directory of {name!r}")
+        here = 0
+        for depth, part in enumerate(parts, 1):
+            last = depth == len(parts)
+            spelled = name if last else "/".join(parts[:depth]) + "/"
+            node = nodes.get((here, _alike(part)))
+            if node is None:
+                if len(nodes) > MOST_NODES:
+                    raise ValueError(
+                        f"these names lie in more than {MOST_NODES:,} directories; give them as an archive"
+                    )
+                node = nodes[here, _alike(part)] = _Node(
+                    len(nodes) + 1, part, file=last and name[-1] != "/", named=last
+                )
+            elif node.part != part or (last and node.named):
+                raise ValueError(f"{spelled!r} is the name of something else too on some filesystems; rename one")
+            elif node.file or (last and name[-1] != "/"):
+                raise ValueError(f"{spelled.rstrip('/')!r} is a file and also a directory")
+            node.named |= last
+            here = node.number
+
+
+@dataclass(slots=True)
+class _Node:
+    number: int
+    part: str
+    _: KW_ONLY
+    file: bool
+    named: bool  #: it has an entry, rather than only entries in it
+
+
+def _alike(part: str) -> str:
+    return part.lower() if part.isascii() else unicodedata.normalize("NFC", part).casefold()
+
+
+def check_links(links: Mapping[str, str]) -> None:
+    """Raise ValueError for a link that leads out of the tree, also through other links, or round in a circle."""
+    for name, target in links.items():
+        if not target or target.startswith("/") or any(unicodedata.category(c) in ("Cc", "Cs") for c in target):
+            raise ValueError(f"{name!r} is a link to {target[:200]!r}; write a path from the link to its target")
+        if len(target.encode()) > LONGEST_PATH:
+            raise ValueError(f"{name!r}: its target is longer than {LONGEST_PATH} bytes")
+        _follow(name, links)
+
+
+def _follow(name: str, links: Mapping[str, str]) -> None:
+    here: list[str] = []
+    ahead = name.split("/")[::-1]
+    hops = 0
+    while ahead:
+        part = ahead.pop()
+        if part in ("", "."):
+            continue
+        if part == "..":
+            if not here:
+                raise ValueError(f"{name!r} is a link to {links[name][:200]!r}, which is outside of the tree")
+            here.pop()
+            continue
+        here.append(part)
+        if (target := links.get("/".join(here))) is not None:
+            hops += 1
+            if hops > MOST_HOPS or target.startswith("/"):
+                raise ValueError(f"{name!r} is a link that leads {'out' if hops <= MOST_HOPS else 'round in a circle'}")
+            here.pop()
+            ahead += target.split("/")[::-1]

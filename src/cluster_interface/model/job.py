@@ -37,6 +37,11 @@ class Job:
     created: float
     changed: float
     ended: float | None = None
+    size: int | None = None  #: bytes that its directory holds, inputs included, since its end; None: not measured yet
+    keep_until: float | None = None  #: when its files are removed; None: never, or it has not ended
+    warned: float | None = None  #: when that was announced
+    removed: float | None = None  #: when its files were removed
+    deliveries: tuple[Delivery, ...] = ()  #: where its outputs were taken
     facts: dict[str, Any] = field(default_factory=dict)  #: the engine's own notes: progress, since when it is missing
     lease_token: str | None = None
 
@@ -44,6 +49,11 @@ class Job:
     def final(self) -> bool:
         """Whether nothing more will happen to it."""
         return self.state in FINAL
+
+    @property
+    def by_task(self) -> bool:
+        """Whether its outputs stand in a directory for each task."""
+        return self.spec.sweep is not None
 
     @property
     def number(self) -> int:
@@ -133,6 +143,50 @@ class OutputFile:
     sha256: str
     task: int = 0
     partial: bool = False  #: its job did not end well
+    type: str = ""  #: media type by content and name, such as text/csv; empty: listed before types were
+
+    def place(self, *, by_task: bool) -> str:
+        """Say where it stands among all outputs of its job: `results/top.txt`, or in a sweep `3/results/top.txt`.
+
+        Archives, delivered trees, folders on pages and what `clif outputs --to` writes are all named so.
+        """
+        return f"{self.task}/{self.path}" if by_task else self.path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Delivery:
+    """What became of taking a job's outputs to one place."""
+
+    to: str  #: as the spec says it, without secrets
+    files: int = 0
+    size: int = 0  #: bytes
+    trouble: str = ""  #: why it did not all get there, in words; empty: it did
+    at: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Link:
+    """A link by which somebody without an account fetches one file or folder of one job."""
+
+    id: str
+    job: str
+    owner: str
+    path: str  #: a place among the outputs; empty: all of them
+    created: float
+    expires: float
+    most: int | None = None  #: downloads it is good for; None: any number
+    downloads: int = 0
+    used: float | None = None  #: when it was last used
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceProgress:
+    """How far one input is."""
+
+    path: str
+    source: str  #: without anything that may be secret
+    done: int  #: bytes
+    total: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,6 +198,14 @@ class Progress:
     total: int | None = None
     unit: str = "bytes"
     note: str = ""
+    files: int | None = None  #: that are done
+    files_total: int | None = None
+    sources: tuple[SourceProgress, ...] = ()  #: some of those on their way
+
+    @classmethod
+    def from_json(cls, found: dict[str, Any]) -> Progress:
+        """Make it again of what `dataclasses.asdict` made of it."""
+        return cls(**{**found, "sources": tuple(SourceProgress(**one) for one in found.get("sources", ()))})
 
 
 @dataclass(frozen=True, kw_only=True)

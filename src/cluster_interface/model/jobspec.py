@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import unicodedata
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from cluster_interface.model.base import Model
+from cluster_interface.model.destinations import Destinations
 from cluster_interface.model.environment import Environment, PythonEnvironment
-from cluster_interface.model.filetree import FileEntry, check_name, check_names
+from cluster_interface.model.filetree import FileEntry, check_count, check_name, check_tree
 from cluster_interface.model.resources import Resources
 from cluster_interface.model.sweep import Sweep
 from cluster_interface.model.wishes import MOST_AFTER, After, Checkpoint, Retry
@@ -32,6 +33,9 @@ class JobSpec(Model):
     files: dict[str, FileEntry] = {}
     outputs: tuple[str, ...] | None = Field(
         default=None, description="patterns below /job; null: every file that is new or changed"
+    )
+    deliver: Destinations = Field(
+        default=(), max_length=8, description="where the outputs are taken: file:/path, s3://…, sftp://…"
     )
     resources: Resources = Resources()
     sweep: Sweep | None = Field(default=None, description="many tasks, each with its own parameters")
@@ -65,14 +69,17 @@ class JobSpec(Model):
             raise ValueError("is empty or has a NUL in it")
         return value
 
+    @field_validator("files", mode="before")
+    @classmethod
+    def _not_too_many_files(cls, value: Any) -> Any:
+        return check_count(value)
+
     @field_validator("files")
     @classmethod
     def _tree(cls, value: dict[str, FileEntry]) -> dict[str, FileEntry]:
-        check_names(value)
+        check_tree(value)
         for name, entry in value.items():
-            if name.endswith("/") and (entry.source or entry.content is not None):
-                raise ValueError(f"{name!r} is a directory; give its files their own entries")
-            if not name.endswith("/") and entry.source is None and entry.content is None:
+            if not name.endswith("/") and entry.source is None and entry.content is None and entry.target is None:
                 raise ValueError(f"{name!r} has no source; write upload:…, file:/… or https://…")
         return value
 

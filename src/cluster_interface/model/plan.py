@@ -60,11 +60,14 @@ class SourceInfo(Model):
     source: str  #: upload:…, file:…, https:…; "content" for inline text, "directory" for one that is made
     size: int | None = None
     sha256: str | None = None
+    entries: int | None = Field(default=None, description="of a directory with a source: what is in it, in all")
+    manifest: str | None = Field(default=None, description="SHA-256 of the paths, sizes and times of all that is in it")
+    mount: str | None = Field(default=None, description="where what is mounted really is")
 
     @property
     def pinned(self) -> bool:
-        """Whether its bytes are fixed by a checksum; a directory has none."""
-        return self.sha256 is not None or self.path.endswith("/")
+        """Whether its bytes are fixed by a checksum or, in a directory, by sizes and times; what is made has none."""
+        return self.sha256 is not None or self.manifest is not None or self.source in ("directory", "link")
 
 
 class Ask(Model):

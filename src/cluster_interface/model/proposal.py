@@ -41,6 +41,8 @@ class Option(Model):
     help: str = ""
     kind: str = "text"  #: text, int, float or path
     many: bool = False
+    command: str = ""  #: the subcommand that it belongs to
+    written: str = ""  #: how the command has it where that is not its name: "-p alpha"
 
 
 class LeftOut(Model):
@@ -61,6 +63,7 @@ class Proposal(Model):
     inputs: tuple[str, ...] = ()  #: files that exist beside the script and that it reads
     outputs: tuple[str, ...] = ()  #: what it seems to write; shown, not required
     options: tuple[Option, ...] = ()
+    suggestions: tuple[str, ...] = ()  #: ready command lines, with PLACEHOLDERS where only a person knows
     resources: dict[str, int | str | bool | tuple[str, ...]] = {}  #: what the directives of a batch script say
     sweep: Sweep | None = None  #: of an array job, whose index is the parameter `array`
     dialect: Literal["slurm", "gridengine", "pbs"] | None = None

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cluster_interface.model.job import Attempt, OutputFile, Task
+    from cluster_interface.model.job import Attempt, Delivery, OutputFile, Task
     from cluster_interface.model.plan import Plan
     from cluster_interface.model.state import FailureCode, JobState
 
@@ -26,4 +26,6 @@ class Step:
     attempt: Attempt | None = None  #: inserted, or its native id and end updated
     tasks: tuple[Task, ...] | None = None
     outputs: tuple[OutputFile, ...] | None = None
+    size: int | None = None  #: bytes that the job's directory holds
+    deliveries: tuple[Delivery, ...] | None = None
     facts: dict[str, Any] | None = field(default=None)  #: the engine's own notes on the job, replaced whole

@@ -1,4 +1,4 @@
-"""Outputs as one archive, made while it is sent: zip (with zip64 where needed) or tar.gz (pax).
+"""Outputs as one archive, made while it is sent: zip (with zip64 where needed), tar.gz or tar.zst (pax).
 
 The same files give the same bytes: times are the files' own, in UTC, and nothing of the account is told.
 """
@@ -11,15 +11,16 @@ import tarfile
 import time
 import zipfile
 import zlib
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from cluster_interface.model.errors import ClusterError, Transient
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator
     from typing import BinaryIO
 
     from cluster_interface.model.job import OutputFile
+    from cluster_interface.ports import Form
 
 CHUNK = 256 * 1024
 LEFT_OUT = "LEFT-OUT.txt"
@@ -36,17 +37,18 @@ class _Archive(Protocol):
         """Yield what closes the archive."""
 
 
-def archive(files: Sequence[OutputFile], form: str, open_output: Callable[[OutputFile], BinaryIO]) -> Iterator[bytes]:
-    """Yield an archive of the files. One that cannot be opened is left out, and LEFT-OUT.txt in it says so.
+def archive(
+    files: Iterable[tuple[str, OutputFile]], form: Form, open_output: Callable[[OutputFile], BinaryIO]
+) -> Iterator[bytes]:
+    """Yield an archive of the files, each under the name that is given with it.
 
-    Where the job has several tasks, the names begin with `task-<n>/`. Raises Transient, which cuts the stream
+    One that cannot be opened is left out, and LEFT-OUT.txt in it says so. Raises Transient, which cuts the stream
     so that nobody takes it for whole, if a file becomes shorter while it is read.
     """
-    made: _Archive = _Zip() if form == "zip" else _TarGz()
-    several = any(file.task for file in files)
+    made: _Archive = _Zip() if form == "zip" else _Tar(form)
     left_out = []
-    for file in files:
-        name = _name(file, several=several)
+    for given, file in files:
+        name = _name(given)
         try:
             stream = open_output(file)
         except ClusterError as error:
@@ -62,10 +64,9 @@ def archive(files: Sequence[OutputFile], form: str, open_output: Callable[[Outpu
     yield from made.end()
 
 
-def _name(file: OutputFile, *, several: bool) -> str:
+def _name(given: str) -> str:
     """Return the name in the archive; a backslash, which Windows takes for a separator, becomes a look-alike."""
-    path = file.path.replace("\\", "\N{FULLWIDTH REVERSE SOLIDUS}")
-    return f"task-{file.task}/{path}" if several else path
+    return given.replace("\\", "\N{FULLWIDTH REVERSE SOLIDUS}")
 
 
 def _exactly(stream: BinaryIO, size: int, name: str) -> Iterator[bytes]:
@@ -121,9 +122,9 @@ class _Zip:
         yield from self._sink.taken()
 
 
-class _TarGz:
-    def __init__(self) -> None:
-        self._gzip = zlib.compressobj(5, wbits=31)  # 31: with gzip's header, whose time is then 0
+class _Tar:
+    def __init__(self, form: Form) -> None:
+        self._pack = _gzip() if form == "tar.gz" else _zstd()
         self._size = 0
 
     def add(self, name: str, mode: int, mtime: int, size: int, chunks: Iterable[bytes]) -> Iterator[bytes]:
@@ -137,9 +138,19 @@ class _TarGz:
     def end(self) -> Iterator[bytes]:
         blocks = bytes(2 * _BLOCK)
         yield from self._write(blocks + bytes(-(self._size + len(blocks)) % tarfile.RECORDSIZE))
-        yield self._gzip.flush()
+        yield self._pack.flush()
 
     def _write(self, data: bytes) -> Iterator[bytes]:
         self._size += len(data)
-        if packed := self._gzip.compress(data):
+        if packed := self._pack.compress(data):
             yield packed
+
+
+def _gzip() -> Any:
+    return zlib.compressobj(5, wbits=31)  # 31: with gzip's header, whose time is then 0
+
+
+def _zstd() -> Any:
+    from zstandard import ZstdCompressor  # noqa: PLC0415 - only for those who ask for it
+
+    return ZstdCompressor(level=3, write_checksum=True).compressobj()

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cluster_interface.model.errors import Permanent, Transient
+from cluster_interface.model.errors import Permanent
 from cluster_interface.model.state import FailureCode
 from cluster_interface.staging.acting import as_the_server
 from cluster_interface.staging.parts import CHUNK, forget, part
@@ -45,6 +45,11 @@ if TYPE_CHECKING:
     from cluster_interface.staging.parts import Part
 
 PUBLIC = "public"
+PLACING = "placing"  #: the lock under which bytes get their place
+_TRIES = 3
+_PRUNED = "was removed from the cache again and again; make staging.cache_bytes larger"
+
+SMALL = 2**20  #: bytes of a file for which the disk is not waited for
 LOOK_EVERY = 0.1  #: seconds between looks at a download that somebody else makes
 
 
@@ -83,7 +88,7 @@ class Cache:
 
         `fetch` brings them where they are not here; of many who want them at once one does, and the others wait.
         """
-        for _ in range(3):  # it may be pruned between the finding and the linking
+        for _ in range(_TRIES):  # it may be pruned between the finding and the linking
             with as_the_server(), self._found(origin, sha256, wanted.limit, wanted.say, fetch) as (data, kept):
                 wanted.check_limit(kept.size)
                 with suppress(FileNotFoundError):
@@ -92,7 +97,7 @@ class Cache:
                     fd = open_file(data, kept.sha256)
                     break
         else:
-            raise _gone("was removed from the cache again and again; make staging.cache_bytes larger")
+            raise _gone(_PRUNED)
         wanted.restart()
         with os.fdopen(fd, "rb", buffering=0) as file:
             while piece := file.read(CHUNK):
@@ -100,8 +105,14 @@ class Cache:
 
     def open(self, origin: Origin, sha256: str | None, limit: int, fetch: Callable[[Part], None]) -> int:
         """Return a descriptor of what is at an origin."""
-        with as_the_server(), self._found(origin, sha256, limit, lambda _: None, fetch) as (data, kept):
-            return open_file(data, kept.sha256)
+        for _ in range(_TRIES):
+            with (
+                suppress(FileNotFoundError),
+                as_the_server(),
+                self._found(origin, sha256, limit, lambda _: None, fetch) as (data, kept),
+            ):
+                return open_file(data, kept.sha256)
+        raise _gone(_PRUNED)
 
     def prune(self) -> int:
         """Remove what was not used for longest until the rest is within the bound; return the bytes removed."""
@@ -125,13 +136,18 @@ class Cache:
         self, origin: Origin, sha256: str | None, limit: int, say: Callable[[int], None], fetch: Callable[[Part], None]
     ) -> Iterator[tuple[int, _Kept]]:
         with self._space(origin.space) as space, directory(space, "data") as data:
-            kept = _look(space, data, origin, sha256)
+            kept, fresh = _look(space, data, origin, sha256), False
             if kept is None:
                 asked = time.time_ns()
                 with _alone(space, _key(origin.address), say):
-                    kept = _look(space, data, origin, sha256, asked) or _fetched(space, data, origin, limit, say, fetch)
+                    kept = _look(space, data, origin, sha256, asked)
+                    fresh = kept is None
+                    kept = kept or _fetched(space, data, origin, limit, say, fetch)
+            now = time.time_ns()  # finer than the file system's own clock
+            with suppress(FileNotFoundError):  # it was pruned just now; who wants it will see
+                os.utime(f"{kept.sha256}.json", ns=(now, now), dir_fd=data, follow_symlinks=False)
+            if fresh:
                 self.prune()
-            os.utime(f"{kept.sha256}.json", dir_fd=data, follow_symlinks=False)
             yield data, kept
 
     @contextmanager
@@ -157,7 +173,8 @@ class Cache:
                     for entry in entries:
                         if not entry.name.endswith(".json"):
                             with suppress(FileNotFoundError):
-                                used = Path(f"{entry.path}.json").stat().st_mtime
+                                noted = Path(f"{entry.path}.json")
+                                used = (noted if noted.exists() else Path(entry.path)).stat().st_mtime
                                 yield used, entry.stat().st_size, space, entry.name
 
 
@@ -181,16 +198,15 @@ def _look(space: int, data: int, origin: Origin, sha256: str | None, since: int 
 
 
 def _whole(data: int, sha256: str) -> _Kept | None:
-    """Return what is known of bytes that are here as they were; what somebody wrote to is forgotten."""
+    """Return what is known of bytes that are here as they were; what somebody wrote to is not believed."""
     try:
         kept = _Kept(sha256=sha256, **json.loads(read_small(data, f"{sha256}.json", 4096)))
     except (FileNotFoundError, ValueError, TypeError):
         return None
     seen = look(data, sha256)
-    if seen is not None and (seen.st_size, seen.st_mtime_ns) == (kept.size, kept.mtime_ns):
+    same = seen is not None and (seen.st_size, seen.st_mtime_ns) == (kept.size, kept.mtime_ns)
+    if same and (kept.size > SMALL or hashlib.sha256(read_small(data, sha256, SMALL)).hexdigest() == sha256):
         return kept
-    remove(data, f"{sha256}.json")
-    remove(data, sha256)
     return None
 
 
@@ -201,21 +217,22 @@ def _fetched(  # noqa: PLR0917 - the cache's own affair
     incoming = f"incoming/{_key(origin.address)}"
     with part(space, incoming, limit, say) as fresh:
         fetch(fresh)
-        fresh.finish(0o644)
+        last = fresh.size > SMALL  # small ones are read again before they are believed
+        fresh.finish(0o644, to_disk=last)
         sha256, size, validator = fresh.sha256, fresh.size, fresh.note.get("validator") or origin.validator
-    if _whole(data, sha256) is None:
-        rename(space, incoming, f"data/{sha256}")
-        seen = os.stat(sha256, dir_fd=data, follow_symlinks=False)
-        noted = json.dumps({"size": size, "mtime_ns": seen.st_mtime_ns})
-        replace_file(data, f"{sha256}.json", noted.encode(), 0o600)
+    with _alone(space, PLACING, lambda _: None):  # the same bytes may come from another address at this very moment
+        kept = _whole(data, sha256)
+        if kept is None:
+            rename(space, incoming, f"data/{sha256}")
+            mtime = os.stat(sha256, dir_fd=data, follow_symlinks=False).st_mtime_ns
+            noted = json.dumps({"size": size, "mtime_ns": mtime})
+            replace_file(data, f"{sha256}.json", noted.encode(), 0o600, to_disk=last)
+            kept = _Kept(sha256=sha256, size=size, mtime_ns=mtime)
     name = f"names/{_key(origin.address)}.json"
     remove(space, name)  # its time must be that of now
     noted = json.dumps({"address": shown(origin.address), "validator": validator, "sha256": sha256})
-    replace_file(space, name, noted.encode(), 0o600)
+    replace_file(space, name, noted.encode(), 0o600, to_disk=last)
     forget(space, incoming)
-    kept = _whole(data, sha256)
-    if kept is None:
-        raise Transient("the cache lost what was just fetched")
     return kept
 
 

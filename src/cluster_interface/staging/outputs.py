@@ -10,6 +10,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from cluster_interface.model.job import OutputFile, Progress
+from cluster_interface.model.media import BEGINNING, media_type
 from cluster_interface.model.patterns import matches
 from cluster_interface.staging.inputs import recorded
 from cluster_interface.staging.tasks import TASKS
@@ -94,11 +95,13 @@ class _Search:
 
     def _add(self, root: int, task: int, entry: Entry) -> None:
         try:
-            size, checksum = _measure(root, entry.path)
+            size, checksum, beginning = _measure(root, entry.path)
         except OSError:
             self.skipped += 1
             return
-        self.outputs.append(OutputFile(path=portable(entry.path), size=size, sha256=checksum, task=task))
+        name = portable(entry.path)
+        kind = media_type(name, beginning)
+        self.outputs.append(OutputFile(path=name, size=size, sha256=checksum, task=task, type=kind))
         note = f"{self.skipped} could not be read" if self.skipped else ""
         self.report(Progress(stage="outputs", done=len(self.outputs), unit="files", note=note))
 
@@ -107,12 +110,14 @@ def _untouched(staged: Staged | None, entry: Entry) -> bool:
     return staged is not None and (entry.size, entry.mtime_ns) == (staged.size, staged.mtime_ns)
 
 
-def _measure(root: int, path: str) -> tuple[int, str]:
-    """Return how many bytes there are and their SHA-256, in one reading."""
+def _measure(root: int, path: str) -> tuple[int, str, bytes]:
+    """Return how many bytes there are, their SHA-256 and the first of them, in one reading."""
     checksum = hashlib.sha256()
     size = 0
+    beginning = b""
     with os.fdopen(open_file(root, path), "rb", buffering=0) as file:
         while data := file.read(CHUNK):
             checksum.update(data)
+            beginning = beginning or data[:BEGINNING]
             size += len(data)
-    return size, checksum.hexdigest()
+    return size, checksum.hexdigest(), beginning

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import hashlib
 import json
 import os
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -14,7 +17,7 @@ from cluster_interface.model.resources import show_bytes
 from cluster_interface.model.state import FailureCode
 from cluster_interface.trees.beneath import (
     create_file,
-    open_directory,
+    look,
     parent,
     read_small,
     remove,
@@ -24,10 +27,46 @@ from cluster_interface.trees.beneath import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from concurrent.futures import Future
 
 CHUNK = 1024 * 1024
+BESIDE = 8 * CHUNK  #: bytes after which the checksum is taken beside the writing
+MOST_AHEAD = 8  #: pieces that the writing is ahead of the checksum
+_WRITE = 2  # SYNC_FILE_RANGE_WRITE (sync_file_range(2)): begin to write, wait for nothing
+
+_libc = ctypes.CDLL(None, use_errno=True)
 
 _NO_LINK = (errno.EXDEV, errno.EMLINK, errno.EPERM, errno.EACCES, errno.EOPNOTSUPP, errno.ENOSYS)
+
+
+class _Digest:
+    """A SHA-256 that is taken beside the writing once there is much of it."""
+
+    def __init__(self) -> None:
+        self._hash = hashlib.sha256()
+        self._size = 0
+        self._pool: ThreadPoolExecutor | None = None
+        self._ahead: deque[Future[None]] = deque()
+
+    def update(self, data: bytes) -> None:
+        self._size += len(data)
+        if self._size <= BESIDE:
+            self._hash.update(data)
+            return
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(1)
+        self._ahead.append(self._pool.submit(self._hash.update, data))
+        if len(self._ahead) > MOST_AHEAD:
+            self._ahead.popleft().result()
+
+    def hexdigest(self) -> str:
+        while self._ahead:
+            self._ahead.popleft().result()
+        return self._hash.hexdigest()
+
+    def close(self) -> None:
+        if self._pool is not None:
+            self._pool.shutdown()
 
 
 class Part:
@@ -39,7 +78,8 @@ class Part:
         self._fd = fd
         self._limit = limit
         self._moved = moved
-        self._hash = hashlib.sha256()
+        self._hash = _Digest()
+        self.left = False  #: something may be left of it under its temporary name
         self.alone = False  #: it must not be another name of a file that others use
         self._known: str | None = None  #: the checksum of a file of which this is only another name
         self.size = 0
@@ -74,7 +114,9 @@ class Part:
         while view:
             view = view[os.write(self._fd, view) :]
         self._hash.update(data)
-        self.size += len(data)
+        before, self.size = self.size, self.size + len(data)
+        if before // BESIDE != self.size // BESIDE:  # the disk may begin: less is left to wait for at the end
+            _libc.sync_file_range(self._fd, ctypes.c_int64(0), ctypes.c_int64(self.size), _WRITE)
         self._moved(self.size)
 
     def check_limit(self, size: int) -> None:
@@ -102,15 +144,20 @@ class Part:
                 return False
             raise
         rename(self._at, fresh, self._path)
-        self._hash, self.size, self._known = hashlib.sha256(), size, sha256
+        self.size, self._known, self.left = size, sha256, True
         self._moved(size)
         return True
+
+    def close(self) -> None:
+        """Let go of what was needed to write it."""
+        self._hash.close()
 
     def restart(self) -> None:
         """Forget the bytes so far."""
         os.ftruncate(self._fd, 0)
         os.lseek(self._fd, 0, os.SEEK_SET)
-        self._hash = hashlib.sha256()
+        self._hash.close()
+        self._hash = _Digest()
         self.size = 0
 
     def resume(self) -> None:
@@ -131,34 +178,48 @@ class Part:
 
     @note.setter
     def note(self, value: dict[str, str]) -> None:
+        self.left = True
         replace_file(self._at, f"{self._path}.json", json.dumps(value).encode(), 0o600)
 
-    def finish(self, mode: int) -> None:
-        """Give the file its permissions and make it last."""
+    def finish(self, mode: int, *, to_disk: bool = True) -> None:
+        """Give the file its permissions and make it last, unless others see to that for many files at once."""
         if self._known is not None:
             return  # it has another name where that was done
         os.fchmod(self._fd, mode)
-        os.fsync(self._fd)
+        if to_disk:
+            os.fsync(self._fd)
 
 
 @contextmanager
 def part(at: int, path: str, limit: int, moved: Callable[[int], None]) -> Iterator[Part]:
     """Open the temporary file `path` below `at`; what an earlier try left there is kept until `restart`."""
-    fd = _open(at, path)
+    fd, fresh = _open(at, path)
+    made = Part(at, path, fd, limit, moved)
+    made.left = not fresh
     try:
-        yield Part(at, path, fd, limit, moved)
+        yield made
     finally:
+        made.close()
         os.close(fd)
 
 
-def _open(at: int, path: str) -> int:
-    os.close(open_directory(at, path.rpartition("/")[0], make=True))
-    try:
-        return create_file(at, path, 0o600)
-    except FileExistsError:
-        pass
+def _open(at: int, path: str) -> tuple[int, bool]:
+    """Make the file, or open what an earlier try left; say whether it is new."""
+    with suppress(FileExistsError):
+        return create_file(at, path, 0o600), True
+    seen = look(at, path)
+    if seen is not None and seen.st_nlink > 1:
+        remove(at, path)  # another name of what others use, left by a kill before it was in place: not to be written to
+        return create_file(at, path, 0o600), False
     with parent(at, path) as (above, name):
-        return os.open(name, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=above)
+        return os.open(name, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=above), False
+
+
+def sync_filesystem(fd: int) -> None:
+    """Write to the disk all that the filesystem of `fd` holds (syncfs(2)): one wait for many files."""
+    if _libc.syncfs(fd) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
 
 
 def forget(at: int, path: str) -> None:

@@ -15,6 +15,7 @@ from cluster_interface.model.filetree import Mode
 from cluster_interface.staging.inputs import INCOMING, INPUTS
 from cluster_interface.trees.beneath import (
     create_file,
+    directory,
     look,
     open_directory,
     open_file,
@@ -85,7 +86,9 @@ def _copies(home: int, files: Mapping[str, FileEntry], copy_below: int) -> froze
     """Choose the files that are copied: those that ask for it, and in a single job the small ones."""
     chosen = set()
     for path, entry in files.items():
-        seen = None if path.endswith("/") or entry.mode is Mode.LINK else look(home, f"{INPUTS}/{path}")
+        if path.endswith("/") or entry.mode is Mode.LINK or entry.target is not None:
+            continue
+        seen = look(home, f"{INPUTS}/{path}")
         if seen is not None and (entry.mode is Mode.COPY or seen.st_size <= copy_below):
             chosen.add(path)
     return frozenset(chosen)
@@ -95,16 +98,31 @@ def _make_task(home: int, task: int, files: Mapping[str, FileEntry], copies: fro
     temporary = f"{INCOMING}/task-{task}"
     remove(home, temporary)
     os.close(open_directory(home, temporary, make=True))
-    for path in files:
-        target = f"{temporary}/{path}"
-        if path.endswith("/"):
+    for path, entry in files.items():
+        target = f"{temporary}/{path}".removesuffix("/")
+        if entry.target is not None:
+            _link(home, target, entry.target)
+        elif path.endswith("/"):
             os.close(open_directory(home, target, make=True))
         elif path in copies:
             _copy(home, f"{INPUTS}/{path}", target)
         else:
-            with parent(home, target, make=True) as (above, name):
-                os.symlink(f"{inputs}/{path}", name, dir_fd=above)
+            _link(home, target, f"{inputs}/{path}")
+    _close(home, temporary, files)
     rename(home, temporary, f"{TASKS}/{task}")
+
+
+def _link(home: int, path: str, target: str) -> None:
+    with parent(home, path, make=True) as (above, name):
+        os.symlink(target, name, dir_fd=above)
+
+
+def _close(home: int, temporary: str, files: Mapping[str, FileEntry]) -> None:
+    """Give directories the permissions that were asked for, the deepest first."""
+    asked = [path for path, entry in files.items() if path.endswith("/") and entry.permissions is not None]
+    for path in sorted(asked, key=lambda path: -path.count("/")):
+        with directory(home, f"{temporary}/{path}") as fd:
+            os.fchmod(fd, files[path].bits(directory=True))
 
 
 def _copy(home: int, path: str, target: str) -> None:

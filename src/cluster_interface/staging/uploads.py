@@ -22,16 +22,24 @@ from typing import IO, TYPE_CHECKING
 from cluster_interface.model.errors import Conflict, NotFound, Rejected, Transient
 from cluster_interface.model.resources import show_bytes
 from cluster_interface.ports import Upload
-from cluster_interface.trees.beneath import open_file, read_small, remove, replace_file
+from cluster_interface.trees.beneath import look, open_file, read_small, remove, replace_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Collection, Iterator
     from pathlib import Path
 
 CHUNK = 64 * 1024  #: bytes read at a time: what a broken stream can lose at most
 RESERVE = 64 * 2**20  #: bytes of the disk that uploads leave free: the database may share it
 LONGEST_NAME = 1024
 LONGEST_RECORD = 16 * 1024
+SWEEP_EVERY = 3600.0  #: seconds
+KNOWN = "known"  #: the directory in which uploads are found by their content
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_OTHER_BYTES = (
+    "the bytes that came are not those that were announced (the file changed, or another was sent on after a break); "
+    "send the file again"
+)
 
 _ID = re.compile(r"[0-9a-f]{32}")
 
@@ -45,25 +53,47 @@ class _Record:
     length: int
     created: float
     sha256: str | None = None
+    expected: str | None = None  #: what the sender says that the whole will have
 
 
 class UploadStore:
     """Uploads in a directory of the server's own."""
 
-    def __init__(self, root: Path, max_bytes: int) -> None:
+    def __init__(
+        self, root: Path, max_bytes: int, *, keep: float = math.inf, in_use: Callable[[], Collection[str]] = tuple
+    ) -> None:
         self._root = root
         self._max_bytes = max_bytes
+        self._keep = keep
+        self._in_use = in_use
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
 
-    def create(self, owner: str, name: str, length: int) -> Upload:
-        """Begin an upload; Rejected if it is larger than the site allows or the disk has no room."""
+    def create(self, owner: str, name: str, length: int, sha256: str | None = None) -> Upload:
+        """Begin an upload; Rejected if it is larger than the site allows or the disk has no room.
+
+        With the `sha256` of the whole it can be found again by it, and is refused at its end if it has another.
+        """
+        self._sweep_now_and_then()
         self._check(name, length)
+        if sha256 is not None and not _SHA256.fullmatch(sha256):
+            raise Rejected.field("sha256", "is not a SHA-256: 64 lower-case hexadecimal digits")
         upload = secrets.token_hex(16)
-        record = _Record(owner=owner, name=name, length=length, created=time.time())
+        record = _Record(owner=owner, name=name, length=length, created=time.time(), expected=sha256)
         with self._directory() as root:
             os.close(os.open(upload, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600, dir_fd=root))
             _write(root, upload, record)  # last: without it the upload does not exist
         return _seen(upload, record, 0)
+
+    def known(self, owner: str, length: int, sha256: str) -> Upload | None:
+        """Find an earlier upload of the owner's with these bytes, whole or on its way; it is kept for another while."""
+        with self._directory() as root, suppress(FileNotFoundError, NotFound, ValueError):
+            upload = read_small(root, _by_content(owner, sha256), 64).decode()
+            record = _read(root, upload, owner)
+            offset = _size(root, upload)
+            if record.length == length and (record.sha256 or record.expected) == sha256:
+                os.utime(f"{upload}.json", dir_fd=root, follow_symlinks=False)
+                return _seen(upload, record, offset)
+        return None
 
     def find(self, owner: str, upload: str) -> Upload:
         """Return an upload; NotFound if there is none or it is somebody else's."""
@@ -81,6 +111,11 @@ class UploadStore:
             if offset != present:
                 raise Conflict(f"this upload ends at byte {present}, not at {offset}: go on from there")
             checksum = _take(fd, offset, record.length, stream)
+            if checksum is None and record.expected and os.fstat(fd).st_size == record.length:
+                checksum = _checksum(root, upload)
+            if record.expected is not None and checksum not in (None, record.expected):
+                _forget(root, upload)
+                raise Rejected.field("sha256", _OTHER_BYTES)
             if checksum is not None:
                 _write(root, upload, _Record(**{**asdict(record), "sha256": checksum}))
             return _seen(upload, record, os.fstat(fd).st_size)
@@ -108,9 +143,7 @@ class UploadStore:
         with self._directory() as root:
             record = _complete(root, upload, _read(root, upload))
             if record.sha256 is None:
-                with os.fdopen(open_file(root, upload), "rb") as file:
-                    checksum = hashlib.file_digest(file, "sha256").hexdigest()
-                record = _Record(**{**asdict(record), "sha256": checksum})
+                record = _Record(**{**asdict(record), "sha256": _checksum(root, upload)})
                 _write(root, upload, record)
             return record.length, record.sha256 or ""
 
@@ -120,18 +153,33 @@ class UploadStore:
             _read(root, upload, owner)
             _forget(root, upload)
 
-    def sweep(self, older_than: float) -> int:
-        """Remove uploads that nothing was added to for `older_than` seconds; return how many."""
+    def sweep(self, older_than: float, spared: Collection[str] = ()) -> int:
+        """Remove uploads that nobody added to or found for `older_than` seconds, but for some; return how many."""
         before = time.time() - older_than
         removed = 0
         with self._directory() as root:
-            for name in {path.name.partition(".")[0] for path in self._root.iterdir()}:
+            for name in {path.name.partition(".")[0] for path in self._root.iterdir()} - {*spared, KNOWN, ""}:
                 with suppress(FileNotFoundError, NotFound, Conflict):
                     if _last_change(root, name) < before:
                         with _locked(root, name, None):
                             _forget(root, name)
                         removed += 1
         return removed
+
+    def _sweep_now_and_then(self) -> None:
+        """Sweep once an hour, when somebody brings something new. What jobs still wait to be staged with is spared."""
+        if self._keep == math.inf:
+            return
+        marker = self._root / ".swept"
+        with suppress(FileNotFoundError):
+            if time.time() - marker.stat().st_mtime < SWEEP_EVERY:
+                return
+        marker.touch(mode=0o600)
+        self.sweep(self._keep, self._in_use())
+        with self._directory() as root, suppress(FileNotFoundError):
+            for entry in list((self._root / KNOWN).iterdir()):
+                if look(root, f"{entry.read_text()}.json") is None:
+                    entry.unlink()
 
     def _check(self, name: str, length: int) -> None:
         if any(ord(c) < 32 for c in name) or len(name.encode(errors="replace")) > LONGEST_NAME:
@@ -184,6 +232,18 @@ def _read(root: int, upload: str, owner: str | None = None) -> _Record:
 
 def _write(root: int, upload: str, record: _Record) -> None:
     replace_file(root, f"{upload}.json", json.dumps(asdict(record)).encode(), 0o600)
+    if content := record.sha256 or record.expected:
+        replace_file(root, _by_content(record.owner, content), upload.encode(), 0o600, to_disk=False)
+
+
+def _by_content(owner: str, sha256: str) -> str:
+    """Name the file that tells which upload of an owner's has these bytes."""
+    return f"{KNOWN}/{hashlib.sha256(f'{owner}/{sha256}'.encode()).hexdigest()}"
+
+
+def _checksum(root: int, upload: str) -> str:
+    with os.fdopen(open_file(root, upload), "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _size(root: int, upload: str) -> int:

@@ -39,6 +39,7 @@ MOST_REDIRECTS = 10
 TRIES = 5  #: in a row, without one byte more
 PAUSE = 0.5  #: seconds before the second try; doubled for each further one
 CONNECT = 20.0  #: seconds
+LONGEST_ANSWER = 2**20  #: bytes of an answer to what was sent
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})  # RFC 9110, 15.4
 _PORTS = {"http": 80, "https": 443}
@@ -55,6 +56,15 @@ class Seen:
 
     size: int | None
     validator: str | None  #: a strong ETag or a date: the same one means the same bytes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answered:
+    """A short answer to something that was sent."""
+
+    status: int
+    headers: Mapping[str, str]  #: names in any case
+    body: bytes
 
 
 def _unsigned(_method: str, _address: str) -> Mapping[str, str]:
@@ -94,6 +104,18 @@ class Web:
     def read(self, address: str, limit: int, sign: Sign = _unsigned) -> bytes:
         """Return a short answer; Permanent if it is longer than `limit` bytes."""
         return self._persistently(address, lambda: self._read(address, limit, sign))
+
+    def send(self, method: str, address: str, body: bytes, sign: Sign = _unsigned) -> Answered:
+        """Send a body and return the answer, whatever it is below 500; redirects are not followed."""
+
+        def ask() -> Answered:
+            url = parse(address)
+            with self._ask(method, url, sign(method, url.url), body) as answer:
+                if answer.status >= 500 or answer.status in (408, 425, 429):
+                    raise _Trouble(f"it answered {answer.status}")
+                return Answered(status=answer.status, headers=answer.headers, body=answer.read(LONGEST_ANSWER))
+
+        return self._persistently(address, ask)
 
     def end(self, address: str, sign: Sign = _unsigned) -> str:
         """Return where the redirects of an address end."""
@@ -202,10 +224,12 @@ class Web:
         raise _gone(f"{shown(address)} is the end of more than {MOST_REDIRECTS} redirects")
 
     @contextmanager
-    def _ask(self, method: str, url: Url, headers: Mapping[str, str]) -> Iterator[BaseHTTPResponse]:
+    def _ask(
+        self, method: str, url: Url, headers: Mapping[str, str], body: bytes | None = None
+    ) -> Iterator[BaseHTTPResponse]:
         try:
             with as_the_server():  # name service and interpreter may need files that the account cannot read
-                pool, answer = self._connect(method, url, headers)
+                pool, answer = self._connect(method, url, headers, body)
         except OSError as error:
             raise _Trouble(f"{url.host} cannot be resolved: {error.strerror or error}") from None
         except UnicodeError:
@@ -219,7 +243,7 @@ class Web:
             pool.close()
 
     def _connect(
-        self, method: str, url: Url, headers: Mapping[str, str]
+        self, method: str, url: Url, headers: Mapping[str, str], body: bytes | None
     ) -> tuple[HTTPConnectionPool, BaseHTTPResponse]:
         """Try the open addresses in turn until one takes the connection."""
         host = (url.host or "").strip("[]")
@@ -232,6 +256,7 @@ class Web:
                 return pool, pool.urlopen(
                     method,
                     url.request_uri,
+                    body=body,
                     headers=sent,
                     retries=False,
                     redirect=False,

@@ -14,17 +14,25 @@ import fcntl
 import json
 import os
 import re
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 from cluster_interface.model.errors import NotFound, Permanent, Transient
+from cluster_interface.model.filetree import Mode, is_local
 from cluster_interface.model.job import Progress
+from cluster_interface.model.plan import SourceInfo
 from cluster_interface.model.state import FailureCode
-from cluster_interface.ports import LogPart
-from cluster_interface.staging import archives, outputs, packs
+from cluster_interface.ports import LogPart, StagedFile
+from cluster_interface.settings import DeliverySettings, FileRules
+from cluster_interface.staging import archives, outputs, packs, stopping
 from cluster_interface.staging.acting import acting_as, as_the_server
-from cluster_interface.staging.inputs import INCOMING, INPUTS, Inputs
-from cluster_interface.staging.sources import DIRECTORY, Sources, no_jobs
+from cluster_interface.staging.bringing import Bringing
+from cluster_interface.staging.destinations import Destinations, Errand
+from cluster_interface.staging.directories import Directories, list_directory
+from cluster_interface.staging.inputs import INCOMING, INPUTS, Inputs, recorded
+from cluster_interface.staging.listings import Listings
+from cluster_interface.staging.sources import LINK, Sources, naming, no_jobs
 from cluster_interface.staging.tasks import TASKS, make_tasks
 from cluster_interface.trees.beneath import (
     NotBeneath,
@@ -38,15 +46,14 @@ from cluster_interface.trees.beneath import (
     replace_file,
 )
 from cluster_interface.trees.names import native
+from cluster_interface.trees.walking import Kind, walk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-    from pathlib import Path
 
     from cluster_interface.model.filetree import FileEntry
-    from cluster_interface.model.job import Account, OutputFile
-    from cluster_interface.model.plan import SourceInfo
-    from cluster_interface.ports import Layout, Report
+    from cluster_interface.model.job import Account, Delivery, OutputFile
+    from cluster_interface.ports import Form, Layout, Listed, Report
     from cluster_interface.settings import Staging
     from cluster_interface.staging.sources import Keys, OutputsOf
     from cluster_interface.staging.uploads import UploadStore
@@ -69,10 +76,12 @@ class Workspace:
         uploads: UploadStore,
         settings: Staging,
         account_of: Callable[[str], Account],
+        rules: FileRules | None = None,
         *,
         owner_of: Callable[[str], str] = lambda _job: "",
         keys: Keys | None = None,
         outputs_of: OutputsOf = no_jobs,
+        delivery: DeliverySettings | None = None,
     ) -> None:
         self._root = root
         self._settings = settings
@@ -86,6 +95,9 @@ class Workspace:
             outputs_of=outputs_of,
             open_output=self.open_output,
         )
+        self._destinations = Destinations.of(delivery or DeliverySettings(), self._sources)
+        self._directories = Directories(rules or FileRules(), Path(os.path.realpath(root)))
+        self._listings = Listings(self._sources)
         root.mkdir(mode=0o711, parents=True, exist_ok=True)  # accounts pass through to what is theirs
 
     def directory(self, job: str) -> Path:
@@ -100,9 +112,31 @@ class Workspace:
         with acting_as(self._account_of(job)):
             owner = self._owner_of(job)
             try:
-                return [self._sources.measure(path, entry, owner) for path, entry in files.items()]
+                return [self._measure(path, entry, owner) for path, entry in files.items()]
             finally:
                 self._sources.close()
+
+    def _measure(self, path: str, entry: FileEntry, owner: str) -> SourceInfo:
+        if entry.target is not None:
+            return SourceInfo(path=path, source=LINK)
+        if not path.endswith("/") or entry.source is None:
+            return self._sources.measure(path, entry, owner)
+        with naming(path):
+            if is_local(entry.source):
+                return self._directories.measure(path, entry)
+            if entry.mode is Mode.MOUNT:
+                return self._directories.measure(path, entry, self._sources.place(entry.source, owner))
+            return self._listings.measure(path, entry, owner)
+
+    def look_at(self, account: Account, path: str, entry: FileEntry) -> SourceInfo:
+        """Look at one entry's source on this machine as an account; Permanent in words."""
+        with acting_as(account):
+            return self._measure(path, entry, "")
+
+    def list_directory(self, account: Account, path: str, after: str, limit: int) -> tuple[list[Listed], str | None]:
+        """List a directory as an account, in order of names, and say what the next part comes after."""
+        with acting_as(account):
+            return list_directory(path, after, limit)
 
     def stage_in(self, job: str, files: Sequence[tuple[SourceInfo, FileEntry]], layout: Layout, report: Report) -> None:
         """Make inputs/ and tasks/<n>/ with every file verified; repeatable, and safe to kill at any moment.
@@ -112,15 +146,23 @@ class Workspace:
         """
         self._make(job)
         with self._home(job) as home, self._words_for(job), _alone(home):
+            owner = self._owner_of(job)
+            inputs = Inputs(home, self._sources, self._settings.max_bytes, owner)
+            bringing = Bringing(
+                home, files, inputs, self._directories, self._listings, owner, _as_server(report),
+                threads=self._settings.parallel, become=lambda: acting_as(self._account_of(job)),
+            )  # fmt: skip
+            transfers = any(info.source.startswith("globus:") for info, _ in files)
             try:
-                self._bring(home, files, report, self._owner_of(job))
+                with stopping.politely() if transfers else nullcontext():
+                    tree = bringing.all()
             finally:
                 self._sources.close()
             if layout.attempt > 1:
                 packs.settle(home, layout.attempt - 1)
             make_tasks(
                 home,
-                {info.path: entry for info, entry in files},
+                tree,
                 layout=layout,
                 inputs=str(self.directory(job) / INPUTS) if layout.host else f"/{INPUTS}",
                 copy_below=self._settings.copy_below,
@@ -252,6 +294,20 @@ class Workspace:
             start = min(offset, size) if offset >= 0 else max(0, size + offset)
             return LogPart(data=os.pread(fd, LONGEST_LOG_PART, start), offset=start, size=size)
 
+    def inputs(self, job: str) -> list[StagedFile]:
+        """List the inputs that are in place, as they were when they were verified."""
+        with self._home(job) as home, self._words_for(job):
+            staged = recorded(home).values()
+        return [StagedFile(path=s.path, size=s.size, sha256=s.sha256, mode=s.mode) for s in staged]
+
+    def open_input(self, job: str, path: str) -> BinaryIO:
+        """Open one input for reading; NotFound if it is not there any more."""
+        try:
+            with self._home(job) as home, directory(home, INPUTS) as root:
+                return os.fdopen(open_file(root, native(path)), "rb")
+        except (OSError, NotBeneath, UnicodeEncodeError):
+            raise NotFound(f"there is no input {path!r} of job {job} any more") from None
+
     def open_output(self, job: str, task: int, path: str) -> BinaryIO:
         """Open one output for reading; NotFound if it is not a regular file inside the task's directory."""
         try:
@@ -263,9 +319,41 @@ class Workspace:
             _pass_over(error)
             raise NotFound(f"there is no output {path!r}") from None
 
-    def archive(self, job: str, files: Sequence[OutputFile], form: Literal["zip", "tar.gz"]) -> Iterator[bytes]:
-        """Stream the outputs as one archive, without a temporary copy (see archives.archive)."""
+    def archive(self, job: str, files: Iterable[tuple[str, OutputFile]], form: Form) -> Iterator[bytes]:
+        """Stream outputs, each under the name given with it, without a temporary copy (see archives.archive)."""
         return archives.archive(files, form, lambda file: self.open_output(job, file.task, file.path))
+
+    def deliver(self, job: str, to: str, files: Sequence[tuple[str, OutputFile]], report: Report) -> Delivery:
+        """Take outputs to a place, each under the name given with it: to a directory as the account, else by keys."""
+        errand = Errand(
+            to=to,
+            owner=self._owner_of(job),
+            files=files,
+            open_output=lambda file: self.open_output(job, file.task, file.path),
+            report=_as_server(report),
+        )
+        if not to.startswith("file:"):
+            return self._destinations.deliver(errand)
+        with acting_as(self._account_of(job)):
+            return self._destinations.deliver(errand)
+
+    def size(self, job: str) -> int:
+        """Sum up the bytes of all files in a job's directory (0 if there is none)."""
+        try:
+            with self._home(job) as home, self._words_for(job):
+                return sum(entry.size for entry in walk(home) if entry.kind is Kind.FILE)
+        except NotFound:
+            return 0
+
+    def clear(self, job: str) -> None:
+        """Remove inputs and everything the tasks left, as the account; what a runtime left there, as the server."""
+        with suppress(NotFound), self._home(job) as home, self._words_for(job):
+            for name in (TASKS, INPUTS, INCOMING):
+                try:
+                    remove(home, name)
+                except PermissionError:
+                    with as_the_server():
+                        remove(home, name)
 
     def remove(self, job: str) -> None:
         """Remove the job directory. Removing what is not there is no error."""
@@ -274,27 +362,6 @@ class Workspace:
                 remove(home, entry.name)
         with self._parent() as root, self._words_for(job):
             remove(root, _checked(job))  # as the server: what a runtime that runs as it left, and the directory itself
-
-    def _bring(self, home: int, files: Sequence[tuple[SourceInfo, FileEntry]], report: Report, owner: str) -> None:
-        inputs = Inputs(home, self._sources, self._settings.max_bytes, owner)
-        os.close(open_directory(home, INPUTS, make=True))
-        real = [(info, entry) for info, entry in files if info.source != DIRECTORY]
-        sizes = [info.size for info, _ in real]
-        total = None if None in sizes else sum(size or 0 for size in sizes)
-        done = 0
-        say = _as_server(report)
-        for info, entry in real:
-            if not inputs.has(info, entry):
-                inputs.bring(
-                    info,
-                    entry,
-                    lambda n, info=info, done=done: say(  # type: ignore[misc]  # defaults bind the loop's values
-                        Progress(stage="inputs", done=done + n, total=total, note=info.path)
-                    ),
-                )
-            seen = look(home, f"{INPUTS}/{info.path}")
-            done += seen.st_size if seen else 0
-        say(Progress(stage="inputs", done=done, total=total))
 
     def _make(self, job: str) -> None:
         """Make the job's directory, its account's alone; a kill between making and giving is put right here."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from dataclasses import fields
+from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import Text, and_, bindparam, delete, func, insert, or_, select, update
@@ -49,15 +49,18 @@ def claim(db: Connection) -> Job | None:
     return value(Job, row) if row else None
 
 
-def apply(db: Connection, job: Job, step: Step) -> bool:
-    """Write a step if the lease is still ours: state, facts and event together. False: somebody else has it now."""
+def apply(db: Connection, job: Job, step: Step, keep: float | None = None) -> bool:
+    """Write a step if the lease is still ours: state, facts and event together. False: somebody else has it now.
+
+    `keep`: seconds after its end for which a job's files are kept; None: for good.
+    """
     if not may_go(job.state, step.state):
         raise AssertionError(f"a job may not go from {job.state} to {step.state}")
     if step.state in FINAL:
         _lock(db, or_(t.job.c.id == job.id, _waits_for(job.id)))
     at = db.execute(select(now(db))).scalar_one()
     held = and_(t.job.c.id == job.id, t.job.c.lease_token == job.lease_token)
-    if not db.execute(update(t.job).where(held).values(_job_changes(job, step, at))).rowcount:
+    if not db.execute(update(t.job).where(held).values(_job_changes(job, step, at, keep))).rowcount:
         return False
     whose = {"owner": job.owner, "group": job.group}
     _write_parts(db, job, step, whose)
@@ -150,13 +153,19 @@ def _lock(db: Connection, where: ColumnElement[bool]) -> None:
         db.execute(select(t.job.c.id).where(where).order_by(t.job.c.id).with_for_update(key_share=True)).all()
 
 
-def _job_changes(job: Job, step: Step, at: float) -> dict[str, Any]:
+def _job_changes(job: Job, step: Step, at: float, keep: float | None) -> dict[str, Any]:
     changes: dict[str, Any] = {
         "state": step.state, "reason": step.reason, "due": at + step.after, "lease_until": 0, "lease_token": None,
         "tries": job.tries + 1 if step.again else 0,
     }  # fmt: skip
     if step.state != job.state:
         changes |= {"changed": at, "code": step.code, "ended": at if step.state in FINAL else None}
+        if step.state in FINAL and keep is not None:
+            changes["keep_until"] = at + keep
+    if step.size is not None:
+        changes["size"] = step.size
+    if step.deliveries is not None:
+        changes["deliveries"] = [asdict(delivery) for delivery in step.deliveries]
     if step.plan is not None:
         changes |= {"plan": step.plan.model_dump(mode="json"), "plan_sha256": step.plan.sha256}
     if step.attempt is not None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import and_, func, insert, or_, select, update
 
 from cluster_interface.model.job import Attempt, Event, Job, OutputFile, Task
+from cluster_interface.model.jobspec import JobSpec
 from cluster_interface.model.plan import Lock
 from cluster_interface.model.state import FINAL, JobState, TaskState
 from cluster_interface.model.wishes import When, split_after
@@ -15,11 +16,10 @@ from cluster_interface.store.database import now
 from cluster_interface.store.rows import value
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from sqlalchemy import Connection
 
-    from cluster_interface.model.jobspec import JobSpec
     from cluster_interface.model.sweep import Values
 
 TIMELINE = 0x636C_6966_0002  #: PostgreSQL's lock for drawing the ids of events
@@ -73,6 +73,12 @@ def add(
         waits = dict(map(split_after, spec.after))
         db.execute(insert(t.dependency), [{"job": job, "on": on, "when": when} for on, when in waits.items()])
     add_event(db, job, whose, old=None, new=JobState.SUBMITTED, who=owner, why="", at=at)
+
+
+def live_specs(db: Connection) -> Iterator[JobSpec]:
+    """Yield the specs of everybody's jobs that have not ended."""
+    for spec in db.execute(select(t.job.c.spec).where(t.live)).scalars():
+        yield JobSpec.model_validate(spec)
 
 
 def waits_for(db: Connection, job: str) -> list[tuple[str, When, JobState]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from cluster_interface.model.job import Attempt, Event, Job, NativeOrder, OutputFile, Task
+from cluster_interface.model.job import Attempt, Delivery, Event, Job, Link, NativeOrder, OutputFile, Task
 from cluster_interface.model.jobspec import JobSpec
 from cluster_interface.model.plan import Ask, Plan
 from cluster_interface.model.state import FailureCode, JobState, TaskState
@@ -16,7 +16,13 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _CONVERT: dict[type, dict[str, Any]] = {
-    Job: {"state": JobState, "code": FailureCode, "spec": JobSpec.model_validate, "plan": Plan.model_validate},
+    Job: {
+        "state": JobState,
+        "code": FailureCode,
+        "spec": JobSpec.model_validate,
+        "plan": Plan.model_validate,
+        "deliveries": lambda deliveries: tuple(Delivery(**delivery) for delivery in deliveries),
+    },
     Task: {"state": TaskState},
     Event: {"old": JobState, "new": JobState},
     Attempt: {
@@ -25,6 +31,7 @@ _CONVERT: dict[type, dict[str, Any]] = {
         "orders": lambda orders: tuple(NativeOrder(**order) for order in orders),
     },
     OutputFile: {},
+    Link: {},
 }
 
 

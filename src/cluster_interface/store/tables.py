@@ -62,6 +62,11 @@ job = Table(
     Column("created", Float, nullable=False),
     Column("changed", Float, nullable=False),
     Column("ended", Float),
+    Column("size", BigInteger),  # null: not measured yet
+    Column("keep_until", Float),
+    Column("warned", Float),
+    Column("removed", Float),
+    Column("deliveries", JSON, nullable=False, default=list, server_default="[]"),
     Column("due", Float, nullable=False),
     Column("lease_token", String(32)),
     Column("lease_until", Float, nullable=False, default=0),
@@ -75,6 +80,10 @@ live = job.c.state.not_in([literal(state.value, String, literal_execute=True) fo
 leased = job.c.lease_until > literal(0, Integer, literal_execute=True)
 Index(None, job.c.due, sqlite_where=live, postgresql_where=live)
 Index(None, job.c.lease_until, sqlite_where=leased, postgresql_where=leased)
+kept = job.c.keep_until.is_not(None) & job.c.removed.is_(None)
+Index(None, job.c.keep_until, sqlite_where=kept, postgresql_where=kept)
+unmeasured = job.c.ended.is_not(None) & job.c.size.is_(None)
+Index(None, job.c.ended, sqlite_where=unmeasured, postgresql_where=unmeasured)
 
 task = Table(
     "task",
@@ -146,6 +155,30 @@ output = Table(
     Column("size", BigInteger, nullable=False),
     Column("sha256", String(64), nullable=False),
     Column("partial", Boolean, nullable=False, default=False),
+    Column("type", String(128), nullable=False, default=""),
+)
+
+link = Table(
+    "link",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("job", String(32), ForeignKey("job.id"), nullable=False, index=True),
+    *_belongs(),
+    Column("path", String(1100), nullable=False),
+    Column("token_sha256", String(64), nullable=False, unique=True),
+    Column("created", Float, nullable=False),
+    Column("expires", Float, nullable=False),
+    Column("most", Integer),
+    Column("downloads", Integer, nullable=False, default=0),
+    Column("used", Float),
+)
+
+ticket = Table(
+    "ticket",
+    metadata,
+    Column("token_sha256", String(64), primary_key=True),
+    Column("link", String(32), ForeignKey("link.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("expires", Float, nullable=False),
 )
 
 session = Table(
@@ -157,4 +190,16 @@ session = Table(
     Column("csrf", String(64), nullable=False),
     Column("created", Float, nullable=False),
     Column("expires", Float, nullable=False),
+)
+
+credential = Table(
+    "credential",
+    metadata,
+    Column("owner", String(128), primary_key=True),
+    Column("group", String(128), nullable=False),
+    Column("name", String(64), primary_key=True),
+    Column("kind", String(16), nullable=False),
+    Column("match", String(1024), nullable=False),
+    Column("sealed", Text, nullable=False),  # the parts, encrypted (vault.py)
+    Column("created", Float, nullable=False),
 )

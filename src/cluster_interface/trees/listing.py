@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from pathspec import GitIgnoreSpec
 
-from cluster_interface.trees.beneath import read_small
+from cluster_interface.model.executable import describe
+from cluster_interface.trees.beneath import open_file, read_small
 from cluster_interface.trees.walking import Kind, walk
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ IGNORE_FILES = (".gitignore", ".clusterignore")
 def listing(directory: Path, max_files: int = MAX_FILES, max_text: int = MAX_TEXT) -> dict[str, str | None]:
     """Return the files below `directory`: relative path -> text, or None where it is not text or too large.
 
+    For an executable the text is what stands for it (`model.executable`).
+
     Leaves out what `.gitignore` and `.clusterignore` (in any directory, the syntax of gitignore(5)) and IGNORED
     name. A link to a file is listed without its text, one to a directory not at all. Stops after `max_files`.
     Raises OSError if the directory itself cannot be read.
@@ -39,7 +42,7 @@ def listing(directory: Path, max_files: int = MAX_FILES, max_text: int = MAX_TEX
 def _listing(root: int, max_files: int, max_text: int) -> dict[str, str | None]:
     found: dict[str, str | None] = {}
     room = MAX_TEXTS
-    for entry in walk(root, _Ignored(root)):
+    for entry in walk(root, Ignored(root)):
         if len(found) >= max_files:
             break
         if not _is_text_name(entry.path) or not (
@@ -47,12 +50,14 @@ def _listing(root: int, max_files: int, max_text: int) -> dict[str, str | None]:
         ):
             continue
         text = _text(root, entry.path) if entry.kind is Kind.FILE and entry.size <= min(max_text, room) else None
+        if text is None and entry.kind is Kind.FILE:
+            text = _program(root, entry.path)
         room -= len(text.encode()) if text else 0
         found[entry.path] = text
     return found
 
 
-class _Ignored:
+class Ignored:
     """Whether a path is ignored; the ignore files of a directory are read when it is first met."""
 
     def __init__(self, root: int) -> None:
@@ -60,6 +65,7 @@ class _Ignored:
         self._specs: dict[str, GitIgnoreSpec | None] = {}
 
     def __call__(self, path: str, kind: Kind) -> bool:
+        """Say whether an entry is ignored that lies in nothing that is."""
         *above, name = path.split("/")
         if name in IGNORED:
             return True
@@ -112,3 +118,16 @@ def _text(root: int, path: str) -> str | None:
         return data.decode()
     except UnicodeDecodeError:
         return None
+
+
+def _program(root: int, path: str) -> str | None:
+    """Return the text that stands for an executable file; None for any other."""
+    try:
+        fd = open_file(root, path)
+    except (OSError, ValueError):
+        return None
+    try:
+        found = describe(lambda offset, length: os.pread(fd, length, offset))
+    finally:
+        os.close(fd)
+    return found.text if found else None

@@ -13,7 +13,7 @@ from cluster_interface.trees.beneath import directory
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-DEEPEST = 128  #: directories deeper than this are named, but not gone into
+DEEPEST = 128  #: directories deeper than this are named, but not gone into, unless somebody asks for more
 
 
 class Kind(StrEnum):
@@ -35,18 +35,20 @@ class Entry:
     size: int
     mtime_ns: int
     mode: int
+    device: int = 0  #: of the filesystem it is on
 
 
-def walk(root: int, skip: Callable[[str, Kind], bool] | None = None) -> Iterator[Entry]:
+def walk(root: int, skip: Callable[[str, Kind], bool] | None = None, *, deepest: int = DEEPEST) -> Iterator[Entry]:
     """Yield every entry below the directory `root`, a directory before what is in it, each in order of names.
 
     `skip(path, kind)` leaves an entry out, and with a directory all that is in it. What vanishes is left out.
+    Directories deeper than `deepest` are named once more as UNREADABLE.
     """
     waiting = [""]
     while waiting:
         path = waiting.pop()
         try:
-            found = _entries(root, path)
+            found = _entries(root, path, deepest)
         except (FileNotFoundError, NotADirectoryError):
             continue
         except OSError:
@@ -57,8 +59,8 @@ def walk(root: int, skip: Callable[[str, Kind], bool] | None = None) -> Iterator
         waiting += [entry.path for entry in reversed(kept) if entry.kind is Kind.DIRECTORY]
 
 
-def _entries(root: int, path: str) -> list[Entry]:
-    if path.count("/") >= DEEPEST:
+def _entries(root: int, path: str, deepest: int) -> list[Entry]:
+    if path.count("/") >= deepest:
         raise OSError(f"{path}: too deep")
     found = []
     with directory(root, path) as fd, os.scandir(fd) as entries:
@@ -68,16 +70,21 @@ def _entries(root: int, path: str) -> list[Entry]:
             except FileNotFoundError:
                 continue
             name = f"{path}/{entry.name}" if path else entry.name
-            kind = _kind(seen.st_mode)
             found.append(
                 Entry(
-                    path=name, kind=kind, size=seen.st_size, mtime_ns=seen.st_mtime_ns, mode=stat.S_IMODE(seen.st_mode)
+                    path=name,
+                    kind=kind_of(seen.st_mode),
+                    size=seen.st_size,
+                    mtime_ns=seen.st_mtime_ns,
+                    mode=stat.S_IMODE(seen.st_mode),
+                    device=seen.st_dev,
                 )
             )
     return sorted(found, key=lambda entry: entry.path)
 
 
-def _kind(mode: int) -> Kind:
+def kind_of(mode: int) -> Kind:
+    """Say what the mode of an entry makes it."""
     if stat.S_ISREG(mode):
         return Kind.FILE
     if stat.S_ISDIR(mode):

@@ -14,8 +14,9 @@ from cluster_interface.api.problems import for_rest, problem
 from cluster_interface.model.errors import ClusterError, Rejected, Transient
 from cluster_interface.model.state import FINAL, JobState
 from cluster_interface.web import assets, words
+from cluster_interface.web.folders import folder_of
 from cluster_interface.web.headers import protect
-from cluster_interface.web.tasks import tables_of, tasks_of
+from cluster_interface.web.tasks import tasks_of
 from cluster_interface.web.timeline import stages
 from cluster_interface.web.usage import usage
 
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
 JOBS_PER_PAGE = 50
 SUGGESTED = 200  #: names in one list of suggestions
-OUTPUTS_SHOWN = 500  #: rows of the table; the archive has them all
 CHOICES = (None, JobState.RUNNING, JobState.QUEUED, JobState.COMPLETED, JobState.FAILED, JobState.CANCELED)
 TITLES = {
     400: "That request could not be understood",
@@ -60,6 +60,7 @@ def blueprint(service: Service) -> APIBlueprint:
     pages.add_url_rule("/", "jobs", lambda: _jobs(service))
     pages.add_url_rule("/jobs/<job_id>", "job", lambda job_id: _job(service, job_id))
     pages.add_url_rule("/submit", "submit", lambda: _submit(service))
+    pages.add_url_rule("/new/<name>", "pattern", lambda name: _pattern(service, name))
     pages.add_url_rule("/assets/<digest>/<path:name>", "asset", _asset)
     return pages
 
@@ -84,7 +85,8 @@ def _jobs(service: Service) -> Response:
         return Response(status=204)
     active = any(job.state not in FINAL for job in page.jobs)
     values = {"page": page, "state": state, "cursor": cursor, "choices": CHOICES, "active": active, "seen": seen}
-    return _page("jobs_list.html" if part else "jobs.html", {**values, "meanings": words.MEANING})
+    more = {"meanings": words.MEANING} if part else {"meanings": words.MEANING, "me": service.me(g.user)}
+    return _page("jobs_list.html" if part else "jobs.html", {**values, **more})
 
 
 def _job(service: Service, job_id: str) -> Response:
@@ -94,11 +96,7 @@ def _job(service: Service, job_id: str) -> Response:
     if part and request.args.get("seen") == seen:
         return Response(status=204)
     events = service.events(g.user, job_id, 0)
-    outputs = service.outputs(g.user, job_id) if view.state in FINAL else []
     tasks = tasks_of(service, g.user, view, request.args.to_dict())
-    tables = tables_of(outputs) if tasks else []
-    if tasks and tasks.picked:
-        outputs = [output for output in outputs if output.task == tasks.chosen]
     values = {
         "job": view,
         "seen": seen,
@@ -107,11 +105,10 @@ def _job(service: Service, job_id: str) -> Response:
         "stages": stages(view, events),
         "meaning": words.MEANING[view.state],
         "advice": words.ADVICE[view.code] if view.code else "",
-        "outputs": outputs[:OUTPUTS_SHOWN],
-        "output_count": len(outputs),
+        "folder": folder_of(service, g.user, view, tasks, request.args.to_dict()) if view.state in FINAL else None,
         "usage": usage(view, time.time()),
         "tasks": tasks,
-        "tables": tables,
+        "tables": service.outputs.tables(g.user, job_id) if tasks and view.state in FINAL else [],
         "waits": words.waits(view.waiting, time.time()) if view.waiting else "",
     }
     return _page("job_live.html" if part else "job.html", values)
@@ -124,13 +121,21 @@ def _submit(service: Service) -> Response:
     queues, trouble = _queues(service)
     values = {
         "queues": queues,
+        "shared": service.site_data(g.user),
         "trouble": trouble,
         "known": _known(queues),
         "most_cpus": max((queue.cpus for queue in queues), default=0),
         "earlier": earlier,
+        "patterns": [] if earlier else service.pattern_list(),
         "spec": earlier.spec.model_dump_json(exclude_defaults=True) if earlier else "",
     }
     return _page("submit.html", values)
+
+
+def _pattern(service: Service, name: str) -> Response:
+    """Show a pattern's form, with its example in it."""
+    found = service.pattern(name)
+    return _page("pattern.html", {"pattern": found, "example": words.filled_in(found)})
 
 
 def _asset(digest: str, name: str) -> Response:

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cluster_interface.model.state import TaskState
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from cluster_interface.service import Service
-    from cluster_interface.wire import JobView, OutputView, TaskView
+    from cluster_interface.wire import JobView, TaskView
 
 ROWS = 50
 MOST_COLUMNS = 12  #: parameters shown; the table to download has them all
-MOST_TABLES = 8
 
 _ORDER = (TaskState.COMPLETED, TaskState.FAILED, TaskState.CANCELED, TaskState.RUNNING, TaskState.QUEUED)
 
@@ -65,12 +61,6 @@ def tasks_of(service: Service, user: str, job: JobView, query: dict[str, str]) -
         chosen=chosen,
         picked="task" in query,
     )
-
-
-def tables_of(outputs: Sequence[OutputView]) -> list[str]:
-    """Name the tables that more than one task left, and that can be gathered."""
-    counts = Counter(output.path for output in outputs if output.path.lower().endswith((".csv", ".tsv")))
-    return [path for path, count in counts.most_common(MOST_TABLES) if count > 1]
 
 
 def _shares(job: JobView) -> list[Share]:

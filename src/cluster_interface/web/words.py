@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 import unicodedata
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cluster_interface.model.amounts import show_bytes, show_time
 from cluster_interface.model.state import FailureCode, JobState
+from cluster_interface.previews import can_look
 
 if TYPE_CHECKING:
-    from cluster_interface.wire import WaitingView
+    from cluster_interface.wire import PatternView, WaitingView
 
 LONGEST_SHOWN = 300  #: characters of a name on a page
 
@@ -103,7 +104,29 @@ def waits(waiting: WaitingView, now: float) -> str:
     return " ".join(parts)
 
 
+def filled_in(pattern: PatternView) -> dict[str, str]:
+    """Write what stands in a pattern's form when it is opened: the example's values, else the defaults, as text."""
+    values = {name: field.default for name, field in pattern.fields.items()} | pattern.example.values
+    return {name: _as_text(value) for name, value in values.items() if value is not None}
+
+
+def _as_text(value: Any) -> str:
+    if isinstance(value, dict):
+        return "\n".join(f"{name} = {_as_text(inner)}" for name, inner in value.items())
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def kind(media: str) -> str:
+    """Write a media type for people: `csv`, `png`, `hdf5`; nothing for what is only bytes."""
+    if media in ("", "application/octet-stream"):
+        return ""
+    short = media.rpartition("/")[2].rpartition(".")[2].removeprefix("x-").partition("+")[0]
+    return {"plain": "text", "tab-separated-values": "tsv", "sheet": "xlsx"}.get(short, short)
+
+
 FILTERS = {
+    "kind": kind,
+    "looks": can_look,
     "state_label": state_label,
     "visible": visible,
     "visible_lines": visible_lines,

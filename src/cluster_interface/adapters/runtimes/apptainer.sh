@@ -2,12 +2,18 @@
 
 runtime=apptainer
 
+# Its own first process would pass on what it hears, and the program hear it twice.
 contain() {
-    set -- --pwd /job "$image" "$@"
+    if [ -f "$image" ]; then
+        mount_image "$image" || return
+        image=$rootfs
+    fi
+    set -- --no-init --pwd /job "$image" "$@"
+    eval "set -- $mounts \"\$@\""
     [ -n "$layer" ] && set -- --bind "$layer:/opt/env:ro" "$@"
     [ "$gpus" -gt 0 ] && set -- --nv "$@"
     # In the namespaces that are there already: as the account itself, and nothing of its environment.
-    unshare --user --map-user="$uid" --map-group="$gid" -- \
+    cleanly "PATH=$PATH" unshare --user --map-user="$uid" --map-group="$gid" -- \
         env -i "PATH=$PATH" "HOME=$room" "USER=$user" "APPTAINER_CONFIGDIR=$room/apptainer" "APPTAINER_TMPDIR=$room" \
         "$apptainer" --silent exec --userns --containall --no-mount tmp,home,hostfs,cwd,devpts,bind-paths,sys,dev \
         --bind "$room/dev:/dev,$room/tmp:/tmp,$room/home:/home,$room/hosts:/etc/hosts:ro" \

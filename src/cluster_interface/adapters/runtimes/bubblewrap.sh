@@ -2,7 +2,7 @@
 # is given with the environment, the command and, where that works, the signals as a program expects them.
 
 # A script's background process starts with INT and QUIT ignored, which no program could undo.
-defaults=''
+defaults='' reset=''
 env --default-signal=INT true 2>/dev/null && defaults=yes
 
 open_element() {
@@ -14,7 +14,13 @@ open_element() {
 
 prepare() { count_before; }
 
+# Some schedulers signal every process of a job: bwrap must not die of what the program may take in its stride. What
+# it ignores the program would, too, unless the image's own env(1) can undo that.
 launch() {
+    if [ ! -L "$rootfs/usr/bin/env" ] && grep -q default-signal "$rootfs/usr/bin/env" 2>/dev/null; then
+        reset=yes
+        trap '' TERM USR2
+    fi
     enter_sandbox "$job_dir/tasks/$task" --new-session
 }
 
@@ -34,6 +40,7 @@ enter_sandbox() {
         [ -L "$entry" ] && eval "target=\$link_$((number += 1))"
         at=/${entry##*/}
         case $at in /dev | /etc | /home | /inputs | /job | /opt | /proc | /run | /sys | /tmp) continue ;; esac
+        case $replaced in *":$at:"*) continue ;; esac
         if [ -L "$entry" ]; then
             set -- "$@" --symlink "$target" "$at"
         elif [ -e "$entry" ]; then
@@ -41,6 +48,7 @@ enter_sandbox() {
         fi
     done
     for entry in "$rootfs"/opt/*; do
+        case $replaced in *":/opt/${entry##*/}:"*) continue ;; esac
         [ -e "$entry" ] && [ "${entry##*/}" != env ] && set -- "$@" --ro-bind "$entry" "/opt/${entry##*/}"
     done
     [ -n "$layer" ] && set -- "$@" --ro-bind "$layer" /opt/env
@@ -52,7 +60,7 @@ enter_sandbox() {
     set -- "$@" --proc /proc --dev /dev --size "$half" --perms 1777 --tmpfs /dev/shm \
         --size "$half" --perms 1777 --tmpfs /tmp --dir /run --dir /var \
         --dir /home --size "$half" --perms 0700 --tmpfs "/home/$user" \
-        --ro-bind "$job_dir/inputs" /inputs --bind "$place" /job --chdir /job --remount-ro /
+        --ro-bind "$job_dir/inputs" /inputs --bind "$place" /job --chdir /job
     [ "$defaults" = yes ] && set -- env --default-signal=INT,QUIT "$@"
     become "$@"
 }

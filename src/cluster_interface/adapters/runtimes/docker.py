@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from cluster_interface.adapters.runtimes.script import (
+    LEAST_ID,
     lasting_variables,
     program,
     render,
@@ -156,13 +157,30 @@ def _archives(image: ImageRef) -> dict[str, str]:
     }
 
 
+def _mounts(run: Run) -> list[str]:
+    """Return the options that mount what stays in place, without other filesystems in it: those would be writable.
+
+    With it come the account's groups, by which people share such data; never one of the system's own.
+    """
+    groups = [number for number in run.account.groups if number >= LEAST_ID and run.mounts]
+    return [f"--group-add {number}" for number in groups] + [
+        "--mount "
+        + shlex.quote(
+            f"type=bind,{'' if mount.writable else 'readonly,'}bind-nonrecursive=true,"
+            f'"source={mount.source}","target={mount.target}"'
+        )
+        for mount in run.mounts
+    ]
+
+
 def _all(run: Run) -> list[str]:
-    return [f"--env {name}={word}" for name, word in variables(run)]
+    return [*_mounts(run), *(f"--env {name}={word}" for name, word in variables(run))]
 
 
 def _calm(run: Run) -> list[str]:
     """Give a shared container only what it knows alone, under our own names: the driver must not heed the user's."""
-    return [f"--env {name}={word}" for name, word in lasting_variables(run) if word.startswith('"')]
+    own = [(name, word) for name, word in lasting_variables(run) if word.startswith('"')]
+    return [*_mounts(run), *(f"--env {name}={word}" for name, word in own)]
 
 
 def _driver(run: Run) -> list[str]:

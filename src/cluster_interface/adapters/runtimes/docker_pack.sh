@@ -22,13 +22,30 @@ open_element() {
     fi
     as_account mkdir "$pack/job" "$pack/io"
     accounts "$pack"
+    start_mover
 }
 
 close_element() { [ -z "$client" ] || end_container; }
 
+# The mover can be stopped by whoever has the account, and another is started. It ends when we do.
+start_mover() {
+    pipes=$(mktemp -d) && mkfifo "$pipes/orders" "$pipes/answers" || return
+    exec 6<>"$pipes/orders" 7<>"$pipes/answers" 8<"$pipes/orders" 9<"$pipes/answers"
+    rm -rf "$pipes"
+    (
+        exec <&8 >&7 2>>"$pack/errors" 4>&- 5>&- 6>&- 7>&- 8<&- 9<&- # a shell that keeps 6 would keep the mover, too
+        as_account sh -c "$moves" move "$job_dir" "$attempt_dir" "$pack"
+    ) &
+    exec 7>&- 8<&-
+}
+
+move() { ask_mover "$1" || { start_mover && ask_mover "$1"; } && [ "$answer" = 0 ]; }
+
+ask_mover() { echo "$1 $task" >&6 && read -r answer <&9; }
+
 prepare() {
     bring || return
-    if ! as_account sh -c "$moves" move in "$job_dir" "$attempt_dir" "$pack" "$task" 2>>"$pack/errors"; then
+    if ! move in; then
         reason="the task's files could not be put in place: is the disk full?"
         return 1
     fi
@@ -52,7 +69,7 @@ begin_container() {
             --label "cluster-interface.mark=$mark" --cidfile "$claim/container" \
             --mount "type=bind,target=/job,$pack_source/job\"" --mount "type=bind,target=/io,$pack_source/io\"")
         printf '\ngone %s\n' "$?"
-    } <&4 >&5 2>"$errors" &
+    } <&4 >&5 2>"$errors" 6>&- 9<&- &
     client=$!
 }
 
@@ -136,7 +153,7 @@ measure() {
 
 # The highest use of memory is the present task's only if it can be set back before: by root, in version 1.
 forget_peak() {
-    id=$(cat "$identity")
+    read -r id <"$identity" # without an end of line
     for counted in "/sys/fs/cgroup/memory${CLIF_CGROUP:+/$CLIF_CGROUP/box}/$id" "/sys/fs/cgroup/memory/docker/$id" \
         "/sys/fs/cgroup/memory/system.slice/docker-$id.scope"; do
         [ -w "$counted/memory.max_usage_in_bytes" ] || continue
@@ -147,8 +164,7 @@ forget_peak() {
 }
 
 conclude() {
-    as_account sh -c "$moves" move out "$job_dir" "$attempt_dir" "$pack" "$task" 2>>"$pack/errors" ||
-        reason=${reason:-"the task's files could not be put back yet"}
+    move out || reason=${reason:-"the task's files could not be put back yet"}
 }
 
 tidy() { :; }

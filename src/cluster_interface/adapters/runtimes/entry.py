@@ -27,9 +27,16 @@ _NOBODYS = f"{_OF_APPTAINER} APPTAINER_COMMAND APPTAINER_APPNAME PROMPT_COMMAND 
 
 # Descriptor 3 is job.sh's: a byte on it says that the image was entered. `command` keeps the shell alive where a
 # variable is one that it does not let go of.
-_ENTER = (
-    f'echo began >&3; exec 3>&-; unset -v {_NOBODYS}; while [ "$1" != -- ]; do command export "$1"; shift; done; '
-    'exec /bin/sh -c "$2"'
+_ENTER = f'echo began >&3; unset -v {_NOBODYS}; while [ "$1" != -- ]; do command export "$1"; shift; done; '
+_BECOME = 'exec 3>&-; exec /bin/sh -c "$2"'
+
+# The first process of its namespace stays, clears up after others, and says on descriptor 3 how the program ended and
+# how many processes the kernel ended in here for want of memory: the container may have a cgroup of its own.
+_INIT = (
+    'trap : TERM INT USR1; /bin/sh -c "$2" 3>&-; code=$?; kills=0; '
+    "for file in memory/memory.oom_control memory.events; do while read -r word number; do "
+    'case $word in oom_kill) kills=$number ;; esac; done <"/sys/fs/cgroup/$file"; done 2>/dev/null; '
+    'echo "ended $code $kills" >&3; exit "$code"'
 )
 _SPECIAL = ',:"\n'
 
@@ -42,7 +49,7 @@ def words(run: Run, *, interactive: bool = False, init: bool = False) -> list[st
     """
     limit = f"ulimit -c 0; ulimit -u {run.ask.pids} 2>/dev/null || ulimit -p {run.ask.pids}; "
     text = limit + (shell_program(run) if interactive else program(run))
-    enter = _ENTER.replace("exec /bin/sh", "trap : TERM INT USR1; /bin/sh") + "; exit $?" if init else _ENTER
+    enter = _ENTER + (_INIT if init else _BECOME)
     given = [f"{name}={word}" for name, word in variables(run)]
     if interactive:
         given.insert(0, '"TERM=${TERM:-xterm}"')

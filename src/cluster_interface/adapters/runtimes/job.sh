@@ -17,7 +17,8 @@ fi
 element=$((${1:-0} + element))
 
 if [ -e "$attempt_dir/elements" ]; then
-    tasks=$(line_of "$attempt_dir/elements" "$element")
+    line_of "$attempt_dir/elements" "$element"
+    tasks=$line
 else
     tasks=$element
 fi
@@ -33,7 +34,7 @@ forward() {
     interrupted=yes
     [ "$1" = USR1 ] || ending=yes
     [ -n "$child" ] || return
-    signal_program "$1"
+    has_heard "$1" || signal_program "$1"
     if [ "$1" != USR1 ] && [ -z "$reaper" ]; then
         after_grace &
         reaper=$!

@@ -18,7 +18,12 @@ enter_image() {
     # Who is killed takes it along: the first process goes with unshare, and unshare with job.sh.
     setpriv --pdeathsig KILL true 2>/dev/null && set -- setpriv --pdeathsig KILL "$@"
     # A script's background process starts with INT and QUIT ignored, which no program could undo.
-    env --default-signal=INT true 2>/dev/null && set -- env --default-signal=INT,QUIT "$@"
+    # Some schedulers signal every process of a job: what is around the program must not die of what the program may
+    # take in its stride, and `contain` lets it hear of it again.
+    if env --default-signal=INT true 2>/dev/null; then
+        [ "$interactive" = yes ] || trap '' TERM USR2
+        set -- env --default-signal=INT,QUIT "$@"
+    fi
     become "$@" /bin/sh "$0" inside "$claim" "$place"
 }
 
@@ -32,6 +37,12 @@ inside() {
     contain "$@" 3>"$claim/began"
 }
 
+# Run something without our environment, and with the signals as a program expects them.
+cleanly() {
+    if env --default-signal=INT true 2>/dev/null; then set -- "--default-signal=$heard" -i "$@"; else set -- -i "$@"; fi
+    env "$@"
+}
+
 furnish() {
     read -r first _ </proc/self/stat
     echo "$first" >"$claim/sandbox"
@@ -43,6 +54,16 @@ furnish() {
         cp "$claim/passwd" "$claim/group" "$room" && printf '127.0.0.1 localhost %s\n::1 localhost\n' "$(uname -n)" >"$room/hosts" && devices || return
     # What runs in the image makes no more user namespaces, in which it would have capabilities.
     echo "$nested" >/proc/sys/user/max_user_namespaces
+}
+
+# A squashfs file as $rootfs. The runtime's own program for it would not live through signals as this does.
+mount_image() {
+    rootfs=$room/image
+    mkdir "$rootfs" || return
+    for squashfuse in squashfuse_ll squashfuse; do
+        command -v "$squashfuse" >/dev/null && break
+    done
+    "$squashfuse" "$1" "$rootfs"
 }
 
 devices() {

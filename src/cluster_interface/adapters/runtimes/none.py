@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import shlex
-import subprocess
 from typing import TYPE_CHECKING, Literal
 
+from cluster_interface.adapters.runtimes import ordinary
 from cluster_interface.adapters.runtimes.script import program, render, render_shell, shell_program, shipped, variables
 from cluster_interface.model.errors import Permanent
 from cluster_interface.model.plan import Bound, Bounds
@@ -73,8 +73,7 @@ class NoContainer:
 
     def reap(self, mark: str) -> None:
         """End what has this mark in its environment."""
-        text = self.reap_script(mark)
-        subprocess.run(["sh", "-s"], input=text, text=True, timeout=60, check=False, capture_output=True)
+        ordinary.carry_out(self.reap_script(mark))
 
     def reap_script(self, mark: str) -> str:
         """Write what ends processes with this mark, or this name of an element (mark-number), in their environment."""

@@ -55,6 +55,11 @@ def attempt(account: Account | None, argv: Sequence[str]) -> str | None:
     return (done.stderr.strip() or f"it exits with {done.returncode}")[-300:]
 
 
+def carry_out(script: str) -> None:
+    """Run a script of ours that clears up; what it cannot, the next look will find."""
+    subprocess.run(["sh", "-s"], input=script, text=True, timeout=60, check=False, capture_output=True)
+
+
 def try_namespaces(account: Account | None) -> str | None:
     """Say why the account cannot make the namespaces that a runtime is put into; None if it can."""
     said = attempt(account, NAMESPACES.split())

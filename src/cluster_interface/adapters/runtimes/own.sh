@@ -1,10 +1,46 @@
 # What runtimes share whose containers stay where the scheduler put job.sh: in its cgroup, among its processes.
 
+# What the program is to hear of again where it was kept from what is around it. Grid Engine's USR2 is for us: to
+# everything else of a job it would be the end.
+heard=TERM,USR2
+[ -z "${SGE_TASK_ID:-}" ] || heard=TERM
 alone=yes # no other task of this element has run before
+canary=''
 PATH=${PATH:-/bin}:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin
 
-# Without a byte in `began` the image was never entered, and the exit status is not the program's.
+# Some schedulers signal every process of a job, the program too, which should not hear twice: of that dies a process
+# of ours in a session of its own, as the program is, which whoever signals job.sh or its group does not reach.
+listen() {
+    if [ -n "$canary" ] || [ -n "${CLIF_NATIVE_ID:-}" ]; then return; fi
+    setpriv --pdeathsig KILL true 2>/dev/null || return 0
+    setsid setpriv --pdeathsig KILL sleep 2147483647 >/dev/null 2>&1 </dev/null &
+    canary=$!
+}
+
+has_heard() {
+    [ -n "$canary" ] || return
+    for pause in 0.02 0.05 0.1 end; do # they are signalled one after the other
+        read -r _ _ state _ <"/proc/$canary/stat" || state=Z
+        [ "$state" = Z ] && break
+        [ "$pause" = end ] && return 1
+        sleep "$pause"
+    done
+    wait "$canary"
+    cause=$?
+    canary=''
+    listen
+    [ "$cause" = 143 ] || [ "$cause" = 138 ] || [ "$cause" = 130 ] # TERM, USR1, INT: the program heeds no other
+} 2>/dev/null
+
+close_element() { [ -z "$canary" ] || kill -s KILL "$canary"; }
+
+# Without a byte in `began` the image was never entered, and the exit status is not the program's. Where a process of
+# ours is the first in there, it has said how the program ended (see entry.py): what is around it may know less.
 settle_entered() {
+    while read -r word number kills _; do
+        case $word:$number:$kills in ended:*[!0-9]*:* | ended::* | ended:????*:* | ended:*:*[!0-9]*) ;;
+        ended:*) code=$number kills_inside=${kills:-0} ;; esac
+    done <"$claim/began" 2>/dev/null
     [ -s "$claim/began" ] && return
     [ "$code" -gt 128 ] && [ -n "$ending" ] && return
     code=null
@@ -34,7 +70,8 @@ find_own_cgroup() {
 # What has been counted before a task is not the task's.
 count_before() {
     [ -n "${memory_dir+known}" ] || find_own_cgroup
-    kills_before=0
+    kills_before=0 kills_inside=0
+    listen
     [ "$alone" = yes ] || { count_processor "$processor_dir" && used_before=$used; }
     count_kills && kills_before=$kills
     return 0
@@ -51,6 +88,7 @@ count_kills() {
 }
 
 count_oom() {
+    [ "$kills_inside" -gt 0 ] && oom=true
     count_kills && [ "$kills" -gt "$kills_before" ] && oom=true
     return 0
 }

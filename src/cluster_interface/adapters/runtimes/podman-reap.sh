@@ -21,10 +21,6 @@ as_owner() {
         "$@"
         return
     fi
-    owner=0
-    while read -r word uid _; do
-        [ "$word" = Uid: ] && owner=$uid
-    done <"/proc/$conmon/status"
     [ "$owner" != 0 ] && setpriv "--reuid=$owner" "--regid=$owner" --clear-groups "$@"
 }
 
@@ -37,12 +33,26 @@ for file in /proc/[0-9]*/cmdline; do
     room=${words#*--exit-dir }
     room=${room%%/tmp/exits *}
     case $room in */"$mark"*) ;; *) room='' ;; esac
+    owner=0
+    while read -r word uid _; do
+        [ "$word" = Uid: ] && owner=$uid
+    done <"/proc/$conmon/status"
     as_owner sh -c "$end_it" sh "$conmon" "$room"
 done 2>/dev/null
-# What job.sh had no time to remove, if it was killed: its private directories on this node.
+
+# What job.sh had no time to remove, if it was killed: its private directories on this node. Some files in there belong
+# to other numbers of the account's namespace.
+# shellcheck disable=SC2016  # its own words
+clear_room='
+room=$1 pauses=$(cat "$1/tmp/pause.pid")
+rm -rf "$room" || pauses="$pauses $(HOME=$room XDG_RUNTIME_DIR=$room podman --root "$room/storage" \
+    --runroot "$room/runroot" --tmpdir "$room/tmp" --storage-driver vfs --cgroup-manager cgroupfs \
+    unshare sh -c "cat \"\$1/tmp/pause.pid\"; rm -rf \"\$1\"" sh "$room")"
+[ -z "${pauses## }" ] || kill $pauses
+'
 for room in "${TMPDIR:-/tmp}/$mark"-*.?????? "${TMPDIR:-/tmp}/$mark".??????; do
     if [ ! -d "$room" ] || [ -L "$room" ]; then continue; fi
-    rm -rf "$room" || HOME=$room XDG_RUNTIME_DIR=$room podman --root "$room/storage" --runroot "$room/runroot" \
-        --tmpdir "$room/tmp" --storage-driver vfs unshare rm -rf "$room"
+    owner=$(stat -c %u "$room")
+    as_owner sh -c "$clear_room" sh "$room"
 done 2>/dev/null
 :

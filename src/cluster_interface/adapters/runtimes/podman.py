@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import shlex
 import shutil
-import subprocess
 from typing import TYPE_CHECKING, Literal
 
 from cluster_interface.adapters.runtimes import entry, ordinary
-from cluster_interface.adapters.runtimes.script import render, render_shell, shipped
+from cluster_interface.adapters.runtimes.script import bound, render, render_shell, shipped
 from cluster_interface.model.errors import Permanent
 from cluster_interface.model.plan import Bound
 from cluster_interface.ports import Face
@@ -68,8 +67,7 @@ class Podman:
 
     def reap(self, mark: str) -> None:
         """End containers of a mark, or the one of this name, whose job.sh was killed."""
-        text = self.reap_script(mark)
-        subprocess.run(["sh", "-s"], input=text, text=True, timeout=60, check=False, capture_output=True)
+        ordinary.carry_out(self.reap_script(mark))
 
     def reap_script(self, mark: str) -> str:
         """Write what does so on another node, as the account or as root."""
@@ -85,6 +83,7 @@ class Podman:
             "layer": str(run.image.layer or ""),
             "memory": run.ask.memory,
             "grace": self._grace,
+            "mounts": " ".join(f"--volume {words}" for words in bound(run)),
             "network": "host" if run.network else "none",
         }
 

@@ -49,18 +49,29 @@ in_podman() {
         --runtime "${oci% *}" "$@"
 }
 
+# The client of podman dies where a scheduler signals every process of a job; the container, which conmon looks after,
+# does not, and its first process says in the end how the program ended.
 launch() {
-    enter_image "$job_dir/tasks/$task"
+    trap '' TERM USR2
+    (enter_image "$job_dir/tasks/$task")
+    gone=$?
+    first=$(cat "$claim/sandbox") && while read -r _ _ state _ <"/proc/$first/stat" && [ "$state" != Z ]; do
+        sleep 0.1
+    done 2>/dev/null
+    exit "$gone"
 }
 
 enter_image() {
     place=$1
     oci=$(oci_runtime)
     half=$((memory / 2))
+    # The program writes to the logs itself, whatever becomes of the client; not known to podman before version 4.
+    log=none
+    case $interactive:$("$podman" --version) in no:*" "[4-9].* | no:*" "[1-9][0-9].*) log=passthrough ;; esac
     set -- "$podman" --log-level error --root "$podman_room/storage" --runroot "$podman_room/runroot" \
         --tmpdir "$podman_room/tmp" --storage-driver vfs --cgroup-manager cgroupfs --events-backend none \
         --runtime "${oci% *}" run --name "$mark-$element" --label "cluster-interface.mark=$mark" \
-        --conmon-pidfile "$claim/conmon" --pidfile "$claim/sandbox" --cgroups "${oci#* }" --log-driver none \
+        --conmon-pidfile "$claim/conmon" --pidfile "$claim/sandbox" --cgroups "${oci#* }" --log-driver "$log" \
         --userns keep-id --user "$uid:$gid" --cap-drop ALL --security-opt no-new-privileges --read-only \
         --read-only-tmpfs=false --passwd=false --no-hosts --preserve-fds 1 --network "$network" --shm-size "$half" \
         --tmpfs "/tmp:rw,exec,nosuid,nodev,mode=1777,size=$half" \
@@ -70,6 +81,7 @@ enter_image() {
     for entry in "$rootfs"/* "$rootfs"/.[!.]*; do
         inside=/${entry##*/}
         case $inside in /dev | /home | /inputs | /job | /opt | /proc | /run | /sys | /tmp) continue ;; esac
+        case $replaced in *":$inside:"*) continue ;; esac
         if [ -L "$entry" ]; then
             ln -s "$(readlink "$entry")" "$podman_room/root$inside"
         elif [ -e "$entry" ]; then
@@ -77,11 +89,13 @@ enter_image() {
         fi
     done
     for entry in "$rootfs"/opt/*; do
+        case $replaced in *":/opt/${entry##*/}:"*) continue ;; esac
         [ -e "$entry" ] && [ "${entry##*/}" != env ] && set -- "$@" --volume "$entry:/opt/${entry##*/}:ro"
     done
     [ -n "$layer" ] && set -- "$@" --volume "$layer:/opt/env:ro"
     set -- "$@" --volume "$claim/passwd:/etc/passwd:ro" --volume "$claim/group:/etc/group:ro" \
-        --volume "$podman_room/hosts:/etc/hosts:ro" --rootfs "$podman_room/root"
+        --volume "$podman_room/hosts:/etc/hosts:ro"
+    eval "set -- \"\$@\" $mounts --rootfs \"\$podman_room/root\""
     become "$@" 3>"$claim/began"
 }
 
@@ -96,6 +110,9 @@ settle() {
     settle_entered 'podman could not start the image: the error log of the task says why'
     count_oom
 }
+
+# It is the daemon's that podman leaves behind: no scheduler that goes by the parents of processes signals it.
+has_heard() { false; }
 
 # What is in the container is not among our own processes, where the dispatcher looks.
 family() { cat "$claim/sandbox"; }

@@ -60,6 +60,7 @@ def _render(run: Run, parts: Sequence[str], settings: Mapping[str, str | int], b
         "signal_before": run.signal_before or 0,
         "packed": "yes" if run.packed else "no",
         "parameters": "yes" if run.parameters else "no",
+        "replaced": replaced(run),
     }
     lines = [f"{name}={shlex.quote(str(value))}" for name, value in {**common, **settings}.items()]
     return "\n".join(
@@ -71,10 +72,23 @@ def _render(run: Run, parts: Sequence[str], settings: Mapping[str, str | int], b
             "# shellcheck disable=SC2154  # the parameters are set by evaluating their line",
             f'become() {{ exec "$@" {" ".join(become)}; }}',
             "open_element() { :; }; close_element() { :; }; prepare() { :; }; conclude() { :; }",
+            f"mounts_stay() {{ unmoved {' '.join(shlex.quote(str(mount.source)) for mount in run.mounts)}; }}",
+            "has_heard() { false; }",
             "",
             *map(shipped, parts),
         ]
     )
+
+
+def replaced(run: Run) -> str:
+    """Name the image's own directories that make room for places to mount on: `:/srv:/opt/data:`."""
+    tops = {target.parts[: 3 if target.parts[1] == "opt" else 2] for target in (mount.target for mount in run.mounts)}
+    return "".join(f":{'/'.join(parts)[1:]}" for parts in sorted(tops)) + ":"
+
+
+def bound(run: Run) -> list[str]:
+    """Return each mount as others write it: SOURCE:TARGET, and :ro unless it is writable; quoted."""
+    return [shlex.quote(f"{mount.source}:{mount.target}{'' if mount.writable else ':ro'}") for mount in run.mounts]
 
 
 def shell_program(run: Run) -> str:

@@ -12,7 +12,7 @@ if [ -r "$attempt_dir/claim/$task/owner" ]; then
     done <"$attempt_dir/claim/$task/owner"
 fi
 accounts "$claim"
-if ! load_parameters; then
+if ! load_parameters || ! mounts_stay; then
     echo "$reason" >&2
     exit 1
 fi

@@ -19,9 +19,26 @@ read -r boot </proc/sys/kernel/random/boot_id
 nl='
 '
 
-now() { date +%s.%N; }
+# Set $now to the time, in seconds: what date(1) said once, and by how much the machine has got older since.
+tell_time() {
+    read -r age _ </proc/uptime
+    age=${age%.*}${age#*.}
+    if [ -z "${date_then:-}" ]; then
+        date_then=$(date +%s.%N) age_then=$age
+    fi
+    since=$((age - age_then + 1${date_then#*.} / 10000000 - 100)) # hundredths
+    rest=$((100 + since % 100))
+    now=$((${date_then%.*} + since / 100)).${rest#1}
+}
 
-line_of() { tail -n "+$(($2 + 1))" "$1" | head -n 1; }
+# Set $line to a line of a file (number, from 0); several are read at once, since tasks come one after the other.
+line_of() {
+    if [ "$1" != "${lines_of:-}" ] || [ "$2" != "$next_line" ] || [ -z "$lines" ]; then
+        lines=$(tail -n "+$(($2 + 1))" "$1" | head -n 50 && echo .)
+        lines=${lines%.} lines_of=$1
+    fi
+    line=${lines%%"$nl"*} lines=${lines#*"$nl"} next_line=$(($2 + 1))
+}
 
 run_task() {
     claim=$attempt_dir/claim/$task
@@ -29,17 +46,19 @@ run_task() {
     err=$attempt_dir/log/$task.err
     enter || return
     code=null oom=false reason='' limit='' cpu_seconds=null peak_memory=null measured_by=''
-    started=$(now)
+    tell_time
+    started=$now
     accounts "$claim"
-    if load_parameters && prepare; then
+    prepared=no
+    if load_parameters && mounts_stay && prepared=yes && prepare; then
         carry_out
         settle
         measure
     fi
     [ -L "$claim/limit" ] && limit='time'
-    conclude
+    [ "$prepared" = no ] || conclude
     write_status || trouble=1
-    tidy
+    [ "$prepared" = no ] || tidy
     [ "$code" = null ] && trouble=${trouble:-125} # something may be left: whoever started us looks for it
     return 0
 }
@@ -66,11 +85,27 @@ accounts() {
 load_parameters() {
     values=''
     [ "$parameters" = yes ] || return 0
-    values=$(line_of "$attempt_dir/parameters" "$task" 2>/dev/null)
+    line_of "$attempt_dir/parameters" "$task" 2>/dev/null
+    values=$line
     [ -n "$values" ] && eval "$values" && return
     reason='the parameters of this task cannot be read'
     return 1
 }
+
+# --- what is mounted must be where it was when it was planned: who owns a directory could put a link in its place, which
+# a container engine with more rights than the account would follow
+unmoved() {
+    for mounted in "$@"; do
+        [ "$(as_the_user readlink -e -- "$mounted")" = "$mounted" ] && as_the_user test -d "$mounted/." && continue
+        echo "$mounted is not there on $node, or leads elsewhere than when the job was planned" >>"${err:-/dev/stderr}"
+        reason='a directory to be mounted is not there, or leads elsewhere by now: the error log of the task says which'
+        return 1
+    done
+}
+
+as_the_user() {
+    if [ "$(id -u)" = 0 ]; then PATH=$PATH:/usr/sbin:/sbin chroot --userspec="$uid:$gid" --skip-chdir / "$@"; else "$@"; fi
+} 2>/dev/null
 
 # --- run it, and wait for its end while signals come and go
 carry_out() {
@@ -152,7 +187,8 @@ write_status() {
     told=false
     [ -z "$ending" ] || told=true # it was told to end; why, the scheduler knows
     quote reason "$reason"
-    text="{\"exit_code\": $code, \"signal\": $signal, \"started\": $started, \"ended\": $(now)"
+    tell_time
+    text="{\"exit_code\": $code, \"signal\": $signal, \"started\": $started, \"ended\": $now"
     text="$text, \"cpu_seconds\": $cpu_seconds, \"peak_memory\": $peak_memory, \"measured_by\": $measured_by"
     text="$text, \"oom\": $oom, \"limit\": $limit, \"told\": $told, \"reason\": $reason}"
     place=$attempt_dir/status/$task.json

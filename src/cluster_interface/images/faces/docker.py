@@ -111,9 +111,19 @@ def _refused(error: LoadFailed) -> Exception:
 
 
 def pack(
-    lock: Lock, parts: list[Part], *, thin: bool, machine: str, variables: Mapping[str, str] = MappingProxyType({})
+    lock: Lock,
+    parts: list[Part],
+    *,
+    thin: bool,
+    machine: str,
+    variables: Mapping[str, str] = MappingProxyType({}),
+    config: Mapping[str, Any] = MappingProxyType({}),
+    name: str | None = None,
 ) -> Iterator[bytes]:
-    """Yield an archive: the layers, then the configuration that names their digests, then the manifest."""
+    """Yield an archive: the layers, then the configuration that names their digests, then the manifest.
+
+    `config` goes over the usual configuration (variables and labels beside the usual ones), `name` is another tag.
+    """
     names = []
     for number, part in enumerate(parts):
         names.append(f"{number}/layer.tar")
@@ -123,12 +133,23 @@ def pack(
         yield _header(names[-1], found.size)
         yield from part.stream(found)
         yield bytes(-found.size % 512)
-    config = json.dumps(configuration(lock, parts, machine, variables), sort_keys=True).encode()
-    name = f"{hashlib.sha256(config).hexdigest()}.json"
-    manifest = json.dumps([{"Config": name, "RepoTags": [tag(lock.image)], "Layers": names}]).encode()
-    for entry, data in ((name, config), ("manifest.json", manifest)):
+    document = configuration(lock, parts, machine, variables)
+    document["config"] = _over(document["config"], config)
+    text = json.dumps(document, sort_keys=True).encode()
+    called = f"{hashlib.sha256(text).hexdigest()}.json"
+    manifest = json.dumps([{"Config": called, "RepoTags": [name or tag(lock.image)], "Layers": names}]).encode()
+    for entry, data in ((called, text), ("manifest.json", manifest)):
         yield _header(entry, len(data)) + data + bytes(-len(data) % 512)
     yield bytes(1024)
+
+
+def _over(usual: dict[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        **usual,
+        **config,
+        "Env": [*usual["Env"], *config.get("Env", ())],
+        "Labels": {**usual["Labels"], **config.get("Labels", {})},
+    }
 
 
 def configuration(lock: Lock, parts: list[Part], machine: str, variables: Mapping[str, str]) -> dict[str, Any]:

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from cluster_interface.inspection.draft import Draft
 
 INDEX = "\x01"  #: stands in a word for the index of the array
-STARTERS = frozenset({"srun", "mpirun", "mpiexec", "aprun"})
 MOST_MODULES = 50
 
 _INDICES = ("SLURM_ARRAY_TASK_ID", "SGE_TASK_ID", "PBS_ARRAY_INDEX", "PBS_ARRAYID")
@@ -28,6 +27,11 @@ _OWN: dict[Dialect, re.Pattern[str]] = {
     "pbs": re.compile(r"\$\{?(PBS_[A-Z_]+)"),
 }
 _HOSTS = re.compile(r"\$\{?((?:PE_HOSTFILE|PBS_GPUFILE)\b|TMPDIR\}?/machines\b)")
+_MPI = frozenset({"mpirun", "mpiexec", "mpiexec.hydra", "orterun"})
+_OPEN_MPI = {  # more processes than processors are no mistake; reading each other's memory is not allowed everywhere
+    "OMPI_MCA_rmaps_base_oversubscribe": "1",
+    "OMPI_MCA_btl_vader_single_copy_mechanism": "none",
+}
 _LOADING = frozenset({"load", "add", "try-load"})
 _SWAPPING = frozenset({"swap", "switch"})
 _OTHER_WORDS = words_of(
@@ -74,18 +78,19 @@ def _line(text: str, found: re.Match[str]) -> str:
 
 
 def warn_of_starter(draft: Draft, starter: str, where: str) -> None:
-    """Say what becomes of `srun PROGRAM` and `mpirun PROGRAM`."""
-    if starter in ("srun", "aprun"):
+    """Say what becomes of `srun PROGRAM` and `mpirun PROGRAM`, and add the package that has the latter."""
+    if starter not in _MPI:
         draft.warn_once(
             starter,
             f"{where} starts its program with {starter}, which is not there inside a container: {_instead(draft)}",
         )
-    else:
-        draft.warn_once(
-            starter,
-            f"{where} starts its program with {starter}, which the image has only if you say so "
-            "(--system openmpi-bin, or --system mpich); it reaches no further than one node",
-        )
+        return
+    draft.add_system("openmpi-bin", f"{where} calls {starter}")
+    for name, value in _OPEN_MPI.items():
+        if name not in draft.variables:
+            draft.set_variable(name, value, f"{where} calls {starter}", Sureness.KNOWN)
+    if draft.batch and draft.batch.resources.get("nodes", 1) > 1:
+        draft.warn_once(starter, f"{where} calls {starter}, which reaches no further than one node: say --nodes 1")
 
 
 def _instead(draft: Draft) -> str:
@@ -100,17 +105,22 @@ def _processes(draft: Draft) -> int:
 
 
 def read_modules(draft: Draft, words: tuple[str, ...], where: str) -> None:
-    """Record what `module load A B` or `ml A B` loads, and say that it does nothing inside a container."""
-    loaded = _loaded(words)
-    for module in loaded[:MOST_MODULES]:
-        if "\0" not in module and INDEX not in module:
-            draft.add_module(module, f"{where} loads it")
-    if loaded:
-        draft.warn_once(
-            "module",
-            f"{where} calls {words[0]}: modules of the site are not there in a container, only where the queue runs "
-            "the host's own software; for a container say --with or --system for what it loads",
-        )
+    """Record what `module load A B` or `ml A B` loads: as packages where it is known, as the host's own else."""
+    loaded = [name for name in _loaded(words)[:MOST_MODULES] if "\0" not in name and INDEX not in name]
+    for name in loaded:
+        module = draft.software.module(name)
+        if not draft.add_module(name, f"{where} loads it"):
+            continue
+        if module.host:
+            draft.needs_host(name, f"{where} loads it ({module.rests_on})")
+        elif module.known:
+            draft.stand_in(module, f"{where} loads {name} ({module.rests_on})")
+        else:
+            draft.warn_once(
+                "module",
+                f"{where} calls {words[0]}: modules of the site are not there in a container, and it is not known what "
+                f"{name} is; say --with or --system for what it loads, or name it in the site's [software.modules]",
+            )
 
 
 def _loaded(words: tuple[str, ...]) -> list[str]:

@@ -29,6 +29,8 @@ _OPTPARSE_KINDS = {"int": "int", "long": "int", "float": "float", "string": "tex
 
 def argparse_options(module: Module) -> list[Declared]:
     """List the options that a module declares; those of subcommands come after the choice of one."""
+    if "add_argument" not in module.text and "add_option" not in module.text:
+        return []
     known = constants(module)
     subparsers = _subparsers(module)
     found: list[Declared] = []
@@ -37,8 +39,8 @@ def argparse_options(module: Module) -> list[Declared]:
             continue
         if node.func.attr in ("add_argument", "add_option"):
             holder = node.func.value.id if isinstance(node.func.value, ast.Name) else ""
-            if option := _option(node, known, within=holder in subparsers):
-                found.append(option)
+            if option := _option(node, known):
+                found.append(option.within(subparsers.get(holder, "")))
         elif node.func.attr == "add_subparsers":
             found.append(_command(node, known, tuple(dict.fromkeys(subparsers.values()))))
     return found
@@ -68,7 +70,7 @@ def _command(node: ast.Call, known: dict[str, ast.expr], names: tuple[str, ...])
     return Declared(option, (), dest, node.lineno, command=True)
 
 
-def _option(node: ast.Call, known: dict[str, ast.expr], *, within: bool) -> Declared | None:
+def _option(node: ast.Call, known: dict[str, ast.expr]) -> Declared | None:
     names = tuple(value for item in node.args if isinstance(value := plain(item, known), str) and value.strip("-"))
     words = keywords(node)
     action = _action(words.get("action"))
@@ -81,7 +83,7 @@ def _option(node: ast.Call, known: dict[str, ast.expr], *, within: bool) -> Decl
     option = Option(
         name=name,
         positional=positional,
-        required=not within and _required(words, known, nargs, positional=positional),
+        required=_required(words, known, nargs, positional=positional),
         flag=action in _FLAGS,
         default=None if action in _FLAGS else default_of(words.get("default"), known),
         choices=choices_of(words.get("choices"), known),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
 from cluster_interface.inspection.python.conditions import dotted
 from cluster_interface.inspection.python.declared import Declared, looks_like_path
@@ -24,12 +24,10 @@ def argv_options(module: Module) -> list[Declared]:
         return []
     found: dict[int, Declared] = {}
     rest: Declared | None = None
-    optional: set[int] = set()
+    optional = {place for node in module.nodes for place in _looked_for(node)}
     kinds: dict[int, str] = {}
     for node in module.nodes:
-        if isinstance(node, ast.IfExp):
-            optional |= {place for inner in ast.walk(node.body) if (place := _place(inner)) is not None}
-        elif isinstance(node, ast.Call) and len(node.args) >= 1 and (place := _place(node.args[0])) is not None:
+        if isinstance(node, ast.Call) and len(node.args) >= 1 and (place := _place(node.args[0])) is not None:
             kinds.setdefault(place, _KINDS.get(dotted(node.func).rpartition(".")[2], "text"))
         elif isinstance(node, ast.Assign | ast.AnnAssign):
             for place, name in _assigned(node):
@@ -50,6 +48,26 @@ def _place(node: ast.AST) -> int | None:
         if isinstance(key, int) and 0 < key <= MOST:
             return key
     return None
+
+
+def _places(node: ast.AST) -> Iterable[int]:
+    return (place for inner in ast.walk(node) if (place := _place(inner)) is not None)
+
+
+def _looked_for(node: ast.AST) -> Iterable[int]:
+    """Yield the arguments that the program can do without, as this node says."""
+    guarded = [node.body] if isinstance(node, ast.IfExp) else node.body if _is_guard(node) else ()
+    return (place for item in guarded for place in _places(item))
+
+
+def _is_guard(node: ast.AST) -> TypeGuard[ast.If | ast.Try]:
+    """Say whether arguments are looked for: `if len(sys.argv) > 1:`, or what fails with an IndexError otherwise."""
+    if isinstance(node, ast.If):
+        return any(
+            isinstance(inner, ast.expr) and dotted(inner) in ("sys.argv", "argv") for inner in ast.walk(node.test)
+        )
+    caught = (handler.type for handler in node.handlers) if isinstance(node, ast.Try) else ()
+    return any("IndexError" in ast.dump(item) for item in caught if item is not None)
 
 
 def _is_slice(node: ast.AST) -> bool:

@@ -1,4 +1,4 @@
-"""Options declared with click's decorators, or with typer's defaults and annotations."""
+"""Options declared with click's decorators."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ _PARTS = frozenset({"option", "argument"})
 
 def click_options(module: Module) -> list[Declared]:
     """List the options of every command that a module declares; several commands become a choice."""
-    if "click" not in module.text and "typer" not in module.text:
+    if "click" not in module.text:
         return []
     known = constants(module)
     found: list[Declared] = []
     commands: list[tuple[str, int]] = []
     for node in module.nodes:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            found += _decorated(node, known)
-            commands += _subcommand(node)
-            found += _typer(node, known)
+            subcommand = next(iter(_subcommand(node)), None)
+            commands += [subcommand] if subcommand else []
+            found += _decorated(node, known, subcommand[0] if subcommand else "")
     if commands:
         choices = tuple(dict.fromkeys(name for name, _ in commands))
         option = Option(name="command", positional=True, required=True, choices=choices)
@@ -48,20 +48,22 @@ def click_options(module: Module) -> list[Declared]:
     return found
 
 
-def _decorated(node: ast.FunctionDef | ast.AsyncFunctionDef, known: dict[str, ast.expr]) -> Iterable[Declared]:
+def _decorated(
+    node: ast.FunctionDef | ast.AsyncFunctionDef, known: dict[str, ast.expr], command: str
+) -> Iterable[Declared]:
     for decorator in node.decorator_list:
         if not isinstance(decorator, ast.Call):
             continue
         last = dotted(decorator.func).rpartition(".")[2]
         if last in _PARTS and last not in _SKIPPED and (found := _option(decorator, known, last == "argument")):
-            yield found
+            yield found.within(command)
 
 
 def _subcommand(node: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterable[tuple[str, int]]:
     """Yield the name of a command that belongs to a group: `@cli.command()`."""
     for decorator in node.decorator_list:
         call = decorator.func if isinstance(decorator, ast.Call) else decorator
-        if not (isinstance(call, ast.Attribute) and call.attr == "command") or dotted(call.value) in ("click", "app"):
+        if not (isinstance(call, ast.Attribute) and call.attr == "command") or dotted(call.value) == "click":
             continue
         first = decorator.args[0] if isinstance(decorator, ast.Call) and decorator.args else None
         name = plain(first, {})
@@ -109,51 +111,3 @@ def _kind(node: ast.expr | None, default: object) -> str:
     inner = node.func if isinstance(node, ast.Call) else node
     last = dotted(inner).rpartition(".")[2] if inner is not None else ""
     return _KINDS.get(last) or kind_of_type(node, default)
-
-
-# --- typer: `def main(name: str, count: int = typer.Option(3, help="…"))`
-
-
-def _typer(node: ast.FunctionDef | ast.AsyncFunctionDef, known: dict[str, ast.expr]) -> Iterable[Declared]:
-    positional = [*node.args.posonlyargs, *node.args.args]
-    defaults: list[ast.expr | None] = [None] * (len(positional) - len(node.args.defaults)) + list(node.args.defaults)
-    pairs = [*zip(positional, defaults, strict=True), *zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)]
-    for argument, default in pairs:
-        call = default if isinstance(default, ast.Call) else _annotated(argument.annotation)
-        if call is not None and dotted(call.func) in ("typer.Option", "typer.Argument"):
-            stated = default if call is not default else call.args[0] if call.args else keywords(call).get("default")
-            yield _typer_option(argument, call, stated, known)
-
-
-def _annotated(node: ast.expr | None) -> ast.Call | None:
-    if (
-        isinstance(node, ast.Subscript)
-        and dotted(node.value).endswith("Annotated")
-        and isinstance(node.slice, ast.Tuple)
-    ):
-        return next((item for item in node.slice.elts if isinstance(item, ast.Call)), None)
-    return None
-
-
-def _typer_option(argument: ast.arg, call: ast.Call, stated: ast.expr | None, known: dict[str, ast.expr]) -> Declared:
-    positional = dotted(call.func) == "typer.Argument"
-    kept = argument.annotation
-    if isinstance(kept, ast.Subscript) and isinstance(kept.slice, ast.Tuple) and kept.slice.elts:
-        kept = kept.slice.elts[0]
-    if isinstance(kept, ast.Subscript) and dotted(kept.value).endswith("Optional"):
-        kept = kept.slice
-    many = isinstance(kept, ast.Subscript) and dotted(kept.value).lower().endswith("list")
-    flag = kept is not None and dotted(kept) == "bool"
-    value = plain(stated, known)
-    name = argument.arg if positional else f"--{argument.arg.replace('_', '-')}"
-    option = Option(
-        name=name,
-        positional=positional,
-        required=stated is None or value is Ellipsis,
-        flag=flag,
-        default=None if flag else default_of(stated, known),
-        help=text_of(keywords(call).get("help"), known),
-        kind=kind_of_type(kept),
-        many=many,
-    )
-    return Declared(option, () if positional else (name,), argument.arg, argument.lineno)

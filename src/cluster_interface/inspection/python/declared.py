@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from cluster_interface.inspection.draft import writable
@@ -29,6 +29,12 @@ class Declared:
     dest: str
     line: int
     command: bool = False  #: it chooses a subcommand
+
+    def within(self, command: str) -> Declared:
+        """Say that it belongs to a subcommand, so that it is not required where another one is chosen."""
+        if not command:
+            return self
+        return replace(self, option=self.option.model_copy(update={"command": command, "required": False}))
 
 
 def keywords(node: ast.Call) -> dict[str, ast.expr]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import tomllib
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,7 @@ class Companion:
     calls: frozenset[str]
     needs: str
     files: tuple[str, ...] = ()  #: only where a text in the call ends so
+    uses: frozenset[str] = frozenset()  #: names that need it wherever they stand, called or handed on
 
     def fits(self, call: str, texts: Collection[str]) -> bool:
         """Say whether this call (`read_excel`, `plot.bar`), with these texts in it, needs the companion."""
@@ -39,14 +40,26 @@ class Table:
     unavailable: dict[str, str]
     system: dict[str, tuple[str, ...]]
     companions: tuple[Companion, ...]
+    conda: dict[str, str]  #: conda's name -> PyPI's, where they differ
+    conda_system: dict[str, str]  #: conda's name -> Debian's
+    conda_parts: frozenset[str]  #: what Python, its wheels or the base bring by themselves
+
+    def has(self, distribution: str) -> bool:
+        """Say whether some import is known to be brought by this distribution."""
+        return distribution_of(distribution) in self.distributions
+
+    @cached_property
+    def distributions(self) -> frozenset[str]:
+        """Every distribution of the table, by its normalized name."""
+        return frozenset(distribution_of(name) for names in self.providers.values() for name in names)
 
     def find(self, item: Import) -> tuple[str, ...]:
         """Return the distributions that bring an import, the default first; empty if it is not well known."""
-        return next((self.providers[name] for name in _names(item) if name in self.providers), ())
+        return next((self.providers[name] for name in item.names() if name in self.providers), ())
 
     def why_unavailable(self, item: Import) -> str | None:
         """Say why no package can bring an import; None if one might."""
-        return next((self.unavailable[name] for name in _names(item) if name in self.unavailable), None)
+        return next((self.unavailable[name] for name in item.names() if name in self.unavailable), None)
 
     def system_packages(self, requirement: str) -> tuple[str, ...]:
         """List the Debian packages that a requirement needs."""
@@ -66,9 +79,18 @@ def table() -> Table:
         unavailable=data["unavailable"],
         system={distribution_of(name): tuple(value) for name, value in data["system"].items()},
         companions=tuple(
-            Companion(row["of"], frozenset(row["calls"]), row["needs"], tuple(row.get("files", ())))
+            Companion(
+                row["of"],
+                frozenset(row.get("calls", ())),
+                row["needs"],
+                tuple(row.get("files", ())),
+                frozenset(row.get("uses", ())),
+            )
             for row in data["companions"]
         ),
+        conda=data["conda"],
+        conda_system=data["conda_system"],
+        conda_parts=frozenset(data["conda_parts"].split()),
     )
 
 
@@ -80,12 +102,3 @@ def call_name(node: ast.Call) -> Iterable[str]:
         yield node.func.attr
         if isinstance(node.func.value, ast.Attribute):
             yield f"{node.func.value.attr}.{node.func.attr}"
-
-
-def _names(item: Import) -> Iterable[str]:
-    """Yield what to look up, the longest first: `from google.cloud import storage` is google.cloud.storage."""
-    for member in item.members:
-        yield f"{item.name}.{member}"
-    parts = item.name.split(".")
-    for length in range(len(parts), 0, -1):
-        yield ".".join(parts[:length])

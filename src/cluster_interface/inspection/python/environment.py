@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import ast
 import posixpath
 from typing import TYPE_CHECKING
 
-from cluster_interface.inspection.draft import PACKAGES, distribution_of, shown
-from cluster_interface.inspection.python.distributions import call_name, table
+from cluster_interface.inspection.draft import distribution_of, shown
+from cluster_interface.inspection.python.beside import homes, stated_in
+from cluster_interface.inspection.python.distributions import table
 from cluster_interface.inspection.python.metadata import read_metadata
-from cluster_interface.inspection.python.pyproject import read_pyproject
-from cluster_interface.inspection.python.requirements import (
-    add_requirements,
-    find_requirements,
-    is_requirement,
-    names_in,
-)
+from cluster_interface.inspection.python.names import look_up
+from cluster_interface.inspection.python.needs import add_companions, add_imported, add_system
+from cluster_interface.inspection.python.requirements import is_requirement
 from cluster_interface.inspection.python.versions import choose_version, read_version_file
 from cluster_interface.model.proposal import Sureness
 
@@ -23,25 +19,40 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from cluster_interface.inspection.draft import Draft
-    from cluster_interface.inspection.python.distributions import Companion
-    from cluster_interface.inspection.python.modules import Outside, Program
-    from cluster_interface.inspection.python.source import Module
+    from cluster_interface.inspection.python.imports import Import
+    from cluster_interface.inspection.python.modules import Program
+    from cluster_interface.inspection.python.stated import Need, Stated
 
 VERSION = "environment.python.version"
-_NOT_READ = ("environment.yml", "environment.yaml", "Pipfile", "poetry.lock", "setup.py", "setup.cfg")
+CONDA = "environment.conda.packages"
+MOST_UNSURE = 10  #: packages of conda that are asked about one by one
 
 
-def propose_environment(draft: Draft, programs: Sequence[Program]) -> None:
-    """Fill in Python's version and packages. Rejected: inline metadata that cannot be read."""
+def propose_environment(draft: Draft, programs: Sequence[Program], installed: Sequence[Need] = ()) -> None:
+    """Fill in Python's version and packages; `installed` is what the programs install themselves.
+
+    Rejected: inline metadata that cannot be read.
+    """
     draft.uses_python = True
     if not _by_metadata(draft, programs):
         stated, source = _by_files(draft, programs)
-        _by_imports(draft, programs, stated, source)
-        _companions(draft, programs, stated)
+        for need in installed:
+            _add(draft, need.requirement, need.where)
+        add_imported(draft, programs, stated, source or _source(installed, programs))
+        add_companions(draft, programs, stated)
     if draft.python_version is None and (found := read_version_file(draft.project, draft.script)):
         draft.python_version = found[0]
         draft.guess(VERSION, found[0], found[1], Sureness.STATED)
-    _system(draft, programs)
+    for module in (module for program in programs for module in program.modules.values() if module.needs):
+        _state_version(draft, f">={module.needs}", f"the syntax of {module.name}")
+        break
+    add_system(draft, programs)
+
+
+def _source(installed: Sequence[Need], programs: Sequence[Program]) -> str:
+    """Return a name for what is installed, if some of it is there for an import that is not well known."""
+    known = {distribution_of(name) for item in _imported(programs) for name in _brought_by(item)}
+    return "" if all(distribution_of(need.requirement) in known for need in installed) else "what is installed there"
 
 
 def _by_metadata(draft: Draft, programs: Sequence[Program]) -> bool:
@@ -52,52 +63,94 @@ def _by_metadata(draft: Draft, programs: Sequence[Program]) -> bool:
             continue
         found = True
         where = f"the `# /// script` block of {program.script}, line {metadata.line}"
-        _state(draft, metadata.dependencies, where)
+        for item in metadata.dependencies:
+            _add(draft, item, where)
         _state_version(draft, metadata.requires_python, where)
     return found
 
 
-def _by_files(draft: Draft, programs: Sequence[Program]) -> tuple[set[str], str]:
-    """Take a requirements file or else pyproject.toml; return the distributions named there, and its name."""
-    pyproject = read_pyproject(draft.project, draft.script)
-    if pyproject is not None and not _concerns(draft, pyproject.file, pyproject.dependencies, programs):
-        pyproject = None
-    if pyproject is not None:
-        _state_version(draft, pyproject.requires_python, f"{pyproject.file}, requires-python")
-    name = find_requirements(draft.project, draft.script)
-    if name is not None and not _concerns(draft, name, names_in(draft.project, name), programs):
-        name = None
-    if name is not None and (stated := add_requirements(draft, name)) is not None:
-        return stated, name
-    if pyproject is not None and pyproject.trouble:
-        draft.warn(pyproject.trouble)
-    if pyproject is not None and pyproject.dependencies:
-        _state(draft, pyproject.dependencies, f"{pyproject.file}, [project] dependencies")
-        return {distribution_of(item) for item in pyproject.dependencies}, pyproject.file
-    unread = [name for name in _NOT_READ if name in draft.project]
-    if unread:
-        draft.warn(f"{', '.join(unread)} is not read yet: packages are taken from the imports; say --with for more")
-    return set(), ""
+def _by_files(draft: Draft, programs: Sequence[Program]) -> tuple[frozenset[str], str]:
+    """Take the first file that names packages; return the distributions named there, and its name.
+
+    Of the others in its directory the Python version counts, and what only they name is said.
+    """
+    for home in homes(draft.script):
+        found = [one for one in stated_in(draft.project, home, draft.script) if _concerns(draft, one, programs)]
+        for one in found:
+            _state_version(draft, one.requires_python, f"{one.file}, Python")
+        chosen = next((place for place, one in enumerate(found) if one.says_something), len(found))
+        for trouble in (trouble for one in found[: chosen + 1] for trouble in one.troubles):
+            draft.warn(trouble)
+        if chosen < len(found):
+            return _take(draft, found[chosen], found[chosen + 1 :]), found[chosen].file
+    return frozenset(), ""
 
 
-def _concerns(draft: Draft, file: str, names: Sequence[str], programs: Sequence[Program]) -> bool:
+def _concerns(draft: Draft, stated: Stated, programs: Sequence[Program]) -> bool:
     """Say whether a file speaks of this script: it lies beside it, or names something that is imported.
 
     At the top of a directory with many things in it, it may well be about another one of them.
     """
-    if posixpath.dirname(file) == posixpath.dirname(draft.script):
+    if posixpath.dirname(stated.file) == posixpath.dirname(draft.script) or not stated.needs:
         return True
-    stated = {distribution_of(name) for name in names}
-    imported = (outside.item for program in programs for outside in program.outside)
-    return any(distribution_of(name) in stated for item in imported for name in table().find(item))
+    names = (name for item in _imported(programs) for name in (*_brought_by(item), item.top))
+    return any(distribution_of(name) in stated.distributions for name in names)
 
 
-def _state(draft: Draft, dependencies: Sequence[str], where: str) -> None:
-    for item in dependencies:
-        if is_requirement(item):
-            draft.add_package(item, where, Sureness.STATED)
-        else:
-            draft.warn(f"{where}: {shown(item)} is not a package by name and was left out; links and paths are refused")
+def _imported(programs: Sequence[Program]) -> list[Import]:
+    return [outside.item for program in programs for outside in program.outside]
+
+
+def _brought_by(item: Import) -> tuple[str, ...]:
+    return (*table().find(item), *look_up(item).distributions)
+
+
+def _take(draft: Draft, stated: Stated, others: Sequence[Stated]) -> frozenset[str]:
+    if stated.whole:
+        draft.requirements = stated.file
+        draft.guess("environment.python.requirements", stated.file, "lies beside the script", Sureness.STATED)
+    if stated.whole or stated.includes:
+        draft.add_inputs([stated.file, *stated.includes], "the requirements file", Sureness.STATED)
+    own = next((one.needs for one in others if one.needs), ()) if stated.local else ()
+    for need in () if stated.whole else (*stated.needs, *own):
+        _add(draft, need.requirement, need.where)
+    for need in stated.system:
+        draft.add_system(need.requirement, need.where)
+    _ask(draft, stated)
+    taken = stated.distributions | {distribution_of(need.requirement) for need in own}
+    _compare(draft, stated, taken, others)
+    return taken
+
+
+def _ask(draft: Draft, stated: Stated) -> None:
+    for need in stated.unsure[:MOST_UNSURE]:
+        words = f"{need.where}: no package of that name is well known outside conda"
+        draft.guess(CONDA, need.requirement, words, Sureness.ASK)
+    if stated.unsure:
+        names = ", ".join(need.requirement for need in stated.unsure)
+        draft.warn(
+            f"{stated.file}: {names}: left out, because it is not known what brings that outside conda; "
+            f"if the script needs it, say --with for a package of PyPI or --system for one of Debian, or name it "
+            f"under environment.conda"
+        )
+
+
+def _compare(draft: Draft, stated: Stated, taken: frozenset[str], others: Sequence[Stated]) -> None:
+    """Say what another file names that was not taken."""
+    for other in others:
+        missing = sorted(other.distributions - taken)
+        if missing and not stated.local:
+            named = f"{', '.join(missing[:MOST_UNSURE])}{' …' if len(missing) > MOST_UNSURE else ''}"
+            draft.warn(f"{stated.file} is taken; {other.file} names besides: {named}; to have them say --with")
+
+
+def _add(draft: Draft, requirement: str, where: str) -> None:
+    if is_requirement(requirement):
+        draft.add_package(requirement, where, Sureness.STATED)
+    else:
+        draft.warn(
+            f"{where}: {shown(requirement)} is not a package by name and was left out; links and paths are refused"
+        )
 
 
 def _state_version(draft: Draft, requires: str | None, where: str) -> None:
@@ -110,90 +163,3 @@ def _state_version(draft: Draft, requires: str | None, where: str) -> None:
         return
     draft.python_version = draft.python_version or version
     draft.guess(VERSION, version or "the image's own", f"{where}: {shown(requires)}", Sureness.STATED)
-
-
-def _by_imports(draft: Draft, programs: Sequence[Program], stated: set[str], source: str) -> None:
-    optional: dict[str, str] = {}
-    for program in programs:
-        for outside in program.outside:
-            providers = table().find(outside.item)
-            if why := table().why_unavailable(outside.item):
-                if not outside.item.optional:
-                    draft.warn(f"import {outside.item.name} ({_where(draft, outside)}) {why}")
-            elif any(distribution_of(name) in stated or draft.has_package(name) for name in providers):
-                pass
-            elif outside.item.optional:
-                optional.setdefault(providers[0] if providers else outside.item.top, _where(draft, outside))
-            elif providers:
-                _add_known(draft, outside, providers[0], source)
-            elif distribution_of(outside.item.top) not in stated and not source:
-                _ask(draft, outside)
-    needless = [f"{name} ({where})" for name, where in optional.items() if not draft.has_package(name)]
-    if needless:
-        draft.warn(f"left out, because the script can do without: {', '.join(needless)}; to have them say --with")
-
-
-def _where(draft: Draft, outside: Outside) -> str:
-    return f"line {outside.item.line}" + ("" if outside.file == draft.script else f" of {outside.file}")
-
-
-def _add_known(draft: Draft, outside: Outside, distribution: str, source: str) -> None:
-    rests_on = f"import {outside.item.name}, {_where(draft, outside)} (curated table)"
-    if source:
-        rests_on += f"; {source} does not name it"
-    draft.add_package(distribution, rests_on, Sureness.LIKELY if source else Sureness.KNOWN)
-
-
-def _ask(draft: Draft, outside: Outside) -> None:
-    name, where = outside.item.top, _where(draft, outside)
-    draft.guess(PACKAGES, name, f"import {outside.item.name}, {where}: same name, not a well-known one", Sureness.ASK)
-    draft.warn(
-        f"import {outside.item.name} ({where}) is neither a file beside the script nor a well-known package. "
-        f"If it is a file of yours, hand it over too; if you know that it is the package {name} "
-        f"on PyPI, say --with {name}"
-    )
-
-
-def _companions(draft: Draft, programs: Sequence[Program], stated: set[str]) -> None:
-    imported = _imported(programs)
-    wanted = [row for row in table().companions if row.of in imported and distribution_of(row.needs) not in stated]
-    for module in _modules(programs) if wanted else ():
-        for node in module.nodes:
-            if isinstance(node, ast.Call):
-                _companions_of(draft, module, node, wanted)
-
-
-def _imported(programs: Sequence[Program]) -> set[str]:
-    found: set[str] = set()
-    for program in programs:
-        for outside in program.outside:
-            parts = outside.item.name.split(".")
-            found.update(".".join(parts[:length]) for length in range(1, len(parts) + 1))
-            found.update(f"{outside.item.name}.{member}" for member in outside.item.members)
-    return found
-
-
-def _modules(programs: Sequence[Program]) -> list[Module]:
-    return list({name: module for program in programs for name, module in program.modules.items()}.values())
-
-
-def _companions_of(draft: Draft, module: Module, node: ast.Call, wanted: list[Companion]) -> None:
-    names = list(call_name(node))
-    fitting = [row for row in wanted if any(name in row.calls for name in names)]
-    if not fitting:
-        return
-    arguments = [*node.args, *(keyword.value for keyword in node.keywords)]
-    texts = [item.value for item in arguments if isinstance(item, ast.Constant) and isinstance(item.value, str)]
-    row = next((row for row in fitting if any(row.fits(name, texts) for name in names)), None)
-    if row is not None:
-        place = f"line {node.lineno}" + ("" if module.name == draft.script else f" of {module.name}")
-        draft.add_package(row.needs, f"{row.of}'s {names[-1]}, {place}", Sureness.LIKELY)
-
-
-def _system(draft: Draft, programs: Sequence[Program]) -> None:
-    for requirement in draft.packages:
-        for package in table().system_packages(requirement):
-            draft.add_system(package, f"{distribution_of(requirement)} needs it")
-    for program in programs:
-        if found := program.standard.get("tkinter"):
-            draft.warn(f"import tkinter ({_where(draft, found)}) opens windows: there are none on a cluster")

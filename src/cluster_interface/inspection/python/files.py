@@ -56,7 +56,7 @@ def _written(draft: Draft, text: str, where: str, effect: Effect) -> None:
         if not text.startswith(_OF_THE_SYSTEM):
             draft.warn(f"{where} writes {shown(_pattern(text))}, which is not there in the job: write a relative path")
         return
-    name = _clean(text)
+    name = _clean(draft, text)
     if name is None:
         draft.warn(f"{where} writes {shown(_pattern(text))}, outside the job's directory, which is not possible")
     elif name:
@@ -72,7 +72,7 @@ def _read(draft: Draft, text: str, where: str) -> None:
         if not text.startswith(_OF_THE_SYSTEM):
             path = _pattern(text)
             draft.warn(f"{where} reads {shown(path)}, which the job does not see: say --input {path}")
-    elif (name := _clean(text)) and "*" in name:
+    elif (name := _clean(draft, text)) and "*" in name:
         draft.add_inputs(draft.project.matching(name), where)
 
 
@@ -87,7 +87,7 @@ def _listed(draft: Draft, module: Module, values: Values, effect: Effect) -> Non
     if _is_absolute(text) or _is_link(text):
         _read(draft, text, where)
         return
-    name = _clean(text)
+    name = _clean(draft, text)
     if name is None:
         return
     if pattern:
@@ -128,7 +128,9 @@ def _used_names(module: Module, values: Values) -> set[str]:
         name = node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else None
         if name is not None and isinstance(getattr(node, "ctx", None), ast.Load):
             used.add(name)
-    return used & (set(values.names) | set(values.attributes) | set(values.options))
+    named = {**values.attributes, **values.names}
+    texts = {name for name in used & set(named) if values.text(named[name]) is not None}
+    return texts | (used & set(values.options))
 
 
 def _inside(node: ast.AST, label: str, used: set[str]) -> Iterable[tuple[ast.AST, str]]:
@@ -162,7 +164,7 @@ def _is_docstring(node: ast.AST) -> bool:
 
 
 def _named(draft: Draft, text: str, where: str, label: str, *, in_path: bool) -> None:
-    if "\n" in text or _is_absolute(text) or not (name := _clean(text)):
+    if "\n" in text or _is_absolute(text) or not (name := _clean(draft, text)):
         return
     if name in draft.project:
         draft.add_inputs([name], where)
@@ -194,9 +196,9 @@ def _pattern(text: str) -> str:
     return simplify(text.replace(HOLE, "*"))
 
 
-def _clean(text: str) -> str | None:
+def _clean(draft: Draft, text: str) -> str | None:
     """Write a text as a name or pattern below the job's directory; None if it leads outside, empty: the whole."""
-    name = posixpath.normpath(_pattern(text)) if text else "."
+    name = posixpath.normpath(posixpath.join(draft.start, _pattern(text) if text else "."))
     if name.startswith(("../", "/")) or name == "..":
         return None
     return "" if name == "." else name
@@ -215,5 +217,5 @@ def read_arguments(draft: Draft, arguments: Sequence[str], written: set[str]) ->
             if _is_absolute(text):
                 if argument == text or "=" in argument:
                     draft.warn(f"{why} is a path that the job does not see: say --input {text}")
-            elif not _is_link(text) and (name := _clean(text)):
+            elif not _is_link(text) and (name := _clean(draft, text)):
                 draft.add_inputs([name] if name in draft.project else draft.project.below(name), why)

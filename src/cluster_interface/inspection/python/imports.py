@@ -31,6 +31,14 @@ class Import:
         """The first part of the name."""
         return self.name.partition(".")[0]
 
+    def names(self) -> Iterable[str]:
+        """Yield what to look up, the longest first: `from google.cloud import storage` is google.cloud.storage."""
+        for member in self.members:
+            yield f"{self.name}.{member}"
+        parts = self.name.split(".")
+        for length in range(len(parts), 0, -1):
+            yield ".".join(parts[:length])
+
 
 def find_imports(tree: ast.Module, needs_package: Callable[[str], bool]) -> list[Import]:
     """List the imports that can happen on Linux under Python 3, in the order of the source.

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import ast
-import posixpath
 import shlex
 from typing import TYPE_CHECKING
 
-from cluster_interface.inspection.draft import shown
 from cluster_interface.inspection.python.environment import propose_environment
 from cluster_interface.inspection.python.files import read_arguments, read_files
 from cluster_interface.inspection.python.modules import Program, gather, imported_files
 from cluster_interface.inspection.python.network import look_for_network
 from cluster_interface.inspection.python.options import bind, find_options
+from cluster_interface.inspection.python.starting import is_python, start
+from cluster_interface.inspection.python.suggestions import suggest
 from cluster_interface.inspection.python.values import HOLE, Values
-from cluster_interface.inspection.shebang import Shebang, read_shebang
 from cluster_interface.model.errors import Rejected
 from cluster_interface.model.proposal import Sureness
 
@@ -24,8 +23,7 @@ if TYPE_CHECKING:
     from cluster_interface.inspection.draft import Draft
     from cluster_interface.inspection.project import Project
     from cluster_interface.inspection.python.declared import Declared
-
-_PATH = "PYTHONPATH"
+    from cluster_interface.inspection.shebang import Shebang
 
 
 class PythonScript:
@@ -50,13 +48,10 @@ class PythonScript:
         declared = read_program(draft, program, draft.arguments)
         draft.options = tuple(item.option for item in declared)
         propose_environment(draft, [program])
-        draft.command = shlex.join([*_start(draft, program), *draft.arguments])
+        words = start(draft, program)
+        draft.command = shlex.join([*words, *draft.arguments])
+        suggest(draft, words, declared)
         draft.guess("command", draft.command, "a Python script", Sureness.KNOWN)
-
-
-def is_python(interpreter: str) -> bool:
-    """Say whether an interpreter's name is Python's: python, python3, python3.11."""
-    return interpreter.rstrip("0123456789.") in ("python", "pypy", "pythonw")
 
 
 def read_program(draft: Draft, program: Program, arguments: Sequence[str]) -> list[Declared]:
@@ -95,30 +90,4 @@ def _bring_modules(draft: Draft, program: Program) -> None:
     for package, why in program.packages.items():
         draft.add_inputs(draft.project.below(package), f"the package of {why}", Sureness.KNOWN)
     for root, why in program.roots.items():
-        before = draft.variables.get(_PATH)
-        path = "/job" if root == "." else f"/job/{root}"
-        if path not in (before or "").split(":"):
-            draft.variables[_PATH] = f"{before}:{path}" if before else path
-            draft.guess(
-                f"environment.variables.{_PATH}", path, f"{why}, which is not beside the script", Sureness.LIKELY
-            )
-
-
-def _start(draft: Draft, program: Program) -> list[str]:
-    """Return the words that start the script: its own options to Python are kept, a package's part needs -m."""
-    shebang = read_shebang(program.main.text)
-    options = shebang.options if shebang and is_python(shebang.interpreter) else ()
-    if shebang and is_python(shebang.interpreter) and shebang.interpreter.startswith("python2"):
-        draft.warn(f"{shown(draft.script)} asks for {shebang.interpreter}, which no longer runs; Python 3 is used")
-    if program.relative is not None:
-        package = posixpath.dirname(draft.script)
-        if f"{package}/__init__.py" in draft.project or "/" in draft.script:
-            module = draft.script.removesuffix(".py").replace("/", ".")
-            draft.guess("command", f"python -m {module}", f"a relative import, line {program.relative.line}")
-            return ["python", *options, "-m", module]
-        draft.warn(
-            f"line {program.relative.line} imports relative to a package, which works only inside one: "
-            f"hand over the directory above and name {posixpath.join('PACKAGE', draft.script)}"
-        )
-    name = f"./{draft.script}" if draft.script.startswith("-") else draft.script
-    return ["python", *options, name]
+        draft.add_python_path(root, f"{why}, which is not beside the script")

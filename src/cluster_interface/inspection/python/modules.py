@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
+from cluster_interface.inspection.python.beside import homes
 from cluster_interface.inspection.python.imports import Import, find_imports
 from cluster_interface.inspection.python.source import Module, parse
 from cluster_interface.inspection.wordlist import words
@@ -57,9 +58,9 @@ class Program:
         return self.modules[self.script]
 
 
-def gather(project: Project, script: str) -> Program:
-    """Parse a script and follow its imports through the project; Rejected if the script cannot be parsed."""
-    program = Program(script, {script: parse(project, script)})
+def gather(project: Project, script: str, main: Module | None = None) -> Program:
+    """Parse a script, unless it is at hand, and follow its imports; Rejected if it cannot be parsed."""
+    program = Program(script, {script: main or parse(project, script)})
     program.troubles += [program.main.trouble] if program.main.trouble else []
     local = Local(project, script)
     pending = [script]
@@ -70,10 +71,10 @@ def gather(project: Project, script: str) -> Program:
     return program
 
 
-def imported_files(project: Project, script: str) -> frozenset[str]:
+def imported_files(project: Project, script: str, main: Module | None = None) -> frozenset[str]:
     """Name the files of the project that a script imports itself; Rejected if it cannot be parsed."""
     local = Local(project, script)
-    found = find_imports(parse(project, script).tree, local.needs_package)
+    found = find_imports((main or parse(project, script)).tree, local.needs_package)
     return frozenset(file for item in found for file in local.files(script, item))
 
 
@@ -119,7 +120,8 @@ class Local:
     def __init__(self, project: Project, script: str) -> None:
         self._project = project
         self._home = posixpath.dirname(script)
-        self._roots = list(dict.fromkeys([self._home, "", "src"]))
+        above = [posixpath.join(home, root) if root else home for home in homes(script) for root in ("", "src", "lib")]
+        self._roots = list(dict.fromkeys([self._home, *above]))
         self._compiled = [name for name in project.files if name.endswith(_COMPILED)]
         self.needs_package = partial(_needs_package, self)
 

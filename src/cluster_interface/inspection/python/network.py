@@ -23,6 +23,8 @@ _MODULES = words(
 _CALLS = words("get post head put request urlopen urlretrieve Request stream read_html read_json wget download")
 _FETCHES = re.compile(
     r"(?:^|\.)(?:fetch_(?!all$|one$|many$|array$)\w+|get_rdataset|from_pretrained|download_url|efetch|esearch)$"
+    r"|^data\.(?:brain|cells3d|eagle|human_mitosis|kidney|lily|nickel_solidification|palisades_of_vogt|protein_transport"
+    r"|skin|vortex|download_all)$"
     r"|^(?:sns|seaborn|datasets)\.load_dataset$|^nltk\.download$|^load_dataset$|^torch\.hub\.load$|^hub\.load$"
 )
 _LINK = re.compile(r"(?:https?|ftp|s3|gs)://[^/\s]")

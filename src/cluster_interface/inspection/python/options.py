@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from cluster_interface.inspection.python.argparse_options import argparse_options
 from cluster_interface.inspection.python.argv_options import argv_options
 from cluster_interface.inspection.python.click_options import click_options
+from cluster_interface.inspection.python.docopt_options import absl_options, docopt_options
+from cluster_interface.inspection.python.functions import fire_options, typer_options
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -14,7 +16,15 @@ if TYPE_CHECKING:
     from cluster_interface.inspection.python.declared import Declared
     from cluster_interface.inspection.python.source import Module
 
-_READERS = (("argparse", argparse_options), ("click", click_options), ("sys.argv", argv_options))
+_READERS = (
+    ("argparse", argparse_options),
+    ("typer", typer_options),
+    ("click", click_options),
+    ("fire", fire_options),
+    ("docopt", docopt_options),
+    ("absl", absl_options),
+    ("sys.argv", argv_options),
+)
 
 
 def find_options(modules: Sequence[Module]) -> tuple[list[Declared], str]:

@@ -1,52 +1,105 @@
-"""pyproject.toml: the [project] table's dependencies and Python version (PEP 621)."""
+"""pyproject.toml: dependencies and Python version, by PEP 621 (uv, pdm, hatch …) or by poetry's own tables."""
 
 from __future__ import annotations
 
-import posixpath
+import re
 import tomllib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from cluster_interface.inspection.python.stated import Need, Stated, combined, version_range
+
 if TYPE_CHECKING:
-    from cluster_interface.inspection.project import Project
+    from collections.abc import Iterator
+
+NAME = "pyproject.toml"
 
 
-@dataclass(frozen=True)
-class Pyproject:
-    """What a pyproject.toml states; `trouble` says why it could not be read."""
-
-    file: str
-    dependencies: tuple[str, ...] = ()
-    requires_python: str | None = None
-    trouble: str | None = None
-
-
-def read_pyproject(project: Project, script: str) -> Pyproject | None:
-    """Read the pyproject.toml beside the script, or else at the top; None if there is none."""
-    for home in dict.fromkeys([posixpath.dirname(script), ""]):
-        name = posixpath.join(home, "pyproject.toml")
-        if (text := project.text(name)) is not None:
-            return _read(name, text)
-    return None
+def read_pyproject(file: str, text: str) -> Stated:
+    """Read what a pyproject.toml states for running; groups and extras are named, not taken."""
+    document = read_toml(text)
+    if isinstance(document, str):
+        return Stated(file, troubles=(f"{file} is not TOML ({document}) and was not read",))
+    project, poetry = table_at(document, "project"), table_at(document, "tool", "poetry")
+    if project.get("dependencies") or not poetry.get("dependencies"):
+        return _by_standard(file, project)
+    return _by_poetry(file, poetry, project)
 
 
-def _read(name: str, text: str) -> Pyproject:
+def entry_points(text: str) -> dict[str, str]:
+    """Return the commands that a pyproject.toml declares: name → `package.module:function`."""
+    document = read_toml(text)
+    if isinstance(document, str):
+        return {}
+    found = {**table_at(document, "tool", "poetry", "scripts"), **table_at(document, "project", "scripts")}
+    return {name: value for name, value in found.items() if isinstance(value, str)}
+
+
+def read_toml(text: str) -> dict[str, Any] | str:
+    """Parse TOML; the parser's words where it is none."""
     try:
-        document: dict[str, Any] = tomllib.loads(text.replace("\r\n", "\n"))
+        return tomllib.loads(text.replace("\r\n", "\n"))
     except (tomllib.TOMLDecodeError, RecursionError) as error:
-        return Pyproject(name, trouble=f"{name} is not TOML ({error}) and was not read")
-    table = document.get("project")
-    if not isinstance(table, dict):
-        return Pyproject(name)
-    version, dependencies = table.get("requires-python"), table.get("dependencies", [])
-    stated = dependencies if isinstance(dependencies, list) else []
-    trouble = None
-    dynamic = table.get("dynamic")
+        return str(error)
+
+
+def table_at(document: dict[str, Any], *path: str) -> dict[str, Any]:
+    """Return the table at a path; an empty one where there is something else or nothing."""
+    found: Any = document
+    for name in path:
+        found = found.get(name) if isinstance(found, dict) else None
+    return found if isinstance(found, dict) else {}
+
+
+def _by_standard(file: str, project: dict[str, Any]) -> Stated:
+    stated = project.get("dependencies")
+    stated = [item for item in stated if isinstance(item, str)] if isinstance(stated, list) else []
+    version, dynamic = project.get("requires-python"), project.get("dynamic")
+    troubles: tuple[str, ...] = ()
     if isinstance(dynamic, list) and "dependencies" in dynamic:
-        trouble = f"{name} says that its dependencies are made by its build; they are taken from the imports instead"
-    return Pyproject(
-        name,
-        tuple(item for item in stated if isinstance(item, str)),
-        version if isinstance(version, str) else None,
-        trouble,
+        troubles = (f"{file} says that its dependencies are made by its build; they are taken from elsewhere",)
+    return Stated(
+        file,
+        needs=tuple(Need(item, f"{file}, [project] dependencies") for item in stated),
+        requires_python=version if isinstance(version, str) else None,
+        troubles=troubles,
     )
+
+
+def _by_poetry(file: str, poetry: dict[str, Any], project: dict[str, Any]) -> Stated:
+    where = f"{file}, [tool.poetry.dependencies]"
+    needs: list[Need] = []
+    troubles: list[str] = []
+    python = project.get("requires-python")
+    for name, value in poetry["dependencies"].items():
+        try:
+            if name.lower() == "python":
+                python = python or (version_range(value) if isinstance(value, str) else None)
+            else:
+                needs += [Need(requirement, where) for requirement in _requirements(name, value)]
+        except ValueError as error:
+            troubles.append(f"{where}: {name}: {error}; left out")
+    return Stated(file, tuple(needs), python if isinstance(python, str) else None, troubles=tuple(troubles))
+
+
+def _requirements(name: str, value: Any) -> Iterator[str]:
+    """Write one dependency of poetry: a version, a table, or a list of them; optional ones are for extras."""
+    for one in value if isinstance(value, list) else [value]:
+        row = {"version": one} if isinstance(one, str) else one
+        if not isinstance(row, dict) or not isinstance(version := row.get("version", ""), str):
+            raise ValueError("is no version")
+        if elsewhere := {"git", "path", "url", "file"} & set(row):
+            raise ValueError(f"comes by {', '.join(elsewhere)}, not from PyPI")
+        if row.get("optional") is True:
+            continue
+        extras = row.get("extras", [])
+        python = row.get("python")
+        marker = str(row.get("markers", ""))
+        if isinstance(python, str) and not marker:
+            marker = _python_marker(version_range(python))
+        names = ",".join(map(str, extras)) if isinstance(extras, list) else ""
+        yield combined(name, names, version_range(version), marker)
+
+
+def _python_marker(versions: str) -> str:
+    bounds = (re.fullmatch(r"([<>=!~]+)(.+)", bound) for bound in versions.split(","))
+    return " and ".join(f"python_version {bound[1]} '{bound[2]}'" for bound in bounds if bound)

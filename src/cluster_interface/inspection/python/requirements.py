@@ -11,19 +11,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cluster_interface.inspection.draft import distribution_of, shown
+from cluster_interface.inspection.python.stated import Need, Stated, parsed
 from cluster_interface.model.jobspec import PythonEnvironment
-from cluster_interface.model.proposal import Sureness
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from cluster_interface.inspection.draft import Draft
     from cluster_interface.inspection.project import Project
 
 MOST_INCLUDED = 30  #: files that one requirements file brings in
 
 _COMMENT = re.compile(r"(^|\s+)#.*$")
 _INCLUDE = re.compile(r"(?:-r|--requirement)(?:\s*=\s*|\s*)(\S+)")
+_CONSTRAIN = re.compile(r"(?:-c|--constraint)(?:\s*=\s*|\s*)(\S+)")
+_LOCAL = re.compile(r"(?:(?:-e|--editable)\s*=?\s*)?(?:\.|\./|file:\.)(?:\[[\w., -]*\])?")
 _HASHES = re.compile(r"(?:\s+--hash[= ]\s*\S+)+\s*$")
 _NOT_FOR_RUNNING = re.compile(
     r"[-_.](?:dev|development|tests?|testing|docs?|lint|build|ci|style|typing|optional|extras?)[-_.]"
@@ -41,6 +42,12 @@ class Line:
     def include(self) -> str | None:
         """The file that `-r other.txt` names."""
         found = _INCLUDE.fullmatch(self.text)
+        return str(found[1]) if found else None
+
+    @property
+    def constraints(self) -> str | None:
+        """The file that `-c other.txt` names."""
+        found = _CONSTRAIN.fullmatch(self.text)
         return str(found[1]) if found else None
 
     @property
@@ -74,47 +81,37 @@ def is_requirement(text: str) -> bool:
     return True
 
 
-def find_requirements(project: Project, script: str) -> str | None:
-    """Return the requirements file that lies beside the script, or else at the top; None if there is none."""
-    for home in dict.fromkeys([posixpath.dirname(script), ""]):
-        names = [posixpath.join(home, name) for name in _customary(script)]
-        others = [
-            name
-            for name in sorted(project.files)
-            if posixpath.dirname(name) == home and re.fullmatch(r"requirements.*\.txt", posixpath.basename(name))
-        ]
-        runtime = [name for name in others if not _NOT_FOR_RUNNING.search(posixpath.basename(name))]
-        candidates = [*names, *runtime] if len(runtime) == 1 else names
-        for name in candidates:
-            if name in project:
-                return name
-    return None
+def find_requirements(project: Project, home: str, script: str) -> str | None:
+    """Return the requirements file that a directory has for a script; None if there is none."""
+    names = [posixpath.join(home, name) for name in _customary(script)]
+    here = sorted(name for name in project.files if posixpath.dirname(name) == home)
+    others = [name for name in here if re.fullmatch(r"requirements.*\.txt", posixpath.basename(name))]
+    runtime = [name for name in others if not _NOT_FOR_RUNNING.search(posixpath.basename(name))]
+    below = [posixpath.join(home, "requirements", name) for name in ("base.txt", "main.txt", "requirements.txt")]
+    candidates = [*names, *(runtime if len(runtime) == 1 else ()), *below]
+    return next((name for name in candidates if name in project), None)
 
 
-def names_in(project: Project, name: str) -> list[str]:
-    """List what a requirements file names, roughly: the first word of every line that begins like a package."""
-    return re.findall(r"^[ \t]*([A-Za-z0-9][A-Za-z0-9._-]*)", project.text(name) or "", re.MULTILINE)
+def read_requirements_file(project: Project, name: str) -> Stated:
+    """Read a requirements file with those that it includes and the constraints that it names.
 
-
-def add_requirements(draft: Draft, name: str) -> set[str] | None:
-    """Make a requirements file the environment's; return the distributions it names, None if it is no text.
-
-    The file itself is named where it can be; one that includes others is copied out, line by line, since images
-    are built from one text.
+    It is handed on as it is where every line is a package; else the packages are copied out, since images are built
+    from one text without options, paths or links.
     """
-    if draft.project.text(name) is None:
-        draft.warn(f"{shown(name)} is not UTF-8 text and was not read; save it as UTF-8")
-        return None
-    draft.uses_python = True
-    draft.add_inputs([name], "the requirements file", Sureness.STATED)
-    found = list(_read_all(draft, name, set()))
-    if any(file != name for file, _ in found):
-        for file, line in found:
-            draft.add_package(line.requirement or "", f"{file}, line {line.number}", Sureness.STATED)
-    else:
-        draft.requirements = name
-        draft.guess("environment.python.requirements", name, "lies beside the script", Sureness.STATED)
-    return {distribution_of(line.requirement or "") for _, line in found}
+    if project.text(name) is None:
+        return Stated(name, troubles=(f"{shown(name)} is not UTF-8 text and was not read; save it as UTF-8",))
+    reader = _Reader(project)
+    reader.read(name)
+    constraints = reader.constraints
+    needs = [Need(_constrained(need.requirement, constraints), need.where) for need in reader.needs]
+    return Stated(
+        name,
+        tuple(needs),
+        troubles=tuple(reader.troubles),
+        local=reader.local,
+        whole=not (reader.troubles or reader.local or reader.others or constraints),
+        includes=tuple(reader.others),
+    )
 
 
 def _customary(script: str) -> Iterable[str]:
@@ -127,25 +124,50 @@ def _add(lines: list[Line], number: int, raw: str) -> None:
         lines.append(Line(number, text))
 
 
-def _read_all(draft: Draft, name: str, seen: set[str]) -> Iterable[tuple[str, Line]]:
-    """Yield the package lines of a file and of those it includes; warn of every other line."""
-    seen.add(name)
-    for line in read_requirements(draft.project.text(name) or ""):
-        if line.include:
-            yield from _included(draft, name, line, seen)
-        elif line.requirement:
-            yield name, line
-        else:
-            draft.warn(
-                f"{name}, line {line.number}: {shown(line.text)} is not a package by name; options, paths and "
-                f"links are refused when the image is built: take the line out, or write name==version"
-            )
+class _Reader:
+    """Goes through a requirements file and what it includes."""
+
+    def __init__(self, project: Project) -> None:
+        self._project = project
+        self._seen: set[str] = set()
+        self.needs: list[Need] = []
+        self.constraints: dict[str, list[str]] = {}
+        self.others: list[str] = []
+        self.troubles: list[str] = []
+        self.local = False
+
+    def read(self, name: str, *, constrains: bool = False) -> None:
+        self._seen.add(name)
+        for line in read_requirements(self._project.text(name) or ""):
+            where = f"{name}, line {line.number}"
+            if included := line.include or line.constraints:
+                self._include(name, included, where, constrains=constrains or line.include is None)
+            elif line.requirement and constrains:
+                self.constraints.setdefault(distribution_of(line.requirement), []).append(line.requirement)
+            elif line.requirement:
+                self.needs.append(Need(line.requirement, where))
+            elif _LOCAL.fullmatch(line.text):
+                self.local = True
+            elif not constrains:
+                self.troubles.append(
+                    f"{where}: {shown(line.text)} is not a package by name and was left out: options, paths and "
+                    f"links are refused where images are built; write name==version instead"
+                )
+
+    def _include(self, name: str, other: str, where: str, *, constrains: bool) -> None:
+        file = posixpath.normpath(posixpath.join(posixpath.dirname(name), other))
+        if self._project.text(file) is None:
+            self.troubles.append(f"{where}: {shown(other)}: there is no such text file beside it")
+        elif file not in self._seen and len(self._seen) < MOST_INCLUDED:
+            self.others.append(file)
+            self.read(file, constrains=constrains)
 
 
-def _included(draft: Draft, name: str, line: Line, seen: set[str]) -> Iterable[tuple[str, Line]]:
-    other = posixpath.normpath(posixpath.join(posixpath.dirname(name), line.include or ""))
-    if draft.project.text(other) is None:
-        draft.warn(f"{name}, line {line.number}: {shown(line.text)}: there is no such text file beside it")
-    elif other not in seen and len(seen) < MOST_INCLUDED:
-        draft.add_inputs([other], f"{name}, line {line.number}", Sureness.STATED)
-        yield from _read_all(draft, other, seen)
+def _constrained(requirement: str, constraints: dict[str, list[str]]) -> str:
+    """Add to a requirement what the constraints say of its distribution."""
+    wanted = parsed(requirement)
+    if wanted is None or (found := constraints.get(distribution_of(requirement))) is None:
+        return requirement
+    for limit in filter(None, map(parsed, found)):
+        wanted.specifier &= limit.specifier
+    return str(wanted)

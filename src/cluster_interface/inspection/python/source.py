@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from cluster_interface.inspection.draft import shown
 from cluster_interface.inspection.project import LARGEST
+from cluster_interface.inspection.python.newer import NEEDS, in_older_words
 from cluster_interface.model.errors import Rejected
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class Module:
     text: str
     tree: ast.Module
     trouble: str = ""  #: why it was not read
+    needs: str = ""  #: the Python that its syntax asks for, where not every one will do
 
     @cached_property
     def nodes(self) -> list[ast.AST]:
@@ -65,6 +67,8 @@ def parse(project: Project, name: str) -> Module:
     try:
         tree = _parse(text)
     except SyntaxError as error:
+        if (newer := _newer(text)) is not None:
+            return Module(name, text, newer, needs=NEEDS)
         raise Rejected.field("script", _syntax(name, text, error)) from None
     except (RecursionError, MemoryError):
         raise Rejected.field("script", f"{shown(name)} is nested too deeply to be read") from None
@@ -73,15 +77,36 @@ def parse(project: Project, name: str) -> Module:
     return Module(name, text, tree)
 
 
+def parse_text(text: str) -> ast.Module | None:
+    """Parse source beside the script, or of a notebook, where `await` may stand anywhere; None where that fails."""
+    try:
+        return _parse(normalize(text), ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    except SyntaxError:
+        return _newer(normalize(text))
+    except (ValueError, RecursionError, MemoryError):
+        return None
+
+
+def _newer(text: str) -> ast.Module | None:
+    """Parse what only newer Pythons than this one parse; None if it is not that."""
+    rewritten = in_older_words(text)
+    try:
+        return None if rewritten == text else _parse(rewritten, ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+
+
 def normalize(text: str) -> str:
     """Give every line the same ending, as Python's own reader does."""
     return text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
 
 
-def _parse(text: str) -> ast.Module:
+def _parse(text: str, flags: int = 0) -> ast.Module:
     with _WARNINGS, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # "invalid escape sequence" is the script's own business
-        return ast.parse(text)
+        tree = compile(text, "<unknown>", "exec", ast.PyCF_ONLY_AST | flags, dont_inherit=True)
+    assert isinstance(tree, ast.Module)  # noqa: S101 - of "exec"
+    return tree
 
 
 def _syntax(name: str, text: str, error: SyntaxError) -> str:

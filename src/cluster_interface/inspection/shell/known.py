@@ -1,7 +1,4 @@
-"""Commands that every base image has, so that a script which calls others can be told so.
-
-Mapping other commands to the distribution packages that bring them belongs here as well.
-"""
+"""Commands that need no package: the shell's own, those that every base has, and those that mean nothing in a job."""
 
 from __future__ import annotations
 
@@ -24,16 +21,69 @@ ESSENTIAL = words(  # packages of priority "required" in Debian: coreutils, find
     "vdir wc which who whoami xargs yes zcat zcmp zdiff zegrep zfgrep zforce zgrep zless zmore znew"
 )
 INTERPRETERS = frozenset({"bash", "sh", "dash"})
-RUNNERS = frozenset({"srun", "mpirun", "mpiexec", "time", "nohup", "exec", "env", "command", "nice", "stdbuf", "sudo"})
 SITE = {
     "conda": "conda is not there in the job: the environment is made from --with and --system",
     "mamba": "conda is not there in the job: the environment is made from --with and --system",
-    "sudo": "nobody is an administrator in the job: say --system for what is to be installed",
+    "micromamba": "conda is not there in the job: the environment is made from --with and --system",
     "apt": "nothing can be installed while the job runs: say --system PACKAGE",
     "apt-get": "nothing can be installed while the job runs: say --system PACKAGE",
     "yum": "nothing can be installed while the job runs: say --system PACKAGE",
     "docker": "containers cannot be started from within the job",
+    "podman": "containers cannot be started from within the job",
+    "singularity": "containers cannot be started from within the job: say environment.image in a spec",
+    "apptainer": "containers cannot be started from within the job: say environment.image in a spec",
+    "dnf": "nothing can be installed while the job runs: say --system PACKAGE",
+    "salloc": "the scheduler is not there in the job: submit jobs from outside",
+    "squeue": "the scheduler is not there in the job",
+    "scontrol": "the scheduler is not there in the job",
+    "sacct": "the scheduler is not there in the job",
+    "scancel": "the scheduler is not there in the job",
+    "qstat": "the scheduler is not there in the job",
+    "qdel": "the scheduler is not there in the job",
     "sbatch": "the scheduler is not there in the job: submit jobs from outside",
     "qsub": "the scheduler is not there in the job: submit jobs from outside",
 }
 FETCHERS = frozenset({"curl", "wget", "git", "rsync", "scp", "ssh", "aws", "gsutil", "rclone"})
+HOSTED = words(  # licensed programs: they cannot be had from anywhere but the host
+    "matlab abaqus ansys ansys231 fluent cfx5solve comsol g09 g16 gaussian stata stata-mp stata-se sas "
+    "spss mathematica wolframscript maple idl vasp vasp_std vasp_gam molpro orca qchem starccm+ lsdyna gams cplex "
+    "gurobi_cl nastran castep.mpi icc icpc icx ifort ifx mpiicc mpiifort nvfortran pgcc pgf90"
+)
+_MAKEFILES = ("GNUmakefile", "makefile", "Makefile")
+_C = (
+    "gcc",
+    "g++",
+    "cc",
+    "c++",
+    "gfortran",
+    "clang",
+    "clang++",
+    "mpicc",
+    "mpicxx",
+    "mpic++",
+    "mpif90",
+    "mpifort",
+    "f77",
+)
+_RUNNING = (
+    "Rscript",
+    "perl",
+    "ruby",
+    "node",
+    "nodejs",
+    "julia",
+    "octave",
+    "octave-cli",
+    "java",
+    "javac",
+    "lua",
+    "rustc",
+)
+RUN_BY: dict[
+    str, tuple[str, ...]
+] = {  #: programs that are given files to run or to build -> what they take by themselves
+    **dict.fromkeys((*_C, *_RUNNING), ()),
+    "cmake": ("CMakeLists.txt",),
+    "make": _MAKEFILES,
+    "gmake": _MAKEFILES,
+}

@@ -1,29 +1,39 @@
 """A shell script as commands: words with plain variables filled in, redirections apart.
 
-This is no shell: what cannot be known without running (substitutions, arithmetic, most expansions) becomes a
-HOLE, a wildcard in file names. The grammar is the Shell Command Language of POSIX.1, chapter 2.
+The grammar is tree-sitter's for bash, which covers that of sh and goes on behind what it cannot read. This is no
+shell: what cannot be known without running (substitutions, arithmetic, most expansions) becomes a HOLE, a wildcard in
+file names; the commands inside a substitution are commands like any other.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
+
+import tree_sitter_bash
+from tree_sitter import Language, Parser
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from tree_sitter import Node
+
 HOLE = "\0"  #: stands where a part of a word is unknown
 
 LONGEST_VALUE = 4096  #: characters that variables may make of a word
-MOST_JOINED = 200  #: lines that make one logical line
-LONGEST = 20_000  #: characters of a logical line that is still carried on
+DEEPEST = 100  #: quotes and substitutions inside each other that are still read
 
-_HEREDOC = re.compile(r"<<(-?)\s*(?:\\?([\w.]+)|'([^'\n]+)'|\"([^\"\n]+)\")")
-_ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)\+?=(.*)", re.DOTALL)
-_VARIABLE = re.compile(r"\$(?:\{(\w+)(?:(:?[-=])([^{}]*))?\}|(\w+)|\{[^{}]*\}|[@*#?$!-])")
-_REDIRECTION = re.compile(r"(\d*|&)(>>|>\||>&|<&|<>|>|<)(.*)", re.DOTALL)
-_BREAKS = ("&&", "||", ";;", ";", "|&", "|", "&", "(", ")")
+_VARIABLE = re.compile(r"\$(?:\{(\w+)(?:(:?[-=])([^{}]*))?\}|(\w+))")
+_QUOTES = ("string", "raw_string", "ansi_c_string", "translated_string")
+_SUBSTITUTIONS = ("command_substitution", "process_substitution", "arithmetic_expansion", "brace_expression", "array")
+_WORDS = (
+    *("word", "number", "concatenation", "simple_expansion", "expansion", "extglob_pattern", "regex", "test_operator"),
+    *(_QUOTES + _SUBSTITUTIONS),
+)
+_STATEMENTS = ("unset_command", "test_command")
+_DECLARES = ("declaration_command", "variable_assignment")
 
 
 @dataclass(frozen=True)
@@ -44,220 +54,223 @@ class Command:
     heredoc: str = ""  #: the text that stands below it
 
 
+@dataclass(frozen=True)
+class Script:
+    """A script taken apart."""
+
+    commands: tuple[Command, ...]
+    functions: frozenset[str]  #: the names that it defines itself
+
+
 def read_commands(text: str, arguments: Iterable[str] = (), known: Mapping[str, str] | None = None) -> list[Command]:
     """Split a script into its simple commands, in order; never raises. `known` are variables that are set before."""
+    return list(read_script(text, arguments, known).commands)
+
+
+def read_script(text: str, arguments: Iterable[str] = (), known: Mapping[str, str] | None = None) -> Script:
+    """Take a script apart; never raises. `known` are variables that are set before it starts."""
     variables = {**(known or {}), **{str(place): word for place, word in enumerate(arguments, 1)}}
-    commands: list[Command] = []
-    for number, logical, heredoc in _logical_lines(text):
-        for raw in _split(logical):
-            commands += _command(number, raw, variables, heredoc)
-    return commands
+    reading = _Reading(variables)
+    reading.read(_parser().parse(text.replace("\0", " ").encode("utf-8", "replace")).root_node)
+    return Script(tuple(reading.commands), frozenset(reading.functions))
 
 
-def _logical_lines(text: str) -> Iterable[tuple[int, str, str]]:
-    """Yield line number, logical line and here-document: continuations and open quotes joined, comments dropped."""
-    lines = text.split("\n")
-    at = 0
-    while at < len(lines):
-        start, whole = at, lines[at]
-        at += 1
-        while at < len(lines) and at - start < MOST_JOINED and len(whole) < LONGEST and _is_open(whole):
-            whole = whole[:-1] + " " + lines[at] if whole.endswith("\\") else f"{whole}\n{lines[at]}"
-            at += 1
-        body: list[str] = []
-        for tab, *names in _HEREDOC.findall(whole):
-            end = next(name for name in names if name)
-            while at < len(lines) and (lines[at].lstrip("\t") if tab else lines[at]) != end:
-                body.append(lines[at])
-                at += 1
-            at += 1
-        yield start + 1, _HEREDOC.sub(" ", whole), "\n".join(body)
+@cache
+def _language() -> Language:
+    return Language(tree_sitter_bash.language())
 
 
-def _is_open(line: str) -> bool:
-    """Say whether a line goes on in the next one: a backslash at its end, or a quote that is not closed."""
-    return not _Cutter(line).closed
+def _parser() -> Parser:
+    return Parser(_language())  # one for each text: a parser is not to be shared between threads
 
 
-def _split(line: str) -> list[list[str]]:
-    """Split a logical line at control operators into lists of raw words, quotes still in them.
+class _Reading:
+    """Walks the tree in the order of the text, keeping what the variables are."""
 
-    What stands before a closing parenthesis that was never opened is the pattern of a `case`, no command.
-    """
-    commands: list[list[str]] = [[]]
-    depth, first = 0, 0  # `first` of `commands` is where a pattern such as `a|b)` would begin
-    for piece in _Cutter(line).pieces:
-        depth += piece == "("
-        if piece == ")" and not depth:
-            del commands[first:]
-        depth -= piece == ")" and depth > 0
-        if piece in _BREAKS or piece == "\n":
-            commands.append([])
-            first = first if piece == "|" else len(commands) - 1
+    def __init__(self, variables: dict[str, str]) -> None:
+        self._variables = variables
+        self.commands: list[Command] = []
+        self.functions: set[str] = set()
+
+    def read(self, root: Node) -> None:
+        pending = [root]
+        while pending:
+            node = pending.pop()
+            pending += reversed(self._take(node))
+
+    def _take(self, node: Node) -> list[Node]:
+        """Note what a node says; return those inside it that are still to be read."""
+        kind = node.type
+        if kind == "redirected_statement":
+            return self._redirected(node)
+        if kind in ("command", *_STATEMENTS):
+            return self._command(node, [], node)
+        if kind in _DECLARES:
+            return self._assign(node) if kind == "variable_assignment" else node.named_children
+        if kind in ("for_statement", "select_statement"):
+            return self._loop(node)
+        if kind == "function_definition" and (name := node.child_by_field_name("name")):
+            self.functions.add(_text(name))
+        if kind == "ERROR":
+            return self._broken(node)
+        return node.named_children
+
+    def _redirected(self, node: Node) -> list[Node]:
+        body = node.child_by_field_name("body")
+        redirects = [child for child in node.named_children if child.type.endswith("_redirect")]
+        for child in list(redirects):
+            redirects += [inner for inner in child.named_children if inner.type.endswith("_redirect")]
+        if body is not None and body.type in ("command", *_STATEMENTS):
+            return self._command(body, redirects, node)
+        inside = self._add(node, [], redirects)
+        return [*([body] if body else []), *inside]
+
+    def _command(self, node: Node, redirects: list[Node], whole: Node) -> list[Node]:
+        """Add a command; variables that are set for it alone are not set for its own words."""
+        words: list[Node] = []
+        inside: list[Node] = []
+        set_before: list[Node] = []
+        for child in node.named_children:
+            if child.type == "variable_assignment":
+                (set_before if not words else inside).append(child)
+            elif child.type.endswith("_redirect"):
+                redirects = [*redirects, child]
+            elif child.type == "command_name":
+                words += child.named_children
+            elif node.type == "test_command":
+                words += _leaves(child)
+            elif child.type in _WORDS:
+                words.append(child)
+            else:
+                inside.append(child)
+        inside += self._add(whole, words, redirects, "test" if node.type == "test_command" else "")
+        return [*set_before, *inside]
+
+    def _add(self, node: Node, words: list[Node], redirects: list[Node], name: str = "") -> list[Node]:
+        """Add a command of these words; return what stands inside them and their redirections."""
+        inside: list[Node] = []
+        found: list[Redirection] = []
+        heredoc = ""
+        for redirect in redirects:
+            if redirect.type == "file_redirect":
+                operator = next((child.type for child in redirect.children if not child.is_named), ">")
+                targets = [child for child in redirect.named_children if child.type in _WORDS]
+                words = [*words, *targets[1:]]  # `cmd > file more`: the grammar gives what follows to the redirection
+                found += [Redirection(operator, self.value(target)) for target in targets[:1]]
+                inside += [deep for target in targets[:1] for deep in _substitutions(target)]
+            else:
+                body = next((child for child in redirect.named_children if child.type == "heredoc_body"), None)
+                heredoc = _text(body) if body else heredoc
+                inside += _substitutions(body or redirect)
+        values = [*([name] if name else []), *(self.value(word) for word in words)]
+        if values or found:
+            self.commands.append(Command(node.start_point[0] + 1, tuple(values), tuple(found), heredoc))
+        return [*(deep for word in words for deep in _substitutions(word)), *inside]
+
+    def _assign(self, node: Node) -> list[Node]:
+        name, value = node.child_by_field_name("name"), node.child_by_field_name("value")
+        if name is None or name.type != "variable_name":
+            return _substitutions(value) if value else []
+        self._variables[_text(name)] = self.value(value) if value else ""
+        return _substitutions(value) if value else []
+
+    def _loop(self, node: Node) -> list[Node]:
+        """Note what a loop goes over, as the words of a command; its variable is one of them, so it is not known."""
+        words = [child for child in node.named_children if child.type in _WORDS]
+        if variable := node.child_by_field_name("variable"):
+            values = {self.value(word) for word in words}
+            self._variables[_text(variable)] = next(iter(values)) if len(values) == 1 and len(words) == 1 else HOLE
+        inside = self._add(node, words, [], "for")
+        return [*inside, *(child for child in node.named_children if child.type not in (*_WORDS, "variable_name"))]
+
+    def _broken(self, node: Node) -> list[Node]:
+        """Read what the grammar could not: words that follow a command's name are taken for its own."""
+        inside: list[Node] = []
+        words: list[Node] = []
+        for child in node.named_children:
+            if child.type == "command_name" or (words and child.start_point[0] != words[-1].end_point[0]):
+                inside += self._add(words[0], words, []) if words else []
+                words = []
+            if child.type == "command_name":
+                words = list(child.named_children)
+            elif child.type in _WORDS and words:
+                words.append(child)
+            else:
+                inside.append(child)
+        return [*(self._add(words[0], words, []) if words else []), *inside]
+
+    def value(self, node: Node, depth: int = 0) -> str:
+        """Return what a word is, as far as that is known."""
+        text = "".join(self._pieces(node, depth))
+        return text if len(text) <= max(LONGEST_VALUE, node.end_byte - node.start_byte) else HOLE
+
+    def _pieces(self, node: Node, depth: int) -> Iterable[str]:
+        kind = node.type
+        if depth > DEEPEST or kind in _SUBSTITUTIONS:
+            yield HOLE
+        elif kind in ("simple_expansion", "expansion"):
+            yield self._expanded(_text(node))
+        elif kind == "raw_string":
+            yield _text(node)[1:-1]
+        elif kind == "ansi_c_string":
+            yield _text(node)[2:-1]
+        elif kind in ("string", "translated_string"):
+            yield from self._between(node, depth, quoted=True)
+        elif kind == "concatenation":
+            yield from self._between(node, depth, quoted=False)
         else:
-            commands[-1].append(piece)
-    return [words for words in commands if words]
+            yield re.sub(r"\\(\n)?(.?)", lambda found: found[2], _text(node), flags=re.DOTALL)
+
+    def _between(self, node: Node, depth: int, *, quoted: bool) -> Iterable[str]:
+        """Yield the parts of a word and what stands between them, without its own quotes."""
+        text, start = node.text or b"", node.start_byte
+        at = 0
+        for child in node.children:
+            yield text[at : child.start_byte - start].decode("utf-8", "replace")
+            at = child.end_byte - start
+            if child.type == "string_content":
+                yield re.sub(r'\\([$`"\\])|\\\n', r"\1", _text(child))
+            elif child.is_named:
+                yield self.value(child, depth + 1)
+            elif child.type not in ('"', "$") or not quoted:
+                yield _text(child)
+        yield text[at:].decode("utf-8", "replace")
+
+    def _expanded(self, text: str) -> str:
+        found = _VARIABLE.fullmatch(text)
+        if not found:
+            return HOLE
+        name = found[1] or found[4]
+        if name in self._variables:
+            return self._variables[name]
+        return found[3].strip("'\"") if found[2] and "$" not in found[3] and "`" not in found[3] else HOLE
 
 
-class _Cutter:
-    """Cuts a line into raw words and operators; `closed` is False where it ends inside a quote."""
-
-    def __init__(self, line: str) -> None:
-        self._line, self._at = line, 0
-        self._word: list[str] = []  # its characters
-        self._closers: list[str] = []  # what ends the quotes and substitutions that are open
-        self.pieces: list[str] = []
-        self.closed = True
-        while self._at < len(line):
-            self._step(line[self._at])
-        self._end_word()
-        self.closed = self.closed and not self._closers
-
-    def _step(self, c: str) -> None:
-        inside = self._closers[-1] if self._closers else ""
-        if c == "\\" and inside != "'":
-            self.closed = self._at + 1 < len(self._line)
-            self._take(2)
-        elif inside != "'" and self._line.startswith(("$(", "${"), self._at):
-            self._closers.append(")" if self._line[self._at + 1] == "(" else "}")
-            self._take(2)
-        elif not inside and self._line.startswith(("<(", ">("), self._at):
-            self._closers.append(")")
-            self._take(2)
-        elif inside:
-            self._within(c, inside)
-        elif c in "'\"`":
-            self._closers.append(c)
-            self._take(1)
-        else:
-            self._plain(c)
-
-    def _within(self, c: str, inside: str) -> None:
-        """Go on inside quotes or a substitution, which may hold others."""
-        if c == inside:
-            self._closers.pop()
-        elif inside == ")" and c == "(":
-            self._closers.append(")")
-        elif inside in ")}`" and c in "'\"`":
-            self._closers.append(c)
-        self._take(1)
-
-    def _plain(self, c: str) -> None:
-        if c == "#" and not self._word:
-            end = self._line.find("\n", self._at)
-            self._at = end if end >= 0 else len(self._line)
-        elif c in " \t\n":
-            self._end_word()
-            self.pieces += ["\n"] if c == "\n" else []
-            self._at += 1
-        elif operator := self._operator():
-            self._end_word()
-            self.pieces.append(operator)
-            self._at += len(operator)
-        else:
-            self._take(1)
-
-    def _take(self, length: int) -> None:
-        self._word.append(self._line[self._at : self._at + length])
-        self._at += length
-
-    def _end_word(self) -> None:
-        self.pieces += ["".join(self._word)] if self._word else []
-        self._word = []
-
-    def _operator(self) -> str:
-        """Return the control operator that stands here; `>&`, `&>` and `>|` belong to redirections."""
-        if self._word[-1:] in ([">"], ["<"]) or self._line.startswith("&>", self._at):
-            return ""
-        return next((operator for operator in _BREAKS if self._line.startswith(operator, self._at)), "")
+def _text(node: Node) -> str:
+    return (node.text or b"").decode("utf-8", "replace")
 
 
-def _command(number: int, raw: list[str], variables: dict[str, str], heredoc: str) -> list[Command]:
-    words: list[str] = []
-    redirections: list[Redirection] = []
-    pending = list(reversed(raw))
+def _leaves(node: Node) -> list[Node]:
+    """List the words of a condition."""
+    found: list[Node] = []
+    pending = [node]
     while pending:
-        token = pending.pop()
-        found = (
-            None
-            if token.startswith(("'", '"', "<(", ">("))
-            else _REDIRECTION.fullmatch(_split_redirection(token, pending))
-        )
-        if found:
-            target, rest = _up_to_next(found[3])
-            pending += [rest] if rest else []
-            target = target or (pending.pop() if pending else "")
-            redirections.append(Redirection(found[2], unquote(target, variables)))
-        elif not words and (assigned := _ASSIGNMENT.fullmatch(token)):
-            variables[assigned[1]] = unquote(assigned[2], variables)
+        one = pending.pop()
+        if one.type in _WORDS:
+            found.append(one)
         else:
-            words.append(unquote(token, variables))
-    if not words and not redirections:
-        return []
-    return [Command(number, tuple(words), tuple(redirections), heredoc)]
+            pending += reversed(one.named_children)
+    return found
 
 
-def _up_to_next(target: str) -> tuple[str, str]:
-    """Cut a plain target where the next redirection begins: `in>out`."""
-    found = re.match(r"([^<>'\"`$\\&]+)([<>].*)", target, re.DOTALL)
-    return (found[1], found[2]) if found else (target, "")
-
-
-def _split_redirection(token: str, pending: list[str]) -> str:
-    """Return a redirection token; where a word stands before it (`cat<in`) put that word first."""
-    at = next((place for place, c in enumerate(token) if c in "<>"), -1)
-    head = token[:at] if at > 0 else ""
-    if not head or head.isdigit() or head == "&" or any(c in head for c in "'\"`$\\(="):
-        return token
-    pending.append(token[at:])
-    return head
-
-
-def unquote(word: str, variables: Mapping[str, str]) -> str:
-    """Take the quotes off a word and fill in what is known; substitutions become holes."""
-    if len(word) > LONGEST:
-        return HOLE
-    parts: list[str] = []
-    at, quoted = 0, False
-    while at < len(word):
-        c = word[at]
-        if c == "'" and not quoted:
-            end = word.find("'", at + 1)
-            end = len(word) if end < 0 else end
-            parts.append(word[at + 1 : end])
-            at = end + 1
-        elif c == '"':
-            quoted, at = not quoted, at + 1
-        elif c == "\\":
-            parts.append(word[at + 1 : at + 2])
-            at += 2
-        elif c == "`" or word.startswith(("$(", "<(", ">("), at):
-            parts.append(HOLE)
-            at = _end_of_substitution(word, at)
-        elif c == "$" and (found := _VARIABLE.match(word, at)):
-            parts.append(_value(found, variables))
-            at = found.end()
+def _substitutions(node: Node) -> list[Node]:
+    """List the substitutions inside a word, for their commands."""
+    found: list[Node] = []
+    pending = [node]
+    while pending:
+        one = pending.pop()
+        if one.type in ("command_substitution", "process_substitution"):
+            found.append(one)
         else:
-            parts.append(c)
-            at += 1
-    text = "".join(parts)
-    return text if len(text) <= max(LONGEST_VALUE, len(word)) else HOLE
-
-
-def _value(found: re.Match[str], variables: Mapping[str, str]) -> str:
-    name = found[1] or found[4]
-    if name in variables:
-        return variables[name]
-    return str(found[3]) if found[2] else HOLE
-
-
-def _end_of_substitution(word: str, at: int) -> int:
-    if word[at] == "`":
-        end = word.find("`", at + 1)
-        return len(word) if end < 0 else end + 1
-    depth = 0
-    for place in range(at + 1, len(word)):
-        depth += (word[place] == "(") - (word[place] == ")")
-        if not depth:
-            return place + 1
-    return len(word)
+            pending += reversed(one.named_children)
+    return found

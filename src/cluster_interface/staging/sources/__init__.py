@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from cluster_interface.staging.sources.keys import Keys
 from cluster_interface.staging.sources.outputs import OutputsOf
-from cluster_interface.staging.sources.registry import CONTENT, DIRECTORY, Sources, naming, no_jobs
+from cluster_interface.staging.sources.registry import CONTENT, DIRECTORY, LINK, Sources, naming, no_jobs
 
-__all__ = ["CONTENT", "DIRECTORY", "Keys", "OutputsOf", "Sources", "naming", "no_jobs"]
+__all__ = ["CONTENT", "DIRECTORY", "LINK", "Keys", "OutputsOf", "Sources", "naming", "no_jobs"]

@@ -11,10 +11,12 @@ from cluster_interface.model.errors import ClusterError, NotFound, Permanent, Tr
 from cluster_interface.model.plan import SourceInfo
 from cluster_interface.model.state import FailureCode
 from cluster_interface.staging.cache import Cache
+from cluster_interface.staging.globus import Globus
 from cluster_interface.staging.sources import archives
 from cluster_interface.staging.sources.dois import Records
 from cluster_interface.staging.sources.files import Files
 from cluster_interface.staging.sources.git import Repositories
+from cluster_interface.staging.sources.globus import Endpoints
 from cluster_interface.staging.sources.keys import Keys
 from cluster_interface.staging.sources.kinds import Found, unavailable
 from cluster_interface.staging.sources.outputs import JobOutputs
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
 
 CONTENT = "content"
 DIRECTORY = "directory"
+LINK = "link"
 
 
 def no_jobs(_owner: str, job: str) -> tuple[bool, Sequence[OutputFile]]:
@@ -82,6 +85,7 @@ class Sources:
             "doi": Records(web, kept, settings.zenodo),
             "git": Repositories(web, kept, keys, cache.with_name(f"{cache.name}-git"), float(settings.git_time)),
             "s3": Buckets(web, kept, keys, settings.s3_endpoint),
+            "globus": Endpoints(Globus(settings.globus, keys), kept),
             "sftp": Hosts(web, kept, keys, settings.known_hosts),
         }
         made = cls(kinds)
@@ -103,6 +107,13 @@ class Sources:
             size=entry.size if found.size is None else found.size,
             sha256=entry.sha256 or found.sha256,
         )
+
+    def place(self, source: str, owner: str) -> Path:
+        """Say where on this machine the shared data lie that a `site:` source names; Permanent for any other."""
+        kind = self._kind(source)
+        if not isinstance(kind, Shared):
+            raise unavailable(f"{source} is not on this machine, so it cannot be mounted; copy or link it")
+        return kind.path(source, owner)
 
     def members(self, source: str, owner: str = "") -> Iterator[Member]:
         """List the files of a source that holds several: a directory, an archive, a repository, a record."""

@@ -77,6 +77,17 @@ class Buckets(Away):
         if not count:
             raise unavailable(f"{source}: there are no objects below it")
 
+    def place(self, source: str, owner: str) -> tuple[str, Credential | None]:
+        """Return the address of what is at a place, or below it if it ends in `/`, and the owner's key for it."""
+        bucket, name = parse(source)
+        key = self.keys.of(owner, f"s3://{bucket}/{name}")
+        return f"{self._root(key)}/{bucket}/{quote(name, safe='/-_.~')}", key
+
+    @staticmethod
+    def signing_body(key: Credential, body: bytes, headers: Mapping[str, str]) -> Sign:
+        """Return what signs requests with this body and these headers, which it sends along."""
+        return _signing(key, body, headers)
+
     def _place(self, source: str, owner: str) -> tuple[str, Sign, Credential | None]:
         bucket, name = parse(source)
         if not name or name.endswith("/"):
@@ -104,7 +115,7 @@ def parse(source: str) -> tuple[str, str]:
     return bucket, name
 
 
-def _signing(key: Credential | None) -> Sign:
+def _signing(key: Credential | None, body: bytes | None = None, more: Mapping[str, str] | None = None) -> Sign:
     if key is None:
         return lambda _method, _address: {}
     try:
@@ -120,7 +131,7 @@ def _signing(key: Credential | None) -> Sign:
     auth = S3SigV4Auth(credentials, "s3", secret.get("region", REGION))
 
     def sign(method: str, address: str) -> Mapping[str, str]:
-        request = AWSRequest(method, address, headers=_UNSIGNED)
+        request = AWSRequest(method, address, headers={**_UNSIGNED, **(more or {})}, data=body)
         auth.add_auth(request)
         return {name: value for name, value in request.headers.items() if name.lower() != "host"}
 

@@ -21,6 +21,7 @@ from cluster_interface.staging.sources.kinds import MOST_MEMBERS, Away, Found, M
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from cluster_interface.model.credential import Credential
@@ -72,6 +73,10 @@ class Hosts(Away):
             yield Member(
                 path=inside, source=f"{base}/{inside}", size=entry.st_size, executable=bool(entry.st_mode & 0o100)
             )
+
+    def session(self, source: str, owner: str) -> AbstractContextManager[Any]:
+        """Log in for as long as the context lasts; gives the client of the SFTP library."""
+        return self._session(source, owner)
 
     def _look(self, source: str, owner: str) -> tuple[int, str]:
         def look() -> tuple[int, str]:

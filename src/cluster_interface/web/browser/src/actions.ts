@@ -14,6 +14,10 @@ export function listenForActions(job: string): void {
     if (act?.dataset.act === "cancel") dialog.showModal();
     if (act?.dataset.act === "rerun") void during(act, () => rerun(job, ""));
     if (act?.dataset.act === "rerun-failed") void during(act, () => rerun(job, "?failed=true"));
+    if (act?.dataset.act === "keep") void during(act, () => keep(job));
+    if (act?.dataset.act === "discard") byId<HTMLDialogElement>("discard").showModal();
+    const gone = target.closest<HTMLButtonElement>("[data-discard]");
+    if (gone) void during(gone, () => discard(job)).finally(() => gone.closest("dialog")?.close());
     const confirmed = target.closest<HTMLButtonElement>("[data-confirmed]");
     if (confirmed) void during(confirmed, () => cancel(job)).finally(() => dialog.close());
   });
@@ -27,6 +31,16 @@ export function listenForActions(job: string): void {
 async function cancel(job: string): Promise<void> {
   await askJson(`/jobs/${job}/cancel`, "POST");
   wake();
+}
+
+async function keep(job: string): Promise<void> {
+  await askJson(`/jobs/${job}/keep`, "POST", {});
+  location.reload();
+}
+
+async function discard(job: string): Promise<void> {
+  await askJson(`/jobs/${job}/files`, "DELETE");
+  location.reload();
 }
 
 async function rerun(job: string, which: string): Promise<void> {

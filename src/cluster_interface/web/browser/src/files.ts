@@ -9,6 +9,7 @@ export interface Entry {
 
 const MOST_FILES = 5000;
 const LONGEST_TEXT = 1024 * 1024; // bytes of one file that inspection reads
+const LONGEST_NOTEBOOK = 64 * 1024 * 1024; // bytes of one that is read for what it needs, without what it shows
 const MOST_TEXT = 8 * 1024 * 1024; // bytes in all
 const LEFT_OUT = new Set([".git", ".hg", ".svn", "__pycache__", ".venv", "venv", "node_modules", ".ipynb_checkpoints", ".mypy_cache", ".pytest_cache", ".ruff_cache", ".DS_Store"]);
 
@@ -65,13 +66,26 @@ export async function texts(entries: Iterable<Entry>): Promise<Record<string, st
   let total = 0;
   for (const entry of entries) {
     read[entry.name] = null;
-    if (!entry.file || entry.file.size > LONGEST_TEXT || total + entry.file.size > MOST_TEXT) continue;
+    const notebook = entry.name.endsWith(".ipynb");
+    if (!entry.file || entry.file.size > (notebook ? LONGEST_NOTEBOOK : LONGEST_TEXT)) continue;
+    if (!notebook && total + entry.file.size > MOST_TEXT) continue;
     const text = decode(await entry.file.arrayBuffer());
-    if (text === null) continue;
-    total += entry.file.size;
-    read[entry.name] = text;
+    const kept = notebook && text !== null && text.length > LONGEST_TEXT ? withoutOutputs(text) : text;
+    if (kept === null || total + kept.length > MOST_TEXT) continue;
+    total += kept.length;
+    read[entry.name] = kept;
   }
   return read;
+}
+
+/** A notebook without what its cells showed, which is what makes it large; null where it is none. */
+export function withoutOutputs(text: string): string | null {
+  try {
+    const notebook = JSON.parse(text) as { cells: object[] };
+    return JSON.stringify({ ...notebook, cells: notebook.cells.map((cell) => ({ ...cell, outputs: [], attachments: {} })) });
+  } catch {
+    return null;
+  }
 }
 
 function decode(data: ArrayBuffer): string | null {

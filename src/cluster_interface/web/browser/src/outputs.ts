@@ -1,15 +1,7 @@
-// Looking at an output without leaving the page: images, tables and text, all of it inert.
-import { API, ask, Refused } from "./api.ts";
+// Looking at an output without leaving the page. The server says what is in it; here it becomes text, cells and
+// pictures, all of it inert: nothing that comes from a file is ever parsed as HTML.
+import { API, askJson, Refused } from "./api.ts";
 import { byId, bytes, make, visible } from "./dom.ts";
-import { parseTable } from "./table.ts";
-
-const IMAGE = /\.(png|jpe?g|gif|webp)$/i; // no SVG: that is text here
-const TEXT = /\.(txt|log|out|err|md|rst|json|ya?ml|toml|ini|cfg|xml|html?|svg|py|r|sh|pl|jl|c|cpp|h|f90|fa|fasta|fastq|fq|gff3?|bed|vcf|sam|nwk|tex|bib|dat)$/i;
-const TABLE = /\.(csv|tsv)$/i;
-const MOST_TEXT = 256 * 1024; // bytes
-const LARGEST_IMAGE = 20 * 1024 * 1024;
-const MOST_ROWS = 200;
-const MOST_COLUMNS = 50;
 
 interface File {
   path: string;
@@ -17,19 +9,44 @@ interface File {
   size: number;
 }
 
+interface Part {
+  kind: "markdown" | "code" | "output" | "error" | "image" | "note" | "sheet";
+  text: string;
+  image: string;
+  rows: string[][];
+}
+
+interface Preview {
+  kind: "text" | "table" | "image" | "pdf" | "parts" | "none";
+  type: string;
+  size: number;
+  text: string;
+  offset: number;
+  length: number;
+  rows: string[][];
+  parts: Part[];
+  note: string;
+}
+
+const PIECE = 256 * 1024; // bytes of text that the server shows at once
+const TITLES = { markdown: "Text", code: "Code", output: "Output", error: "Error", image: "Picture", note: "", sheet: "Sheet" };
+
+let asked = 0; // only the newest question's answer is shown
+
 /** Show the buttons of the files that can be looked at. */
 export function offerPreviews(): void {
-  for (const row of document.querySelectorAll<HTMLElement>("#outputs tr[data-path]")) {
-    const button = row.querySelector<HTMLButtonElement>("[data-preview]");
-    if (button) button.hidden = !kind(fileOf(row));
-  }
+  for (const button of document.querySelectorAll<HTMLButtonElement>("#outputs [data-preview]")) button.hidden = false;
 }
 
 export function listenForPreviews(job: string): void {
   document.addEventListener("click", (event) => {
-    const button = (event.target as Element).closest<HTMLButtonElement>("[data-preview]");
+    const target = event.target as Element;
+    const button = target.closest<HTMLButtonElement>("[data-preview]");
     const row = button?.closest<HTMLElement>("tr[data-path]");
-    if (row) void preview(job, fileOf(row));
+    if (row) {
+      byId<HTMLDialogElement>("preview").showModal();
+      void preview(job, fileOf(row));
+    }
   });
   document.addEventListener("htmx:after:swap", offerPreviews);
   offerPreviews();
@@ -39,67 +56,99 @@ function fileOf(row: HTMLElement): File {
   return { path: row.dataset.path ?? "", task: row.dataset.task ?? "0", size: Number(row.dataset.size) };
 }
 
-function kind(file: File): "image" | "table" | "text" | null {
-  if (IMAGE.test(file.path)) return file.size <= LARGEST_IMAGE ? "image" : null;
-  if (TABLE.test(file.path)) return "table";
-  return TEXT.test(file.path) || !/\.[^/]*$/.test(file.path) ? "text" : null;
-}
-
-async function preview(job: string, file: File): Promise<void> {
-  const path = `/jobs/${job}/outputs/${file.path.split("/").map(encodeURIComponent).join("/")}?task=${file.task}&preview=1`;
+async function preview(job: string, file: File, offset?: number): Promise<void> {
+  const mine = ++asked;
+  const path = file.path.split("/").map(encodeURIComponent).join("/");
   const body = byId("preview-body");
   byId("preview-title").textContent = visible(file.path);
   byId("preview-note").textContent = "";
   body.replaceChildren("Reading…");
-  byId<HTMLDialogElement>("preview").showModal();
   try {
-    body.replaceChildren(kind(file) === "image" ? picture(path, file) : await readable(path, file));
+    const from = offset === undefined ? "" : `&offset=${offset}`;
+    const seen = await askJson<Preview>(`/jobs/${job}/preview/${path}?task=${file.task}${from}`);
+    if (mine !== asked) return;
+    const bytesAt = `/jobs/${job}/outputs/${path}?task=${file.task}`;
+    body.replaceChildren(...shown(seen, file, bytesAt, (to) => void preview(job, file, to)));
+    byId("preview-note").textContent = [bytes(seen.size), seen.note].filter(Boolean).join(". ");
+    if (seen.kind === "pdf") await drawPdf(bytesAt, body);
+    const atEnd = seen.kind === "text" && seen.offset > 0 && seen.offset + seen.length >= seen.size;
+    body.scrollTop = atEnd ? body.scrollHeight : 0;
   } catch (error) {
-    body.replaceChildren(error instanceof Refused ? error.message : "This file cannot be shown; download it instead.");
+    if (mine === asked) body.replaceChildren(error instanceof Refused ? error.message : "This file cannot be shown; download it instead.");
   }
 }
 
-function picture(path: string, file: File): HTMLElement {
-  const image = make("img", { src: API + path, alt: visible(file.path) });
+function shown(seen: Preview, file: File, bytesAt: string, go: (offset: number) => void): (HTMLElement | string)[] {
+  switch (seen.kind) {
+    case "image":
+      return [picture(`${API}${bytesAt}&preview=1`, file.path)];
+    case "table":
+      return [table(seen.rows)];
+    case "parts":
+      return seen.parts.map(part);
+    case "text":
+      return [...steps(seen, go), make("pre", {}, lines(seen.text))];
+    case "pdf":
+      return ["Drawing…"];
+    default:
+      return [make("p", {}, seen.note)];
+  }
+}
+
+/** The way through a text that is longer than what is shown at once. */
+function steps(seen: Preview, go: (offset: number) => void): HTMLElement[] {
+  const end = seen.offset + seen.length;
+  if (seen.offset === 0 && end >= seen.size) return [];
+  const step = (name: string, to: number, there: boolean) => {
+    const button = make("button", { type: "button", class: "plain", disabled: !there }, name);
+    button.addEventListener("click", () => go(to));
+    return button;
+  };
+  const where = `${bytes(seen.offset)} to ${bytes(end)}`;
+  return [
+    make(
+      "div",
+      { class: "steps", role: "group", "aria-label": "Which part" },
+      step("Beginning", 0, seen.offset > 0),
+      step("Earlier", Math.max(0, seen.offset - PIECE), seen.offset > 0),
+      make("span", { class: "quiet" }, where),
+      step("Later", end, end < seen.size),
+      step("End", -PIECE, end < seen.size),
+    ),
+  ];
+}
+
+function picture(source: string, name: string): HTMLElement {
+  const image = make("img", { src: source, alt: visible(name) });
   image.addEventListener("error", () => image.replaceWith("This is not an image that can be shown; download it instead."));
-  byId("preview-note").textContent = bytes(file.size);
   return image;
 }
 
-async function readable(path: string, file: File): Promise<HTMLElement> {
-  const text = await beginning(path);
-  const cut = file.size > MOST_TEXT;
-  byId("preview-note").textContent = cut ? `The first ${bytes(MOST_TEXT)} of ${bytes(file.size)}.` : bytes(file.size);
-  if (text.includes("\0")) return make("p", {}, "This is not text; download it instead.");
-  if (kind(file) === "table") return table(text, file);
-  return make("pre", {}, text.replaceAll("\r\n", "\n").split(/([\n\t])/).map((part) => (/[\n\t]/.test(part) ? part : visible(part))).join(""));
+function part(item: Part): HTMLElement {
+  const title = make("p", { class: "quiet" }, item.kind === "sheet" ? visible(item.text) : TITLES[item.kind]);
+  const inside =
+    item.kind === "image" ? picture(item.image, item.text || "a picture") : item.kind === "sheet" ? table(item.rows) : make("pre", {}, lines(item.text));
+  return make("div", { class: `part part-${item.kind}` }, title, inside);
 }
 
-/** Read the first bytes and hang up: an output may be terabytes. */
-async function beginning(path: string): Promise<string> {
-  const stop = new AbortController();
-  const response = await ask(path, { signal: stop.signal, headers: { Range: `bytes=0-${MOST_TEXT - 1}` } });
-  const reader = response.body?.getReader();
-  const decoder = new TextDecoder();
-  let text = "";
-  for (let read = 0; reader && read < MOST_TEXT; ) {
-    const { done, value } = await reader.read();
-    if (done) break;
-    text += decoder.decode(value.subarray(0, MOST_TEXT - read), { stream: true });
-    read += value.byteLength;
-  }
-  stop.abort();
-  return text;
+/** Text with its line breaks and tabs; colours of a terminal are left out, other controls are shown as what they are. */
+function lines(text: string): string {
+  const plain = text.replaceAll("\r\n", "\n").replace(/\x1b\[[0-9;:]*m/g, "");
+  return plain.split(/([\n\t])/).map((piece) => (/[\n\t]/.test(piece) ? piece : visible(piece))).join("");
 }
 
-function table(text: string, file: File): HTMLElement {
-  const rows = parseTable(text, /\.tsv$/i.test(file.path) ? "\t" : ",", MOST_ROWS + 1);
-  const [head = [], ...rest] = rows.map((row) => row.slice(0, MOST_COLUMNS).map(visible));
-  if (rest.length >= MOST_ROWS) byId("preview-note").textContent += ` The first ${MOST_ROWS} rows.`;
+function table(rows: string[][]): HTMLElement {
+  const [head = [], ...rest] = rows;
   return make(
     "table",
     {},
-    make("thead", {}, make("tr", {}, ...head.map((cell) => make("th", { scope: "col" }, cell)))),
-    make("tbody", {}, ...rest.map((row) => make("tr", {}, ...row.map((cell) => make("td", {}, cell))))),
+    make("thead", {}, make("tr", {}, ...head.map((cell) => make("th", { scope: "col" }, visible(cell))))),
+    make("tbody", {}, ...rest.map((row) => make("tr", {}, ...row.map((cell) => make("td", {}, visible(cell)))))),
   );
+}
+
+async function drawPdf(bytesAt: string, body: HTMLElement): Promise<void> {
+  const { pdf = "", worker = "" } = byId("preview").dataset;
+  const { drawPdf: draw } = (await import(pdf)) as typeof import("./pdf.ts");
+  byId("preview-note").textContent += `. ${await draw(API + bytesAt, worker, body)}`;
 }

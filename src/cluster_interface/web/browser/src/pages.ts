@@ -3,6 +3,8 @@ import { listenForActions } from "./actions.ts";
 import { keepLive } from "./live.ts";
 import { showLog } from "./log.ts";
 import { listenForPreviews } from "./outputs.ts";
+import { preparePattern } from "./patternform.ts";
+import { listenForSharing } from "./share.ts";
 import { prepareForm } from "./submit.ts";
 import { keepTimes } from "./times.ts";
 
@@ -13,6 +15,8 @@ const job = document.querySelector<HTMLElement>("#live")?.dataset.job;
 if (job) {
   listenForActions(job);
   listenForPreviews(job);
+  listenForSharing(job);
   showLog(job);
 }
 if (document.querySelector("#submit")) prepareForm();
+if (document.querySelector("#pattern")) preparePattern();

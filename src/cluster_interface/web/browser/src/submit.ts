@@ -87,10 +87,10 @@ class SubmitForm {
   private addAddress(): void {
     const [name, source] = [byId<HTMLInputElement>("address-name"), byId<HTMLInputElement>("address-source")];
     const text = source.value.trim();
-    const known = /^(https?|file):/.test(text);
+    const known = /^(https?|file|site|job|doi|git|s3|sftp|globus):/.test(text);
     const error = byId("address-error");
     if (!known && !text.startsWith("/")) return say(error, "Write an address that begins with https://, or a path that begins with /.");
-    const own = name.value.trim() || (text.split(/[?#]/)[0] ?? "").split("/").pop() || "";
+    const own = name.value.trim() || (text.split(/[?#]/)[0] ?? "").split(/[/:]/).pop() || "";
     if (!own) return say(error, "Say what the file is to be called in the job.");
     say(error, "");
     this.entries.set(own, { name: own, source: known ? text : `file:${text}` });
@@ -103,6 +103,7 @@ class SubmitForm {
     this.drawScripts();
     this.readTasks();
     byId("rest").hidden = this.entries.size === 0;
+    document.getElementById("patterns")?.toggleAttribute("hidden", this.entries.size > 0);
     this.look();
   }
 

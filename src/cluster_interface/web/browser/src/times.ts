@@ -34,6 +34,10 @@ function refresh(): void {
   for (const element of document.querySelectorAll<HTMLElement>("[data-clock]")) {
     put(element, new Date(Number(element.dataset.clock) * 1000).toLocaleTimeString());
   }
+  for (const element of document.querySelectorAll<HTMLElement>("[data-date]")) {
+    const at = new Date(Number(element.dataset.date) * 1000);
+    put(element, at.toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" }));
+  }
 }
 
 function put(element: HTMLElement, text: string): void {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
+import { withoutOutputs } from "../src/files.ts";
 import { join, split } from "../src/shellwords.ts";
 import { parseTable } from "../src/table.ts";
 
@@ -25,4 +26,12 @@ test("a table keeps quoted separators, quotes and line breaks", () => {
 
 test("a table is cut after so many rows", () => {
   assert.equal(parseTable("x\n".repeat(1000), ",", 7).length, 7);
+});
+
+test("a notebook is read without what its cells showed", () => {
+  const cell = { cell_type: "code", source: ["import numpy"], metadata: {} };
+  const text = JSON.stringify({ nbformat: 4, metadata: {}, cells: [{ ...cell, outputs: ["x".repeat(100)] }] });
+  assert.deepEqual(JSON.parse(withoutOutputs(text) ?? ""), { nbformat: 4, metadata: {}, cells: [{ ...cell, outputs: [], attachments: {} }] });
+  assert.equal(withoutOutputs("{}"), null);
+  assert.equal(withoutOutputs("nothing"), null);
 });

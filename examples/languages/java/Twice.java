@@ -1,0 +1,3 @@
+class Twice {
+  static int of(int n) { return 2 * n; }
+}

@@ -1,0 +1,3 @@
+package My::Twice;
+sub twice { 2 * shift }
+1;

@@ -1,0 +1,10 @@
+use strict;
+use warnings;
+use List::Util qw(sum);
+use JSON;
+use lib 'lib';
+use My::Twice;
+open(my $in, '<', 'numbers.txt') or die;
+my $sum = sum(<$in>);
+open(my $out, '>', 'result.txt') or die;
+print $out encode_json([My::Twice::twice($sum)]), "\n";

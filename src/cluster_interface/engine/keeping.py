@@ -1,0 +1,102 @@
+"""Looks after the files of jobs that have ended: measures them, announces their removal, removes them in time.
+
+It goes by the database alone and may be killed anywhere: what is not noted as done is done again.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import structlog
+
+from cluster_interface.model.errors import ClusterError, Transient
+from cluster_interface.model.marks import work_mark
+from cluster_interface.ports import WorkState
+from cluster_interface.store import keeping
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cluster_interface.engine.tools import Tools
+    from cluster_interface.model.job import Job
+    from cluster_interface.ports import Work
+    from cluster_interface.store import Store
+
+EVERY = 30.0  #: seconds between rounds when nothing is under way
+SOON = 2.0  #: seconds, while something is
+MOST_AT_ONCE = 2  #: pieces of such work at a time: nobody waits for them
+MOST_FAILURES = 3  #: of one job, after which it waits for the next start of the engine
+
+log = structlog.get_logger()
+
+
+class Keeper:
+    """One round after the other."""
+
+    def __init__(self, store: Store, tools: Tools) -> None:
+        self._store, self._tools = store, tools
+        self._adopted = False
+        self._failures: dict[str, int] = {}
+
+    def round(self) -> float:
+        """Do what is due; return the seconds until the next round is wanted."""
+        policy = self._tools.retention
+        warn = min(policy.warn, policy.days or policy.warn) * keeping.DAY
+        if not self._adopted:
+            with self._store.write() as db:
+                keeping.adopt(db, policy.days, policy.warn)
+            self._adopted = True
+        with self._store.read() as db:
+            near, over = keeping.to_announce(db, warn), keeping.to_remove(db)
+            unmeasured = keeping.to_measure(db)
+        if near:
+            with self._store.write() as db:
+                for job in near:
+                    keeping.announce(db, job, warn)
+        going = {job.id for job in over}
+        removing = self._all("remove", over)
+        measuring = self._all("measure", [job for job in unmeasured if job.id not in going])
+        return SOON if removing or measuring or near else EVERY
+
+    def _all(self, kind: str, jobs: Sequence[Job]) -> bool:
+        """Get on with one kind of work for some jobs; say whether some of it is under way."""
+        running = 0
+        for job in jobs:
+            if running >= MOST_AT_ONCE:
+                break
+            mark = work_mark(job.id, kind, 0)
+            if self._failures.get(mark, 0) < MOST_FAILURES:
+                running += not self._over(mark, kind, job)
+        return running > 0
+
+    def _over(self, mark: str, kind: str, job: Job) -> bool:
+        """Start or look at one piece of work; say whether it is over, well or not."""
+        works = self._tools.works
+        try:
+            work = works.look(mark)
+            if work.state is WorkState.ABSENT and work.deaths < MOST_FAILURES:
+                works.start(mark, kind, {"job": job.id})
+                work = works.look(mark)
+            if work.state is WorkState.RUNNING:
+                return False
+            self._note(mark, kind, job, work)
+            works.stop(mark)
+        except Transient as error:
+            log.warning("the files of a job wait", job=job.id, kind=kind, reason=str(error))
+        except ClusterError as error:
+            self._fail(mark, kind, job, str(error))
+        return True
+
+    def _note(self, mark: str, kind: str, job: Job, work: Work) -> None:
+        if work.state is not WorkState.DONE:
+            self._fail(mark, kind, job, str(work.error or "it died without a word"))
+            return
+        with self._store.write() as db:
+            if kind == "remove":
+                keeping.removed(db, job.id)
+            else:
+                keeping.measured(db, job.id, int(work.result["size"]))
+
+    def _fail(self, mark: str, kind: str, job: Job, reason: str) -> None:
+        self._failures[mark] = self._failures.get(mark, 0) + 1
+        log.warning("the files of a job cannot be looked after", job=job.id, kind=kind, reason=reason)

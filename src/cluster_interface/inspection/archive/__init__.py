@@ -1,0 +1,1 @@
+"""The distribution's archive: which package has a command, a header, a library or a module."""

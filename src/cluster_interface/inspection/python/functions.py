@@ -1,0 +1,204 @@
+"""Options that are the parameters of a function: of typer's commands, and of what fire is given."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from cluster_interface.inspection.python.conditions import dotted
+from cluster_interface.inspection.python.declared import (
+    Declared,
+    choices_of,
+    constants,
+    default_of,
+    keywords,
+    kind_of_type,
+    looks_like_path,
+    plain,
+    text_of,
+)
+from cluster_interface.model.proposal import Option
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from cluster_interface.inspection.python.source import Module
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+_NO_OPTIONS = ("Context", "CallbackParam")
+
+
+def typer_options(module: Module) -> list[Declared]:
+    """List the options of every command of a typer app; several commands become a choice."""
+    if "typer" not in module.text:
+        return []
+    known = constants(module)
+    functions = [node for node in module.nodes if isinstance(node, Function)]
+    commands = [(name, node) for node in functions for name in _typer_command(node)]
+    run = {dotted(call.args[0]) for call in _calls(module, "typer.run") if call.args}
+    commands += [("", node) for node in functions if node.name in run]
+    if not commands:  # a part that other modules make commands of
+        commands = [("", node) for node in functions if any(_declares(default) for _, default in _parameters(node))]
+    names = [name for name, _ in commands if name] if len(commands) > 1 else []
+    found = [_choice(names, commands[0][1].lineno)] if names else []
+    for name, node in commands:
+        for argument, default in _parameters(node):
+            if option := _typer_option(argument, default, known):
+                found.append(option.within(name if names else ""))
+    return found
+
+
+def fire_options(module: Module) -> list[Declared]:
+    """List the parameters of what `fire.Fire` is given: a function, a class, a dictionary of them."""
+    if "fire" not in module.text:
+        return []
+    known = constants(module)
+    calls = [*_calls(module, "fire.Fire"), *_calls(module, "Fire")]
+    parts = {node.name: node for node in module.tree.body if isinstance(node, Function | ast.ClassDef)}
+    found: list[Declared] = []
+    for call in calls[:1]:
+        wanted = call.args[0] if call.args else keywords(call).get("component")
+        if isinstance(wanted, ast.Dict):
+            pairs = zip(wanted.keys, wanted.values, strict=True)
+            several = {str(plain(key, known)): parts.get(dotted(value)) for key, value in pairs if key is not None}
+            found += _commands({name: node for name, node in several.items() if node}, call.lineno, known)
+        elif wanted is None:
+            found += _commands({name: node for name, node in parts.items() if name[0] != "_"}, call.lineno, known)
+        elif node := parts.get(dotted(wanted).removesuffix("()")):
+            found += _part(node, known)
+    return found
+
+
+def _calls(module: Module, name: str) -> Iterator[ast.Call]:
+    return (node for node in module.nodes if isinstance(node, ast.Call) and dotted(node.func) == name)
+
+
+def _parameters(node: Function) -> list[tuple[ast.arg, ast.expr | None]]:
+    positional = [*node.args.posonlyargs, *node.args.args]
+    defaults: list[ast.expr | None] = [None] * (len(positional) - len(node.args.defaults)) + list(node.args.defaults)
+    return [*zip(positional, defaults, strict=True), *zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)]
+
+
+def _choice(names: Iterable[str], line: int) -> Declared:
+    option = Option(name="command", positional=True, required=True, choices=tuple(dict.fromkeys(names)))
+    return Declared(option, (), "command", line, command=True)
+
+
+# --- typer
+
+
+def _typer_command(node: Function) -> Iterator[str]:
+    for decorator in node.decorator_list:
+        call = decorator.func if isinstance(decorator, ast.Call) else decorator
+        if isinstance(call, ast.Attribute) and call.attr == "command" and dotted(call.value) != "click":
+            first = decorator.args[0] if isinstance(decorator, ast.Call) and decorator.args else None
+            name = plain(first, {})
+            yield name if isinstance(name, str) else node.name.replace("_", "-")
+
+
+def _declares(node: ast.expr | None) -> bool:
+    return isinstance(node, ast.Call) and dotted(node.func) in ("typer.Option", "typer.Argument")
+
+
+def _typer_option(argument: ast.arg, default: ast.expr | None, known: dict[str, ast.expr]) -> Declared | None:
+    kept, call = _annotation(argument.annotation)
+    if isinstance(default, ast.Call) and _declares(default):
+        call = default
+        words = keywords(call)
+        default = call.args[0] if call.args else words.get("default")
+    elif call is not None and default is None:
+        default = keywords(call).get("default")
+    if kept is not None and dotted(kept).rpartition(".")[2] in _NO_OPTIONS:
+        return None
+    value = plain(default, known)
+    required = default is None or value is Ellipsis
+    said = dotted(call.func) if call is not None else ""
+    positional = said == "typer.Argument" or (not said and required)
+    many = isinstance(kept, ast.Subscript) and dotted(kept.value).lower().endswith("list")
+    names = [text for item in (call.args if call else ()) if isinstance(text := plain(item, known), str)]
+    dashed = [name for text in names for name in text.split("/") if name.startswith("--")]
+    flag = not positional and kept is not None and dotted(kept) == "bool"
+    name = argument.arg if positional else next(iter(dashed), f"--{argument.arg.replace('_', '-')}")
+    kind = kind_of_type(kept, value)
+    option = Option(
+        name=name,
+        positional=positional,
+        required=required,
+        flag=flag,
+        default=None if flag else default_of(default, known),
+        choices=_choices(kept, known),
+        help=text_of(keywords(call).get("help"), known) if call is not None else "",
+        kind="path" if kind == "text" and looks_like_path(argument.arg) else kind,
+        many=many,
+    )
+    return Declared(option, () if positional else (name,), argument.arg, argument.lineno)
+
+
+def _annotation(node: ast.expr | None) -> tuple[ast.expr | None, ast.Call | None]:
+    """Return the type and the declaration of an annotation: `Annotated[int, typer.Option()]`, `Optional[Path]`."""
+    call = None
+    if (
+        isinstance(node, ast.Subscript)
+        and dotted(node.value).endswith("Annotated")
+        and isinstance(node.slice, ast.Tuple)
+    ):
+        call = next((item for item in node.slice.elts if isinstance(item, ast.Call) and _declares(item)), None)
+        node = node.slice.elts[0] if node.slice.elts else None
+    if isinstance(node, ast.Subscript) and dotted(node.value).endswith("Optional"):
+        node = node.slice
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
+        node = node.right if isinstance(node.left, ast.Constant) else node.left
+    return node, call
+
+
+def _choices(node: ast.expr | None, known: dict[str, ast.expr]) -> tuple[str, ...]:
+    if isinstance(node, ast.Subscript) and dotted(node.value).endswith("Literal"):
+        inner = node.slice if isinstance(node.slice, ast.Tuple) else ast.Tuple([node.slice], ast.Load())
+        return choices_of(inner, known)
+    return ()
+
+
+# --- fire
+
+
+def _commands(parts: dict[str, Function | ast.ClassDef], line: int, known: dict[str, ast.expr]) -> Iterator[Declared]:
+    if parts:
+        yield _choice(parts, line)
+    for name, node in parts.items():
+        yield from (item.within(name) for item in _part(node, known))
+
+
+def _part(node: Function | ast.ClassDef, known: dict[str, ast.expr]) -> Iterator[Declared]:
+    """Yield a function's parameters; of a class those of its making, and its methods as commands."""
+    if isinstance(node, Function):
+        for argument, default in _parameters(node):
+            if argument.arg not in ("self", "cls"):
+                yield _fire_option(argument, default, known)
+        if node.args.vararg:
+            option = Option(name=node.args.vararg.arg, positional=True, many=True)
+            yield Declared(option, (), node.args.vararg.arg, node.lineno)
+        return
+    methods = {item.name: item for item in node.body if isinstance(item, Function)}
+    if "__init__" in methods:
+        for argument, default in _parameters(methods["__init__"])[1:]:
+            yield _fire_option(argument, default, known, always=True)
+    public: dict[str, Function | ast.ClassDef] = {name: item for name, item in methods.items() if name[0] != "_"}
+    yield from _commands(public, node.lineno, known)
+
+
+def _fire_option(
+    argument: ast.arg, default: ast.expr | None, known: dict[str, ast.expr], *, always: bool = False
+) -> Declared:
+    positional = default is None and not always
+    value = plain(default, known)
+    name = argument.arg if positional else f"--{argument.arg}"
+    kind = kind_of_type(argument.annotation, value)
+    option = Option(
+        name=name,
+        positional=positional,
+        required=default is None,
+        flag=value is False,
+        default=None if value is False else default_of(default, known),
+        kind="path" if kind == "text" and looks_like_path(argument.arg) else kind,
+    )
+    return Declared(option, () if positional else (name,), argument.arg, argument.lineno)

@@ -1,0 +1,103 @@
+"""What a file around the script states of its environment: packages, the Python, and what it cannot say here."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from packaging.requirements import InvalidRequirement, Requirement
+
+from cluster_interface.inspection.draft import distribution_of
+
+
+@dataclass(frozen=True)
+class Need:
+    """One requirement, and where it is written: `Pipfile, [packages]`."""
+
+    requirement: str
+    where: str
+
+
+@dataclass(frozen=True)
+class Stated:
+    """What one file states. Only what is there for running counts, not what is for testing or building."""
+
+    file: str
+    needs: tuple[Need, ...] = ()
+    requires_python: str | None = None  #: a specifier (PEP 440)
+    system: tuple[Need, ...] = ()  #: distribution packages
+    unsure: tuple[Need, ...] = ()  #: names of which it is not known what brings them
+    troubles: tuple[str, ...] = ()  #: sentences: what could not be taken from it, and why
+    local: bool = False  #: it installs the project itself, whose own needs count too
+    whole: bool = False  #: a requirements file that can be handed on as it is
+    includes: tuple[str, ...] = ()  #: files that it brings in
+
+    @property
+    def says_something(self) -> bool:
+        """Whether any package is named."""
+        return bool(self.needs or self.system or self.unsure)
+
+    @property
+    def distributions(self) -> frozenset[str]:
+        """What it names of PyPI, normalized."""
+        return frozenset(distribution_of(need.requirement) for need in self.needs)
+
+
+def combined(name: str, extras: str, specifier: str, marker: str) -> str:
+    """Write a requirement (PEP 508) of its parts, any of which but the name may be empty."""
+    return f"{name}{f'[{extras}]' if extras else ''}{specifier}{f' ; {marker}' if marker else ''}"
+
+
+def either(conditions: list[str]) -> str:
+    """Join markers of which one has to hold; empty where one of them always does."""
+    found = list(dict.fromkeys(conditions))
+    if not found or "" in found:
+        return ""
+    return found[0] if len(found) == 1 else " or ".join(f"({one})" for one in found)
+
+
+def both(one: str, other: str) -> str:
+    """Join two markers that both have to hold."""
+    return f"({one}) and ({other})" if one and other else one or other
+
+
+def version_range(text: str) -> str:
+    """Write a version as poetry, Pipenv and people have it (`^1.2`, `~1.2`, `1.*`, `1.2 || 2`) by PEP 440.
+
+    Poetry: https://python-poetry.org/docs/dependency-specification/. Raises ValueError for what has no such form.
+    """
+    text = text.strip()
+    if text in ("", "*"):
+        return ""
+    if "|" in text:
+        raise ValueError(f"{text!r} is one of several ranges, which a requirement cannot say")
+    parts = (part for part in re.split(r"\s*,\s*|(?<=[\w*])\s+(?=[<>=!~^])", text) if part)
+    return ",".join(_one_range(part.strip()) for part in parts)
+
+
+def _one_range(part: str) -> str:
+    operator, version = re.fullmatch(r"([<>=!~^]*)\s*(.*)", part, re.DOTALL).groups()  # type: ignore[union-attr]
+    numbers = re.fullmatch(r"v?(\d+(?:\.\d+)*)(?:[-_.]?[a-z].*)?", version)
+    if operator == "^" and numbers:
+        return f">={version},<{_next_breaking(numbers[1])}"
+    if operator == "~" and numbers:
+        kept = numbers[1].split(".")[:2]
+        return f">={version},<{'.'.join([*kept[:-1], str(int(kept[-1]) + 1)])}"
+    if operator in ("", "="):
+        return f"=={version}"
+    return f"{operator}{version}"
+
+
+def _next_breaking(version: str) -> str:
+    """Raise the first number that is not zero, as semantic versioning does: 1.2 → 2, 0.3.1 → 0.4."""
+    numbers = [int(number) for number in version.split(".")]
+    place = next((index for index, number in enumerate(numbers) if number), len(numbers) - 1)
+    return ".".join(map(str, [*numbers[:place], numbers[place] + 1]))
+
+
+def parsed(text: str) -> Requirement | None:
+    """Parse a requirement (PEP 508); None if it is none."""
+    try:
+        return Requirement(text)
+    except InvalidRequirement:
+        return None

@@ -1,0 +1,97 @@
+"""Where a site's software comes from: the suite of its bases, the packages it prefers, what its modules mean."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from dataclasses import dataclass, field
+from functools import cache, cached_property
+from importlib import resources
+from typing import TYPE_CHECKING
+
+from cluster_interface.inspection.archive.index import CURRENT, Archive
+from cluster_interface.model.environment import PythonEnvironment
+from cluster_interface.model.proposal import Sureness
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from cluster_interface.model.environment import Environment
+
+HOST = "host"  #: what stands in the table for software that stays where it is
+PYTHON = "python:"  #: before a Python package
+
+
+@dataclass(frozen=True)
+class Software:
+    """What a site says of software. The defaults are those of a site that says nothing."""
+
+    suite: str = CURRENT  #: release of Debian of its bases
+    prefer: Mapping[str, str] = field(default_factory=dict)  #: command -> package
+    modules: Mapping[str, str] = field(default_factory=dict)  #: module, with or without a version -> see `Module`
+
+    @cached_property
+    def archive(self) -> Archive:
+        """The distribution's packages."""
+        return Archive(self.suite, self.prefer)
+
+    def module(self, name: str) -> Module:
+        """Say what a module of the cluster means in a container."""
+        for table, whose in ((self.modules, "the site's table of modules"), (_shipped(), "the table of modules")):
+            for key in (name, name.lower(), *_shorter(name.lower())):
+                if key in table:
+                    return _understood(table[key], whose)
+        for key in _shorter(name.lower())[:1]:  # what stands before it is a sort of software: bio/, apps/, vis/
+            if packages := self.archive.command(key) or self.archive.command(key.upper()):
+                return Module(packages[:1], rests_on=f"Debian's index has the command {key}", sure=Sureness.LIKELY)
+        return Module()
+
+    def in_container(self, environment: Environment) -> Environment:
+        """Add the packages that stand in for an environment's modules; what is not known is left as it is."""
+        found = [self.module(name) for name in environment.modules]
+        system = dict.fromkeys([*environment.system, *(one for module in found for one in module.packages)])
+        python = environment.python or PythonEnvironment()
+        wanted = dict.fromkeys([*python.packages, *(one for module in found for one in module.python)])
+        if tuple(wanted) != python.packages and not environment.mounts:
+            python = python.model_copy(update={"packages": tuple(wanted)})
+            environment = environment.model_copy(update={"python": python})
+        return environment.model_copy(update={"system": tuple(system)})
+
+
+@dataclass(frozen=True)
+class Module:
+    """What a module is in a container; `known` is False where nothing says what it is."""
+
+    packages: tuple[str, ...] = ()  #: of the distribution
+    python: tuple[str, ...] = ()
+    host: bool = False  #: it stays on the host
+    rests_on: str = ""
+    sure: Sureness = Sureness.KNOWN
+
+    @property
+    def known(self) -> bool:
+        """Whether anything is known of it."""
+        return bool(self.rests_on)
+
+
+def _understood(value: str, whose: str) -> Module:
+    words = value.split()
+    return Module(
+        packages=tuple(word for word in words if not word.startswith(PYTHON) and word != HOST),
+        python=tuple(word.removeprefix(PYTHON) for word in words if word.startswith(PYTHON)),
+        host=HOST in words,
+        rests_on=whose,
+    )
+
+
+def _shorter(name: str) -> list[str]:
+    """List what a module may be called without version and toolchain: bio/BLAST+/2.14.0-gompi-2022b -> blast+."""
+    parts = [part for part in name.split("/") if part]
+    found = [re.sub(r"[-_]v?\d[\w.]*$", "", part) for part in reversed(parts) if not re.match(r"v?\d", part)]
+    return list(dict.fromkeys(part for part in found if part))
+
+
+@cache
+def _shipped() -> dict[str, str]:
+    table: dict[str, str] = tomllib.loads(resources.files(__package__).joinpath("modules.toml").read_text())["modules"]
+    return table

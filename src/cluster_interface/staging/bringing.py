@@ -1,0 +1,172 @@
+"""Bring every input of a job to inputs/: each file a source of its own, or one of many in a directory."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import nullcontext
+from typing import TYPE_CHECKING
+
+from cluster_interface.model.filetree import FileEntry, Mode, is_local
+from cluster_interface.staging.acting import as_the_server
+from cluster_interface.staging.directories import file_path
+from cluster_interface.staging.inputs import INPUTS
+from cluster_interface.staging.movement import Movement
+from cluster_interface.staging.sources import CONTENT, DIRECTORY, LINK, naming
+from cluster_interface.staging.web import shown
+from cluster_interface.trees.beneath import look, open_directory, parent
+from cluster_interface.trees.names import portable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
+
+    from cluster_interface.model.plan import SourceInfo
+    from cluster_interface.ports import Report
+    from cluster_interface.staging.directories import Directories
+    from cluster_interface.staging.inputs import Inputs
+    from cluster_interface.staging.listings import Listings
+    from cluster_interface.staging.parts import Part
+
+    Files = Sequence[tuple[SourceInfo, FileEntry]]
+
+
+_NEAR = (CONTENT, "upload", "file", "site")  #: what is here already
+
+
+class Bringing:
+    """The inputs of the job whose directory is `home`, on their way."""
+
+    def __init__(  # noqa: PLR0917 - what staging is made of
+        self,
+        home: int,
+        files: Files,
+        inputs: Inputs,
+        directories: Directories,
+        listings: Listings,
+        owner: str,
+        report: Report,
+        *,
+        threads: int = 1,
+        become: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
+        self._home, self._files, self._inputs = home, files, inputs
+        self._directories, self._listings, self._owner = directories, listings, owner
+        self._threads, self._become = threads, become
+        self._away: list[tuple[SourceInfo, FileEntry]] = []
+        sizes = [info.size for info, _ in files if info.source not in (DIRECTORY, LINK) and info.mount is None]
+        total = None if None in sizes else sum(size or 0 for size in sizes)
+        files_ = sum(info.source not in (DIRECTORY, LINK) and not info.path.endswith("/") for info, _ in files)
+        self._movement = Movement(report, files_, total)
+        self._tree: dict[str, FileEntry] = {}
+
+    def all(self) -> dict[str, FileEntry]:
+        """Bring what is not there yet, and return the whole tree: what is in directories that were copied, too."""
+        os.close(open_directory(self._home, INPUTS, make=True))
+        for info, entry in self._files:
+            if info.source in (DIRECTORY, LINK):
+                self._tree[info.path] = entry
+            elif not info.path.endswith("/"):
+                self._file(info, entry, None, _second_name(info, entry, self._home))
+            elif is_local(info.source) or info.mount is not None:
+                self._directory(info, entry)
+            else:
+                self._listed(info, entry)
+        self._bring_away()
+        self._inputs.settle()
+        self._movement.close()
+        return self._tree
+
+    def _bring_away(self) -> None:
+        """Bring what comes over the network, several at a time; the first that fails stops the rest."""
+        if len(self._away) < 2 or self._threads < 2:
+            for info, entry in self._away:
+                self._bring(info, entry, None)
+            return
+        with ThreadPoolExecutor(min(self._threads, len(self._away))) as pool:
+            with as_the_server():  # a thread begins as whoever makes it
+                ends = [pool.submit(self._bring_as_account, info, entry) for info, entry in self._away]
+            try:
+                for end in as_completed(ends):
+                    end.result()
+            except BaseException:
+                for end in ends:
+                    end.cancel()
+                raise
+
+    def _bring_as_account(self, info: SourceInfo, entry: FileEntry) -> None:
+        with self._become():
+            self._bring(info, entry, None)
+
+    def _directory(self, info: SourceInfo, entry: FileEntry) -> None:
+        """Bring what is in a directory of this machine, or see that what is mounted is as it was."""
+        with naming(info.path):
+            opened = self._directories.open(info, entry)
+        with opened:
+            if info.mount is not None:
+                target = file_path(info.source) if is_local(info.source) else info.mount
+                self._tree[info.path.removesuffix("/")] = FileEntry.model_construct(target=target)
+                return
+            self._tree[info.path] = entry
+            self._movement.more(info.entries or 0)
+            for inner, made, found in opened.members(info, entry):
+                if inner.source in (DIRECTORY, LINK):
+                    self._tree[inner.path] = made
+                else:
+                    self._file(
+                        inner,
+                        made,
+                        lambda part, found=found: opened.bring(found, part),  # type: ignore[misc]  # binds the loop's
+                        lambda path, found=found: opened.link(found, self._home, path),  # type: ignore[misc]  # as above
+                    )
+
+    def _listed(self, info: SourceInfo, entry: FileEntry) -> None:
+        """Bring the files of a source elsewhere."""
+        self._tree[info.path] = entry
+        with naming(info.path):
+            members = list(self._listings.members(info, entry, self._owner))
+        self._movement.more(len(members))
+        for inner, made in members:
+            self._file(inner, made, None, None)
+
+    def _file(
+        self,
+        info: SourceInfo,
+        entry: FileEntry,
+        fetch: Callable[[Part], None] | None,
+        link: Callable[[str], bool] | None,
+    ) -> None:
+        """Bring one file unless it is there; what comes over the network waits for its turn among the others."""
+        self._tree[info.path] = entry
+        linking = link if entry.mode is Mode.LINK and self._directories.rules.link else None
+        if self._inputs.has(info, entry) or (linking and self._inputs.link(info, entry, linking)):
+            self._end(info)
+        elif fetch is None and info.source.partition(":")[0] not in _NEAR:
+            self._away.append((info, entry))
+        else:
+            self._bring(info, entry, fetch)
+
+    def _bring(self, info: SourceInfo, entry: FileEntry, fetch: Callable[[Part], None] | None) -> None:
+        moved = self._movement.begin(portable(info.path), shown(info.source), info.size)
+        self._inputs.bring(info, entry, moved, fetch)
+        self._end(info)
+
+    def _end(self, info: SourceInfo) -> None:
+        seen = look(self._home, f"{INPUTS}/{info.path}")
+        self._movement.end(portable(info.path), seen.st_size if seen else 0)
+
+
+def _second_name(info: SourceInfo, entry: FileEntry, home: int) -> Callable[[str], bool] | None:
+    """Return what links a single file of this machine; None where its permissions must be others than it has."""
+    if not is_local(info.source) or entry.executable or entry.permissions is not None:
+        return None
+
+    def make(path: str) -> bool:
+        with parent(home, path, make=True) as (place, last):
+            try:
+                os.link(os.path.realpath(file_path(info.source)), last, dst_dir_fd=place, follow_symlinks=False)
+            except OSError:
+                return False
+        return True
+
+    return make

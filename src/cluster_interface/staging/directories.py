@@ -1,0 +1,312 @@
+"""Directories of this machine as sources: copied or linked file by file, or mounted where they are.
+
+All of it runs with the job account's identity. What a plan holds of such a directory is its manifest: one checksum
+over the paths, kinds, sizes and times of all that is in it. Staging looks again, and stops if that has changed.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import heapq
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cluster_interface.model.errors import Permanent, Rejected
+from cluster_interface.model.filetree import FileEntry, Mode, check_links, check_name, is_local, lacking, mounted_at
+from cluster_interface.model.plan import SourceInfo
+from cluster_interface.model.resources import show_bytes
+from cluster_interface.model.state import FailureCode
+from cluster_interface.ports import Listed
+from cluster_interface.staging.parts import CHUNK
+from cluster_interface.trees.beneath import look, open_file, parent
+from cluster_interface.trees.names import native, portable
+from cluster_interface.trees.walking import Entry, Kind, kind_of, walk
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from cluster_interface.settings import FileRules
+    from cluster_interface.staging.parts import Part
+
+MOST_COPIED = 200_000  #: entries of a directory that is copied or linked
+
+_NO_TMPFILE = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL)
+
+
+@dataclass(frozen=True)
+class Directories:
+    """Looks at directories, and lists and opens what is in them. `workspace` is where the jobs' own are."""
+
+    rules: FileRules
+    workspace: Path
+
+    def measure(self, path: str, entry: FileEntry, place: Path | None = None) -> SourceInfo:
+        """Make the manifest of one entry's directory and check what the entry requires; Permanent in words.
+
+        `place` is where the site's own catalogue says that it lies, which may be mounted wherever that is.
+        """
+        source = entry.source or ""
+        with _opened(f"file:{place}" if place else source) as root:
+            real = _real(root)
+            if _inside(self.workspace, real):
+                raise _unavailable(f"{real} holds the jobs' own directories: the tree would hold itself")
+            if entry.mode is Mode.MOUNT:
+                _must_be_plain(real, source)
+                if place is None:
+                    self._may_be_mounted(source, real, entry)
+                elif entry.writable or self.rules.is_containers_own(real):
+                    raise _unavailable(f"{source} cannot be mounted{' to be written' if entry.writable else ''}")
+            if entry.writable:
+                _must_be_writable(root, real)
+                return SourceInfo(path=path, source=source, mount=str(real))
+            manifest = self._manifest(root, entry)
+        if problem := lacking(entry.require, manifest.names):
+            raise _unavailable(f"{problem} in {real}")
+        return SourceInfo(
+            path=path,
+            source=source,
+            size=manifest.size,
+            entries=manifest.entries,
+            manifest=manifest.sha256,
+            mount=str(real) if entry.mode is Mode.MOUNT else None,
+        )
+
+    def open(self, info: SourceInfo, entry: FileEntry) -> _Opened:
+        """Open a directory again and compare it with the plan; Permanent in words if it is another by now."""
+        found = _opened(info.source if is_local(info.source) else f"file:{info.mount}")
+        try:
+            self._must_agree(found.root, info, entry)
+        except BaseException:
+            found.close()
+            raise
+        return found
+
+    def _must_agree(self, root: int, info: SourceInfo, entry: FileEntry) -> None:
+        if info.mount is not None and info.mount != str(_real(root)):
+            raise _unavailable(f"{info.source} leads to {_real(root)} now, not to {info.mount} as planned")
+        if info.manifest is None:
+            return
+        manifest = self._manifest(root, entry)
+        if manifest.sha256 != info.manifest:
+            raise _unavailable(
+                f"{info.source} changed since this was planned: {info.entries} entries with {info.size} bytes then, "
+                f"{manifest.entries} with {manifest.size} bytes now, the newest {manifest.newest!r}; submit it again"
+            )
+
+    def _may_be_mounted(self, source: str, real: Path, entry: FileEntry) -> None:
+        """A path must be below a root as it is written, which is where it is seen inside, and where it leads."""
+        roots = self.rules.roots(writable=entry.writable)
+        named = Path(file_path(source))
+        allowed = [Path(os.path.realpath(root)) for root in roots]
+        if not any(_inside(named, root) for root in roots):
+            raise _unavailable(self.rules.refusal(str(named), writable=entry.writable))
+        if not any(_inside(real, root) for root in allowed):
+            raise _unavailable(f"{named} leads to {real}. {self.rules.refusal(str(real), writable=entry.writable)}")
+
+    def _manifest(self, root: int, entry: FileEntry) -> _Manifest:
+        mounted = entry.mode is Mode.MOUNT
+        made = _Manifest(keep_names=bool(entry.require))
+        links: dict[str, str] = {}
+        device = os.fstat(root).st_dev
+        for found in walk(root):
+            made.add(root, found)
+            if found.kind is Kind.OTHER:
+                raise _unavailable(f"{portable(found.path)!r} in it is a fifo, a socket or a device")
+            if made.entries > (self.rules.max_entries if mounted else MOST_COPIED):
+                most = self.rules.max_entries if mounted else MOST_COPIED
+                raise _unavailable(f"holds more than {most:,} entries{'' if mounted else '; mount it instead'}")
+            if mounted:
+                if found.kind is Kind.DIRECTORY and found.device != device:
+                    words = "in it is another filesystem, which would not be read-only; mount it as an entry of its own"
+                    raise _unavailable(f"{portable(found.path)!r} {words}")
+                continue
+            if found.kind is Kind.UNREADABLE:
+                raise _unavailable(f"{portable(found.path)!r} in it cannot be read: permission denied, or too deep")
+            _must_have_a_name(found)
+            if found.kind is Kind.LINK:
+                links[portable(found.path)] = portable(_target(root, found.path))
+        try:
+            check_links(links)
+        except ValueError as error:
+            raise _unavailable(f"cannot be copied: {error}") from None
+        return made
+
+
+class _Manifest:
+    """Paths, kinds, sizes, times and permissions, hashed as they are met."""
+
+    def __init__(self, *, keep_names: bool) -> None:
+        self._hash = hashlib.sha256()
+        self._keep = keep_names
+        self._newest = -1
+        self.names: list[str] = []
+        self.entries = self.size = 0
+        self.newest = ""
+
+    @property
+    def sha256(self) -> str:
+        """The checksum of all that was added."""
+        return self._hash.hexdigest()
+
+    def add(self, root: int, entry: Entry) -> None:
+        """Add one entry, in the order of the walk."""
+        line = f"{entry.kind}\0{entry.path}"
+        if entry.kind is Kind.FILE:
+            line += f"\0{entry.size}\0{entry.mtime_ns}\0{entry.mode & 0o777:o}"
+            self.size += entry.size
+            if self._keep:
+                self.names.append(entry.path)
+            if entry.mtime_ns > self._newest:
+                self._newest, self.newest = entry.mtime_ns, portable(entry.path)
+        elif entry.kind is Kind.LINK:
+            line += f"\0{_target(root, entry.path)}"
+        self._hash.update(line.encode("utf-8", "surrogateescape") + b"\n")
+        self.entries += 1
+
+
+class _Opened:
+    """A directory of this machine, open."""
+
+    def __init__(self, root: int) -> None:
+        self.root = root
+
+    def __enter__(self) -> int:
+        return self.root
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close it."""
+        os.close(self.root)
+
+    def members(self, info: SourceInfo, entry: FileEntry) -> Iterator[tuple[SourceInfo, FileEntry, Entry]]:
+        """Yield what is in it as entries of the job's own tree, in order."""
+        for found in walk(self.root):
+            path = info.path + found.path
+            permissions = f"{found.mode & 0o777:04o}"
+            if found.kind is Kind.DIRECTORY:
+                made = FileEntry.model_construct(permissions=permissions)
+                yield SourceInfo.model_construct(path=f"{path}/", source="directory"), made, found
+            elif found.kind is Kind.LINK:
+                made = FileEntry.model_construct(target=_target(self.root, found.path))
+                yield SourceInfo.model_construct(path=path, source="link"), made, found
+            else:
+                source = f"{info.source.rstrip('/')}/{found.path}"
+                made = FileEntry.model_construct(source=source, mode=entry.mode, permissions=permissions)
+                yield SourceInfo.model_construct(path=path, source=source, size=found.size), made, found
+
+    def bring(self, entry: Entry, part: Part) -> None:
+        """Copy one file; Permanent if it is not the one of the manifest, or changes meanwhile."""
+        part.restart()
+        try:
+            fd = open_file(self.root, entry.path)
+        except OSError as error:
+            raise _unavailable(f"cannot be read: {(error.strerror or str(error)).lower()}") from None
+        with os.fdopen(fd, "rb", buffering=0) as file:
+            part.check_limit(entry.size)
+            while data := os.read(file.fileno(), CHUNK):
+                part.write(data)
+                if part.size > entry.size:
+                    break
+            seen = os.fstat(file.fileno())
+        if part.size != entry.size or (seen.st_size, seen.st_mtime_ns) != (entry.size, entry.mtime_ns):
+            raise _unavailable(f"changed while it was read ({show_bytes(entry.size)} at first); submit again")
+
+    def link(self, entry: Entry, home: int, path: str) -> bool:
+        """Give one file a second name in the job's directory; False where the two cannot share it.
+
+        The kernel lets an account do so with what is its own, on one filesystem.
+        """
+        with parent(self.root, entry.path) as (above, name), parent(home, path, make=True) as (place, last):
+            try:
+                os.link(name, last, src_dir_fd=above, dst_dir_fd=place, follow_symlinks=False)
+            except OSError:
+                return False
+        seen = look(home, path)
+        if seen is None or not stat.S_ISREG(seen.st_mode) or (seen.st_size, seen.st_mtime_ns) != (
+            entry.size, entry.mtime_ns
+        ):  # fmt: skip
+            raise _unavailable("changed since this was planned; submit it again")
+        return True
+
+
+def list_directory(path: str, after: str, limit: int) -> tuple[list[Listed], str | None]:
+    """List the entries of a directory whose names come after `after`; Rejected in words if it cannot be read."""
+    if not path.startswith("/") or "\0" in path:
+        raise Rejected.field("path", "write an absolute path of the server")
+    try:
+        with os.scandir(native(path)) as entries:
+            names = heapq.nsmallest(
+                limit + 1, (entry.name for entry in entries if portable(entry.name) > after), portable
+            )
+        listed = [one for name in names[:limit] if (one := _listed(native(path), name))]
+    except OSError as error:
+        raise Rejected.field("path", f"{path[:200]}: {(error.strerror or 'cannot be read').lower()}") from None
+    return listed, portable(names[limit - 1]) if len(names) > limit else None
+
+
+def _listed(path: str, name: str) -> Listed | None:
+    try:
+        seen = os.lstat(os.path.join(path, name))  # noqa: PTH118 - of bytes that need not be text
+    except FileNotFoundError:
+        return None
+    return Listed(name=portable(name), kind=kind_of(seen.st_mode), size=seen.st_size, modified=seen.st_mtime)
+
+
+def _must_be_plain(real: Path, source: str) -> None:
+    """Runtimes have their lists of mounts in words that some signs would take apart."""
+    if any(sign in f"{real}{source.partition(':')[2]}" for sign in ',:"\\\n'):
+        raise _unavailable(f"{source} has a comma, colon, quote, backslash or line break in it and cannot be mounted")
+
+
+def _opened(source: str) -> _Opened:
+    path = file_path(source)
+    try:
+        return _Opened(os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
+    except OSError as error:
+        raise _unavailable(f"{path}: {(error.strerror or 'cannot be read').lower()}") from None
+
+
+def file_path(source: str) -> str:
+    """Return the absolute path of `file:/path` without a trailing slash; Permanent if it is none, or has `..`."""
+    rest = source.removeprefix("file:")
+    if not rest.startswith("/") or (rest.startswith("//") and rest[2:3] != "/") or {"..", "."} & set(rest.split("/")):
+        raise _unavailable(f"{source!r}: write an absolute path of this machine, such as file:/data/ada/raw")
+    return mounted_at(source)
+
+
+def _real(root: int) -> Path:
+    return Path(os.readlink(f"/proc/self/fd/{root}"))  # noqa: PTH115 - of a descriptor, and only its text
+
+
+def _inside(path: Path, root: Path) -> bool:
+    return path.is_relative_to(root)
+
+
+def _target(root: int, path: str) -> str:
+    with parent(root, path) as (above, name):
+        return os.readlink(name, dir_fd=above)
+
+
+def _must_have_a_name(entry: Entry) -> None:
+    try:
+        check_name(portable(entry.path))
+    except ValueError as error:
+        raise _unavailable(str(error)) from None
+
+
+def _must_be_writable(root: int, path: Path) -> None:
+    try:
+        os.close(os.open(".", os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, 0o600, dir_fd=root))
+    except OSError as error:
+        if error.errno not in _NO_TMPFILE:
+            raise _unavailable(f"{path} cannot be written: {(error.strerror or '').lower()}") from None
+
+
+def _unavailable(message: str) -> Permanent:
+    return Permanent(message, code=FailureCode.INPUT_UNAVAILABLE)

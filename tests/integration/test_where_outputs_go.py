@@ -1,0 +1,83 @@
+"""Where outputs go and how long they stay, on a running server: delivered, counted, kept, removed."""
+
+import json
+
+import pytest
+from tests.conftest import wait_for
+from tests.integration.test_rest import ask
+
+QUOTA = 2 * 2**20
+
+
+@pytest.fixture(scope="module")
+def server(make_server, tmp_path_factory):
+    """A server with a policy, a quota and a directory to deliver into."""
+    granted = tmp_path_factory.mktemp("granted")
+    granted.chmod(0o777)
+    for above in granted.parents[:3]:
+        above.chmod(above.stat().st_mode | 0o011)
+    made = make_server(
+        "bubblewrap", CLIF_RETENTION__DAYS="30", CLIF_RETENTION__LONGEST="60", CLIF_RETENTION__QUOTA=str(QUOTA),
+        CLIF_DELIVERY__ROOTS=str(granted),
+    )  # fmt: skip
+    made.granted = granted
+    return made
+
+
+def test_outputs_are_delivered_counted_kept_and_removed(server):
+    """From the end of a job to the removal of its files: every surface says where they are and how long."""
+    script = "head -c 3000000 /dev/zero > big; mkdir -p r; echo x > r/t.csv; echo said\n"
+    spec = {"command": script, "outputs": ["r/**", "big"], "deliver": f"file:{server.granted}/{{job}}"}
+    (server.work / "job.json").write_text(json.dumps({"apiVersion": 1, **spec}))
+    done = server.clif("submit", "job.json")
+    assert done.returncode == 0, done.stderr
+    job = done.stdout.split()[-1]
+    assert server.clif("wait", job).returncode == 0
+    place = server.granted / job
+    assert sorted(p.relative_to(place).as_posix() for p in place.rglob("*") if p.is_file()) == ["big", "r/t.csv"]
+    shown = server.clif("status", job).stdout
+    assert "delivered" in shown
+    assert "kept until" in shown
+    view = server.json("status", job)
+    assert view["deliveries"][0]["files"] == 2
+    assert 29 < (view["keep_until"] - view["ended"]) / 86400 < 31
+
+    me = server.json("me")
+    assert me["used"] > 3_000_000
+    assert me["quota"] == QUOTA
+    refused = server.clif("submit", "job.json")
+    assert refused.returncode == 3
+    assert "of the 2 MiB that you may have" in refused.stderr
+    assert server.clif("rerun", job).returncode == 3
+
+    assert server.clif("keep", job, "--for", "50d").returncode == 0
+    assert 49 < (server.json("status", job)["keep_until"] - view["ended"]) / 86400 < 51
+    assert server.clif("keep", job, "--for", "500d").returncode == 0  # as far as is allowed
+    assert 59 < (server.json("status", job)["keep_until"] - view["ended"]) / 86400 < 61
+    assert server.clif("keep", job, "--for", "500d").returncode == 2
+    link = server.clif("share", job, "r").stdout.strip()
+
+    assert server.clif("remove", job).returncode == 0
+    wait_for(lambda: server.json("status", job)["removed"])
+    home = server.state / "jobs" / job
+    assert not (home / "tasks").exists()
+    assert "said" in server.clif("logs", job).stdout
+    assert [output["path"] for output in server.json("outputs", job)["outputs"]] == ["big", "r/t.csv"]
+    for path in ("outputs/big", "archive", "preview/r/t.csv"):
+        status, _, data = ask(server, "GET", f"/api/v1/jobs/{job}/{path}")
+        assert status == 404, path
+        assert b"were removed" in data
+    assert ask(server, "GET", f"/s/{link.rpartition('/')[2]}")[0] == 404
+    assert "removed" in server.clif("status", job).stdout
+    assert server.json("me")["used"] == 0
+    assert server.clif("remove", job).returncode == 2
+    assert server.clif("submit", "job.json").returncode == 0  # there is room again
+
+
+def test_what_cannot_be_delivered_is_refused_at_once(server):
+    """A place that is none, or that the site does not grant, names its field; nothing is submitted."""
+    for to in ("/lab", "file:/etc", f"file:{server.granted}-not/x", "s3:/x", "sftp://u:secret@h/x", "ftp://h/x"):
+        body = {"spec": {"command": "true", "deliver": [to]}}
+        status, _, data = ask(server, "POST", "/api/v1/jobs", body, Idempotency_Key="k" * 12)
+        assert (status, json.loads(data)["errors"][0]["field"].removeprefix("spec.")) == (422, "deliver.0"), data
+        assert b"secret" not in data

@@ -1,0 +1,300 @@
+"""Programs of other languages than Python and shell: what they need, read, write and declare."""
+
+from __future__ import annotations
+
+import contextlib
+import struct
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cluster_interface.inspection import inspect
+from cluster_interface.inspection.archive.index import Archive
+from cluster_interface.inspection.languages import lexis
+from cluster_interface.inspection.languages.lexis import Source
+from cluster_interface.inspection.software import Software
+from cluster_interface.model.errors import Rejected
+from cluster_interface.model.executable import Executable, describe, parse
+
+
+def read(name, source, *arguments, **beside):
+    """Inspect a program with others beside it."""
+    return inspect({"in.csv": "", "data/a.csv": "", **beside, name: source}, name, arguments)
+
+
+def system(found):
+    """The distribution packages of a proposal."""
+    return set(found.environment.system)
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "packages"),
+    [
+        ("a.R", "library(dplyr); require('ggplot2')\nMASS::lda(x)", {"r-base-core", "r-cran-dplyr", "r-cran-ggplot2", "r-cran-mass"}),
+        ("a.R", "# library(dplyr)\nx <- 'library(dplyr)'\nlibrary(stats)", {"r-base-core"}),
+        ("a.R", "pacman::p_load(dplyr, readr)", {"r-base-core", "r-cran-dplyr", "r-cran-readr", "r-cran-pacman"} - {"r-cran-pacman"}),
+        ("a.Rmd", "library(dplyr)\n```{r}\nlibrary(readr)\n```\n", {"r-base-core", "r-cran-rmarkdown", "pandoc", "r-cran-readr"}),
+        ("a.pl", "use strict; use JSON;\nuse DBI;\nuse File::Temp;\n=pod\nuse Moose;\n=cut\n", {"perl", "libdbi-perl"}),
+        ("a.pl", "use List::Util; use Data::Dumper; use POSIX; use Getopt::Long; use Time::HiRes; use Encode;", {"perl"}),
+        ("a.pl", "use parent 'Text::CSV';\n", {"perl", "libtext-csv-perl"}),
+        ("a.rb", "require 'json'\nrequire 'sinatra'\n# require 'rack'\n", {"ruby", "ruby-sinatra"}),
+        ("a.js", "const _ = require('lodash'); import('fs'); // require('express')", {"nodejs", "node-lodash"}),
+        ("a.mjs", "import x from 'express'\nimport 'node:path'", {"nodejs", "node-express"}),
+        ("a.m", "pkg load statistics\n% pkg load image\n", {"octave", "octave-statistics"}),
+        ("a.lua", "local x = require('lpeg') -- require('socket')", {"lua5.4", "lua-lpeg"}),
+        ("A.java", "import java.util.*;\nimport org.apache.commons.math3.stat.X;\nclass A {}", {"default-jdk-headless", "libcommons-math3-java"}),
+        ("a.rs", "use std::fs;\nfn main() {}", {"rustc"}),
+        ("a.go", 'package main\nimport (\n "fmt"\n "github.com/spf13/cobra"\n)\nfunc main() {}', {"golang-go", "golang-github-spf13-cobra-dev"}),
+        ("a.c", "#include <stdio.h>\n#include <fftw3.h>\n// #include <zlib.h>\nint main() {}", {"gcc", "libc6-dev", "libfftw3-dev", "pkg-config"}),
+        ("a.cpp", "#include <Eigen/Dense>\n#include <vector>\nint main() {}", {"g++", "libc6-dev", "libeigen3-dev", "pkg-config"}),
+        ("a.f90", "program a\nuse netcdf\nuse iso_fortran_env\nend", {"gfortran", "libc6-dev", "libnetcdff-dev", "libnetcdf-dev", "pkg-config"}),
+        ("a.f90", "program a\nuse mpi\nend", {"gfortran", "libc6-dev", "libopenmpi-dev", "openmpi-bin"}),
+    ],
+)  # fmt: skip
+def test_what_is_asked_for_by_name_becomes_packages(name, source, packages):
+    """Comments and strings say nothing; what the language has itself needs no package."""
+    assert system(read(name, source)) == packages
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "inputs", "outputs"),
+    [
+        ("a.R", "x <- read.csv('in.csv')\nwrite.csv(x, file = 'out.csv')\npdf('p.pdf')", {"in.csv"}, {"out.csv", "p.pdf"}),
+        ("a.R", "o <- 'out.csv'\nsaveRDS(1, o)\nggsave(file.path('fig', 'a.png'))", set(), {"out.csv", "fig/a.png"}),
+        ("a.R", "for (i in 1:3) png(paste0('p', i, '.png'))\nlist.files('data')", {"data/a.csv"} - {"data/a.csv"}, {"p*.png"}),
+        ("a.pl", "open(my $i, '<', 'in.csv'); open(my $o, '>', \"out.csv\");", {"in.csv"}, {"out.csv"}),
+        ("a.rb", "File.open('in.csv')\nFile.open('out.csv', 'w')\nFile.write('x.txt', 1)", {"in.csv"}, {"out.csv", "x.txt"}),
+        ("a.js", "fs.readFileSync('in.csv'); fs.writeFileSync(path.join('o', 'x.txt'), 1)", {"in.csv"}, {"o/x.txt"}),
+        ("a.m", "x = csvread('in.csv')'; y = x';\nf = fopen('o.txt', 'w'); save('-ascii', 'x.txt', 'x')", {"in.csv"}, {"o.txt", "x.txt"}),
+        ("a.jl", 'readdlm("in.csv")\nopen("o.txt", "w")', {"in.csv"}, {"o.txt"}),
+        ("a.c", 'int main() { fopen("in.csv", "r"); fopen("out.csv", "w"); }', {"in.csv"}, {"out.csv"}),
+        ("a.cpp", 'int main() { std::ifstream in("in.csv"); std::ofstream out("out.csv"); }', {"in.csv"}, {"out.csv"}),
+        ("a.f90", "program a\nopen(unit=1, file='in.csv', status='old')\nopen(2, file='o.txt', status='replace')\nend", {"in.csv"}, {"o.txt"}),
+        ("A.java", 'class A { void f() { new FileReader("in.csv"); new FileWriter("o.txt"); } }', {"in.csv"}, {"o.txt"}),
+        ("a.rs", 'fn main() { File::open("in.csv"); File::create("o.txt"); }', {"in.csv"}, {"o.txt"}),
+        ("a.go", 'package main\nfunc main() { os.Open("in.csv"); os.Create("o.txt") }', {"in.csv"}, {"o.txt"}),
+        ("a.lua", "io.open('in.csv', 'r'); io.open('o.txt', 'w')", {"in.csv"}, {"o.txt"}),
+    ],
+)  # fmt: skip
+def test_files_that_are_read_and_written(name, source, inputs, outputs):
+    """By what the call does that they are given to."""
+    found = read(name, source)
+    assert set(found.inputs) == inputs
+    assert set(found.outputs) == outputs
+
+
+def test_absolute_paths_are_asked_about():
+    """They are not there in the job."""
+    found = read("a.R", "x <- read.csv('/scratch/ada/x.csv')\ny <- '/usr/share/z'")
+    assert [guess.value for guess in found.guesses if guess.field == "files"] == ["/scratch/ada/x.csv"]
+    assert any("--input /scratch/ada/x.csv" in warning for warning in found.warnings)
+
+
+@pytest.mark.parametrize(
+    ("name", "beside", "files"),
+    [
+        ("a.R", {"h.R": "library(readr)"}, {"h.R"}),
+        ("a.pl", {"lib/H.pm": "use DBI;"}, {"lib/H.pm"}),
+        ("a.rb", {"h.rb": "require 'rack'"}, {"h.rb"}),
+        ("a.js", {"h.js": "require('lodash')"}, {"h.js"}),
+        ("a.m", {"h.m": "pkg load statistics"}, {"h.m"}),
+        ("a.c", {"h.h": "", "h.c": "#include <zlib.h>"}, {"h.h", "h.c"}),
+    ],
+)
+def test_files_that_are_loaded_are_followed(name, beside, files):
+    """What they need is needed."""
+    source = {
+        "a.R": "source('h.R')", "a.pl": "use H;", "a.rb": "require_relative 'h'", "a.js": "require('./h')",
+        "a.m": "h(1)", "a.c": '#include "h.h"\nint main() {}',
+    }[name]  # fmt: skip
+    found = read(name, source, **beside)
+    assert set(found.inputs) == files
+    wanted = {"r-cran-readr", "libdbi-perl", "ruby-rack", "node-lodash", "octave-statistics", "zlib1g-dev"}
+    assert system(found) & wanted
+
+
+def test_packages_of_r_that_debian_has_not_are_built():
+    """Of CRAN and Bioconductor; what is declared beside the script counts."""
+    found = read(
+        "a.R", "library(frobnicate)\nBiocManager::install('zzbioc')\nlibrary(zzbioc)",
+        **{"renv.lock": '{"Packages": {"zzlock": {"Source": "Repository"}}}', "DESCRIPTION": "Imports: dplyr (>= 1),\n zzdesc\n"},
+    )  # fmt: skip
+    assert set(found.environment.r.packages) == {"frobnicate", "zzlock", "zzdesc"}
+    assert found.environment.r.bioconductor == ("zzbioc",)
+    assert "r-cran-dplyr" in system(found)
+
+
+def test_options_of_r():
+    """Optparse and argparse with defaults and types; places of commandArgs()."""
+    found = read(
+        "a.R",
+        "make_option(c('-n', '--num'), type = 'integer', default = 10, help = 'how many')\n"
+        "make_option('--all', action = 'store_true')",
+    )
+    num, every = found.options
+    assert (num.name, num.kind, num.default, num.help) == ("--num", "int", "10", "how many")
+    assert (every.name, every.flag) == ("--all", True)
+    assert [o.name for o in read("a.R", "args <- commandArgs(TRUE); args[2]; args[1]").options] == ["arg1", "arg2"]
+
+
+@pytest.mark.parametrize(
+    ("files", "script", "command"),
+    [
+        ({"a.R": "x"}, "a.R", "Rscript a.R x"),
+        ({"a.Rmd": ""}, "a.Rmd", "Rscript -e 'rmarkdown::render(\"a.Rmd\")' x"),
+        ({"a.c": "int main() {}"}, "a.c", "gcc -O2 -o /tmp/a a.c -lm && /tmp/a x"),
+        ({"a.c": "#pragma omp parallel\n#include <mpi.h>\nint main() {}"}, "a.c",
+         'mpicc -O2 -o /tmp/a a.c -fopenmp -lm && mpirun -np "${CLIF_CPUS:-1}" /tmp/a x'),
+        ({"a.c": "int main() {} // gcc a.c -lsqlite3"}, "a.c", "gcc -O2 -o /tmp/a a.c -lsqlite3 -lm && /tmp/a x"),
+        ({"Makefile": "all: p\np: a.o\n\t$(CC) -o $@ $^\n", "a.c": "int main() {}"}, None, "make && ./p x"),
+        ({"Makefile": "P = q\n$(P): a.c\n\tcc -o $(P) a.c\nclean:\n\trm $(P)\n", "a.c": "int main() {}"}, None, "make && ./q x"),
+        ({"Makefile": "out.txt: in.csv\n\tsort in.csv > out.txt\n", "in.csv": ""}, None, "make x"),
+        ({"CMakeLists.txt": "project(p)\nadd_executable(${PROJECT_NAME} a.c)", "a.c": "int main() {}"}, None,
+         "cmake -S . -B /tmp/build -DCMAKE_BUILD_TYPE=Release && cmake --build /tmp/build && /tmp/build/p x"),
+        ({"a.rs": "fn main() {}"}, "a.rs", "rustc -O -o /tmp/a a.rs && /tmp/a x"),
+        ({"A.java": "class A {}"}, "A.java", "java A.java x"),
+        ({"p/A.java": "package p; class A { B b; }", "p/B.java": "package p; class B {}"}, "p/A.java",
+         "javac -d /tmp/classes -cp . p/A.java && java -cp /tmp/classes p.A x"),
+    ],
+)  # fmt: skip
+def test_commands(files, script, command):
+    """What is to be compiled is compiled first, where it is not among the outputs."""
+    assert inspect(files, script, ["x"]).command == command
+
+
+def test_a_shell_script_follows_what_it_runs():
+    """By whatever program: what those files need is needed."""
+    found = inspect(
+        {
+            "run.sh": "Rscript a.R\nmake -j4\n./p in.csv\nperl b.pl | gcc -o c c.c && ./c\n",
+            "a.R": "library(dplyr)", "Makefile": "p: p.c\n\tcc -o p p.c\n", "p.c": "#include <zlib.h>\nint main() {}",
+            "b.pl": "use JSON;", "c.c": "#include <fftw3.h>\nint main() {}",
+        },
+        "run.sh",
+    )  # fmt: skip
+    assert {"r-cran-dplyr", "make", "zlib1g-dev", "libjson-perl", "libfftw3-dev", "gcc"} <= system(found)
+    assert not found.warnings
+
+
+def test_what_an_older_release_has_is_taken_from_there():
+    """Julia left the distribution; the environment names the release by its Python."""
+    found = read("a.jl", "using Statistics")
+    assert (system(found), found.environment.python.version) == ({"julia"}, "3.9")
+
+
+# --- programs
+
+
+def text(**facts):
+    """The text that stands for a program."""
+    return Executable(**{"machine": "x86_64", "interpreter": "/lib64/ld-linux-x86-64.so.2", **facts}).text
+
+
+@pytest.mark.parametrize(
+    ("facts", "packages", "python", "word"),
+    [
+        ({"libraries": ("libc.so.6", "libgsl.so.27")}, {"libgsl27"}, None, ""),
+        ({"libraries": ("libc.so.6",), "glibc": "2.38"}, set(), "3.13", ""),
+        ({"libraries": ("libc.so.6",), "glibc": "2.99"}, set(), None, "glibc 2.99"),
+        ({"machine": "aarch64"}, set(), None, "aarch64"),
+        ({"libraries": ("libnowhere.so.1",)}, set(), None, "libnowhere.so.1"),
+        ({"interpreter": None}, set(), None, ""),
+    ],
+)
+def test_programs(facts, packages, python, word):
+    """Their libraries are packages; where they cannot run is said."""
+    found = inspect({"prog": text(**facts)}, "prog", ["1"])
+    assert (found.command, system(found)) == ("./prog 1", packages)
+    assert (found.environment.python and found.environment.python.version) == python
+    assert any(word in warning for warning in found.warnings) if word else not found.warnings
+
+
+def test_libraries_beside_a_program_are_found():
+    """They go with it."""
+    found = inspect({"bin/p": text(libraries=("libq.so.1",)), "lib/libq.so.1": text(runs=False)}, "bin/p")
+    assert found.inputs == ("lib/libq.so.1",)
+    assert found.environment.variables["LD_LIBRARY_PATH"] == "/job/lib"
+
+
+def test_the_interpreter_of_the_tests_is_read(tmp_path):
+    """A real program of this machine, and what is left of it after some bytes have changed."""
+    with open("/proc/self/exe", "rb") as file:
+        data = file.read()
+    found = describe(lambda offset, length: data[offset : offset + length])
+    assert found is not None
+    assert found.runs
+    assert "libc.so.6" in found.libraries
+    assert parse(found.text) == found
+    assert describe(lambda *_: b"#!/bin/sh") is None
+
+
+@given(st.lists(st.tuples(st.integers(4, 400), st.integers(0, 255)), max_size=20))
+def test_any_bytes_are_no_program_or_one(changes):
+    """Broken headers are no program, never an error."""
+    data = bytearray(
+        struct.pack("<4sBBBB8xHHIQQQIHHHHHH", b"\x7fELF", 2, 1, 1, 0, 3, 62, 1, 0, 64, 0, 0, 64, 56, 2, 0, 0, 0)
+    )
+    data += struct.pack("<IIQQQQQQ", 1, 5, 0, 0, 0, 400, 400, 4096) + struct.pack(
+        "<IIQQQQQQ", 2, 6, 200, 200, 200, 64, 64, 8
+    )
+    data += bytes(400 - len(data))
+    for place, value in changes:
+        data[place - 1] = value
+    describe(lambda offset, length: bytes(data[offset : offset + length]))
+
+
+# --- the table, and robustness
+
+
+def test_the_archive_knows_its_suites():
+    """A name may be another package's from one release to the next; the site's choice goes first."""
+    assert Archive("bookworm").find("library", "libgsl.so.27") == ("libgsl27",)
+    assert Archive("trixie").find("library", "libgsl.so.27") == ()
+    assert Archive("bookworm").path("header", "gsl/gsl_math.h") == ("libgsl-dev",)
+    assert Archive("nowhere").command("samtools") == ("samtools",)
+    assert Archive("bookworm", {"samtools": "mine"}).command("samtools") == ("mine",)
+    assert Archive("bookworm").command("a\tb\n") == ()
+
+
+def test_modules_of_clusters():
+    """The site's table, then the shipped one, then the archive's commands; versions and toolchains are left off."""
+    site = Software(modules={"r/3": "host"})
+    assert site.module("R/4.2.1-foss-2022b").packages == ("r-base-core",)
+    assert site.module("r/3").host
+    assert site.module("bio/MAFFT/7.505").packages == ("mafft",)
+    assert site.module("scipy-stack/2023a").python[:2] == ("numpy", "scipy")
+    assert not site.module("frobnicator/1").known
+
+
+NAMES = ("a.R", "a.Rmd", "a.pl", "a.rb", "a.js", "a.m", "a.jl", "a.lua", "A.java", "a.rs", "a.go", "a.c", "a.cpp", "a.f90",
+         "Makefile", "CMakeLists.txt", "configure.ac", "a.sh")  # fmt: skip
+FRAGMENTS = ["library(", "require ", "use ", "#include <", "import ", "open(", "'in.csv'", '"w"', ")", "(", "\n", "\t", ";",
+             "=", "$(", "${x}", ":", "all", "a.o", "$@", "//", "/*", "*/", "#", "%", "'", '"', "`", "\\", "{", "}", ",", "x",
+             "find_package(", "add_executable(", "mod a;", "program a\n", "\0", "\x7fELF\n", "<-", "paste0(", "pkg load "]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NAMES)
+@settings(max_examples=25)
+@given(st.lists(st.sampled_from(FRAGMENTS), max_size=30).map("".join))
+def test_any_mixture_is_answered(name, source):
+    """Pieces in any order, most of which are no program."""
+    with contextlib.suppress(Rejected):
+        read(name, source, "x").model_dump_json()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_hostile_texts_end_soon(name):
+    """Much of anything takes about as long as much of anything else."""
+    for piece in ("(", "'", '"', "/*", "`", "$(", "f(\n", "use A;\n", "#include <a.h>\n", "x = 'a' + ", "a:\n\t"):
+        with contextlib.suppress(Rejected):
+            read(name, piece * (20_000 // len(piece)))
+
+
+@given(st.text(alphabet="ab'\"`/*#(){},;=\n\\%-!", max_size=60))
+def test_code_keeps_its_places(text):
+    """Comments and strings are blanked where they stand, so that lines are right."""
+    for language in (lexis.C, lexis.R, lexis.PERL, lexis.OCTAVE, lexis.FORTRAN, lexis.JULIA, lexis.RUST, lexis.LUA):
+        code = Source(text, language).code
+        assert len(code) == len(text)
+        assert [at for at, c in enumerate(code) if c == "\n"] == [at for at, c in enumerate(text) if c == "\n"]
