@@ -11,7 +11,7 @@ from cluster_interface.inspection import inspect as read_script
 from cluster_interface.inspection.sweeps import expand
 from cluster_interface.model.errors import NotFound, Problem, Rejected, Transient
 from cluster_interface.model.executable import MAGIC, describe
-from cluster_interface.model.filetree import Mode, is_local, mounted_at
+from cluster_interface.model.filetree import FileEntry, Mode, is_local, mounted_at
 from cluster_interface.model.packing import pack_size
 from cluster_interface.model.placeholders import place
 from cluster_interface.model.plan import HOST
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 PATIENCE = 25.0  #: seconds to wait for a survey, well inside what a client waits for an answer
 LONGEST_SCRIPT = 2**20  #: bytes of a file that inspection reads
+_PATH = "/opt/env/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 LONGEST_TABLE = 16 * 2**20  #: bytes of a table that a sweep goes through
 
 
@@ -52,7 +53,8 @@ class Intake:
         self.check_uploads(user, spec)
         self.check_mounts(spec)
         self._check_after(user, spec)
-        spec = self._infer(user, spec)
+        spec = with_environments(self._infer(user, spec))
+        self.check_mounts(spec)
         ask = self.fit(spec.resources, chained=spec.checkpoint.resume)
         if ask.runtime != HOST:
             spec = spec.model_copy(update={"environment": self.software.in_container(spec.environment)})
@@ -167,3 +169,21 @@ class Intake:
             return entry.content.encode()
         scheme, _, upload = (entry.source or "").partition(":")
         return self.uploads.read(user, upload, limit) if scheme == "upload" and "!/" not in upload else None
+
+
+def with_environments(spec: JobSpec) -> JobSpec:
+    """Mount environments that are there already at their own paths, with their programs first."""
+    environment = spec.environment
+    if not environment.mounts:
+        return spec
+    mounts = {
+        f".environment/{Path(path).name}/": FileEntry(source=f"file:{path}", mode=Mode.MOUNT)
+        for path in environment.mounts
+    }
+    variables = {"PATH": ":".join([*(f"{path}/bin" for path in environment.mounts), _PATH])}
+    if environment.venv:
+        variables["VIRTUAL_ENV"] = environment.venv
+    if environment.conda and environment.conda.path:
+        variables["CONDA_PREFIX"] = environment.conda.path
+    named = environment.model_copy(update={"variables": {**variables, **environment.variables}})
+    return spec.model_copy(update={"files": {**spec.files, **mounts}, "environment": named})

@@ -4,6 +4,7 @@ import pytest
 
 from cluster_interface.images.request import understand
 from cluster_interface.images.shelf import Shelf
+from cluster_interface.intake import with_environments
 from cluster_interface.model.errors import Rejected
 from cluster_interface.model.jobspec import Environment, JobSpec
 from cluster_interface.settings import Images
@@ -77,3 +78,15 @@ def test_another_index_is_the_sites_to_allow(tmp_path):
     allowed = Images(extra_index_urls=("https://lab.example.org/simple/",))
     plain = Environment.parse({"python": {"packages": ["a"]}})
     assert understand(shelf, allowed, wanted, "").key != understand(shelf, allowed, plain, "").key
+
+
+def test_an_environment_that_is_there_is_mounted_with_its_programs_first():
+    """At its own path, as any mounted directory, again and again the same; one's own variables win."""
+    said = {"conda": "/data/envs/bio", "variables": {"CONDA_PREFIX": "mine"}}
+    spec = with_environments(JobSpec.parse({"command": "x", "environment": said}))
+    (entry,) = spec.files.values()
+    assert (entry.source, entry.mode) == ("file:/data/envs/bio", "mount")
+    assert spec.environment.variables["PATH"].startswith("/data/envs/bio/bin:/opt/env/bin:")
+    assert spec.environment.variables["CONDA_PREFIX"] == "mine"
+    assert with_environments(spec) == spec
+    assert with_environments(JobSpec.parse({"command": "x"})).files == {}

@@ -32,22 +32,37 @@ if TYPE_CHECKING:
 LARGEST_CONTEXT = 64 * MIB
 _FIELD = "environment.dockerfile"
 _FROM = re.compile(r"^\s*FROM\s+(?:--\S+\s+)*(\S+)(?:\s+AS\s+(\S+))?", re.IGNORECASE | re.MULTILINE)
-_COPIED_FROM = re.compile(r"--from=(\S+)", re.IGNORECASE)
-_SYNTAX = re.compile(r"^#\s*syntax\s*=\s*(\S+)", re.IGNORECASE | re.MULTILINE)
+_COPIED_FROM = re.compile(r"\bfrom=([^\s,]+)", re.IGNORECASE)  # of COPY, and of RUN's mounts
+_DIRECTIVE = re.compile(r"^#\s*(syntax|escape)\s*=\s*(\S*)", re.IGNORECASE | re.MULTILINE)
+_SYNTAX = re.compile(r"(docker\.io/)?docker/dockerfile(:[\w.-]+)?")
+_COMMENT = re.compile(r"^[ \t]*#.*(?:\r?\n|\Z)|^[ \t]*\r?\n", re.MULTILINE)
+_CONTINUED = re.compile(r"\\[ \t]*\r?\n")
+_ADD = re.compile(r"^\s*(?:ONBUILD\s+)?ADD\b.*", re.IGNORECASE | re.MULTILINE)
+_ELSEWHERE = re.compile(r"://|\$|\\|@")
 
 
 def check(text: str, settings: Images) -> None:
-    """Refuse a Dockerfile that would take an image from where the site does not allow; Rejected in words."""
+    """Refuse a Dockerfile that would have the engine take something from where the site does not allow.
+
+    Read as BuildKit reads it: comments and empty lines are gone before lines are joined. Rejected in words.
+    """
     if not settings.dockerfiles:
         raise Rejected.field(_FIELD, "Dockerfiles are not built here (images.dockerfiles)")
-    text = re.sub(r"\\\r?\n", " ", text)
+    for name, value in _DIRECTIVE.findall(text):
+        if name.lower() == "escape" or not _SYNTAX.fullmatch(value):
+            raise Rejected.field(_FIELD, f"# {name}={value[:60]}: this directive is not taken here; leave it out")
+    text = _CONTINUED.sub("", _COMMENT.sub("", text))
+    for line in _ADD.findall(text):
+        if _ELSEWHERE.search(line):
+            words = "ADD takes the job's own files only; name what is elsewhere in the job's files"
+            raise Rejected.field(_FIELD, f"{line.strip()[:80]}: {words}")
     stages: set[str] = {"scratch"}
     for image, name in _FROM.findall(text):
         _check_image(image, stages, settings)
         stages.add(name.lower())
-    for image in (*_COPIED_FROM.findall(text), *_SYNTAX.findall(text)):
+    for image in _COPIED_FROM.findall(text):
         if not image.isdigit():
-            _check_image(image, stages, settings)
+            _check_image(image.strip("\"'"), stages, settings)
     if not _FROM.search(text):
         raise Rejected.field(_FIELD, "has no FROM line")
 

@@ -15,7 +15,7 @@ _SECRET = re.compile(r"(://)[^/@\s\"']+@")
 
 _DISK = re.compile(r"No space left on device|os error 28\b|Disk quota exceeded|os error 122\b")
 
-NOT_FROM_PYTORCH = "download.pytorch.org"
+PYTORCH = "download.pytorch.org"  #: where uv takes the packages without CUDA from
 
 _UNREACHABLE = re.compile(
     r"dns error|tcp connect error|client error \(Connect\)|error sending request|operation timed out|timed out|"

@@ -111,7 +111,8 @@ def _take_away(stream: IO[bytes], root: Path) -> None:
                 if last == _OPAQUE:
                     tree.remove(directory, content_only=True)
                 elif last.startswith(_WHITEOUT):
-                    tree.remove(f"{directory}/{last.removeprefix(_WHITEOUT)}")
+                    gone = last.removeprefix(_WHITEOUT)
+                    tree.remove(f"{directory}/{gone}" if directory else gone)
                 elif not member.isdir() and member.name.strip("./"):
                     tree.remove(member.name, directories_only=True)
     except Unsafe as error:

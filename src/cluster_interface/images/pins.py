@@ -58,7 +58,7 @@ def _pylock(document: dict[str, Any], python: str) -> Iterator[tuple[str, str, I
 
 
 def _poetry(document: dict[str, Any], python: str) -> Iterator[tuple[str, str, Iterable[str]]]:
-    for package in document.get("package", []):
+    for package in document["package"]:
         markers = package.get("markers")
         marker = markers.get("main") if isinstance(markers, dict) else markers
         main = "main" in package.get("groups", ["main"]) and package.get("category", "main") == "main"

@@ -131,8 +131,6 @@ def _refuse(environment: Environment, settings: Images) -> None:
             "environment.image",
             "a .sif file is taken as a base once: `clif images import-base FILE NAME`, then environment.base: NAME",
         )
-    for path in environment.mounts:
-        raise Rejected.field("environment", f"{path} is not mounted by this version yet; name its packages instead")
     for url in (environment.python or PythonEnvironment()).extra_index_urls:
         if url not in {allowed.rstrip("/") for allowed in settings.extra_index_urls}:
             raise Rejected.field(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from cluster_interface.images import base as bases
 from cluster_interface.images import conda, dockerfiles, failures, needs, oci, rpackages
 from cluster_interface.images import lock as locks
-from cluster_interface.images.failures import NOT_FROM_PYTORCH
+from cluster_interface.images.failures import PYTORCH
 from cluster_interface.images.keys import image_key, setup_key
 from cluster_interface.images.lock import Target
 from cluster_interface.images.request import Request, at_origin, minor, understand
@@ -163,8 +163,8 @@ class Resolver:
         torch = request.torch
         try:
             text = self._requirements(request, target, torch, home, log)
-        except ClusterError as error:
-            if torch is None or NOT_FROM_PYTORCH not in str(error):
+        except ClusterError:
+            if torch is None or PYTORCH not in log.read_text(errors="replace"):
                 raise
             torch = None  # the site cannot reach PyTorch's own index: the packages with CUDA work without a GPU too
             self._shelf.add_to_log(
