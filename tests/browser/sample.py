@@ -524,7 +524,7 @@ class SampleUploads:
         self.made: dict[str, Upload] = {}
         self.break_next = False  #: whether the next append stops halfway, as a broken connection does
 
-    def create(self, owner: str, name: str, length: int) -> Upload:
+    def create(self, owner: str, name: str, length: int, sha256: str | None = None) -> Upload:
         """Begin an upload."""
         upload = Upload(id=f"up{len(self.made)}", owner=owner, name=name, length=length, offset=0, created=time.time())
         self.made[upload.id], self.data[upload.id] = upload, bytearray()
