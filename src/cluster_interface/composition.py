@@ -6,6 +6,7 @@ import contextlib
 import os
 import pwd
 import socket
+import time
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
 WAKE = "engine.wake"  #: the engine's datagram socket, in the runtime directory
 LONGEST_REQUIREMENTS = 2**20  #: bytes
 SMALL = 2**20  #: bytes of inputs or outputs that the engine moves itself, or reads
+KEYS_KEPT = 30.0  #: seconds that a process remembers a person's credentials
 MOST_SMALL_FILES = 32
 _OURS = ("content", "directory", "link", "upload")  #: sources that are here already
 MOST_SMALL_ENTRIES = 400
@@ -60,6 +62,8 @@ class Parts:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.state = settings.server.state
+        self._held_before: dict[tuple[int, str], tuple[float, list[Credential]]] = {}
+        self._late_store: tuple[int, Store | None] = (0, None)
         self.owner = pwd.getpwuid(os.geteuid()).pw_name  #: alone: the one user is who runs the server
 
     def prepare(self) -> None:
@@ -173,13 +177,25 @@ class Parts:
         )
 
     def _held(self, owner: str) -> list[Credential]:
-        """Look up an owner's keys. Long work has a connection of its own."""
-        with as_the_server():
-            return Credentials(Store(self.settings.database), self.vault).held(owner)
+        """Look up an owner's keys; they are asked for with every request, so they are kept for a while."""
+        known = self._held_before.get((os.getpid(), owner))
+        if known is None or time.monotonic() - known[0] > KEYS_KEPT:
+            with as_the_server():
+                known = time.monotonic(), Credentials(self._own_store(), self.vault).held(owner)
+            self._held_before = {(os.getpid(), owner): known}
+        return known[1]
+
+    def _own_store(self) -> Store:
+        """Return the database for long work: a process that was forked has connections of its own."""
+        pid, store = self._late_store
+        if store is None or pid != os.getpid():
+            store = Store(self.settings.database)
+            self._late_store = os.getpid(), store
+        return store
 
     def _outputs_of(self, owner: str, job: str) -> tuple[bool, list[OutputFile]]:
-        """Look up what a job of the owner's left, for sources that name it. Long work has a connection of its own."""
-        with as_the_server(), Store(self.settings.database).read() as db:
+        """Look up what a job of the owner's left, for sources that name it."""
+        with as_the_server(), self._own_store().read() as db:
             found = jobs.find(db, owner, job)
             if found is None:
                 raise NotFound(f"there is no job {job!r}")
@@ -193,8 +209,10 @@ class Parts:
             "environment": self._environment,
             "inputs": self._inputs,
             "outputs": self._outputs,
+            "deliver": self._deliver,
+            "measure": self._measure,
+            "remove": self._remove,
         }
-        kinds |= {"measure": self._measure, "remove": self._remove, "deliver": self._deliver}
         small = {"resolve": self._resolves_at_once, "inputs": self._is_small_input, "outputs": self._is_small_output}
         small["measure"] = lambda request: self.stager.holds_little(request["job"], 1, MOST_SMALL_ENTRIES, SMALL)
         return DetachedWorks(self.state / "works", kinds, small=small, wake=wake)

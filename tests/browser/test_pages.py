@@ -682,7 +682,7 @@ def test_a_task_leads_to_its_log_and_outputs(page: Page, site: Site) -> None:
     expect(page.locator("#tasks tr[aria-current]")).to_contain_text("254")
     expect(page.locator("#log-task")).to_have_value("4")
     expect(page.locator("#outputs tbody tr")).to_have_count(1)
-    page.click("#outputs >> text=All tasks")
+    page.click("#outputs .crumbs >> text=All tasks")
     expect(page.locator("#outputs tbody tr")).to_have_count(90)
 
 

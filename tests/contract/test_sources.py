@@ -7,6 +7,7 @@ import io
 import os
 import shutil
 import subprocess
+import sys
 import tarfile
 import threading
 import zipfile
@@ -433,3 +434,11 @@ def test_many_jobs_on_one_data_set_download_it_once(make, root, tmp_path):
     staged = [workspace.directory(name) / "inputs/data" for name in jobs]
     assert {path.read_bytes() for path in staged} == {DATA}
     assert len({path.stat().st_ino for path in staged}) == 1
+
+
+@pytest.mark.parametrize(("library", "place"), [("paramiko", "sftp"), ("botocore.auth", "s3")], indirect=["place"])
+def test_a_library_that_is_missing_is_named(make, place, library, monkeypatch):
+    """Who submits reads what their administrator can install."""
+    monkeypatch.setitem(sys.modules, library, None)
+    with pytest.raises(Permanent, match=r"its administrator can install `cluster-interface\["):
+        stage(make(place), place.file)

@@ -16,7 +16,7 @@ from cluster_interface.model.job import Account
 from cluster_interface.model.jobspec import JobSpec
 from cluster_interface.model.queue import Queue
 from cluster_interface.model.state import FailureCode, JobState, TaskState
-from cluster_interface.ports import NativeState, Observation, Order, Work, WorkState
+from cluster_interface.ports import Face, ImageRef, NativeState, Observation, Order, Work, WorkState
 from cluster_interface.settings import Defaults, Retention
 from cluster_interface.store import claims, jobs
 
@@ -206,7 +206,7 @@ class Images:
     """An image store in which everything is ready."""
 
     def find(self, lock, face):
-        return object()
+        return ImageRef(key="i" * 8, face=Face.DIRECTORY)
 
 
 @pytest.fixture

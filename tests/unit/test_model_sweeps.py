@@ -141,6 +141,7 @@ QUEUE = Queue(
         (10_000, 30.0, 4),
         (10_000, 61.0, 2),  # longer than it may: what it asks for counts
         (20, 1.0, 1),  # every slot has something to do
+        (100, 0.05, 25),  # what takes less than a start is not worth one, though slots stay empty
         (10_000, None, 10),  # never seen: a fifth of the minute that they may take
     ],
 )

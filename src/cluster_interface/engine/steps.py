@@ -36,6 +36,7 @@ WATCHED = 300.0  #: seconds to the next look at a job of the scheduler; a change
 WAITING = 60.0  #: seconds to the next look at a job that waits for others, whose end wakes it at once
 JOB_HERE = "{job}"  #: stands for the job's id in a place that outputs are delivered to
 SETTLED = 5.0  #: seconds after which a scheduler knows when it will start what it has
+FIRST_LOOK, LAST_LOOK = 0.2, 2.0  #: seconds between looks at what is being canceled, the longer the more there were
 
 
 def submitted(case: Case, tools: Tools) -> Step:
@@ -327,7 +328,9 @@ def canceling(case: Case, tools: Tools) -> Step:
     job = case.job
     stop_all(case, tools)
     if job.state not in (JobState.SUBMITTED, JobState.AWAITING_APPROVAL) and not end_orders(case, tools):
-        return Step(state=job.state, reason="being canceled", after=0.2, facts=job.facts)
+        looks = job.facts.get("looks", 0)
+        after = min(FIRST_LOOK * 1.5**looks, LAST_LOOK)
+        return Step(state=job.state, reason="being canceled", after=after, facts={**job.facts, "looks": looks + 1})
     ended = tools.clock.now()
     tasks = tuple(
         dataclasses.replace(task, state=TaskState.CANCELED, ended=ended, reason="canceled")

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from cluster_interface.model.queue import Queue
 
 WORTHWHILE = 120.0  #: seconds an element should take, so that starting it costs next to nothing
+START = 0.5  #: seconds that the start of a container takes; where tasks take less, starts are what is to be saved
+LEAST = 2.5  #: seconds that an element of such tasks should take, even if slots stay empty
 SHORT = 60.0  #: seconds; tasks that take longer gain nothing by sharing
 GUESS = 0.2  #: of the time they may take, for tasks that were never seen: people ask for more than is needed
 
@@ -22,7 +24,7 @@ def pack_size(wanted: int | None, tasks: int, ask: Ask, queue: Queue, seconds: f
     """Choose how many tasks share an element, given how long the longest took last time (None: never seen).
 
     What is `wanted` goes first; Rejected if the queue's time is too short for it. Otherwise tasks that are known or
-    bound to be short share, as long as every slot of the queue has something to do.
+    bound to be short share, as long as every slot of the queue has something to do that is worth its start.
     """
     most = max(1, queue.time // ask.time) if queue.time else tasks
     if wanted is not None:
@@ -38,7 +40,9 @@ def pack_size(wanted: int | None, tasks: int, ask: Ask, queue: Queue, seconds: f
     longest = min(ask.time * GUESS if seconds is None else seconds, ask.time)
     at_once = min(queue.cpus // (ask.cpus * ask.tasks_per_node), queue.memory // ask.memory)  # on a node
     slots = max(1, queue.nodes * at_once)
-    return max(1, min(int(WORTHWHILE // max(longest, 0.1)), -(-tasks // slots), most))
+    longest = max(longest, 0.1)
+    spread = max(-(-tasks // slots), int(LEAST / longest) if longest < START else 1)
+    return max(1, min(int(WORTHWHILE // longest), spread, tasks, most))
 
 
 def orders_of(mark: str, tasks: int, pack: int, *, first_alone: bool, max_array: int | None) -> tuple[NativeOrder, ...]:

@@ -147,7 +147,7 @@ class Bringing:
             self._bring(info, entry, fetch)
 
     def _bring(self, info: SourceInfo, entry: FileEntry, fetch: Callable[[Part], None] | None) -> None:
-        moved = self._movement.begin(portable(info.path), shown(info.source), info.size)
+        moved = self._movement.begin(portable(info.path), portable(shown(info.source)), info.size)
         self._inputs.bring(info, entry, moved, fetch)
         self._end(info)
 

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
     from cluster_interface.ports import Report
 
-EVERY = 0.1  #: seconds between reports
+EVERY = 0.1  #: seconds between reports, once there were MANY
+MANY = 100
 MOST_SHOWN = 8  #: files on their way that are told of one by one
 
 
@@ -24,7 +25,7 @@ class Movement:
         self._report, self._files, self._total = report, files, total
         self._lock = Lock()
         self._done = self._count = 0
-        self._said = 0.0
+        self._reports, self._said = 0, 0.0
         self._moving: dict[str, SourceProgress] = {}
 
     def begin(self, path: str, source: str, size: int | None) -> Callable[[int], None]:
@@ -61,9 +62,9 @@ class Movement:
 
     def _say(self, path: str) -> None:
         now = time.monotonic()
-        if now - self._said < EVERY:
+        if self._reports > MANY and now - self._said < EVERY:
             return
-        self._said = now
+        self._reports, self._said = self._reports + 1, now
         moving = sorted(self._moving.values(), key=lambda one: one.path)
         self._report(
             Progress(

@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 CHUNK = 1024 * 1024
 BESIDE = 8 * CHUNK  #: bytes after which the checksum is taken beside the writing
 MOST_AHEAD = 8  #: pieces that the writing is ahead of the checksum
-_WRITE = 2  # SYNC_FILE_RANGE_WRITE (sync_file_range(2)): begin to write, wait for nothing
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -114,9 +113,7 @@ class Part:
         while view:
             view = view[os.write(self._fd, view) :]
         self._hash.update(data)
-        before, self.size = self.size, self.size + len(data)
-        if before // BESIDE != self.size // BESIDE:  # the disk may begin: less is left to wait for at the end
-            _libc.sync_file_range(self._fd, ctypes.c_int64(0), ctypes.c_int64(self.size), _WRITE)
+        self.size += len(data)
         self._moved(self.size)
 
     def check_limit(self, size: int) -> None:

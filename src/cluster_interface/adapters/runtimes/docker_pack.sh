@@ -30,7 +30,8 @@ close_element() { [ -z "$client" ] || end_container; }
 # The mover can be stopped by whoever has the account, and another is started. It ends when we do.
 start_mover() {
     pipes=$(mktemp -d) && mkfifo "$pipes/orders" "$pipes/answers" || return
-    exec 6<>"$pipes/orders" 7<>"$pipes/answers" 8<"$pipes/orders" 9<"$pipes/answers"
+    exec 6<>"$pipes/orders" 7<>"$pipes/answers"
+    exec 8<"$pipes/orders" 9<"$pipes/answers"
     rm -rf "$pipes"
     (
         exec <&8 >&7 2>>"$pack/errors" 4>&- 5>&- 6>&- 7>&- 8<&- 9<&- # a shell that keeps 6 would keep the mover, too
