@@ -155,7 +155,7 @@ def test_the_element_is_known_by_what_the_scheduler_says(tmp_path, outer, offset
     text = f"""
 attempt_dir={tmp_path} mark=m packed=yes
 open_element() {{ :; }}; close_element() {{ :; }}
-line_of() {{ tail -n "+$(($2 + 1))" "$1" | head -n 1; }}
+line_of() {{ line=$(tail -n "+$(($2 + 1))" "$1" | head -n 1); }}
 run_task() {{ echo "$task"; }}
 {script.shipped("job.sh")}
 """
@@ -172,7 +172,7 @@ run_task() {{ echo "$task"; }}
 def test_an_element_that_is_not_listed_is_an_error(tmp_path):
     """An element beyond the list runs nothing, and says so."""
     (tmp_path / "elements").write_text("0 1\n")
-    text = f'attempt_dir={tmp_path} mark=m\nline_of() {{ tail -n "+$(($2 + 1))" "$1" | head -n 1; }}\n{script.shipped("job.sh")}'
+    text = f'attempt_dir={tmp_path} mark=m\nline_of() {{ line=$(tail -n "+$(($2 + 1))" "$1" | head -n 1); }}\n{script.shipped("job.sh")}'
     done = subprocess.run(
         ["sh", "-uc", text], env={"CLIF_ELEMENT": "1", "PATH": os.environ["PATH"]}, capture_output=True, text=True
     )
