@@ -166,12 +166,16 @@ class Environment(Model):
     venv: Directory = Field(default=None, description="a virtual environment that is there already, mounted")
     system: tuple[Annotated[str, AfterValidator(_distribution_package)], ...] = ()
     base: str | None = Field(default=None, description="the name of an imported base; null: the site's default")
-    image: str | None = Field(default=None, description="an OCI image by reference, or the path of a .sif file")
+    image: str | None = Field(default=None, description="an OCI image by reference (a .sif file is imported as a base)")
     dockerfile: str | None = Field(default=None, description="a Dockerfile in the file tree")
     modules: tuple[Annotated[str, AfterValidator(_module)], ...] = Field(
         default=(), description="of the host's own software; needs the runtime `none`"
     )
-    as_of: Day = Field(default=None, description="packages as they were on this date (YYYY-MM-DD)")
+    as_of: Day = Field(
+        default=None,
+        description="packages of Python, R and conda as they were on this date (YYYY-MM-DD); the distribution's own "
+        "come from its mirror as it is when the base is made",
+    )
     setup: str | None = Field(
         default=None, max_length=LONGEST_SETUP, description="shell lines, run once when the image is built"
     )
