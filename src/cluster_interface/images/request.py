@@ -129,8 +129,8 @@ def _refuse(environment: Environment, settings: Images) -> None:
     if environment.image and environment.image.startswith("/"):
         raise Rejected.field(
             "environment.image",
-            "a .sif file is taken as a base once: `apptainer build --sandbox DIR FILE.sif`, `tar -C DIR -cf ROOT.tar .`, "
-            "`clif images import-base ROOT.tar NAME`, then environment.base: NAME",
+            "a .sif file is taken as a base once: `apptainer build --sandbox DIR FILE.sif`, "
+            "`tar -C DIR -cf ROOT.tar .`, `clif images import-base ROOT.tar NAME`, then environment.base: NAME",
         )
     for url in (environment.python or PythonEnvironment()).extra_index_urls:
         if url not in {allowed.rstrip("/") for allowed in settings.extra_index_urls}:
