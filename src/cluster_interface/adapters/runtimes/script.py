@@ -62,6 +62,7 @@ def _render(run: Run, parts: Sequence[str], settings: Mapping[str, str | int], b
         "parameters": "yes" if run.parameters else "no",
         "replaced": replaced(run),
     }
+    places = [mount.source for mount in run.mounts]
     lines = [f"{name}={shlex.quote(str(value))}" for name, value in {**common, **settings}.items()]
     return "\n".join(
         [
@@ -72,7 +73,7 @@ def _render(run: Run, parts: Sequence[str], settings: Mapping[str, str | int], b
             "# shellcheck disable=SC2154  # the parameters are set by evaluating their line",
             f'become() {{ exec "$@" {" ".join(become)}; }}',
             "open_element() { :; }; close_element() { :; }; prepare() { :; }; conclude() { :; }",
-            f"mounts_stay() {{ unmoved {' '.join(shlex.quote(str(mount.source)) for mount in run.mounts)}; }}",
+            f"mounts_stay() {{ {shlex.join(['unmoved', *map(str, places)]) if places else ':'}; }}",
             "has_heard() { false; }",
             "",
             *map(shipped, parts),
