@@ -63,6 +63,7 @@ def _render(run: Run, parts: Sequence[str], settings: Mapping[str, str | int], b
         "replaced": replaced(run),
     }
     lines = [f"{name}={shlex.quote(str(value))}" for name, value in {**common, **settings}.items()]
+    sources = [shlex.quote(str(mount.source)) for mount in run.mounts]
     return "\n".join(
         [
             "#!/bin/sh",
@@ -72,7 +73,7 @@ def _render(run: Run, parts: Sequence[str], settings: Mapping[str, str | int], b
             "# shellcheck disable=SC2154  # the parameters are set by evaluating their line",
             f'become() {{ exec "$@" {" ".join(become)}; }}',
             "open_element() { :; }; close_element() { :; }; prepare() { :; }; conclude() { :; }",
-            f"mounts_stay() {{ unmoved {' '.join(shlex.quote(str(mount.source)) for mount in run.mounts)}; }}",
+            f"mounts_stay() {{ {' '.join(['unmoved', *sources]) if sources else ':'}; }}",
             "has_heard() { false; }",
             "",
             *map(shipped, parts),
