@@ -295,6 +295,8 @@ def test_every_runtime_is_made_by_its_name():
     for name in ("docker", "podman", "apptainer", "charliecloud", "bubblewrap", "none"):
         assert make(name, None, remote=True).name == name
     assert make("docker", None, remote=True).face is Face.ARCHIVE
+    assert make("docker", None, remote=True, registry=True).face is Face.REGISTRY
+    assert make("docker", None, registry=True).face is Face.DOCKER
     assert make("apptainer", None).face is Face.SQUASHFS
     with pytest.raises(Rejected, match="lxc"):
         make("lxc", None)

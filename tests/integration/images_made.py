@@ -86,14 +86,15 @@ class Registry:
         self._place = place
         self.start()
 
-    def start(self, *, readonly=False):
-        """Start it on its port with what it has; `readonly`: nobody may push."""
+    def start(self, *, readonly=False, login=False):
+        """Start it on its port with what it has; `readonly`: nobody may push, `login`: nobody without a login."""
         settings = self._place / "registry.json"  # JSON is YAML
         storage = {"filesystem": {"rootdirectory": str(self.files)}}
         storage["maintenance"] = {"readonly": {"enabled": readonly}}
-        settings.write_text(
-            json.dumps({"version": "0.1", "log": {"level": "error"}, "storage": storage, "http": {"addr": self.host}})
-        )
+        wanted = {"version": "0.1", "log": {"level": "error"}, "storage": storage, "http": {"addr": self.host}}
+        if login:
+            wanted["auth"] = {"htpasswd": {"realm": "test", "path": str(self._place / "htpasswd")}}
+        settings.write_text(json.dumps(wanted))
         self._process = subprocess.Popen(["docker-registry", "serve", settings], stderr=subprocess.DEVNULL)
         self._wait()
 

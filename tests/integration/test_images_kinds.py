@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import subprocess
 
 import pytest
 from tests.contract.rig import Box, Node, account_of
@@ -187,6 +188,7 @@ def test_an_image_is_pushed_once_and_pulled_by_digest(pushing, place, ordinary):
             assert made.out().startswith("/opt/env/")
             registry.stop()
             assert store.find(lock, Face.REGISTRY) == store.build(lock, Face.REGISTRY, quiet) == image
+        subprocess.run(["shellcheck", "-s", "sh", made.script], check=True)
         (engines,) = json.loads(docker("image", "inspect", image.tag).stdout)
         assert engines["Config"]["Labels"]["cluster-interface.key"] == lock.image
         assert engines["RepoDigests"] == [image.pulled]
@@ -205,7 +207,10 @@ def test_a_registry_gets_what_it_lacks(pushing):
     first, second = locked_with(store, "alpha"), locked_with(store, "beta")
     store.build(first, Face.REGISTRY, quiet)
     before = registry.blobs()
+    base = store.build(second, Face.DIRECTORY, quiet).rootfs
+    (base / "usr").rename(base / "away")  # so that nobody can read it
     image = store.build(second, Face.REGISTRY, quiet)
+    (base / "away").rename(base / "usr")
     assert len(registry.blobs() - before) == 3, "a layer, a configuration and a manifest"
     shutil.rmtree(registry.files)
     long_ago(store, second)
@@ -222,19 +227,24 @@ def long_ago(store, lock):
 
 
 def test_why_a_registry_has_no_image_is_told(pushing):
-    """One that is away is asked again; one that refuses, and a server that may not, fail the job with its words."""
+    """One that is away is asked again; what it refuses fails the job, in its words and with the setting's name."""
     store, registry = pushing
-    lock = locked_with(store, "alpha")
-    registry.stop()
-    with pytest.raises(Transient, match=f"the registry {registry.host} cannot be reached"):
-        store.build(lock, Face.REGISTRY, quiet)
-    registry.start(readonly=True)
-    with pytest.raises(Permanent, match=r"images.registry: the registry .* (does not take|does not let)"):
-        store.build(lock, Face.REGISTRY, quiet)
-    assert store.find(lock, Face.REGISTRY, unchecked=True) is None
+    known, lock = locked_with(store, "alpha"), locked_with(store, "beta")
+    store.build(known, Face.REGISTRY, quiet)
+    long_ago(store, known)
     secure = Store(store._shelf.root, store._settings.model_copy(update={"insecure_registries": ()}))
     with pytest.raises(Transient, match=r"images\.insecure_registries"):
         secure.build(lock, Face.REGISTRY, quiet)
+    registry.stop()
+    for one in (lock, known):
+        with pytest.raises(Transient, match=f"the registry {registry.host} cannot be reached"):
+            store.build(one, Face.REGISTRY, quiet)
+    for how, words in (("readonly", "does not take"), ("login", "does not let this server push .*registry_auth")):
+        registry.start(**{how: True})
+        with pytest.raises(Permanent, match=rf"images\.registry: the registry .* {words}"):
+            store.build(lock, Face.REGISTRY, quiet)
+        registry.stop()
+    assert store.find(lock, Face.REGISTRY, unchecked=True) is None
 
 
 def test_libraries_that_a_wheel_needs_and_r_packages_from_source(root, index, tmp_path):  # noqa: F811

@@ -178,13 +178,13 @@ def of_registry(text: str, reference: str) -> ClusterError:
 def of_push(text: str, reference: str) -> ClusterError:
     """Make an error of what skopeo said when it pushed an image to the site's own registry."""
     text = without_secrets(text)
-    said = _last_message(text)
+    said = _last_message(text).removesuffix("\\n")
     who = f"the registry {reference.partition('/')[0]}"
     if "HTTP response to HTTPS client" in text:
         return Transient(f"{who} has no certificate: name it in images.insecure_registries, or correct that ({said})")
     if trouble := _network(text, who, "images.registry_auth", said):
         return trouble
-    if re.search(r"HTTP status:? (?:code )?(?:429|5\d\d)|unexpected EOF|broken pipe", text):
+    if re.search(r"(?:HTTP status|StatusCode|status code):? (?:429|5\d\d)|unexpected EOF|broken pipe", text):
         return Transient(f"{who} does not take the image now ({said}); it is tried again")
     if re.search(r"unauthorized|denied|authentication required|forbidden|invalid username", text, re.IGNORECASE):
         return image_failed(
