@@ -245,6 +245,8 @@ def test_why_a_registry_has_no_image_is_told(pushing):
             store.build(lock, Face.REGISTRY, quiet)
         registry.stop()
     assert store.find(lock, Face.REGISTRY, unchecked=True) is None
+    with pytest.raises(Permanent, match=r"set images\.registry"):
+        Store(store._shelf.root, Images()).build(known, Face.REGISTRY, quiet)
 
 
 def test_libraries_that_a_wheel_needs_and_r_packages_from_source(root, index, tmp_path):  # noqa: F811

@@ -105,6 +105,10 @@ class Faces:
                 archives.make(self._shelf, lock, machine, self._variables(lock))
 
     def _push(self, lock: Lock, report: Report) -> None:
+        if not self._settings.registry:
+            raise failures.image_failed(
+                "no registry is named from which nodes could pull the image: set images.registry"
+            )
         report(Progress(stage="image", unit="", note=f"pushing to {self._settings.registry}"))
         with self._pushing(lock.base, report) as registries:
             registry.make_base(self._shelf, lock, registries)
