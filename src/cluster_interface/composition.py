@@ -115,11 +115,12 @@ class Parts:
     def surveys(self) -> Surveys:
         """What works on the nodes of each queue."""
         account, named = self.identity.account(self.owner), self.settings.queues.items()
+        pulls = self.settings.images.registry is not None
         return Surveys(
             self.settings.workspace / ".site",
             account=account,
             server=_own_account(),
-            make=lambda names: {name: make_runtime(name, account, remote=True) for name in names},
+            make=lambda names: {name: make_runtime(name, account, remote=True, registry=pulls) for name in names},
             pinned={name: queue.runtimes for name, queue in named if queue.runtimes is not None},
             store=self.settings.image_store,
         )

@@ -61,6 +61,7 @@ def examine(
         *(_runtimes(runtimes) if runtimes is not None else ()),
         *_queues(site, surveyed),
         _bases(images),
+        *_registry(settings),
         Finding(about="account", good=True, says=f"jobs run as {account.name}, uid {account.uid}"),
         _database(database),
         *_disks(settings),
@@ -115,6 +116,15 @@ def _bases(images: ImageStore) -> Finding:
     advice = "" if makes or bases else "install mmdebstrap, or bring a base: clif images import-base FILE NAME"
     says = f"here: {', '.join(bases) or 'none yet'}; mmdebstrap is {'' if makes else 'not '}installed"
     return Finding(about="bases", good=bool(makes or bases), says=says, advice=advice)
+
+
+def _registry(settings: Settings) -> Iterator[Finding]:
+    """Say what is pushed where; whether the registry takes it is seen with the first image."""
+    if settings.images.registry:
+        pushes = shutil.which("skopeo") is not None
+        advice = "" if pushes else "install skopeo, which pushes the images"
+        says = f"nodes with docker pull images from {settings.images.registry}"
+        yield Finding(about="images.registry", good=pushes, says=says, advice=advice)
 
 
 def _database(title: Callable[[], str]) -> Finding:

@@ -172,6 +172,7 @@ class Face(StrEnum):
     DIRECTORY = "directory"
     DOCKER = "docker"
     ARCHIVE = "archive"
+    REGISTRY = "registry"
     SQUASHFS = "squashfs"
 
 
@@ -182,6 +183,7 @@ class ImageRef:
     directory: `rootfs` is the base's directory and `layer` (or None) is mounted read-only at /opt/env.
     docker: `tag` names an image that the server's own engine has, base and layer together.
     archive: `archives` are what a node's engine loads, in this order, to have `tag`: the base, then what is new.
+    registry: `pulled` names, by digest, what a node's engine pulls to have `tag`.
     squashfs: `file` is one file with base and layer.
     """
 
@@ -191,6 +193,7 @@ class ImageRef:
     layer: Path | None = None
     tag: str | None = None
     archives: tuple[Path, ...] = ()
+    pulled: str | None = None
     file: Path | None = None
     variables: Mapping[str, str] = field(default_factory=dict)  #: what the image sets in its programs' environment
 
@@ -257,8 +260,11 @@ class ImageStore(Protocol):
         May take long and use the network. Permanent(image_failed) in words.
         """
 
-    def find(self, lock: Lock, face: Face) -> ImageRef | None:
-        """Return the image if it is ready in this face, at once; None if it must be built."""
+    def find(self, lock: Lock, face: Face, *, unchecked: bool = False) -> ImageRef | None:
+        """Return the image if it is ready in this face, at once; None if it must be built.
+
+        A registry may lose what was pushed to it: after an hour `build` looks, unless `unchecked` will do.
+        """
 
     def build(self, lock: Lock, face: Face, report: Report) -> ImageRef:
         """Build what is missing, once however many ask at the same moment. Permanent(image_failed) in words."""

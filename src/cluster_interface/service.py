@@ -332,7 +332,9 @@ class Service:
             raise Conflict(f"task {task} of job {job} has not been handed over yet: it has no directory")
         ask = attempt.ask or found.plan.ask
         runtime = self.site.runtime(ask)
-        image = self.shelf.find(found.plan.lock, runtime.face) if found.plan.lock and runtime.face else None
+        image = None
+        if found.plan.lock and runtime.face:
+            image = self.shelf.find(found.plan.lock, runtime.face, unchecked=True)
         if image is None and runtime.face:
             raise Conflict(f"the image of job {job} is not there any more; rerun the job to have it built again")
         rows = [item.parameters for item in tasks]

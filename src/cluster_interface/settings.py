@@ -7,6 +7,7 @@ from is kept, for `clif doctor`.
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,6 +43,12 @@ class IdentitySettings(Model):
     job_account: str = Field(default="clif-job", description="alone as root: the account made for jobs")
 
 
+#: What engines take for a registry's host, not for a user of Docker's own: it has a dot or a port. Then a path.
+_REGISTRY = re.compile(
+    r"(localhost|[a-z0-9-]+(\.[a-z0-9-]+)+|(localhost|[a-z0-9.-]+):[0-9]+)(/[a-z0-9]+([._-]+[a-z0-9]+)*)*"
+)
+
+
 class Images(Model):
     """How images are made, and from where."""
 
@@ -62,7 +69,10 @@ class Images(Model):
         default=("docker.io", "ghcr.io", "quay.io", "gcr.io", "nvcr.io", "registry.gitlab.com", "public.ecr.aws"),
         description="registries whose images jobs may name, as host or host:port",
     )
-    insecure_registries: tuple[str, ...] = Field(default=(), description="those of them without a certificate")
+    registry: str | None = Field(
+        default=None, description="host/path that nodes' engines pull images from; null: they load them from the store"
+    )
+    insecure_registries: tuple[str, ...] = Field(default=(), description="registries without a certificate")
     registry_auth: Path | None = Field(default=None, description="containers-auth.json(5) for registries")
     dockerfiles: bool = Field(default=True, description="build Dockerfiles that jobs bring, in the server's engine")
     build_network: bool = Field(
@@ -73,6 +83,13 @@ class Images(Model):
     proxy: str | None = Field(default=None, description="http://host:port for packages; null: the environment's")
     timeout: Seconds = Field(default=3600, description="seconds that one build may take")
     builders: int = Field(default=2, ge=1, description="most images that are built at the same time")
+
+    @field_validator("registry")
+    @classmethod
+    def _host_and_path(cls, value: str | None) -> str | None:
+        if value and not _REGISTRY.fullmatch(value):
+            raise ValueError(f"{value[:80]!r} is no registry: write host/path, such as registry.campus.example/clif")
+        return value or None
 
 
 class SharedData(Model):

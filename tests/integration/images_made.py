@@ -82,11 +82,19 @@ class Registry:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.host = f"127.0.0.1:{free.getsockname()[1]}"
-        settings = place / "registry.json"  # JSON is YAML
-        storage = {"filesystem": {"rootdirectory": str(place / "registry")}}
-        settings.write_text(
-            json.dumps({"version": "0.1", "log": {"level": "error"}, "storage": storage, "http": {"addr": self.host}})
-        )
+        self.files = place / "registry"
+        self._place = place
+        self.start()
+
+    def start(self, *, readonly=False, login=False):
+        """Start it on its port with what it has; `readonly`: nobody may push, `login`: nobody without a login."""
+        settings = self._place / "registry.json"  # JSON is YAML
+        storage = {"filesystem": {"rootdirectory": str(self.files)}}
+        storage["maintenance"] = {"readonly": {"enabled": readonly}}
+        wanted = {"version": "0.1", "log": {"level": "error"}, "storage": storage, "http": {"addr": self.host}}
+        if login:
+            wanted["auth"] = {"htpasswd": {"realm": "test", "path": str(self._place / "htpasswd")}}
+        settings.write_text(json.dumps(wanted))
         self._process = subprocess.Popen(["docker-registry", "serve", settings], stderr=subprocess.DEVNULL)
         self._wait()
 
@@ -94,6 +102,10 @@ class Registry:
         """Push an archive of `docker save`."""
         argv = ["skopeo", "--insecure-policy", "copy", "--quiet", "--dest-tls-verify=false"]
         subprocess.run([*argv, f"docker-archive:{archive}", f"docker://{self.host}/{name}"], check=True)
+
+    def blobs(self):
+        """List what it has: layers, configurations and manifests."""
+        return {path.parent.name for path in self.files.glob("docker/registry/v2/blobs/sha256/*/*/data")}
 
     def stop(self):
         """End it."""

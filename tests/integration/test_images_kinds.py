@@ -1,10 +1,16 @@
 """Every kind of environment for real: conda, R, images of a registry, Dockerfiles, setup steps, missing libraries."""
 
+import json
+import shutil
+import subprocess
+
 import pytest
+from tests.contract.rig import Box, Node, account_of
 from tests.integration.images_made import Registry, conda_package, r_package, shared_object
 from tests.integration.test_images_store import (  # noqa: F401 - fixtures
     Index,
     bare,
+    docker,
     index,
     quiet,
     root,
@@ -13,6 +19,7 @@ from tests.integration.test_images_store import (  # noqa: F401 - fixtures
 )
 from tests.integration.test_images_store import in_bubblewrap as run_in
 
+from cluster_interface.adapters.runtimes import Docker
 from cluster_interface.images import Store
 from cluster_interface.model.errors import Permanent, Rejected, Transient
 from cluster_interface.model.jobspec import Environment
@@ -148,6 +155,98 @@ def test_an_image_of_a_registry_by_name_and_digest(root, bare, index, tmp_path):
     assert store.find_lock(Environment(image=lock.origin), "") == lock
     with pytest.raises(Transient, match="cannot be reached"):
         store.resolve(Environment(image=f"{registry.host}/lab/tool:1"), "")
+
+
+@pytest.fixture
+def pushing(root, index, tmp_path):  # noqa: F811
+    """A store that pushes to a registry of its own, and the registry."""
+    index.wheel("alpha", {"alpha.py": "name = 'alpha'\n"})
+    index.wheel("beta", {"beta.py": ""})
+    registry = Registry(tmp_path)
+    sites = {"registry": f"{registry.host}/clif", "insecure_registries": (registry.host,)}
+    yield Store(root, Images(index_url=index.url, **sites)), registry
+    registry.stop()
+
+
+def locked_with(store, package):
+    """Resolve an environment of one package."""
+    return store.resolve(Environment.parse({"python": {"packages": [package]}}), "")
+
+
+def test_an_image_is_pushed_once_and_pulled_by_digest(pushing, place, ordinary):
+    """A node's engine has it from the site's registry, unchanged; a job that comes again wants nothing of either."""
+    store, registry = pushing
+    lock = locked_with(store, "alpha")
+    image = store.build(lock, Face.REGISTRY, quiet)
+    assert image.pulled.startswith(f"{registry.host}/clif/image@sha256:")
+    assert len(registry.blobs()) == 6, "the base and the layer, two configurations and two manifests"
+    node, command = Node(place, account_of(ordinary)), 'python -c "import alpha; print(alpha.__file__)"; exit 3'
+    try:
+        for _ in range(2):
+            made = Box(node, Docker(remote=True, registry=True), command, image_ref=image)
+            assert made.execute()["exit_code"] == 3, made.err()
+            assert made.out().startswith("/opt/env/")
+            registry.stop()
+            assert store.find(lock, Face.REGISTRY) == store.build(lock, Face.REGISTRY, quiet) == image
+        subprocess.run(["shellcheck", "-s", "sh", made.script], check=True)
+        (engines,) = json.loads(docker("image", "inspect", image.tag).stdout)
+        assert engines["Config"]["Labels"]["cluster-interface.key"] == lock.image
+        assert engines["RepoDigests"] == [image.pulled]
+    finally:
+        docker("rmi", "-f", image.tag, image.pulled)
+    made = Box(node, Docker(remote=True, registry=True), command, image_ref=image)
+    status = made.execute()
+    assert status["exit_code"] is None
+    assert "does not take the image" in status["reason"]
+    assert "connection refused" in status["reason"]
+
+
+def test_a_registry_gets_what_it_lacks(pushing):
+    """Of a second image its layer alone; and all of it again when the registry has lost what it had."""
+    store, registry = pushing
+    first, second = locked_with(store, "alpha"), locked_with(store, "beta")
+    store.build(first, Face.REGISTRY, quiet)
+    before = registry.blobs()
+    base = store.build(second, Face.DIRECTORY, quiet).rootfs
+    (base / "usr").rename(base / "away")  # so that nobody can read it
+    image = store.build(second, Face.REGISTRY, quiet)
+    (base / "away").rename(base / "usr")
+    assert len(registry.blobs() - before) == 3, "a layer, a configuration and a manifest"
+    shutil.rmtree(registry.files)
+    long_ago(store, second)
+    assert store.find(second, Face.REGISTRY) is None
+    assert store.find(second, Face.REGISTRY, unchecked=True) == image
+    assert store.build(second, Face.REGISTRY, quiet) == image
+    assert len(registry.blobs()) == 4
+
+
+def long_ago(store, lock):
+    """Let it be long ago that the registry was seen to have an image."""
+    note = store._shelf.note("registry", lock.image)
+    store._shelf.write(note, {**store._shelf.read(note), "seen": 0})
+
+
+def test_why_a_registry_has_no_image_is_told(pushing):
+    """One that is away is asked again; what it refuses fails the job, in its words and with the setting's name."""
+    store, registry = pushing
+    known, lock = locked_with(store, "alpha"), locked_with(store, "beta")
+    store.build(known, Face.REGISTRY, quiet)
+    long_ago(store, known)
+    secure = Store(store._shelf.root, store._settings.model_copy(update={"insecure_registries": ()}))
+    with pytest.raises(Transient, match=r"images\.insecure_registries"):
+        secure.build(lock, Face.REGISTRY, quiet)
+    registry.stop()
+    for one in (lock, known):
+        with pytest.raises(Transient, match=f"the registry {registry.host} cannot be reached"):
+            store.build(one, Face.REGISTRY, quiet)
+    for how, words in (("readonly", "does not take"), ("login", "does not let this server push .*registry_auth")):
+        registry.start(**{how: True})
+        with pytest.raises(Permanent, match=rf"images\.registry: the registry .* {words}"):
+            store.build(lock, Face.REGISTRY, quiet)
+        registry.stop()
+    assert store.find(lock, Face.REGISTRY, unchecked=True) is None
+    with pytest.raises(Permanent, match=r"set images\.registry"):
+        Store(store._shelf.root, Images()).build(known, Face.REGISTRY, quiet)
 
 
 def test_libraries_that_a_wheel_needs_and_r_packages_from_source(root, index, tmp_path):  # noqa: F811

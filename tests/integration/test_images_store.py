@@ -217,7 +217,7 @@ def ten(warm):
     return warm.resolve(environment(*TEN), "")
 
 
-@pytest.mark.parametrize("face", list(Face))
+@pytest.mark.parametrize("face", RUNNERS)  # but the registry, which a site must name first
 def test_ten_packages_work_in_every_face(warm, ten, face):
     """Compiled code, .pth files, plugins, console scripts and tracebacks work, read-only and as an ordinary user."""
     image = warm.build(ten, face, quiet)
@@ -231,7 +231,7 @@ def test_ten_packages_work_in_every_face(warm, ten, face):
     assert recompiled.stdout == "", "bytecode is made anew at every start"
 
 
-@pytest.mark.parametrize("face", list(Face))
+@pytest.mark.parametrize("face", RUNNERS)  # but the registry, which a site must name first
 def test_the_base_alone_has_what_scripts_expect(warm, bare, face):
     """Without packages `python`, certificates and realpath are there; nothing of the host or setuid is."""
     image = warm.build(bare, face, quiet)

@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.integration.images_made import shared_object
 
-from cluster_interface.images import dockerfiles, needs, oci, pins, rpackages
+from cluster_interface.images import dockerfiles, failures, needs, oci, pins, rpackages
 from cluster_interface.images.needs import Libraries
 from cluster_interface.images.shelf import Shelf
 from cluster_interface.images.unpack import Limits
-from cluster_interface.model.errors import Rejected
+from cluster_interface.model.errors import Permanent, Rejected, Transient
 from cluster_interface.model.jobspec import Environment
 from cluster_interface.settings import Images
 
@@ -163,6 +163,42 @@ def test_names_of_images_are_written_out():
     for name in ("localhost/x", "127.0.0.1:5000/x", "169.254.169.254/x"):
         with pytest.raises(Rejected, match="not allowed here"):
             oci.full(name, Images(), "f")
+
+
+@pytest.mark.parametrize("name", ["registry.campus.example/clif", "10.0.0.1:5000", "localhost:5000/a/b", "hub:80/a"])
+def test_a_registry_is_a_host_and_a_path(name):
+    """Nothing is none."""
+    assert Images.parse({"registry": name}).registry == name
+    assert Images.parse({"registry": ""}).registry is None
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["https://r.example/clif", "lab/clif", "clif", "r.example/", "r.example/Clif", "r.example/a:1", "r.example/a b"],
+)
+def test_what_engines_would_take_for_another_registry_is_refused(name):
+    """An address, a user of Docker's own registry, a tag."""
+    with pytest.raises(Rejected, match="write host/path"):
+        Images.parse({"registry": name})
+
+
+PUSHES = {
+    "writing blob: uploading layer chunked: received unexpected HTTP status: 503 Service Unavailable": Transient,
+    "writing blob: uploading layer chunked: StatusCode: 500, unknown": Transient,
+    'pinging container registry r.example: Get \\"https://r.example/v2/\\": x509: certificate signed by': Transient,
+    "checking whether a blob exists: requested access to the resource is denied": Permanent,
+    "writing blob: StatusCode: 413, <html>Request Entity Too Large</html>": Permanent,
+}
+
+
+@pytest.mark.parametrize("said", PUSHES)
+def test_what_a_registry_says_of_a_push(said):
+    """What may be over in a while is tried again; the rest fails the job. Its words are told."""
+    words = f'time="2026-01-01T00:00:00Z" level=fatal msg="{said}"\n'
+    error = failures.of_push(words, "r.example/clif/image:1")
+    assert type(error) is PUSHES[said]
+    assert "r.example" in str(error)
+    assert said[-10:].strip('"') in str(error)
 
 
 def test_a_context_is_the_same_each_time():

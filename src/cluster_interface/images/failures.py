@@ -26,7 +26,7 @@ _UNREACHABLE = re.compile(
     re.IGNORECASE,
 )
 _CERTIFICATE = re.compile(
-    r"invalid peer certificate|UnknownIssuer|certificate verif|self.signed certificate", re.IGNORECASE
+    r"invalid peer certificate|UnknownIssuer|certificate verif|self.signed certificate|x509: certificate", re.IGNORECASE
 )
 _REFUSED = re.compile(r"status client error \((401|403|407)[^)]*\)|HTTP status (401|403|407)")
 
@@ -173,6 +173,25 @@ def of_registry(text: str, reference: str) -> ClusterError:
     return _network(text, f"the registry {host}", "images.registry_auth", said) or image_failed(
         f"the image {reference} cannot be taken: {said}"
     )
+
+
+def of_push(text: str, reference: str) -> ClusterError:
+    """Make an error of what skopeo said when it pushed an image to the site's own registry."""
+    text = without_secrets(text)
+    said = _last_message(text).removesuffix("\\n")
+    who = f"the registry {reference.partition('/')[0]}"
+    if "HTTP response to HTTPS client" in text:
+        return Transient(f"{who} has no certificate: name it in images.insecure_registries, or correct that ({said})")
+    if trouble := _network(text, who, "images.registry_auth", said):
+        return trouble
+    if re.search(r"(?:HTTP status|StatusCode|status code):? (?:429|5\d\d)|unexpected EOF|broken pipe", text):
+        return Transient(f"{who} does not take the image now ({said}); it is tried again")
+    if re.search(r"unauthorized|denied|authentication required|forbidden|invalid username", text, re.IGNORECASE):
+        return image_failed(
+            f"images.registry: {who} does not let this server push {reference}; put a login that may into "
+            f"images.registry_auth ({said})"
+        )
+    return image_failed(f"images.registry: {who} does not take {reference}: {said}")
 
 
 def of_dockerfile(text: str) -> ClusterError:

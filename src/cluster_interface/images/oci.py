@@ -20,7 +20,7 @@ from cluster_interface.images.unpack import Limits, opened, unpack
 from cluster_interface.model.errors import Rejected
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
     from cluster_interface.settings import Images
@@ -153,10 +153,23 @@ class Registries:
         options = ["--src-tls-verify=false"] if self._insecure(reference) else []
         self._skopeo(["copy", "--quiet", *options, f"docker://{reference}", f"dir:{place}"], reference)
 
+    def push(self, layout: Path, reference: str) -> str:
+        """Push the one image of an OCI layout and return its digest; a layer that is there already is not read."""
+        said = self.home / "digest"
+        options = ["--dest-tls-verify=false"] if self._insecure(reference) else []
+        words = ["copy", "--quiet", f"--digestfile={said}", *options, f"oci:{layout}", f"docker://{reference}"]
+        self._skopeo(words, reference, failures.of_push)
+        return said.read_text().strip()
+
     def _insecure(self, reference: str) -> bool:
         return reference.partition("/")[0] in self.settings.insecure_registries
 
-    def _skopeo(self, words: list[str], reference: str) -> str:
+    def _skopeo(
+        self,
+        words: list[str],
+        reference: str,
+        failed: Callable[[str, str], Exception] = failures.of_registry,
+    ) -> str:
         which = ["--override-os=linux", f"--override-arch={_ARCHITECTURES.get(self.machine, self.machine)}"]
         login = [f"--authfile={self.settings.registry_auth}"] if self.settings.registry_auth else []
         argv = ["skopeo", "--insecure-policy", f"--tmpdir={self.home}", *which, words[0], *login, *words[1:]]
@@ -165,5 +178,5 @@ class Registries:
             raise failures.image_failed("images of registries need skopeo on the server: install skopeo")
         answer, ended = run(argv, environ=environ, log=self.log, timeout=self.settings.timeout)
         if ended.code != 0:
-            raise failures.of_registry(ended.words, reference)
+            raise failed(ended.words, reference)
         return answer

@@ -54,7 +54,8 @@ def take_away(shelf: Shelf, engine: Engine, info: ImageInfo) -> bool:
             shelf.note("docker", info.key).unlink()
         for file in (squashfs.place(shelf, info.key), archives.place(shelf, info.key)):
             file.unlink(missing_ok=True)
-        shelf.note("archives", info.key).unlink(missing_ok=True)
+        for kind in ("archives", "registry"):
+            shelf.note(kind, info.key).unlink(missing_ok=True)
         _remove(shelf, place, info.key)
         return True
     return False

@@ -4,6 +4,7 @@
     layers/<key>/  env/ and layer.json             tmp/<key>.*  half-made things; swept under the key's lock
     squashfs/<key>.squashfs   archives/<key>.tar and .json
     locks/<request>.json   docker/<key>.json   names/<base>.json   logs/<key>.log
+    registry/<key>.json    what was pushed to the site's registry
     amended/<key>.json     an image that got more distribution packages than it was planned with, see needs.py
     libraries/<package>.json   the shared objects of a package
     wheels/ (uv's cache)   conda/ (rattler's)   bytecode/<package>/   contexts/<key>.tar (of Dockerfiles)
@@ -34,6 +35,7 @@ PRIVATE = (
     "names",
     "logs",
     "docker",
+    "registry",
     "held",
     "tmp",
     "wheels",
@@ -82,7 +84,7 @@ class Shelf:
         return self.root / "layers" / key
 
     def note(self, kind: str, key: str) -> Path:
-        """Where a small JSON fact is: kind is locks, names, docker, archives, amended or libraries."""
+        """Where a small JSON fact is: kind is locks, names, docker, archives, registry, amended or libraries."""
         return self.root / kind / f"{key}.json"
 
     def log(self, key: str) -> Path:

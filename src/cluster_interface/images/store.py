@@ -83,10 +83,10 @@ class Store:
         with self._disk():
             return self._resolver.resolve(environment, requirements, files or {}, gpus=gpus)
 
-    def find(self, lock: Lock, face: Face) -> ImageRef | None:
-        """Return the image if it is ready in this face; None if it must be built."""
+    def find(self, lock: Lock, face: Face, *, unchecked: bool = False) -> ImageRef | None:
+        """Return the image if it is ready in this face; None if `build` is wanted for it."""
         final = self._builder.final(lock)
-        found = self._faces.find(final, face)
+        found = self._faces.find(final, face, unchecked=unchecked)
         for key in {final.image, final.base} if found else ():
             self._shelf.touch(key)
         return found and dataclasses.replace(found, variables=self._builder.variables(final))

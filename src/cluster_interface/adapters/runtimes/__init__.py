@@ -47,13 +47,22 @@ KINDS: Mapping[str, type[Apptainer | Bubblewrap | Charliecloud | NoContainer | P
 LOCAL = ("docker", "bubblewrap", "podman", "apptainer", "charliecloud")  #: on this machine, the preferred one first
 
 
-def make(name: str, account: Account | None, *, remote: bool = False, cgroups: bool = False, grace: int = 2) -> Runtime:
+def make(
+    name: str,
+    account: Account | None,
+    *,
+    remote: bool = False,
+    registry: bool = False,
+    cgroups: bool = False,
+    grace: int = 2,
+) -> Runtime:
     """Make a runtime as it is on this machine, or (`remote`) on the nodes of a queue; Rejected for an unknown name.
 
-    `account` is whom jobs run as, for probing here; `cgroups` says whether the scheduler bounds what each task takes.
+    `account` is whom jobs run as, for probing here; `cgroups` says whether the scheduler bounds what each task takes,
+    `registry` whether the nodes' engines have a registry to pull from.
     """
     if name == "docker":
-        return Docker(grace=grace, remote=remote)
+        return Docker(grace=grace, remote=remote, registry=registry)
     if name == "bubblewrap":
         return Bubblewrap(account=account, cgroups=cgroups, grace=grace, remote=remote)
     if name not in KINDS:

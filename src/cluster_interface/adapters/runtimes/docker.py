@@ -45,14 +45,16 @@ class Docker:
     """Runs docker-faced images with `docker run`.
 
     `bridge` is the network of jobs that may use one: docker's own bridge keeps the host's loopback out of reach.
-    `remote`: jobs run where the engine is not the server's, so job.sh brings the image from archives in the store.
+    `remote`: jobs run where the engine is not the server's, so job.sh brings the image: from archives in the store, or
+    from the site's `registry`.
     """
 
     name = "docker"
     runs_as: Literal["user", "server"] = "server"
 
-    def __init__(self, *, grace: int = 2, bridge: str = "bridge", remote: bool = False) -> None:
-        self.face: Face | None = Face.ARCHIVE if remote else Face.DOCKER
+    def __init__(self, *, grace: int = 2, bridge: str = "bridge", remote: bool = False, registry: bool = False) -> None:
+        brought = Face.REGISTRY if registry else Face.ARCHIVE
+        self.face: Face | None = brought if remote else Face.DOCKER
         self._remote = remote
         self._grace = grace
         self._bridge = bridge
@@ -122,13 +124,22 @@ class Docker:
             "init": "yes" if _has_init() else "no",
             "parents": "yes" if not self._remote and self._takes_parents() else "no",
             "job_source": _source(run.job_dir),
-            **(_archives(run.image) if self._remote else {}),
+            **self._brought(run.image),
         }
         return settings, ["--", shlex.quote(run.image.tag)]
 
+    def _brought(self, image: ImageRef) -> dict[str, str]:
+        """Return what brings the image to a node."""
+        if not self._remote:
+            return {}
+        more = _pulled(image) if self.face is Face.REGISTRY else _archives(image)
+        return {"tag": image.tag or "", "key": image.key, **more}
+
     @property
     def _parts(self) -> list[str]:
-        return ["docker.sh", "docker_bring.sh"] if self._remote else ["docker.sh"]
+        if not self._remote:
+            return ["docker.sh"]
+        return ["docker.sh", "docker_pull.sh" if self.face is Face.REGISTRY else "docker_load.sh", "docker_bring.sh"]
 
     def _takes_parents(self) -> bool:
         """Whether a cgroup of ours can be a container's parent: not where systemd makes the containers' cgroups."""
@@ -143,14 +154,19 @@ class Docker:
         return found
 
 
+def _pulled(image: ImageRef) -> dict[str, str]:
+    """Return what a node's engine pulls."""
+    if image.pulled is None:
+        raise Permanent(f"image {image.key} is in no registry, from which a node could pull it")
+    return {"pulled": image.pulled}
+
+
 def _archives(image: ImageRef) -> dict[str, str]:
-    """Return what brings the image to a node: the base whole, then what is new after it."""
+    """Return what a node's engine loads: the base whole, then what is new after it."""
     if not image.archives:
         raise Permanent(f"image {image.key} is in no archives, from which a node could load it")
     base, *more = image.archives
     return {
-        "tag": image.tag or "",
-        "key": image.key,
         "base_tag": f"{REPOSITORY}:{base.stem[:24]}",
         "base_archive": str(base),
         "thin_archive": str(more[0]) if more else "",

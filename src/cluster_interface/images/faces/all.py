@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import platform
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from cluster_interface.images import failures
-from cluster_interface.images.faces import archives, directory, docker, squashfs
+from cluster_interface.images.faces import archives, directory, docker, registry, squashfs
+from cluster_interface.images.oci import Registries
 from cluster_interface.model.job import Progress
 from cluster_interface.ports import Face
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from cluster_interface.images.faces.engine import Engine
     from cluster_interface.images.shelf import Shelf
@@ -32,8 +33,11 @@ class Faces:
         self._settings = settings
         self._engine = engine
 
-    def find(self, lock: Lock, face: Face) -> ImageRef | None:
-        """Return the image if base and layer are there and it is ready in this face."""
+    def find(self, lock: Lock, face: Face, *, unchecked: bool = False) -> ImageRef | None:
+        """Return the image if base and layer are there and it is ready in this face.
+
+        `unchecked`: also if it is long ago that its registry was seen to have it.
+        """
         ready = directory.find(self._shelf, lock)
         if ready is None or face is Face.DIRECTORY:
             return ready
@@ -41,6 +45,8 @@ class Faces:
             return squashfs.find(self._shelf, lock)
         if face is Face.ARCHIVE:
             return archives.find(self._shelf, lock)
+        if face is Face.REGISTRY:
+            return registry.find(self._shelf, lock, self._settings.registry, unchecked=unchecked)
         return docker.find(self._shelf, self._engine, lock)
 
     def make(self, lock: Lock, face: Face, report: Report) -> ImageRef:
@@ -51,6 +57,8 @@ class Faces:
             self._squash(lock, report)
         elif face is Face.ARCHIVE:
             self._pack(lock, report)
+        elif face is Face.REGISTRY:
+            self._push(lock, report)
         if (ready := self.find(lock, face)) is None:
             raise failures.image_failed("the image was removed while it was built; run the job again")
         return ready
@@ -60,6 +68,7 @@ class Faces:
         places = {
             Face.DOCKER: self._shelf.note("docker", key),
             Face.ARCHIVE: archives.place(self._shelf, key),
+            Face.REGISTRY: self._shelf.note("registry", key),
             Face.SQUASHFS: squashfs.place(self._shelf, key),
         }
         return (Face.DIRECTORY, *(face for face, place in places.items() if place.exists()))
@@ -94,6 +103,25 @@ class Faces:
         with self._shelf.hold(f"archive-{lock.image}", waits(report, "the image's archive")):
             if archives.find(self._shelf, lock) is None:
                 archives.make(self._shelf, lock, machine, self._variables(lock))
+
+    def _push(self, lock: Lock, report: Report) -> None:
+        if not self._settings.registry:
+            raise failures.image_failed(
+                "no registry is named from which nodes could pull the image: set images.registry"
+            )
+        report(Progress(stage="image", unit="", note=f"pushing to {self._settings.registry}"))
+        with self._pushing(lock.base, report) as registries:
+            registry.make_base(self._shelf, lock, registries)
+        with self._pushing(lock.image, report) as registries:
+            if registry.find(self._shelf, lock, self._settings.registry) is None:
+                registry.make(self._shelf, lock, registries, self._variables(lock))
+
+    @contextmanager
+    def _pushing(self, key: str, report: Report) -> Iterator[Registries]:
+        """Be the only one that pushes `key`, with what speaks to registries."""
+        held = f"registry-{key}"
+        with self._shelf.hold(held, waits(report, "the push")), self._shelf.temporary(held) as home:
+            yield Registries(self._settings, platform.machine(), home, self._shelf.log(key))
 
 
 def waits(report: Report, what: str) -> Callable[[], None]:
