@@ -68,11 +68,11 @@ install_file() {
   mv "$1.new" "$1"
 }
 
-# launch DAEMON COMMAND...: start a program that stays in the foreground, and remember that it is ours.
+# launch DAEMON COMMAND...: start a program that stays in the foreground, in a directory that stays, and remember it.
 launch() {
   daemon=$1
   shift
-  setsid "$@" </dev/null >"$log-$daemon.log" 2>&1 9>&- &
+  setsid env --chdir=/ "$@" </dev/null >"$log-$daemon.log" 2>&1 9>&- &
   echo "$! $(started $!)" >"$run/$daemon"
 }
 
