@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cluster_interface.model.errors import Permanent, Rejected
+from cluster_interface.model.errors import Permanent, Rejected, Transient
 from cluster_interface.model.filetree import FileEntry, Mode, check_links, check_name, is_local, lacking, mounted_at
 from cluster_interface.model.plan import SourceInfo
 from cluster_interface.model.resources import show_bytes
@@ -289,8 +289,11 @@ def _inside(path: Path, root: Path) -> bool:
 
 
 def _target(root: int, path: str) -> str:
-    with parent(root, path) as (above, name):
-        return os.readlink(name, dir_fd=above)
+    try:
+        with parent(root, path) as (above, name):
+            return os.readlink(name, dir_fd=above)
+    except OSError:
+        raise Transient(f"{portable(path)!r} in it changed while it was read") from None
 
 
 def _must_have_a_name(entry: Entry) -> None:
