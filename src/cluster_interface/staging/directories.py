@@ -21,7 +21,6 @@ from cluster_interface.model.plan import SourceInfo
 from cluster_interface.model.resources import show_bytes
 from cluster_interface.model.state import FailureCode
 from cluster_interface.ports import Listed
-from cluster_interface.staging.parts import CHUNK
 from cluster_interface.trees.beneath import look, open_file, parent
 from cluster_interface.trees.names import native, portable
 from cluster_interface.trees.walking import Entry, Kind, kind_of, walk
@@ -207,13 +206,10 @@ class _Opened:
             fd = open_file(self.root, entry.path)
         except OSError as error:
             raise _unavailable(f"cannot be read: {(error.strerror or str(error)).lower()}") from None
-        with os.fdopen(fd, "rb", buffering=0) as file:
+        with os.fdopen(fd, "rb", buffering=0):
             part.check_limit(entry.size)
-            while data := os.read(file.fileno(), CHUNK):
-                part.write(data)
-                if part.size > entry.size:
-                    break
-            seen = os.fstat(file.fileno())
+            part.take(fd, entry.size)
+            seen = os.fstat(fd)
         if part.size != entry.size or (seen.st_size, seen.st_mtime_ns) != (entry.size, entry.mtime_ns):
             raise _unavailable(f"changed while it was read ({show_bytes(entry.size)} at first); submit again")
 

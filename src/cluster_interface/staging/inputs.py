@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from cluster_interface.model.errors import Permanent
 from cluster_interface.model.state import FailureCode
-from cluster_interface.staging.parts import forget, part, sync_filesystem
+from cluster_interface.staging.parts import LARGE, forget, part, sync_filesystem
 from cluster_interface.staging.sources import naming
 from cluster_interface.trees.beneath import look, open_file, parent, remove, rename
 
@@ -33,7 +33,6 @@ COMMON = 0o644  #: permissions of most inputs
 INCOMING = "incoming"
 INPUTS = "inputs"
 RECORD = "inputs.jsonl"
-LARGE = 16 * 2**20  #: bytes of a file that is written to the disk by itself, or of small ones that wait for it together
 FEW = 32  #: files that are written to the disk one by one: all that others have on it would take longer
 MOST_UNSETTLED = 1000  #: files that a crash of the machine costs at most, which are then brought again
 

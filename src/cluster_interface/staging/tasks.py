@@ -6,13 +6,13 @@ A directory is filled under a temporary name and then moved, so one that is ther
 
 from __future__ import annotations
 
-import errno
 import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from cluster_interface.model.filetree import Mode
 from cluster_interface.staging.inputs import INCOMING, INPUTS
+from cluster_interface.staging.parts import copy_some
 from cluster_interface.trees.beneath import (
     create_file,
     directory,
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
 
 TASKS = "tasks"
 MADE_FOR = "tasks/attempt"  #: holds the number of the attempt that the directories were made for
-
-_CANNOT = (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM)
 
 
 def make_tasks(
@@ -130,19 +128,6 @@ def _copy(home: int, path: str, target: str) -> None:
     with os.fdopen(open_file(home, path), "rb") as source:
         seen = os.fstat(source.fileno())
         with os.fdopen(create_file(home, target, seen.st_mode & 0o777), "wb") as copy:
-            _copy_bytes(source.fileno(), copy.fileno())
+            while copy_some(source.fileno(), copy.fileno(), 2**30):
+                pass
             os.utime(copy.fileno(), ns=(seen.st_mtime_ns, seen.st_mtime_ns))
-
-
-def _copy_bytes(source: int, target: int) -> None:
-    """Let the kernel copy, sharing the blocks where the filesystem can; else through memory."""
-    try:
-        while os.copy_file_range(source, target, 2**30):
-            pass
-    except OSError as error:
-        if error.errno not in _CANNOT:
-            raise
-        while data := os.read(source, 2**20):
-            view = memoryview(data)
-            while view:
-                view = view[os.write(target, view) :]
