@@ -326,6 +326,7 @@ class Workspace:
     def deliver(self, job: str, to: str, files: Sequence[tuple[str, OutputFile]], report: Report) -> Delivery:
         """Take outputs to a place, each under the name given with it: to a directory as the account, else by keys."""
         errand = Errand(
+            job=job,
             to=to,
             owner=self._owner_of(job),
             files=files,
@@ -333,7 +334,8 @@ class Workspace:
             report=_as_server(report),
         )
         if not to.startswith("file:"):
-            return self._destinations.deliver(errand)
+            with stopping.politely() if to.startswith("globus:") else nullcontext():
+                return self._destinations.deliver(errand)
         with acting_as(self._account_of(job)):
             return self._destinations.deliver(errand)
 
