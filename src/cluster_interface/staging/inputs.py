@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from threading import RLock
 from typing import TYPE_CHECKING
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from cluster_interface.model.plan import SourceInfo
     from cluster_interface.staging.parts import Part
     from cluster_interface.staging.sources import Sources
+    from cluster_interface.trees.beneath import At, Kept
 
 COMMON = 0o644  #: permissions of most inputs
 INCOMING = "incoming"
@@ -49,7 +50,7 @@ class Staged:
     mode: int  #: permissions
 
 
-def recorded(home: int) -> dict[str, Staged]:
+def recorded(home: At) -> dict[str, Staged]:
     """Read what is noted as in place: path -> file; a line that a kill cut short is left out."""
     try:
         fd = open_file(home, RECORD)
@@ -67,7 +68,7 @@ def recorded(home: int) -> dict[str, Staged]:
 class Inputs:
     """Brings files into inputs/ of the job directory `home`."""
 
-    def __init__(self, home: int, sources: Sources, limit: int, owner: str = "") -> None:
+    def __init__(self, home: Kept, sources: Sources, limit: int, owner: str = "") -> None:
         self._owner = owner
         self._home = home
         self._sources = sources
@@ -93,8 +94,8 @@ class Inputs:
         entry: FileEntry,
         moved: Callable[[int], None],
         fetch: Callable[[Part], None] | None = None,
-    ) -> None:
-        """Fetch, verify and move one file into place; `moved(n)` is told how many bytes are there.
+    ) -> int:
+        """Fetch, verify and move one file into place; return its size. `moved(n)` is told how many bytes are there.
 
         `fetch` brings the bytes of what is not a source of its own, but in one.
         """
@@ -115,6 +116,7 @@ class Inputs:
             self._note(info, entry, incoming.size, incoming.sha256)
         if incoming.left:
             forget(self._home, temporary)
+        return incoming.size
 
     def link(self, info: SourceInfo, entry: FileEntry, make: Callable[[str], bool]) -> bool:
         """Have `make(path)` give a file of this filesystem a second name among the inputs; False if it cannot."""
@@ -149,7 +151,7 @@ class Inputs:
         )
         with self._lock:
             self._known[info.path] = staged
-            self._unsettled[info.path] = json.dumps(asdict(staged))
+            self._unsettled[info.path] = json.dumps(vars(staged))
             self._bytes += size
             if len(self._unsettled) >= MOST_UNSETTLED or self._bytes > LARGE:
                 self._settle()
@@ -162,7 +164,7 @@ class Inputs:
     def _settle(self) -> None:
         if self._unsettled:
             if len(self._unsettled) > FEW:
-                sync_filesystem(self._home)
+                sync_filesystem(self._home.fd)
             else:
                 for path in self._unsettled:
                     self._sync(path)

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from concurrent.futures import Future
 
+    from cluster_interface.trees.beneath import At
+
 CHUNK = 1024 * 1024
 BESIDE = 8 * CHUNK  #: bytes after which the checksum is taken beside the writing
 LARGE = 16 * CHUNK  #: bytes of a file that is written to the disk by itself, or of small ones that wait for it together
@@ -93,14 +95,15 @@ class _Digest:
 class Part:
     """Bytes in a temporary file, `moved(n)` called after each addition with how many are there."""
 
-    def __init__(self, at: int, path: str, fd: int, limit: int, moved: Callable[[int], None]) -> None:
+    def __init__(self, at: At, path: str, fd: int, limit: int, moved: Callable[[int], None], *, fresh: bool) -> None:
         self._at = at
         self._path = path
         self._fd = fd
         self._limit = limit
         self._moved = moved
         self._hash = _Digest()
-        self.left = False  #: something may be left of it under its temporary name
+        self._fresh = fresh  #: no earlier try has left anything in it
+        self.left = not fresh  #: something may be left of it under its temporary name
         self.alone = False  #: it must not be another name of a file that others use
         self._known: str | None = None  #: the checksum of a file of which this is only another name
         self.size = 0
@@ -139,13 +142,13 @@ class Part:
         self._moved(self.size)
 
     def take(self, source: int, size: int) -> None:
-        """Add the rest of an open file of `size` bytes; should it grow meanwhile, a little of that shows.
+        """Add the rest of an open file of `size` bytes. Whether it grew or shrank meanwhile is the caller's to see.
 
         A large one is copied by the kernel, which shares the blocks where the filesystem can. The checksum is of what
         was written, read again while it is in memory, beside the copying and while it is brought to the disk.
         """
         if size <= CHUNK:
-            while self.size <= size and (data := _read(source)):
+            while self.size < max(size, 1) and (data := _read(source)):
                 self.write(data)
             return
         while self.size <= size and (count := copy_some(source, self._fd, STEP)):
@@ -191,6 +194,8 @@ class Part:
 
     def restart(self) -> None:
         """Forget the bytes so far."""
+        if self._fresh and not self.size:
+            return
         os.ftruncate(self._fd, 0)
         os.lseek(self._fd, 0, os.SEEK_SET)
         self._hash.close()
@@ -228,11 +233,10 @@ class Part:
 
 
 @contextmanager
-def part(at: int, path: str, limit: int, moved: Callable[[int], None]) -> Iterator[Part]:
+def part(at: At, path: str, limit: int, moved: Callable[[int], None]) -> Iterator[Part]:
     """Open the temporary file `path` below `at`; what an earlier try left there is kept until `restart`."""
     fd, fresh = _open(at, path)
-    made = Part(at, path, fd, limit, moved)
-    made.left = not fresh
+    made = Part(at, path, fd, limit, moved, fresh=fresh)
     try:
         yield made
     finally:
@@ -240,7 +244,7 @@ def part(at: int, path: str, limit: int, moved: Callable[[int], None]) -> Iterat
         os.close(fd)
 
 
-def _open(at: int, path: str) -> tuple[int, bool]:
+def _open(at: At, path: str) -> tuple[int, bool]:
     """Make the file, or open what an earlier try left; say whether it is new."""
     with suppress(FileExistsError):
         return create_file(at, path, 0o600), True
@@ -281,7 +285,7 @@ def sync_filesystem(fd: int) -> None:
         raise OSError(number, os.strerror(number))
 
 
-def forget(at: int, path: str) -> None:
+def forget(at: At, path: str) -> None:
     """Remove what is left of a part."""
     remove(at, path)
     remove(at, f"{path}.json")
