@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from threading import RLock
@@ -35,7 +36,8 @@ INCOMING = "incoming"
 INPUTS = "inputs"
 RECORD = "inputs.jsonl"
 FEW = 32  #: files that are written to the disk one by one: all that others have on it would take longer
-MOST_UNSETTLED = 1000  #: files that a crash of the machine costs at most, which are then brought again
+MOST_UNSETTLED = 10_000  #: small files that a kill costs at most, which are then brought again
+SETTLE_EVERY = 5.0  #: seconds of work that it costs at most
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +79,7 @@ class Inputs:
         self._lock = RLock()
         self._unsettled: dict[str, str] = {}  #: path -> line of the record that is not written yet
         self._bytes = 0
+        self._settled = time.monotonic()
 
     def has(self, info: SourceInfo, entry: FileEntry) -> bool:
         """Say whether the file is in place, unchanged since it was verified against this very source."""
@@ -153,7 +156,8 @@ class Inputs:
             self._known[info.path] = staged
             self._unsettled[info.path] = json.dumps(vars(staged))
             self._bytes += size
-            if len(self._unsettled) >= MOST_UNSETTLED or self._bytes > LARGE:
+            late = time.monotonic() - self._settled > SETTLE_EVERY
+            if late or len(self._unsettled) >= MOST_UNSETTLED or self._bytes > LARGE:
                 self._settle()
 
     def settle(self) -> None:
@@ -171,6 +175,7 @@ class Inputs:
             self._append("\n".join(self._unsettled.values()))
             self._unsettled.clear()
             self._bytes = 0
+        self._settled = time.monotonic()
 
     def _sync(self, path: str) -> None:
         with suppress(FileNotFoundError):  # who removed it will miss it later
