@@ -247,6 +247,7 @@ class Parts:
             sharing=self.settings.sharing,
             retention=self.settings.retention,
             delivery=self.settings.delivery,
+            globus=self.settings.staging.globus,
             credentials=Credentials(self.store, self.vault),
             shared=self.settings.staging.site,
             files=self.settings.files,

@@ -80,6 +80,7 @@ if TYPE_CHECKING:
         Defaults,
         DeliverySettings,
         FileRules,
+        GlobusSettings,
         Retention,
         SharedData,
         Sharing,
@@ -121,6 +122,7 @@ class Service:
     sharing: Sharing
     retention: Retention
     delivery: DeliverySettings
+    globus: GlobusSettings
     credentials: Credentials
     shared: Mapping[str, SharedData]
     files: FileRules
@@ -193,12 +195,15 @@ class Service:
         return self._add(user, spec, key, [task.parameters for task in tasks], rerun_of=old.id)
 
     def _must_be_granted(self, spec: JobSpec) -> None:
-        """Refuse deliveries into directories that the site does not grant: long before the job has run."""
+        """Refuse deliveries to where this site cannot or does not let them go: long before the job has run."""
         for number, to in enumerate(spec.deliver):
             path = PurePosixPath("/", to.partition(":")[2].lstrip("/"))
             if to.startswith("file:") and not any(path.is_relative_to(root) for root in self.delivery.roots):
                 granted = ", ".join(map(str, self.delivery.roots)) or "none: its administrator sets delivery.roots"
                 words = f"{to} is not below a directory that this site lets jobs deliver into (it grants {granted})"
+                raise Rejected.field(f"deliver.{number}", words)
+            if to.startswith("globus:") and not self.globus.complete:
+                words = "this site has no Globus collection: its administrator can set staging.globus"
                 raise Rejected.field(f"deliver.{number}", words)
 
     def _must_have_room(self, user: str) -> None:

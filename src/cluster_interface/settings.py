@@ -114,6 +114,11 @@ class GlobusSettings(Model):
     collection: str | None = Field(default=None, description="UUID of the site's collection")
     root: Path | None = Field(default=None, description="where its `/` lies on this machine")
 
+    @property
+    def complete(self) -> bool:
+        """Whether the site can have anything transferred."""
+        return None not in (self.client_id, self.collection, self.root)
+
 
 class Staging(Model):
     """What may be brought in, from where, and how much of it."""

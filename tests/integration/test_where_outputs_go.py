@@ -76,7 +76,9 @@ def test_outputs_are_delivered_counted_kept_and_removed(server):
 
 def test_what_cannot_be_delivered_is_refused_at_once(server):
     """A place that is none, or that the site does not grant, names its field; nothing is submitted."""
-    for to in ("/lab", "file:/etc", f"file:{server.granted}-not/x", "s3:/x", "sftp://u:secret@h/x", "ftp://h/x"):
+    globus = ("globus:lab/x", "globus:ddb59aef-6d04-11e5-ba46-22000b92c6ec/x")  # this server has no collection
+    nowhere = ("/lab", "file:/etc", f"file:{server.granted}-not/x", "s3:/x", "sftp://u:secret@h/x", "ftp://h/x")
+    for to in (*nowhere, *globus):
         body = {"spec": {"command": "true", "deliver": [to]}}
         status, _, data = ask(server, "POST", "/api/v1/jobs", body, Idempotency_Key="k" * 12)
         assert (status, json.loads(data)["errors"][0]["field"].removeprefix("spec.")) == (422, "deliver.0"), data

@@ -129,7 +129,7 @@ def test_links_are_neither_listed_nor_served(workspace):
         with pytest.raises(NotFound):
             workspace.open_output(JOB, 0, path)
         output = OutputFile(path=path, size=1, sha256="0" * 64)
-        data = b"".join(workspace.archive(JOB, [output], "zip"))
+        data = b"".join(workspace.archive(JOB, [(path, output)], "zip"))
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             assert archive.namelist() == ["LEFT-OUT.txt"]
 
@@ -169,7 +169,11 @@ def test_a_link_swapped_in_while_streaming_is_never_served(workspace):
                 break
             outputs = [OutputFile(path="d/f", size=4, sha256="0" * 64)]
             form = "zip" if turn % 2 else "tar.gz"
-            seen.update(unpack(b"".join(workspace.archive(JOB, outputs, form)), form).items())
+            seen.update(
+                unpack(
+                    b"".join(workspace.archive(JOB, [(output.path, output) for output in outputs], form)), form
+                ).items()
+            )
             for output in workspace.collect(JOB, 1, ["**"], lambda progress: None)[0]:
                 assert output.size == 4
     finally:
@@ -197,7 +201,7 @@ def test_archive_names_stay_inside(workspace):
     outputs, _ = workspace.collect(JOB, 1, ["**"], lambda progress: None)
     assert len(outputs) == 7
     for form in ("zip", "tar.gz"):
-        names = unpack(b"".join(workspace.archive(JOB, outputs, form)), form)
+        names = unpack(b"".join(workspace.archive(JOB, [(output.path, output) for output in outputs], form)), form)
         assert len(names) == 7
         for name in names:
             assert not name.startswith("/")

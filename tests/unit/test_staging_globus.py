@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
+import signal
+from contextlib import nullcontext
 
 import pytest
 import responses
 from globus_sdk import testing
 
 from cluster_interface.model.credential import Credential
+from cluster_interface.model.destinations import check_destination
 from cluster_interface.model.errors import Permanent, Transient
+from cluster_interface.model.job import OutputFile
 from cluster_interface.settings import GlobusSettings
 from cluster_interface.staging import globus, stopping
+from cluster_interface.staging.destinations import Destinations, Errand
+from cluster_interface.staging.destinations.globus import EndpointPlaces
 from cluster_interface.staging.sources import Keys
 
 API = "https://transfer.api.globus.org/v0.10"
@@ -23,8 +31,9 @@ HERE = "a17ddd8d-0000-0000-0000-000000000000"
 
 
 @pytest.fixture
-def net():
-    """Nothing gets out; Globus' login answers with a token."""
+def net(monkeypatch):
+    """Nothing gets out; Globus' login answers with a token; the SDK tries again without a pause."""
+    monkeypatch.setattr("time.sleep", lambda _seconds: None)
     with responses.RequestsMock(assert_all_requests_are_fired=False) as mock:
         token = {
             "access_token": "a", "expires_in": 3600, "token_type": "Bearer", "scope": globus.SCOPE,
@@ -164,3 +173,158 @@ def test_without_a_client_or_a_token_it_is_said_what_to_do(moving):
         moving.stat(f"globus:{ENDPOINT}/x", "eve")
     with pytest.raises(Permanent, match="its administrator can register one"):
         globus.Globus(GlobusSettings(), Keys()).stat(f"globus:{ENDPOINT}/x", "ada")
+
+
+FILES = {"a.txt": b"alpha\n", "sub/b.bin": b"b" * 5000}
+
+
+class Delivery:
+    """Outputs of a job, and the way to deliver them to the endpoint."""
+
+    def __init__(self, home, moving):
+        self.home, self.collection = home, moving.settings.root
+        for name, data in FILES.items():
+            (home / name).parent.mkdir(parents=True, exist_ok=True)
+            (home / name).write_bytes(data)
+        self.files = [
+            (name, OutputFile(path=name, size=len(data), sha256=hashlib.sha256(data).hexdigest()))
+            for name, data in FILES.items()
+        ]
+        self.destinations = Destinations({"globus": EndpointPlaces(moving)}, pause=0.0)
+        self.said = []
+
+    def __call__(self):
+        return self.destinations.deliver(
+            Errand(
+                job="job",
+                to=f"globus:{ENDPOINT}/results/run 1",
+                owner="ada",
+                files=self.files,
+                open_output=lambda output: (self.home / output.path).open("rb"),
+                report=self.said.append,
+            )
+        )
+
+    def left(self):
+        """Say what is left in the site's collection."""
+        return [path.name for path in (self.collection / globus.OURS).iterdir()]
+
+
+@pytest.fixture
+def delivery(tmp_path, tmp_path_factory, moving):
+    """Two outputs."""
+    return Delivery(tmp_path_factory.mktemp("outputs"), moving)
+
+
+def submitting(net, collection):
+    """Take a transfer as Globus does, and return what it would have taken."""
+    taken = {}
+    default = SUBMIT.lookup("default")
+
+    def submit(request):
+        top = collection / json.loads(request.body)["DATA"][0]["source_path"].lstrip("/")
+        taken.update({p.relative_to(top).as_posix(): p.read_bytes() for p in top.rglob("*") if p.is_file()})
+        return 202, {}, json.dumps(default.json)
+
+    net.add_callback("POST", f"{API}/transfer", submit)
+    return taken
+
+
+def test_outputs_are_delivered_in_one_transfer(net, delivery):
+    """All of them, each under its name, with progress; nothing is left in the site's collection."""
+    answer(net, "transfer.get_submission_id")
+    taken = submitting(net, delivery.collection)
+    tasks(net, ("ACTIVE", 1000), ("SUCCEEDED", 5006))
+    done = delivery()
+    assert (done.trouble, done.files, done.size) == ("", 2, 5006)
+    assert taken == FILES
+    [sent] = submitted(net)
+    assert (sent["destination_endpoint"], sent["DATA"][0]["destination_path"]) == (ENDPOINT, "/results/run 1")
+    assert (sent["DATA"][0]["recursive"], sent["sync_level"], sent["verify_checksum"]) == (True, 3, True)
+    assert [(progress.done, progress.total) for progress in delivery.said][-2:] == [(1000, 5006), (5006, 5006)]
+    assert delivery.left() == []
+
+
+def test_a_killed_delivery_goes_on_with_its_transfer(net, delivery):
+    """Killed while Globus was at it: the next process watches the same transfer, and submits none."""
+    child = os.fork()
+    if child == 0:
+        answer(net, "transfer.get_submission_id")
+        answer(net, "transfer.submit_transfer")
+        net.add_callback("GET", f"{API}/task/{TASK}", lambda _request: os.kill(os.getpid(), signal.SIGKILL))
+        delivery()
+        os._exit(1)
+    assert os.waitpid(child, 0)[1] == signal.SIGKILL
+    assert len(delivery.left()) == 2
+    net.get(f"{API}/task/{TASK}", status=503, json={"code": "x", "message": "y"})
+    tasks(net, ("SUCCEEDED", 5006))
+    assert delivery().trouble == ""
+    assert not [call for call in net.calls if call.request.method == "POST" and call.request.url.startswith(API)]
+    assert delivery.left() == []
+
+
+def test_a_delivery_that_fails_says_why(net, delivery):
+    """In Globus' words; a Globus that stays away is given up in the end; nothing is left behind."""
+    answer(net, "transfer.get_submission_id")
+    answer(net, "transfer.submit_transfer")
+    tasks(net, ("FAILED", 0))
+    done = delivery()
+    assert done.files == 0
+    assert "the disk there is full" in done.trouble
+    net.remove("GET", f"{API}/task/{TASK}")
+    net.get(f"{API}/task/{TASK}", status=503, json={"code": "x", "message": "y"})
+    impatient = EndpointPlaces(delivery.destinations.kinds["globus"].globus, patience=0.0)
+    delivery.destinations = Destinations({"globus": impatient}, pause=0.0)
+    assert "Globus answered 503" in delivery().trouble
+    assert delivery.left() == []
+
+
+def test_a_canceled_job_calls_its_delivery_off(net, delivery, monkeypatch):
+    """A process that is asked to end tells Globus, and leaves nothing in the collection."""
+    answer(net, "transfer.get_submission_id")
+    answer(net, "transfer.submit_transfer")
+    tasks(net, ("ACTIVE", 1))
+    net.post(f"{API}/task/{TASK}/cancel", json=testing.get_response_set("transfer.cancel_task").lookup("default").json)
+    monkeypatch.setattr(stopping, "asked", type("Asked", (), {"wait": staticmethod(lambda _seconds: True)}))
+    with pytest.raises(stopping.Stopped):
+        delivery()
+    assert net.calls[-1].request.url == f"{API}/task/{TASK}/cancel"
+    assert delivery.left() == []
+
+
+def test_what_was_changed_since_it_was_listed_is_not_sent(net, delivery):
+    """Other bytes than those that were listed go nowhere: nothing is submitted."""
+    (delivery.home / "a.txt").write_bytes(b"other\n")
+    assert "a.txt was changed since it was listed" in delivery().trouble
+    assert [call.request.url for call in net.calls] == []
+    assert delivery.left() == []
+
+
+def test_what_an_abandoned_delivery_left_is_swept(net, delivery):
+    """After two weeks; what others are about to send stays."""
+    ours = delivery.collection / globus.OURS
+    for name in ("deliver-old", "deliver-new", "0123"):
+        (ours / name).mkdir(parents=True)
+    for name in ("deliver-old", "0123"):
+        os.utime(ours / name, (0, 0))
+    answer(net, "transfer.get_submission_id")
+    answer(net, "transfer.submit_transfer")
+    tasks(net, ("SUCCEEDED", 5006))
+    assert delivery().trouble == ""
+    assert sorted(delivery.left()) == ["0123", "deliver-new"]
+
+
+@pytest.mark.parametrize(
+    ("place", "words"),
+    [
+        (f"globus:{ENDPOINT}/a/b", None),
+        (f"globus://{ENDPOINT}/a", None),
+        ("globus:lab/a", "write globus:ENDPOINT/path"),
+        (f"globus:{ENDPOINT}", "write globus:ENDPOINT/path"),
+        (f"globus:{ENDPOINT}/a/../b", "write globus:ENDPOINT/path"),
+    ],
+)
+def test_a_place_is_checked_when_it_is_written(place, words):
+    """An endpoint is a UUID, a path absolute and without `..`."""
+    with pytest.raises(ValueError, match=words) if words else nullcontext():
+        assert check_destination(place) == place

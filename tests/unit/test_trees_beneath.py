@@ -14,10 +14,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cluster_interface.trees.beneath import (
+    MOST_KEPT,
+    Kept,
     NotBeneath,
     create_file,
     directory,
+    look,
     open_file,
+    parent,
     parts_of,
     read_small,
     remove,
@@ -80,6 +84,60 @@ def test_nothing_is_made_through_a_link(root):
     with pytest.raises(OSError), directory(fd, "up/dir", make=True):  # noqa: PT011
         pass
     assert {path.name for path in inside.parent.iterdir()} == {"secret", "inside"}
+
+
+def open_descriptors():
+    return len(os.listdir("/proc/self/fd"))
+
+
+@pytest.mark.parametrize(
+    "path", ["", "/", "/etc", "..", "a/../..", "a//b", "./a", "a/.", "a\0b", "a/", "a/b\0", "/a/b"]
+)
+def test_odd_paths_are_refused_where_directories_are_kept_open(root, path):
+    """Before and after the directories were opened."""
+    with Kept(root[1]) as kept:
+        for _ in range(2):
+            with pytest.raises(NotBeneath), parent(kept, path, make=True):
+                pass
+            assert look(kept, "a/b/file") is not None
+
+
+def test_links_are_not_followed_where_directories_are_kept_open(root):
+    """Neither at the end nor on the way, nor in place of one that is open: that one is what it was."""
+    inside, fd = root
+    with Kept(fd) as kept:
+        for path in ("up/secret", "up/inside/a/b/file", "a/link", "a/b/file/x"):
+            with pytest.raises(OSError):  # noqa: PT011 - which one depends on the component
+                os.close(open_file(kept, path))
+        assert read_small(kept, "a/b/file", 9) == b"ok"
+        (inside / "a/b").rename(inside / "a/was")
+        (inside / "a/b").symlink_to(inside.parent)
+        os.close(create_file(kept, "a/b/new", 0o600))
+    assert (inside / "a/was/new").exists()
+    assert not (inside.parent / "new").exists()
+
+
+def test_few_directories_are_kept_open_and_none_after_the_end(root):
+    """However many there are, and whichever threads use them; what was made lies where it should."""
+    inside, fd = root
+    before = open_descriptors()
+
+    def fill(kept, thread):
+        for number in range(3 * MOST_KEPT):
+            for name in ("x", "y"):
+                os.close(create_file(kept, f"d{number % (2 * MOST_KEPT)}/{thread}/{number}.{name}", 0o600))
+            rename(kept, f"d{number % (2 * MOST_KEPT)}/{thread}/{number}.x", f"all/{thread}/{number}")
+
+    with Kept(fd) as kept:
+        threads = [threading.Thread(target=fill, args=(kept, thread)) for thread in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert open_descriptors() <= before + 3 * MOST_KEPT
+    assert open_descriptors() == before
+    assert len(list((inside / "all").rglob("*"))) == 3 + 9 * MOST_KEPT
+    assert len(list(inside.glob("d*/*/*.y"))) == 9 * MOST_KEPT
 
 
 def test_a_directory_swapped_for_a_link_is_never_followed(root):

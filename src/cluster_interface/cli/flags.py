@@ -43,7 +43,7 @@ _SOFTWARE = (
     click.option("--output", "outputs", multiple=True, metavar="PATTERN", help="What to bring back."),
     click.option(
         "--deliver", multiple=True, metavar="PLACE",
-        help="Where its outputs are also taken: file:/path on the server, s3://…, sftp://…",
+        help="Where its outputs are also taken: file:/path on the server, s3://…, sftp://…, globus:…",
     ),
     click.option("--network", is_flag=True, default=None, help="Let it use the network."),
 )  # fmt: skip

@@ -35,7 +35,7 @@ class JobSpec(Model):
         default=None, description="patterns below /job; null: every file that is new or changed"
     )
     deliver: Destinations = Field(
-        default=(), max_length=8, description="where the outputs are taken: file:/path, s3://…, sftp://…"
+        default=(), max_length=8, description="where the outputs are taken: file:/path, s3://…, sftp://…, globus:…"
     )
     resources: Resources = Resources()
     sweep: Sweep | None = Field(default=None, description="many tasks, each with its own parameters")

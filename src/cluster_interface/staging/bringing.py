@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from cluster_interface.staging.inputs import Inputs
     from cluster_interface.staging.listings import Listings
     from cluster_interface.staging.parts import Part
+    from cluster_interface.trees.beneath import At, Kept
 
     Files = Sequence[tuple[SourceInfo, FileEntry]]
 
@@ -39,7 +40,7 @@ class Bringing:
 
     def __init__(  # noqa: PLR0917 - what staging is made of
         self,
-        home: int,
+        home: Kept,
         files: Files,
         inputs: Inputs,
         directories: Directories,
@@ -140,7 +141,8 @@ class Bringing:
         self._tree[info.path] = entry
         linking = link if entry.mode is Mode.LINK and self._directories.rules.link else None
         if self._inputs.has(info, entry) or (linking and self._inputs.link(info, entry, linking)):
-            self._end(info)
+            seen = look(self._home, f"{INPUTS}/{info.path}")
+            self._movement.end(portable(info.path), seen.st_size if seen else 0)
         elif fetch is None and info.source.partition(":")[0] not in _NEAR:
             self._away.append((info, entry))
         else:
@@ -148,15 +150,10 @@ class Bringing:
 
     def _bring(self, info: SourceInfo, entry: FileEntry, fetch: Callable[[Part], None] | None) -> None:
         moved = self._movement.begin(portable(info.path), portable(shown(info.source)), info.size)
-        self._inputs.bring(info, entry, moved, fetch)
-        self._end(info)
-
-    def _end(self, info: SourceInfo) -> None:
-        seen = look(self._home, f"{INPUTS}/{info.path}")
-        self._movement.end(portable(info.path), seen.st_size if seen else 0)
+        self._movement.end(portable(info.path), self._inputs.bring(info, entry, moved, fetch))
 
 
-def _second_name(info: SourceInfo, entry: FileEntry, home: int) -> Callable[[str], bool] | None:
+def _second_name(info: SourceInfo, entry: FileEntry, home: At) -> Callable[[str], bool] | None:
     """Return what links a single file of this machine; None where its permissions must be others than it has."""
     if not is_local(info.source) or entry.executable or entry.permissions is not None:
         return None

@@ -15,14 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cluster_interface.model.errors import Permanent, Rejected, Transient
+from cluster_interface.model.errors import Permanent, Rejected
 from cluster_interface.model.filetree import FileEntry, Mode, check_links, check_name, is_local, lacking, mounted_at
 from cluster_interface.model.plan import SourceInfo
 from cluster_interface.model.resources import show_bytes
 from cluster_interface.model.state import FailureCode
 from cluster_interface.ports import Listed
-from cluster_interface.staging.parts import CHUNK
-from cluster_interface.trees.beneath import look, open_file, parent
+from cluster_interface.trees.beneath import Kept, look, open_file, parent
 from cluster_interface.trees.names import native, portable
 from cluster_interface.trees.walking import Entry, Kind, kind_of, walk
 
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
 
     from cluster_interface.settings import FileRules
     from cluster_interface.staging.parts import Part
+    from cluster_interface.trees.beneath import At
 
 MOST_COPIED = 200_000  #: entries of a directory that is copied or linked
 
@@ -79,23 +79,24 @@ class Directories:
         """Open a directory again and compare it with the plan; Permanent in words if it is another by now."""
         found = _opened(info.source if is_local(info.source) else f"file:{info.mount}")
         try:
-            self._must_agree(found.root, info, entry)
+            found.entries = self._must_agree(found.root, info, entry)
         except BaseException:
             found.close()
             raise
         return found
 
-    def _must_agree(self, root: int, info: SourceInfo, entry: FileEntry) -> None:
+    def _must_agree(self, root: int, info: SourceInfo, entry: FileEntry) -> list[Entry]:
         if info.mount is not None and info.mount != str(_real(root)):
             raise _unavailable(f"{info.source} leads to {_real(root)} now, not to {info.mount} as planned")
         if info.manifest is None:
-            return
-        manifest = self._manifest(root, entry)
+            return [] if info.mount is not None else list(walk(root))
+        manifest = self._manifest(root, entry, keep=info.mount is None)
         if manifest.sha256 != info.manifest:
             raise _unavailable(
                 f"{info.source} changed since this was planned: {info.entries} entries with {info.size} bytes then, "
                 f"{manifest.entries} with {manifest.size} bytes now, the newest {manifest.newest!r}; submit it again"
             )
+        return manifest.kept
 
     def _may_be_mounted(self, source: str, real: Path, entry: FileEntry) -> None:
         """A path must be below a root as it is written, which is where it is seen inside, and where it leads."""
@@ -107,9 +108,9 @@ class Directories:
         if not any(_inside(real, root) for root in allowed):
             raise _unavailable(f"{named} leads to {real}. {self.rules.refusal(str(real), writable=entry.writable)}")
 
-    def _manifest(self, root: int, entry: FileEntry) -> _Manifest:
+    def _manifest(self, root: int, entry: FileEntry, *, keep: bool = False) -> _Manifest:
         mounted = entry.mode is Mode.MOUNT
-        made = _Manifest(keep_names=bool(entry.require))
+        made = _Manifest(keep=keep, keep_names=bool(entry.require))
         links: dict[str, str] = {}
         device = os.fstat(root).st_dev
         for found in walk(root):
@@ -139,9 +140,10 @@ class Directories:
 class _Manifest:
     """Paths, kinds, sizes, times and permissions, hashed as they are met."""
 
-    def __init__(self, *, keep_names: bool) -> None:
+    def __init__(self, *, keep: bool, keep_names: bool) -> None:
         self._hash = hashlib.sha256()
-        self._keep = keep_names
+        self._keep, self._keep_names = keep, keep_names
+        self.kept: list[Entry] = []
         self._newest = -1
         self.names: list[str] = []
         self.entries = self.size = 0
@@ -158,7 +160,7 @@ class _Manifest:
         if entry.kind is Kind.FILE:
             line += f"\0{entry.size}\0{entry.mtime_ns}\0{entry.mode & 0o777:o}"
             self.size += entry.size
-            if self._keep:
+            if self._keep_names:
                 self.names.append(entry.path)
             if entry.mtime_ns > self._newest:
                 self._newest, self.newest = entry.mtime_ns, portable(entry.path)
@@ -166,6 +168,8 @@ class _Manifest:
             line += f"\0{_target(root, entry.path)}"
         self._hash.update(line.encode("utf-8", "surrogateescape") + b"\n")
         self.entries += 1
+        if self._keep:
+            self.kept.append(entry)
 
 
 class _Opened:
@@ -173,6 +177,8 @@ class _Opened:
 
     def __init__(self, root: int) -> None:
         self.root = root
+        self.entries: list[Entry] = []  #: as they were compared with the plan
+        self._kept = Kept(root)
 
     def __enter__(self) -> int:
         return self.root
@@ -182,11 +188,14 @@ class _Opened:
 
     def close(self) -> None:
         """Close it."""
+        self._kept.close()
         os.close(self.root)
 
     def members(self, info: SourceInfo, entry: FileEntry) -> Iterator[tuple[SourceInfo, FileEntry, Entry]]:
         """Yield what is in it as entries of the job's own tree, in order."""
-        for found in walk(self.root):
+        file = SourceInfo.model_construct(path="", source="", size=0)
+        as_asked = FileEntry.model_construct(mode=entry.mode)
+        for found in self.entries:
             path = info.path + found.path
             permissions = f"{found.mode & 0o777:04o}"
             if found.kind is Kind.DIRECTORY:
@@ -197,32 +206,29 @@ class _Opened:
                 yield SourceInfo.model_construct(path=path, source="link"), made, found
             else:
                 source = f"{info.source.rstrip('/')}/{found.path}"
-                made = FileEntry.model_construct(source=source, mode=entry.mode, permissions=permissions)
-                yield SourceInfo.model_construct(path=path, source=source, size=found.size), made, found
+                made = as_asked.model_copy(update={"source": source, "permissions": permissions})
+                yield file.model_copy(update={"path": path, "source": source, "size": found.size}), made, found
 
     def bring(self, entry: Entry, part: Part) -> None:
         """Copy one file; Permanent if it is not the one of the manifest, or changes meanwhile."""
         part.restart()
         try:
-            fd = open_file(self.root, entry.path)
+            fd = open_file(self._kept, entry.path)
         except OSError as error:
             raise _unavailable(f"cannot be read: {(error.strerror or str(error)).lower()}") from None
-        with os.fdopen(fd, "rb", buffering=0) as file:
+        with os.fdopen(fd, "rb", buffering=0):
             part.check_limit(entry.size)
-            while data := os.read(file.fileno(), CHUNK):
-                part.write(data)
-                if part.size > entry.size:
-                    break
-            seen = os.fstat(file.fileno())
+            part.take(fd, entry.size)
+            seen = os.fstat(fd)
         if part.size != entry.size or (seen.st_size, seen.st_mtime_ns) != (entry.size, entry.mtime_ns):
             raise _unavailable(f"changed while it was read ({show_bytes(entry.size)} at first); submit again")
 
-    def link(self, entry: Entry, home: int, path: str) -> bool:
+    def link(self, entry: Entry, home: At, path: str) -> bool:
         """Give one file a second name in the job's directory; False where the two cannot share it.
 
         The kernel lets an account do so with what is its own, on one filesystem.
         """
-        with parent(self.root, entry.path) as (above, name), parent(home, path, make=True) as (place, last):
+        with parent(self._kept, entry.path) as (above, name), parent(home, path, make=True) as (place, last):
             try:
                 os.link(name, last, src_dir_fd=above, dst_dir_fd=place, follow_symlinks=False)
             except OSError:
@@ -293,7 +299,7 @@ def _target(root: int, path: str) -> str:
         with parent(root, path) as (above, name):
             return os.readlink(name, dir_fd=above)
     except OSError:
-        raise Transient(f"{portable(path)!r} in it changed while it was read") from None
+        raise _unavailable(f"{portable(path)!r} in it changed while it was looked at; submit again") from None
 
 
 def _must_have_a_name(entry: Entry) -> None:

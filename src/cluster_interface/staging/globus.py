@@ -7,12 +7,12 @@ twice: Globus takes an id once.
 
 from __future__ import annotations
 
-import re
 import uuid
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from cluster_interface.model.destinations import ENDPOINT
 from cluster_interface.model.errors import Permanent, Transient
 from cluster_interface.model.state import FailureCode
 from cluster_interface.staging import stopping
@@ -26,9 +26,7 @@ if TYPE_CHECKING:
 
 LOOK_EVERY = 5.0  #: seconds between looks at a transfer
 SCOPE = "urn:globus:auth:scope:transfer.api.globus.org:all"
-OURS = "cluster-interface"  #: the directory of the collection that transfers of single inputs come to
-
-_ADDRESS = re.compile(r"globus:(?://)?([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})(/.*)", re.DOTALL)
+OURS = "cluster-interface"  #: the directory of the collection that inputs come to and outputs leave from
 
 
 @dataclass(frozen=True)
@@ -54,18 +52,30 @@ class Globus:
         """
         name = noted.setdefault("name", uuid.uuid4().hex)
         there, here = parse(source), Place(self._collection(), f"/{OURS}/{name}")
-        (self._root() / OURS).mkdir(mode=0o700, exist_ok=True)
+        path = self.outbox() / name
         self._transfer(owner, there, here, noted, say)
-        return self._root() / OURS / name
+        return path
 
     def deliver(
         self, path: Path, destination: str, owner: str, noted: MutableMapping[str, str], say: Callable[[int], None]
     ) -> None:
-        """Send a file or a directory of this machine that the site's collection shows; safe to call again."""
+        """Send a file or what is in a directory, which the site's collection must show; safe to call again.
+
+        What is there with the same checksum is left alone, so that one that was cut is simply repeated.
+        """
         if not path.is_relative_to(self._root()):
             raise _unavailable(f"{path} is not below {self._root()}, which is what the site's Globus collection shows")
         here = Place(self._collection(), f"/{path.relative_to(self._root()).as_posix()}")
         self._transfer(owner, here, parse(destination), noted, say, recursive=path.is_dir())
+
+    def outbox(self) -> Path:
+        """Make the directory of the collection that is ours, the server's alone, and say where it is."""
+        path = self._root() / OURS
+        try:
+            path.mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise _unavailable(f"{path} cannot be made: {error.strerror}") from None
+        return path
 
     def stat(self, source: str, owner: str) -> tuple[int, str]:
         """Return size and version of a file on an endpoint; Permanent if it is not there."""
@@ -95,6 +105,8 @@ class Globus:
                 label=OURS,
                 submission_id=noted["submission"],
                 verify_checksum=True,
+                sync_level="checksum",
+                preserve_timestamp=True,
                 notify_on_succeeded=False,
                 notify_on_failed=False,
                 notify_on_inactive=False,
@@ -178,7 +190,7 @@ class Globus:
 
 def parse(address: str) -> Place:
     """Split `globus:ENDPOINT/path`; Permanent where it is none."""
-    found = _ADDRESS.fullmatch(address)
+    found = ENDPOINT.fullmatch(address)
     if found is None or "/../" in f"{found[2]}/" or "\0" in address:
         raise _unavailable(f"{address}: write globus:ENDPOINT/path, the endpoint as its UUID")
     return Place(found[1], found[2])

@@ -10,14 +10,15 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import time
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from threading import RLock
 from typing import TYPE_CHECKING
 
 from cluster_interface.model.errors import Permanent
 from cluster_interface.model.state import FailureCode
-from cluster_interface.staging.parts import forget, part, sync_filesystem
+from cluster_interface.staging.parts import LARGE, forget, part, sync_filesystem
 from cluster_interface.staging.sources import naming
 from cluster_interface.trees.beneath import look, open_file, parent, remove, rename
 
@@ -28,14 +29,15 @@ if TYPE_CHECKING:
     from cluster_interface.model.plan import SourceInfo
     from cluster_interface.staging.parts import Part
     from cluster_interface.staging.sources import Sources
+    from cluster_interface.trees.beneath import At, Kept
 
 COMMON = 0o644  #: permissions of most inputs
 INCOMING = "incoming"
 INPUTS = "inputs"
 RECORD = "inputs.jsonl"
-LARGE = 16 * 2**20  #: bytes of a file that is written to the disk by itself, or of small ones that wait for it together
 FEW = 32  #: files that are written to the disk one by one: all that others have on it would take longer
-MOST_UNSETTLED = 1000  #: files that a crash of the machine costs at most, which are then brought again
+MOST_UNSETTLED = 10_000  #: small files that a kill costs at most, which are then brought again
+SETTLE_EVERY = 5.0  #: seconds of work that it costs at most
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +52,7 @@ class Staged:
     mode: int  #: permissions
 
 
-def recorded(home: int) -> dict[str, Staged]:
+def recorded(home: At) -> dict[str, Staged]:
     """Read what is noted as in place: path -> file; a line that a kill cut short is left out."""
     try:
         fd = open_file(home, RECORD)
@@ -68,7 +70,7 @@ def recorded(home: int) -> dict[str, Staged]:
 class Inputs:
     """Brings files into inputs/ of the job directory `home`."""
 
-    def __init__(self, home: int, sources: Sources, limit: int, owner: str = "") -> None:
+    def __init__(self, home: Kept, sources: Sources, limit: int, owner: str = "") -> None:
         self._owner = owner
         self._home = home
         self._sources = sources
@@ -77,6 +79,7 @@ class Inputs:
         self._lock = RLock()
         self._unsettled: dict[str, str] = {}  #: path -> line of the record that is not written yet
         self._bytes = 0
+        self._settled = time.monotonic()
 
     def has(self, info: SourceInfo, entry: FileEntry) -> bool:
         """Say whether the file is in place, unchanged since it was verified against this very source."""
@@ -94,8 +97,8 @@ class Inputs:
         entry: FileEntry,
         moved: Callable[[int], None],
         fetch: Callable[[Part], None] | None = None,
-    ) -> None:
-        """Fetch, verify and move one file into place; `moved(n)` is told how many bytes are there.
+    ) -> int:
+        """Fetch, verify and move one file into place; return its size. `moved(n)` is told how many bytes are there.
 
         `fetch` brings the bytes of what is not a source of its own, but in one.
         """
@@ -116,6 +119,7 @@ class Inputs:
             self._note(info, entry, incoming.size, incoming.sha256)
         if incoming.left:
             forget(self._home, temporary)
+        return incoming.size
 
     def link(self, info: SourceInfo, entry: FileEntry, make: Callable[[str], bool]) -> bool:
         """Have `make(path)` give a file of this filesystem a second name among the inputs; False if it cannot."""
@@ -150,9 +154,10 @@ class Inputs:
         )
         with self._lock:
             self._known[info.path] = staged
-            self._unsettled[info.path] = json.dumps(asdict(staged))
+            self._unsettled[info.path] = json.dumps(vars(staged))
             self._bytes += size
-            if len(self._unsettled) >= MOST_UNSETTLED or self._bytes > LARGE:
+            late = time.monotonic() - self._settled > SETTLE_EVERY
+            if late or len(self._unsettled) >= MOST_UNSETTLED or self._bytes > LARGE:
                 self._settle()
 
     def settle(self) -> None:
@@ -163,13 +168,14 @@ class Inputs:
     def _settle(self) -> None:
         if self._unsettled:
             if len(self._unsettled) > FEW:
-                sync_filesystem(self._home)
+                sync_filesystem(self._home.fd)
             else:
                 for path in self._unsettled:
                     self._sync(path)
             self._append("\n".join(self._unsettled.values()))
             self._unsettled.clear()
             self._bytes = 0
+        self._settled = time.monotonic()
 
     def _sync(self, path: str) -> None:
         with suppress(FileNotFoundError):  # who removed it will miss it later

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from cluster_interface.model.errors import Permanent
+from cluster_interface.model.errors import Permanent, Transient
 from cluster_interface.model.resources import show_bytes
 from cluster_interface.model.state import FailureCode
 from cluster_interface.trees.beneath import (
@@ -29,12 +29,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from concurrent.futures import Future
 
+    from cluster_interface.trees.beneath import At
+
 CHUNK = 1024 * 1024
 BESIDE = 8 * CHUNK  #: bytes after which the checksum is taken beside the writing
-MOST_AHEAD = 8  #: pieces that the writing is ahead of the checksum
+LARGE = 16 * CHUNK  #: bytes of a file that is written to the disk by itself, or of small ones that wait for it together
+MOST_AHEAD = 8  #: pieces in memory that the writing is ahead of the checksum
+STEP = 8 * CHUNK  #: bytes that the kernel is asked to copy at once
+MOST_COPIED_AHEAD = 64  #: steps that the copying is ahead of the checksum, while their bytes are still in memory
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
+_NO_COPY = (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM)
 _NO_LINK = (errno.EXDEV, errno.EMLINK, errno.EPERM, errno.EACCES, errno.EOPNOTSUPP, errno.ENOSYS)
 
 
@@ -51,11 +57,29 @@ class _Digest:
         self._size += len(data)
         if self._size <= BESIDE:
             self._hash.update(data)
-            return
+        else:
+            self._beside(lambda: self._hash.update(data), MOST_AHEAD)
+
+    def read(self, fd: int, offset: int, size: int) -> None:
+        """Take in what a file has there by now, read beside whatever goes on."""
+        self._size += size
+        self._beside(lambda: self._take(fd, offset, size), MOST_COPIED_AHEAD)
+
+    def _take(self, fd: int, offset: int, size: int) -> None:
+        room = memoryview(bytearray(min(CHUNK, size)))
+        end = offset + size
+        while offset < end:
+            count = os.preadv(fd, [room[: end - offset]], offset)
+            if count == 0:
+                raise Transient("what was written of it cannot be read again")
+            self._hash.update(room[:count])
+            offset += count
+
+    def _beside(self, work: Callable[[], None], most_ahead: int) -> None:
         if self._pool is None:
             self._pool = ThreadPoolExecutor(1)
-        self._ahead.append(self._pool.submit(self._hash.update, data))
-        if len(self._ahead) > MOST_AHEAD:
+        self._ahead.append(self._pool.submit(work))
+        if len(self._ahead) > most_ahead:
             self._ahead.popleft().result()
 
     def hexdigest(self) -> str:
@@ -65,20 +89,21 @@ class _Digest:
 
     def close(self) -> None:
         if self._pool is not None:
-            self._pool.shutdown()
+            self._pool.shutdown(cancel_futures=True)
 
 
 class Part:
     """Bytes in a temporary file, `moved(n)` called after each addition with how many are there."""
 
-    def __init__(self, at: int, path: str, fd: int, limit: int, moved: Callable[[int], None]) -> None:
+    def __init__(self, at: At, path: str, fd: int, limit: int, moved: Callable[[int], None], *, fresh: bool) -> None:
         self._at = at
         self._path = path
         self._fd = fd
         self._limit = limit
         self._moved = moved
         self._hash = _Digest()
-        self.left = False  #: something may be left of it under its temporary name
+        self._fresh = fresh  #: no earlier try has left anything in it
+        self.left = not fresh  #: something may be left of it under its temporary name
         self.alone = False  #: it must not be another name of a file that others use
         self._known: str | None = None  #: the checksum of a file of which this is only another name
         self.size = 0
@@ -116,6 +141,24 @@ class Part:
         self.size += len(data)
         self._moved(self.size)
 
+    def take(self, source: int, size: int) -> None:
+        """Add the rest of an open file of `size` bytes. Whether it grew or shrank meanwhile is the caller's to see.
+
+        A large one is copied by the kernel, which shares the blocks where the filesystem can. The checksum is of what
+        was written, read again while it is in memory, beside the copying and while it is brought to the disk.
+        """
+        if size <= CHUNK:
+            while self.size < max(size, 1) and (data := _read(source)):
+                self.write(data)
+            return
+        while self.size <= size and (count := copy_some(source, self._fd, STEP)):
+            self.check_limit(self.size + count)
+            self._hash.read(self._fd, self.size, count)
+            self.size += count
+            self._moved(self.size)
+        if self.size > LARGE:
+            os.fsync(self._fd)
+
     def check_limit(self, size: int) -> None:
         """Refuse an announced or a real size that is more than the site allows."""
         if size > self._limit:
@@ -151,6 +194,8 @@ class Part:
 
     def restart(self) -> None:
         """Forget the bytes so far."""
+        if self._fresh and not self.size:
+            return
         os.ftruncate(self._fd, 0)
         os.lseek(self._fd, 0, os.SEEK_SET)
         self._hash.close()
@@ -188,11 +233,10 @@ class Part:
 
 
 @contextmanager
-def part(at: int, path: str, limit: int, moved: Callable[[int], None]) -> Iterator[Part]:
+def part(at: At, path: str, limit: int, moved: Callable[[int], None]) -> Iterator[Part]:
     """Open the temporary file `path` below `at`; what an earlier try left there is kept until `restart`."""
     fd, fresh = _open(at, path)
-    made = Part(at, path, fd, limit, moved)
-    made.left = not fresh
+    made = Part(at, path, fd, limit, moved, fresh=fresh)
     try:
         yield made
     finally:
@@ -200,7 +244,7 @@ def part(at: int, path: str, limit: int, moved: Callable[[int], None]) -> Iterat
         os.close(fd)
 
 
-def _open(at: int, path: str) -> tuple[int, bool]:
+def _open(at: At, path: str) -> tuple[int, bool]:
     """Make the file, or open what an earlier try left; say whether it is new."""
     with suppress(FileExistsError):
         return create_file(at, path, 0o600), True
@@ -212,6 +256,28 @@ def _open(at: int, path: str) -> tuple[int, bool]:
         return os.open(name, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=above), False
 
 
+def copy_some(source: int, target: int, size: int) -> int:
+    """Copy at most so many bytes from where both files stand, in the kernel where it can; 0 at the end."""
+    try:
+        if count := os.copy_file_range(source, target, size):
+            return count
+    except OSError as error:
+        if error.errno not in _NO_COPY:
+            raise
+    data = _read(source)
+    view = memoryview(data)
+    while view:
+        view = view[os.write(target, view) :]
+    return len(data)
+
+
+def _read(fd: int) -> bytes:
+    try:
+        return os.read(fd, CHUNK)
+    except OSError as error:
+        raise Transient(f"cannot be read now: {error.strerror}") from None
+
+
 def sync_filesystem(fd: int) -> None:
     """Write to the disk all that the filesystem of `fd` holds (syncfs(2)): one wait for many files."""
     if _libc.syncfs(fd) != 0:
@@ -219,7 +285,7 @@ def sync_filesystem(fd: int) -> None:
         raise OSError(number, os.strerror(number))
 
 
-def forget(at: int, path: str) -> None:
+def forget(at: At, path: str) -> None:
     """Remove what is left of a part."""
     remove(at, path)
     remove(at, f"{path}.json")

@@ -6,14 +6,15 @@ A directory is filled under a temporary name and then moved, so one that is ther
 
 from __future__ import annotations
 
-import errno
 import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from cluster_interface.model.filetree import Mode
 from cluster_interface.staging.inputs import INCOMING, INPUTS
+from cluster_interface.staging.parts import copy_some
 from cluster_interface.trees.beneath import (
+    Kept,
     create_file,
     directory,
     look,
@@ -31,11 +32,10 @@ if TYPE_CHECKING:
 
     from cluster_interface.model.filetree import FileEntry
     from cluster_interface.ports import Layout
+    from cluster_interface.trees.beneath import At
 
 TASKS = "tasks"
 MADE_FOR = "tasks/attempt"  #: holds the number of the attempt that the directories were made for
-
-_CANNOT = (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM)
 
 
 def make_tasks(
@@ -85,12 +85,13 @@ def _made_for(home: int, attempt: int) -> bool:
 def _copies(home: int, files: Mapping[str, FileEntry], copy_below: int) -> frozenset[str]:
     """Choose the files that are copied: those that ask for it, and in a single job the small ones."""
     chosen = set()
-    for path, entry in files.items():
-        if path.endswith("/") or entry.mode is Mode.LINK or entry.target is not None:
-            continue
-        seen = look(home, f"{INPUTS}/{path}")
-        if seen is not None and (entry.mode is Mode.COPY or seen.st_size <= copy_below):
-            chosen.add(path)
+    with Kept(home) as kept:
+        for path, entry in files.items():
+            if path.endswith("/") or entry.mode is Mode.LINK or entry.target is not None:
+                continue
+            seen = look(kept, f"{INPUTS}/{path}")
+            if seen is not None and (entry.mode is Mode.COPY or seen.st_size <= copy_below):
+                chosen.add(path)
     return frozenset(chosen)
 
 
@@ -98,21 +99,22 @@ def _make_task(home: int, task: int, files: Mapping[str, FileEntry], copies: fro
     temporary = f"{INCOMING}/task-{task}"
     remove(home, temporary)
     os.close(open_directory(home, temporary, make=True))
-    for path, entry in files.items():
-        target = f"{temporary}/{path}".removesuffix("/")
-        if entry.target is not None:
-            _link(home, target, entry.target)
-        elif path.endswith("/"):
-            os.close(open_directory(home, target, make=True))
-        elif path in copies:
-            _copy(home, f"{INPUTS}/{path}", target)
-        else:
-            _link(home, target, f"{inputs}/{path}")
+    with Kept(home) as kept:
+        for path, entry in files.items():
+            target = f"{temporary}/{path}".removesuffix("/")
+            if entry.target is not None:
+                _link(kept, target, entry.target)
+            elif path.endswith("/"):
+                os.close(open_directory(kept, target, make=True))
+            elif path in copies:
+                _copy(kept, f"{INPUTS}/{path}", target)
+            else:
+                _link(kept, target, f"{inputs}/{path}")
     _close(home, temporary, files)
     rename(home, temporary, f"{TASKS}/{task}")
 
 
-def _link(home: int, path: str, target: str) -> None:
+def _link(home: At, path: str, target: str) -> None:
     with parent(home, path, make=True) as (above, name):
         os.symlink(target, name, dir_fd=above)
 
@@ -125,24 +127,11 @@ def _close(home: int, temporary: str, files: Mapping[str, FileEntry]) -> None:
             os.fchmod(fd, files[path].bits(directory=True))
 
 
-def _copy(home: int, path: str, target: str) -> None:
+def _copy(home: At, path: str, target: str) -> None:
     """Copy with permissions and times; the times tell later whether the task changed the file."""
     with os.fdopen(open_file(home, path), "rb") as source:
         seen = os.fstat(source.fileno())
         with os.fdopen(create_file(home, target, seen.st_mode & 0o777), "wb") as copy:
-            _copy_bytes(source.fileno(), copy.fileno())
+            while copy_some(source.fileno(), copy.fileno(), 2**30):
+                pass
             os.utime(copy.fileno(), ns=(seen.st_mtime_ns, seen.st_mtime_ns))
-
-
-def _copy_bytes(source: int, target: int) -> None:
-    """Let the kernel copy, sharing the blocks where the filesystem can; else through memory."""
-    try:
-        while os.copy_file_range(source, target, 2**30):
-            pass
-    except OSError as error:
-        if error.errno not in _CANNOT:
-            raise
-        while data := os.read(source, 2**20):
-            view = memoryview(data)
-            while view:
-                view = view[os.write(target, view) :]

@@ -35,6 +35,7 @@ from cluster_interface.staging.listings import Listings
 from cluster_interface.staging.sources import LINK, Sources, naming, no_jobs
 from cluster_interface.staging.tasks import TASKS, make_tasks
 from cluster_interface.trees.beneath import (
+    Kept,
     NotBeneath,
     create_file,
     directory,
@@ -147,9 +148,10 @@ class Workspace:
         self._make(job)
         with self._home(job) as home, self._words_for(job), _alone(home):
             owner = self._owner_of(job)
-            inputs = Inputs(home, self._sources, self._settings.max_bytes, owner)
+            kept = Kept(home)
+            inputs = Inputs(kept, self._sources, self._settings.max_bytes, owner)
             bringing = Bringing(
-                home, files, inputs, self._directories, self._listings, owner, _as_server(report),
+                kept, files, inputs, self._directories, self._listings, owner, _as_server(report),
                 threads=self._settings.parallel, become=lambda: acting_as(self._account_of(job)),
             )  # fmt: skip
             transfers = any(info.source.startswith("globus:") for info, _ in files)
@@ -157,6 +159,7 @@ class Workspace:
                 with stopping.politely() if transfers else nullcontext():
                     tree = bringing.all()
             finally:
+                kept.close()
                 self._sources.close()
             if layout.attempt > 1:
                 packs.settle(home, layout.attempt - 1)
@@ -326,6 +329,7 @@ class Workspace:
     def deliver(self, job: str, to: str, files: Sequence[tuple[str, OutputFile]], report: Report) -> Delivery:
         """Take outputs to a place, each under the name given with it: to a directory as the account, else by keys."""
         errand = Errand(
+            job=job,
             to=to,
             owner=self._owner_of(job),
             files=files,
@@ -333,7 +337,8 @@ class Workspace:
             report=_as_server(report),
         )
         if not to.startswith("file:"):
-            return self._destinations.deliver(errand)
+            with stopping.politely() if to.startswith("globus:") else nullcontext():
+                return self._destinations.deliver(errand)
         with acting_as(self._account_of(job)):
             return self._destinations.deliver(errand)
 

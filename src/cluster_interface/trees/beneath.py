@@ -11,9 +11,10 @@ import itertools
 import os
 import secrets
 import stat
+import threading
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,19 +25,71 @@ _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
+_NO_NAMES = frozenset(("", ".", ".."))
+
+MOST_KEPT = 32  #: directories that a thread keeps open
+
+
 class NotBeneath(ValueError):
     """A path that cannot be one below a directory: absolute, empty, with `..`, `.` or a NUL in it."""
+
+
+class Kept:
+    """A directory whose subdirectories stay open for a while: for many files in few directories, one descent each.
+
+    It stands where the functions here take a descriptor. Every thread has its own open ones. Use none of it any more
+    once directories below have been moved or removed.
+    """
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+        self._own = threading.local()
+        self._all: list[dict[str, int]] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close all but the directory itself; no other thread may use it any more."""
+        for opened in self._all:
+            while opened:
+                os.close(opened.popitem()[1])
+
+    def opened(self, path: str, *, make: bool) -> int:
+        """Return a descriptor of a directory to go through, which is good until MOST_KEPT others were asked for."""
+        kept = self._kept()
+        fd = kept.pop(path, -1)
+        if fd < 0:
+            if len(kept) >= MOST_KEPT:
+                os.close(kept.pop(next(iter(kept))))
+            fd = _descend(self.fd, parts_of(path) if path else [], _THROUGH, make=make)
+        kept[path] = fd  # the last used is the last
+        return fd
+
+    def _kept(self) -> dict[str, int]:
+        try:
+            kept: dict[str, int] = self._own.kept
+        except AttributeError:
+            kept = self._own.kept = {}
+            self._all.append(kept)
+        return kept
+
+
+At = int | Kept  #: a directory: its descriptor, or one whose subdirectories are kept open
 
 
 def parts_of(path: str) -> list[str]:
     """Split a relative path; raise NotBeneath if it might lead out or is odd."""
     parts = path.split("/")
-    if any(part in ("", ".", "..") or "\0" in part for part in parts):
+    if "\0" in path or not _NO_NAMES.isdisjoint(parts):
         raise NotBeneath(f"{path!r} is not a path below a directory")
     return parts
 
 
-def open_directory(at: int, path: str = "", *, make: bool = False) -> int:
+def open_directory(at: At, path: str = "", *, make: bool = False) -> int:
     """Return a descriptor of the directory `path` below `at` ("": `at` itself), made (0755) if asked.
 
     Raises NotBeneath, or OSError: ELOOP or ENOTDIR where a component is a link.
@@ -44,9 +97,9 @@ def open_directory(at: int, path: str = "", *, make: bool = False) -> int:
     return _descend(at, parts_of(path.removesuffix("/")) if path else [], _DIRECTORY, make=make)
 
 
-def _descend(at: int, parts: list[str], last: int, *, make: bool) -> int:
+def _descend(at: At, parts: list[str], last: int, *, make: bool) -> int:
     """Open component by component; those on the way need not be readable, the last is opened with `last`."""
-    here = os.open(".", _THROUGH if parts else last, dir_fd=at)
+    here = os.open(".", _THROUGH if parts else last, dir_fd=at.fd if isinstance(at, Kept) else at)
     try:
         for number, part in enumerate(parts, start=1):
             if make:
@@ -62,7 +115,7 @@ def _descend(at: int, parts: list[str], last: int, *, make: bool) -> int:
 
 
 @contextmanager
-def directory(at: int, path: str = "", *, make: bool = False) -> Iterator[int]:
+def directory(at: At, path: str = "", *, make: bool = False) -> Iterator[int]:
     """Like `open_directory`, closed at the end."""
     fd = open_directory(at, path, make=make)
     try:
@@ -71,18 +124,36 @@ def directory(at: int, path: str = "", *, make: bool = False) -> Iterator[int]:
         os.close(fd)
 
 
-@contextmanager
-def parent(at: int, path: str, *, make: bool = False) -> Iterator[tuple[int, str]]:
+def parent(at: At, path: str, *, make: bool = False) -> _Parent:
     """Open the directory that `path` lies in (to go through, not to list); give it and the last component."""
-    *above, name = parts_of(path)
-    fd = _descend(at, above, _THROUGH, make=make)
-    try:
-        yield fd, name
-    finally:
-        os.close(fd)
+    return _Parent(at, path, make=make)
 
 
-def open_file(at: int, path: str) -> int:
+class _Parent:
+    """What `parent` returns: a class, since a generator costs as much as the system's part of a small file."""
+
+    __slots__ = ("_at", "_fd", "_make", "_path")
+
+    def __init__(self, at: At, path: str, *, make: bool) -> None:
+        self._at, self._path, self._make = at, path, make
+        self._fd = -1
+
+    def __enter__(self) -> tuple[int, str]:
+        if isinstance(self._at, Kept):
+            above, _, name = self._path.rpartition("/")
+            if name in _NO_NAMES or self._path.startswith("/") or "\0" in name:
+                raise NotBeneath(f"{self._path!r} is not a path below a directory")
+            return self._at.opened(above, make=self._make), name
+        *parts, name = parts_of(self._path)
+        self._fd = _descend(self._at, parts, _THROUGH, make=self._make)
+        return self._fd, name
+
+    def __exit__(self, *_: object) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+
+
+def open_file(at: At, path: str) -> int:
     """Return a descriptor for reading the regular file `path` below `at`.
 
     Raises NotBeneath, or OSError: ELOOP for a link, EISDIR for a directory, EINVAL for any other kind. Fifos and
@@ -108,7 +179,7 @@ def _must_be_file(seen: os.stat_result, path: str) -> None:
         raise OSError(errno.EINVAL, "is not a regular file", path)
 
 
-def look(at: int, path: str) -> os.stat_result | None:
+def look(at: At, path: str) -> os.stat_result | None:
     """Return what `path` below `at` is, links not followed; None if there is nothing."""
     try:
         with parent(at, path) as (above, name):
@@ -117,7 +188,7 @@ def look(at: int, path: str) -> os.stat_result | None:
         return None
 
 
-def create_file(at: int, path: str, mode: int) -> int:
+def create_file(at: At, path: str, mode: int) -> int:
     """Make a file that must not be there yet, with its directories; return a descriptor to read and write it."""
     with parent(at, path, make=True) as (above, name):
         fd = os.open(name, _NEW, 0o600, dir_fd=above)
@@ -125,7 +196,7 @@ def create_file(at: int, path: str, mode: int) -> int:
     return fd
 
 
-def replace_file(at: int, path: str, data: bytes, mode: int, *, to_disk: bool = True) -> None:
+def replace_file(at: At, path: str, data: bytes, mode: int, *, to_disk: bool = True) -> None:
     """Write a small file whole or not at all: temporary name, fsync, rename. The same bytes change nothing."""
     with suppress(OSError):
         if read_small(at, path, len(data) + 1) == data:
@@ -145,19 +216,19 @@ def replace_file(at: int, path: str, data: bytes, mode: int, *, to_disk: bool = 
         raise
 
 
-def read_small(at: int, path: str, limit: int) -> bytes:
+def read_small(at: At, path: str, limit: int) -> bytes:
     """Read at most `limit` bytes of a regular file; OSError or NotBeneath as `open_file` does."""
     with os.fdopen(open_file(at, path), "rb") as file:
         return file.read(limit)
 
 
-def rename(at: int, old: str, new: str) -> None:
+def rename(at: At, old: str, new: str) -> None:
     """Move `old` to `new`, both below `at`; the directories of `new` are made."""
     with parent(at, old) as (source, old_name), parent(at, new, make=True) as (target, new_name):
         os.rename(old_name, new_name, src_dir_fd=source, dst_dir_fd=target)
 
 
-def remove(at: int, path: str) -> None:
+def remove(at: At, path: str) -> None:
     """Remove a file, a link or a whole directory; what is not there is no error. No link is followed.
 
     Directories are moved up to the topmost before they are emptied, so that a tree of any depth needs neither

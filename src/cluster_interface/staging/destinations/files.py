@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cluster_interface.model.errors import Permanent, Transient
+from cluster_interface.staging.destinations.kinds import AtOnce
 from cluster_interface.trees.beneath import NotBeneath, create_file, directory, look, remove, rename
 from cluster_interface.trees.names import native
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from cluster_interface.staging.destinations.kinds import Item
+    from cluster_interface.staging.destinations.kinds import Errand, Item
 
 
 @dataclass(frozen=True)
@@ -28,23 +29,23 @@ class Directories:
     roots: Sequence[Path]
 
     @contextmanager
-    def opened(self, to: str, owner: str) -> Iterator[DirectoryPlace]:
+    def opened(self, errand: Errand) -> Iterator[DirectoryPlace]:
         """Open the directory, made if it is not there. The calling thread acts as the job's account already."""
-        del owner
+        to = errand.to
         root, below = below_root(to, self.roots)
         try:
             fd = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError as error:
             raise Permanent(f"{root} cannot be opened: {error.strerror}") from None
         try:
-            with _words(to), directory(fd, below, make=True) as home:
+            with words_for(to), directory(fd, below, make=True) as home:
                 yield DirectoryPlace(home, to)
         finally:
             os.close(fd)
 
 
 @dataclass(frozen=True)
-class DirectoryPlace:
+class DirectoryPlace(AtOnce):
     """A directory that is open."""
 
     home: int
@@ -52,14 +53,14 @@ class DirectoryPlace:
 
     def has(self, item: Item) -> bool:
         """Say whether a file of that size and time is there."""
-        with _words(self.to):
+        with words_for(self.to):
             seen = look(self.home, native(item.name))
         return seen is not None and (seen.st_size, int(seen.st_mtime)) == (item.output.size, item.mtime)
 
     def put(self, item: Item) -> None:
         """Write it beside its place, bring it to the disk, and rename it."""
         temporary = native(item.temporary)
-        with _words(self.to):
+        with words_for(self.to):
             remove(self.home, temporary)
             fd = create_file(self.home, temporary, 0o666 & ~_UMASK)
             try:
@@ -94,7 +95,8 @@ def below_root(to: str, roots: Sequence[Path]) -> tuple[Path, str]:
 
 
 @contextmanager
-def _words(to: str) -> Iterator[None]:
+def words_for(to: str) -> Iterator[None]:
+    """Say in words what the system refuses at a place."""
     try:
         yield
     except NotBeneath as error:

@@ -10,12 +10,25 @@ from typing import TYPE_CHECKING, BinaryIO, Protocol
 from cluster_interface.model.errors import Permanent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
     from cluster_interface.model.job import OutputFile
+    from cluster_interface.ports import Report
 
 CHUNK = 1024 * 1024
+
+
+@dataclass(frozen=True, kw_only=True)
+class Errand:
+    """What is to be taken where, and for whom."""
+
+    job: str
+    to: str
+    owner: str
+    files: Sequence[tuple[str, OutputFile]]  #: each with the name that it gets there
+    open_output: Callable[[OutputFile], BinaryIO]
+    report: Report
 
 
 @dataclass(frozen=True)
@@ -50,15 +63,31 @@ class Item:
 class Place(Protocol):
     """A place that was reached."""
 
+    @property
+    def at_once(self) -> bool:
+        """Whether what was put is there; else it is when `finish` returns."""
+
     def has(self, item: Item) -> bool:
         """Say whether this very file is there already."""
 
     def put(self, item: Item) -> None:
         """Bring it; what had its name is replaced at once, when all of it is there."""
 
+    def finish(self, moved: Callable[[int], None]) -> None:
+        """Wait until everything that was put is there; `moved(n)` is told how many bytes are."""
+
+
+class AtOnce:
+    """A place where what was put is."""
+
+    at_once = True
+
+    def finish(self, moved: Callable[[int], None]) -> None:
+        """Have nothing left to do."""
+
 
 class Kind(Protocol):
     """One kind of place."""
 
-    def opened(self, to: str, owner: str) -> AbstractContextManager[Place]:
+    def opened(self, errand: Errand) -> AbstractContextManager[Place]:
         """Reach a place with the owner's keys; Permanent or Transient in words."""

@@ -9,35 +9,23 @@ from typing import TYPE_CHECKING, Self
 from cluster_interface.model.errors import ClusterError, Permanent, Transient
 from cluster_interface.model.job import Delivery, Progress
 from cluster_interface.staging.destinations.files import Directories
-from cluster_interface.staging.destinations.kinds import Item
+from cluster_interface.staging.destinations.globus import EndpointPlaces
+from cluster_interface.staging.destinations.kinds import Errand, Item
 from cluster_interface.staging.destinations.s3 import BucketPlaces
 from cluster_interface.staging.destinations.sftp import HostPlaces
+from cluster_interface.staging.sources.globus import Endpoints
 from cluster_interface.staging.sources.s3 import Buckets
 from cluster_interface.staging.sources.sftp import Hosts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from typing import BinaryIO
+    from collections.abc import Mapping
 
-    from cluster_interface.model.job import OutputFile
-    from cluster_interface.ports import Report
     from cluster_interface.settings import DeliverySettings
     from cluster_interface.staging.destinations.kinds import Kind
     from cluster_interface.staging.sources import Sources
 
 TRIES = 4  #: in a row without one file more
 PAUSE = 2.0  #: seconds before the second try; doubled for each further one
-
-
-@dataclass(frozen=True, kw_only=True)
-class Errand:
-    """What is to be taken where, and for whom."""
-
-    to: str
-    owner: str
-    files: Sequence[tuple[str, OutputFile]]  #: each with the name that it gets there
-    open_output: Callable[[OutputFile], BinaryIO]
-    report: Report
 
 
 @dataclass(frozen=True)
@@ -55,6 +43,8 @@ class Destinations:
             kinds["s3"] = BucketPlaces(buckets)
         if isinstance(hosts := sources.kinds.get("sftp"), Hosts):
             kinds["sftp"] = HostPlaces(hosts)
+        if isinstance(endpoints := sources.kinds.get("globus"), Endpoints):
+            kinds["globus"] = EndpointPlaces(endpoints.globus)
         return cls(kinds)
 
     def deliver(self, errand: Errand) -> Delivery:
@@ -88,7 +78,7 @@ class Destinations:
             raise Permanent(f"this server delivers to no such place; it knows {', '.join(self.kinds)}")
         total = sum(file.size for _, file in errand.files)
         moved = sum(file.size for name, file in errand.files if name in done)
-        with kind.opened(errand.to, errand.owner) as place:
+        with kind.opened(errand) as place:
             for name, output in errand.files:
                 if name in done:
                     continue
@@ -97,5 +87,8 @@ class Destinations:
                     item = Item(name, output, file)
                     if not place.has(item):
                         place.put(item)
-                done.add(name)
-                moved += output.size
+                if place.at_once:
+                    done.add(name)
+                    moved += output.size
+            place.finish(lambda size: errand.report(Progress(stage="delivery", done=size, total=total)))
+            done.update(name for name, _ in errand.files)

@@ -13,12 +13,13 @@ from urllib.parse import quote, urlencode
 from xml.etree import ElementTree as ET
 
 from cluster_interface.model.errors import Permanent, Transient
+from cluster_interface.staging.destinations.kinds import AtOnce
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from cluster_interface.model.credential import Credential
-    from cluster_interface.staging.destinations.kinds import Item
+    from cluster_interface.staging.destinations.kinds import Errand, Item
     from cluster_interface.staging.sources.s3 import Buckets
     from cluster_interface.staging.web import Answered
 
@@ -35,9 +36,10 @@ class BucketPlaces:
     part: int = PART
 
     @contextmanager
-    def opened(self, to: str, owner: str) -> Iterator[BucketPlace]:
+    def opened(self, errand: Errand) -> Iterator[BucketPlace]:
         """Find the key."""
-        root, key = self.buckets.place(f"{to.rstrip('/')}/", owner)
+        to = errand.to
+        root, key = self.buckets.place(f"{to.rstrip('/')}/", errand.owner)
         if key is None:
             words = "add yours with `clif credentials add NAME --kind s3 --match s3://BUCKET …`"
             raise Permanent(f"{to} needs a credential: {words}")
@@ -45,7 +47,7 @@ class BucketPlaces:
 
 
 @dataclass(frozen=True)
-class BucketPlace:
+class BucketPlace(AtOnce):
     """A prefix of a bucket."""
 
     buckets: Buckets

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cluster_interface.model.errors import Permanent, Transient
+from cluster_interface.staging.destinations.kinds import AtOnce
 from cluster_interface.staging.sources.sftp import parse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from cluster_interface.staging.destinations.kinds import Item
+    from cluster_interface.staging.destinations.kinds import Errand, Item
     from cluster_interface.staging.sources.sftp import Hosts
 
 PIECE = 32 * 1024  #: bytes of one request, the most that every server takes (draft-ietf-secsh-filexfer-02, 3)
@@ -26,14 +27,15 @@ class HostPlaces:
     hosts: Hosts
 
     @contextmanager
-    def opened(self, to: str, owner: str) -> Iterator[HostPlace]:
+    def opened(self, errand: Errand) -> Iterator[HostPlace]:
         """Log in."""
-        with _words(to), self.hosts.session(to, owner) as sftp:
+        to = errand.to
+        with _words(to), self.hosts.session(to, errand.owner) as sftp:
             yield HostPlace(sftp, parse(to)[1].rstrip("/"), to)
 
 
 @dataclass(frozen=True)
-class HostPlace:
+class HostPlace(AtOnce):
     """A directory on a host, over an open session."""
 
     sftp: Any

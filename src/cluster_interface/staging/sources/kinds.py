@@ -11,10 +11,9 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from cluster_interface.model.errors import Permanent, Transient
+from cluster_interface.model.errors import Permanent
 from cluster_interface.model.resources import show_bytes
 from cluster_interface.model.state import FailureCode
-from cluster_interface.staging.parts import CHUNK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -128,25 +127,15 @@ class Away:
 
 def copy(fd: int, part: Part) -> None:
     """Read a file to its end and close it; Permanent if it changes meanwhile."""
-    with os.fdopen(fd, "rb", buffering=0) as file:
+    with os.fdopen(fd, "rb", buffering=0):
         before = os.fstat(fd)
         part.check_limit(before.st_size)
-        while data := _read(file.fileno()):
-            part.write(data)
-            if part.size > before.st_size:
-                break
+        part.take(fd, before.st_size)
         after = os.fstat(fd)
     if part.size != before.st_size or (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
         raise unavailable(
             f"changed while it was read ({show_bytes(before.st_size)} at first); submit again when it is complete"
         )
-
-
-def _read(fd: int) -> bytes:
-    try:
-        return os.read(fd, CHUNK)
-    except OSError as error:
-        raise Transient(f"cannot be read now: {error.strerror}") from None
 
 
 def unavailable(message: str) -> Permanent:
