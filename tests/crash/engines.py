@@ -14,7 +14,7 @@ from cluster_interface.engine.loop import Engine
 from cluster_interface.engine.tools import Tools
 from cluster_interface.model.job import Account
 from cluster_interface.model.queue import Queue
-from cluster_interface.ports import NativeState, Observation, Work, WorkState
+from cluster_interface.ports import Face, ImageRef, NativeState, Observation, Work, WorkState
 from cluster_interface.settings import Defaults, Retention
 from cluster_interface.store import Store, claims
 
@@ -166,7 +166,7 @@ class Images:
     """An image store in which everything is ready."""
 
     def find(self, lock, face):
-        return object()
+        return ImageRef(key=lock.image, face=Face(face))
 
 
 def main(url: str, directory: str, lease: str) -> None:
