@@ -23,6 +23,7 @@ RESULTS = {
     "outputs": {
         "outputs": [{"path": "o", "size": 1, "sha256": "0" * 64, "task": 0}], "unmatched": [], "left": [],
     },
+    "measure": {"size": 1},
 }  # fmt: skip
 QUEUE = Queue(
     name="q", cpus=4, memory=2**33, time=None, default_cpus=1, default_memory=2**30, default_time=60, runtimes=("r",)

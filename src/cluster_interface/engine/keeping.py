@@ -85,6 +85,9 @@ class Keeper:
             log.warning("the files of a job wait", job=job.id, kind=kind, reason=str(error))
         except ClusterError as error:
             self._fail(mark, kind, job, str(error))
+        except Exception:
+            log.exception("looking after the files of a job failed unexpectedly", job=job.id, kind=kind)
+            self._fail(mark, kind, job, "an unexpected error in the engine")
         return True
 
     def _note(self, mark: str, kind: str, job: Job, work: Work) -> None:
