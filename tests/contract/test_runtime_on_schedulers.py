@@ -18,12 +18,9 @@ from cluster_interface.ports import Face, NativeState
 
 SCHEDULERS = ("local", "slurm", "slurm_accounting", "gridengine")
 RUNTIMES = ("bubblewrap", "apptainer", "charliecloud", "podman", "docker")
-#: Grid Engine takes no job of root's, whom docker's engine obeys; and its h_vmem bounds addresses, of which programs
-#: in Go reserve more at their start than a small job asks for.
-CANNOT = {("gridengine", runtime) for runtime in ("docker", "apptainer", "podman")}
-PAIRS = [(s, r) for s in SCHEDULERS for r in RUNTIMES if (s, r) not in CANNOT]
+PAIRS = [(s, r) for s in SCHEDULERS for r in RUNTIMES]
 #: The time limit is told by each scheduler, and heard of in each runtime; Slurm without cgroups signals all processes.
-TIMED = [("slurm", r) for r in RUNTIMES] + [("slurm_accounting", "podman"), ("gridengine", "bubblewrap")]
+TIMED = [("slurm", r) for r in RUNTIMES] + [("slurm_accounting", "podman"), *(("gridengine", r) for r in ("bubblewrap", "apptainer", "podman", "docker"))]
 
 LOOK = """
 echo "task $CLIF_TASK of $CLIF_TASKS as $(id -u)"

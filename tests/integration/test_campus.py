@@ -12,7 +12,7 @@ from tests.conftest import wait_for
 RUNTIMES = {
     "slurm": {"apptainer", "podman", "charliecloud", "bubblewrap", "docker"},
     "slurm_accounting": {"apptainer", "podman", "charliecloud", "bubblewrap", "docker"},
-    "gridengine": {"charliecloud", "bubblewrap"},  # what works in little address space; see h_vmem
+    "gridengine": {"apptainer", "podman", "charliecloud", "bubblewrap", "docker"},
 }
 LITTLE = ("--memory", "150MiB")
 HOSTILE = ["$(touch canary)", "`touch canary`", "a b", "'\"", "line\nbreak", "; touch canary #", "%j", "-n", "ünï"]
@@ -102,7 +102,7 @@ def test_failures_have_their_codes(cluster):
     bounded = {
         "slurm": ["docker"],
         "slurm_accounting": [name for name in runtimes if name != "podman"],
-        "gridengine": [],
+        "gridengine": ["docker"],
     }[cluster.name]
     jobs = {name: cluster.submit(big, "--runtime", name, name="big.py") for name in bounded}
     view = ending(server, three)

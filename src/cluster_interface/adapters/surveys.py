@@ -201,7 +201,7 @@ class Surveys:
                 time=min(SECONDS, queue.time or SECONDS),
                 queue=queue.name,
                 scheduler=scheduler.name,
-                runtime="none",
+                runtime="any",
                 disk=MIB,
             ),
             time=min(SECONDS, queue.time or SECONDS),

@@ -15,6 +15,7 @@ contain() {
     # In the namespaces that are there already: as the account itself, and nothing of its environment.
     cleanly "PATH=$PATH" unshare --user --map-user="$uid" --map-group="$gid" -- \
         env -i "PATH=$PATH" "HOME=$room" "USER=$user" "APPTAINER_CONFIGDIR=$room/apptainer" "APPTAINER_TMPDIR=$room" \
+        GOMAXPROCS=2 MALLOC_ARENA_MAX=1 \
         "$apptainer" --silent exec --userns --containall --no-mount tmp,home,hostfs,cwd,devpts,bind-paths,sys,dev \
         --bind "$room/dev:/dev,$room/tmp:/tmp,$room/home:/home,$room/hosts:/etc/hosts:ro" \
         --bind "$room/passwd:/etc/passwd:ro,$room/group:/etc/group:ro" \

@@ -21,6 +21,7 @@ launch() {
 start_container() {
     half=$((memory / 2)) names=$1
     shift
+    [ -n "${SGE_TASK_ID:-}" ] && set -- "$@" --sig-proxy=false # Grid Engine's USR2 is not for the program
     [ "$parents" = yes ] && [ -n "${CLIF_CGROUP:-}" ] && set -- "$@" --cgroup-parent "/$CLIF_CGROUP/box"
     become "$docker" run --pull never --name "$box" \
         --user "$uid:$gid" --cap-drop ALL --security-opt no-new-privileges --read-only \

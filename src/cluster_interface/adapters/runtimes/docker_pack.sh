@@ -7,7 +7,7 @@
 
 # Paths below the job's directory are the account's: as root we would follow whatever link it puts there.
 as_account() {
-    if [ "$superuser" = yes ]; then chroot --userspec="$uid:$gid" --skip-chdir / "$@"; else "$@"; fi
+    if [ "$superuser" = yes ]; then PATH=$PATH:/usr/sbin:/sbin chroot --userspec="$uid:$gid" --skip-chdir / "$@"; else "$@"; fi
 }
 
 open_element() {

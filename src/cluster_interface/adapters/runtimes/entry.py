@@ -30,10 +30,17 @@ _NOBODYS = f"{_OF_APPTAINER} APPTAINER_COMMAND APPTAINER_APPNAME PROMPT_COMMAND 
 _ENTER = f'echo began >&3; unset -v {_NOBODYS}; while [ "$1" != -- ]; do command export "$1"; shift; done; '
 _BECOME = 'exec 3>&-; exec /bin/sh -c "$2"'
 
+# A program can do to the first process what it likes, and write on its descriptors, since the account is the same: but
+# not if that was started from a file that the account may not read (ptrace(2), PTRACE_MODE).
+_HIDE = (
+    '(umask 0666; cp /bin/sh /tmp/sh && /tmp/sh -c :) 2>/dev/null && exec /tmp/sh -c "$3" sh "$2"; '
+    'exec /bin/sh -c "$3" sh "$2"'
+)
+
 # The first process of its namespace stays, clears up after others, and says on descriptor 3 how the program ended and
 # how many processes the kernel ended in here for want of memory: the container may have a cgroup of its own.
 _INIT = (
-    'trap : TERM INT USR1; /bin/sh -c "$2" 3>&-; code=$?; kills=0; '
+    'rm -f /tmp/sh; trap : TERM INT USR1; /bin/sh -c "$1" 3>&-; code=$?; kills=0; '
     "for file in memory/memory.oom_control memory.events; do while read -r word number; do "
     'case $word in oom_kill) kills=$number ;; esac; done <"/sys/fs/cgroup/$file"; done 2>/dev/null; '
     'echo "ended $code $kills" >&3; exit "$code"'
@@ -49,11 +56,12 @@ def words(run: Run, *, interactive: bool = False, init: bool = False) -> list[st
     """
     limit = f"ulimit -c 0; ulimit -u {run.ask.pids} 2>/dev/null || ulimit -p {run.ask.pids}; "
     text = limit + (shell_program(run) if interactive else program(run))
-    enter = _ENTER + (_INIT if init else _BECOME)
+    enter = _ENTER + (_HIDE if init else _BECOME)
     given = [f"{name}={word}" for name, word in variables(run)]
     if interactive:
         given.insert(0, '"TERM=${TERM:-xterm}"')
-    return ["/bin/sh", "-c", shlex.quote(enter), "sh", *given, "--", shlex.quote(text)]
+    last = [shlex.quote(_INIT)] if init else []
+    return ["/bin/sh", "-c", f'"$opening"{shlex.quote(enter)}', "sh", *given, "--", shlex.quote(text), *last]
 
 
 def plain(*paths: Path | None) -> None:

@@ -1,9 +1,14 @@
 # What runtimes share whose containers stay where the scheduler put job.sh: in its cgroup, among its processes.
 
-# What the program is to hear of again where it was kept from what is around it. Grid Engine's USR2 is for us: to
-# everything else of a job it would be the end.
-heard=TERM,USR2
-[ -z "${SGE_TASK_ID:-}" ] || heard=TERM
+# What the program is to hear of again where it was kept from what is around it; and what a shell does in the image
+# before that. Grid Engine's USR2 is for us: to everything else of a job it would be the end, and programs in Go, such
+# as may be around the program, forget what they were told to ignore.
+heard=TERM,USR2 opening=''
+[ -z "${SGE_TASK_ID:-}" ] || heard=TERM opening="trap '' USR2; "
+# Nor is the address space the program's that its scheduler allows for what is around it.
+most=$(ulimit -v)
+case $most in *[!0-9]*) most=0 ;; esac
+[ "$reserved" -eq 0 ] || [ "$most" -le $((reserved / 1024)) ] || opening="${opening}ulimit -v $((most - reserved / 1024)); "
 alone=yes # no other task of this element has run before
 canary=''
 PATH=${PATH:-/bin}:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin

@@ -50,7 +50,7 @@ rm -rf "$room" || pauses="$pauses $(HOME=$room XDG_RUNTIME_DIR=$room podman --ro
     unshare sh -c "cat \"\$1/tmp/pause.pid\"; rm -rf \"\$1\"" sh "$room")"
 [ -z "${pauses## }" ] || kill $pauses
 '
-for room in "${TMPDIR:-/tmp}/$mark"-*.?????? "${TMPDIR:-/tmp}/$mark".??????; do
+for room in "${TMPDIR:-/tmp}/$mark"-*.?????? "${TMPDIR:-/tmp}/$mark".?????? /tmp/"$mark"-*.?????? /tmp/"$mark".??????; do
     if [ ! -d "$room" ] || [ -L "$room" ]; then continue; fi
     owner=$(stat -c %u "$room")
     as_owner sh -c "$clear_room" sh "$room"

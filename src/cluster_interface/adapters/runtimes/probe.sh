@@ -55,6 +55,11 @@ memory_limit() { # the smallest limit from its cgroup up; nothing where there is
     [ "$least" -lt "$total" ] && echo "$least"
 }
 
+addresses() { # bytes that each process may map; nothing where there is no limit
+    most=$(ulimit -v)
+    case $most in *[!0-9]*) ;; *) echo $((most * 1024)) ;; esac
+}
+
 # --- runtimes: each sets $said if it does not work
 lacks_namespaces() {
     # shellcheck disable=SC2086
@@ -150,7 +155,7 @@ has_modules() {
     return 1
 }
 
-limit=$(memory_limit)
+limit=$(memory_limit) mapped=$(addresses)
 if [ -e /sys/fs/cgroup/cgroup.controllers ]; then cgroups=2; elif [ -d /sys/fs/cgroup/memory ]; then cgroups=1; else cgroups=0; fi
 {
     printf '{"version": 1, "host": %s, "uid": %s, ' "$(string "$(uname -n)")" "$uid"
@@ -158,7 +163,7 @@ if [ -e /sys/fs/cgroup/cgroup.controllers ]; then cgroups=2; elif [ -d /sys/fs/c
     printf '"distribution": %s, ' "$(string "$(sed -n 's/^PRETTY_NAME="*\([^"]*\)"*/\1/p' /etc/os-release 2>/dev/null)")"
     if lacks_namespaces; then printf '"namespaces": %s, ' "$(string "$said")"; else printf '"namespaces": null, '; fi
     printf '"workspace": %s, "store": %s, ' "$(place "$workspace")" "$(place "$store")"
-    printf '"cgroups": %s, "memory_limit": %s, ' "$cgroups" "${limit:-null}"
+    printf '"cgroups": %s, "memory_limit": %s, "addresses": %s, ' "$cgroups" "${limit:-null}" "${mapped:-null}"
     printf '"cpus": %s, "cpus_of_node": %s, ' "$(nproc)" "$(nproc --all)"
     printf '"fuse": %s, ' "$(truth test -r /dev/fuse -a -w /dev/fuse)"
     printf '"squashfuse": %s, ' "$(truth sh -c 'command -v squashfuse_ll || command -v squashfuse')"

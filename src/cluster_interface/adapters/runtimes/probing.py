@@ -14,7 +14,7 @@ from cluster_interface.adapters.runtimes.none import MODULE_FILES
 from cluster_interface.adapters.runtimes.script import LEAST_ID, shipped
 from cluster_interface.model.base import Model
 from cluster_interface.model.errors import Transient
-from cluster_interface.model.plan import Bound, Bounds
+from cluster_interface.model.plan import RESERVED, Bound, Bounds
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,6 +47,7 @@ class Found(Model):
     store: Place
     cgroups: Literal[0, 1, 2]
     memory_limit: int | None  #: bytes, in force for the probe itself
+    addresses: int | None = None  #: bytes that each of its processes could map
     cpus: int  #: that the probe could use
     cpus_of_node: int
     fuse: bool
@@ -91,9 +92,11 @@ def read_report(text: str) -> NodeReport:
         raise Transient(f"the report of a node cannot be read: {error.errors()[0]['msg']}") from None
     trouble = tuple(_trouble(found))
     refused = {name: _why(name, found) for name in PREFERRED}
-    works = () if trouble else tuple(name for name, why in refused.items() if why is None)
+    works = [] if trouble else [name for name, why in refused.items() if why is None]
+    if found.addresses is not None:  # those first that ask for no more of them than the job itself
+        works.sort(key=lambda name: name in RESERVED)
     return NodeReport(
-        runtimes=works,
+        runtimes=tuple(works),
         refused={name: why for name, why in refused.items() if why is not None},
         bounds={name: _bounds(name, found) for name in (*works, "none")},
         trouble=trouble,
@@ -125,7 +128,8 @@ def _trouble(found: Found) -> list[str]:
 
 def _bounds(name: str, found: Found) -> Bounds:
     """Say what is kept of a job there: nobody samples on another's node, so what is not enforced is not kept."""
-    memory = Bound.ENFORCED if name == "docker" or found.memory_limit is not None else Bound.NONE
+    memory = Bound.NONE if found.addresses is None else Bound.BEST_EFFORT  # of each process, not of all of them
+    memory = Bound.ENFORCED if name == "docker" or found.memory_limit is not None else memory
     cpus = Bound.ENFORCED if name == "docker" or found.cpus < found.cpus_of_node else Bound.NONE
     rest = _CONTAINER if name != "none" else {**dict.fromkeys(_CONTAINER, Bound.NONE), "time": Bound.ENFORCED}
     return {"memory": memory, "cpus": cpus, "disk": Bound.NONE, **rest}

@@ -58,6 +58,7 @@ def _render(run: Run, parts: Sequence[str], settings: Mapping[str, str | int], b
         "gid": gid,
         "seconds": run.ask.time,
         "signal_before": run.signal_before or 0,
+        "reserved": run.ask.addresses - run.ask.memory,
         "packed": "yes" if run.packed else "no",
         "parameters": "yes" if run.parameters else "no",
         "replaced": replaced(run),

@@ -221,14 +221,15 @@ class GridEngineScheduler:
         return self._site[1], self._site[2]
 
     def _memory(self, order: Order, slots: int, complexes: Mapping[str, tables.Resource]) -> str | None:
-        """Write the request for memory, per slot where the site counts it so."""
+        """Write the request for memory, per slot where the site counts it so, or for addresses where those are bounded."""
         name = self._settings.memory_resource or tables.counted_memory(complexes)
         if name is None or name == "none":
             return None
         if name not in complexes:
             raise Rejected(f"Grid Engine has no resource {name!r}, which is set as gridengine.memory_resource")
         share = slots if complexes[name].consumable == "YES" else 1
-        return f"{name}={-(-order.ask.memory // (MIB * share))}M"
+        memory = order.ask.addresses if name in tables.ADDRESSES else order.ask.memory
+        return f"{name}={-(-memory // (MIB * share))}M"
 
 
 def explained(text: str) -> str:

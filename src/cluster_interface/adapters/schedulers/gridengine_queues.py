@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from cluster_interface.settings import Defaults
 
 _AWAY = "adDuEo"  #: states of a queue on a host in which it starts nothing: alarm, disabled, unknown, error, orphaned
-_CONSUMED = ("h_vmem", "mem_free", "virtual_free")  #: which resource a site is likely to count memory by
+_CONSUMED = ("h_vmem", "m_mem_free", "mem_free", "virtual_free")  #: which resource a site is likely to count memory by
+ADDRESSES = ("h_vmem", "s_vmem")  #: those of which each process may map no more, see queue_conf(5)
 
 
 @dataclass(kw_only=True)
