@@ -45,7 +45,7 @@ move() { ask_mover "$1" || { start_mover && ask_mover "$1"; } && [ "$answer" = 0
 ask_mover() { echo "$1 $task" >&6 && read -r answer <&9; }
 
 prepare() {
-    bring || return
+    [ -n "$client" ] || bring || return
     if ! move in; then
         reason="the task's files could not be put in place: is the disk full?"
         return 1
