@@ -138,11 +138,13 @@ QUEUE = Queue(
         (1, 1.0, 1),
         (1000, 1.0, 32),  # 1000 tasks on 32 slots
         (10_000, 1.0, 60),  # bound by the queue's hour: 60 tasks of up to a minute
-        (10_000, 30.0, 4),
-        (10_000, 61.0, 2),  # longer than it may: what it asks for counts
+        (10_000, 30.0, 5),  # two minutes or a little more, so that all slots end at the same time
+        (10_000, 61.0, 3),  # longer than it may: what it asks for counts
         (20, 1.0, 1),  # every slot has something to do
         (100, 0.05, 25),  # what takes less than a start is not worth one, though slots stay empty
-        (10_000, None, 10),  # never seen: a fifth of the minute that they may take
+        (100, 0.001, 25),  # what is around a program takes a while as well
+        (10_000, None, 11),  # never seen: a fifth of the minute that they may take
+        (350, None, 11),  # not ten, of which three slots would have a second turn
     ],
 )
 def test_short_tasks_share_a_start(tasks, seconds, expected):

@@ -15,16 +15,17 @@ if TYPE_CHECKING:
 
 WORTHWHILE = 120.0  #: seconds an element should take, so that starting it costs next to nothing
 START = 0.5  #: seconds that the start of a container takes; where tasks take less, starts are what is to be saved
-LEAST = 2.5  #: seconds that an element of such tasks should take, even if slots stay empty
+LEAST = 5 * START  #: seconds that an element of such tasks should take, even if slots stay empty
+EACH = 0.1  #: seconds that a task counts at least
 SHORT = 60.0  #: seconds; tasks that take longer gain nothing by sharing
 GUESS = 0.2  #: of the time they may take, for tasks that were never seen: people ask for more than is needed
 
 
 def pack_size(wanted: int | None, tasks: int, ask: Ask, queue: Queue, seconds: float | None) -> int:
-    """Choose how many tasks share an element, given how long the longest took last time (None: never seen).
+    """Choose how many tasks share an element, given what one took on average last time (None: never seen).
 
     What is `wanted` goes first; Rejected if the queue's time is too short for it. Otherwise tasks that are known or
-    bound to be short share, as long as every slot of the queue has something to do that is worth its start.
+    bound to be short share, as long as every slot of the queue has as much to do that is worth its start.
     """
     most = max(1, queue.time // ask.time) if queue.time else tasks
     if wanted is not None:
@@ -37,12 +38,12 @@ def pack_size(wanted: int | None, tasks: int, ask: Ask, queue: Queue, seconds: f
         return min(wanted, tasks)
     if tasks == 1 or min(ask.time, ask.time if seconds is None else seconds) > SHORT or ask.nodes > 1:
         return 1
-    longest = min(ask.time * GUESS if seconds is None else seconds, ask.time)
+    each = max(EACH, min(ask.time, ask.time * GUESS if seconds is None else seconds))
     at_once = min(queue.cpus // (ask.cpus * ask.tasks_per_node), queue.memory // ask.memory)  # on a node
     slots = max(1, queue.nodes * at_once)
-    longest = max(longest, 0.1)
-    spread = max(-(-tasks // slots), int(LEAST / longest) if longest < START else 1)
-    return max(1, min(int(WORTHWHILE // longest), spread, tasks, most))
+    turns = max(1, int(tasks * each // (slots * WORTHWHILE)))  # of all slots: none should have but a few more tasks
+    spread = -(-tasks // (slots * turns))
+    return max(1, min(max(spread, int(LEAST / each) if each < START else 1), tasks, most))
 
 
 def orders_of(mark: str, tasks: int, pack: int, *, first_alone: bool, max_array: int | None) -> tuple[NativeOrder, ...]:

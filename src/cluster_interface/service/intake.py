@@ -149,7 +149,7 @@ class Intake:
         seconds = None
         with self.store.read() as db:
             if last := jobs.last_like(db, user, spec.name or "", spec.script):
-                _, seconds, _ = jobs.peak_use(db, last.id)
+                seconds = jobs.average_seconds(db, last.id)
         size = pack_size(spec.sweep.pack, tasks, ask, queue, seconds)
         return spec.model_copy(update={"sweep": spec.sweep.model_copy(update={"pack": size})})
 

@@ -180,6 +180,12 @@ def peak_use(db: Connection, job: str) -> tuple[int | None, float | None, float 
     return memory, seconds, cpu
 
 
+def average_seconds(db: Connection, job: str) -> float | None:
+    """Return the seconds that a completed task of a job took on average."""
+    query = select(func.avg(t.task.c.ended - t.task.c.started))
+    return db.execute(query.where(t.task.c.job == job, t.task.c.state == TaskState.COMPLETED)).scalar()
+
+
 def last_like(db: Connection, owner: str, name: str, script: str | None) -> Job | None:
     """Return an owner's newest completed job of this name and script."""
     query = (

@@ -45,7 +45,7 @@ move() { ask_mover "$1" || { start_mover && ask_mover "$1"; } && [ "$answer" = 0
 ask_mover() { echo "$1 $task" >&6 && read -r answer <&9; }
 
 prepare() {
-    bring || return
+    [ -n "$client" ] || bring || return
     if ! move in; then
         reason="the task's files could not be put in place: is the disk full?"
         return 1
@@ -90,7 +90,10 @@ launch() {
     printf '%s\n' "task=$task $values" >&4
     while IFS= read -r answer <&5; do
         case $answer in
-            "begun $task") begun=yes ;;
+            "begun $task")
+                begun=yes
+                tell_time
+                ;;
             "done $task "*)
                 keep_answer
                 answer=${answer#done "$task" }
@@ -106,8 +109,11 @@ launch() {
     exit 125
 }
 
-# A full disk still takes a link.
-keep_answer() { echo "$answer" >"$claim/answer" || ln -s "$answer" "$claim/answer.lost"; } 2>/dev/null
+# Its last word is when the program began, and not its container. A full disk still takes a link.
+keep_answer() {
+    answer="$answer $now"
+    echo "$answer" >"$claim/answer" || ln -s "$answer" "$claim/answer.lost"
+} 2>/dev/null
 
 attend() { :; }
 
@@ -126,12 +132,12 @@ settle() {
         "done "*)
             # shellcheck disable=SC2086  # its words
             set -- $answer
-            code=$3 used=$4 peak=$5 state=$7
+            code=$3 used=$4 peak=$5 state=$7 started=$8
             [ "$6" -gt 0 ] && oom=true
             ;;
         *)
             settle_container
-            if [ "$answer" = "gone no" ] && [ "$code" != null ]; then
+            if [ "${answer% *}" = "gone no" ] && [ "$code" != null ]; then
                 code=null
                 reason='the container ended before the program began: the error log of the task says why'
                 [ -n "$ending" ] && reason='it was ended before it began'
