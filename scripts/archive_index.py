@@ -26,7 +26,7 @@ TARGET = Path(__file__).parent.parent / "src/cluster_interface/inspection/archiv
 PRIORITIES = ("required", "important", "standard", "optional", "extra")
 MOST = 3  #: packages kept for one name
 _LIB = r"(?:usr/)?lib/(?:x86_64-linux-gnu/)?"
-_NO_SECTIONS = {"debug", "doc", "localization", "oldlibs", "kernel", "metapackages"}
+_NO_SECTIONS = {"debug", "doc", "localization", "kernel", "metapackages"}
 _NO_PACKAGE = re.compile(r".*-(?:dbg|dbgsym|doc|cross|examples)|.*-(?:arm64|armhf|i386|s390x|mips\w*|riscv64)-cross")
 
 
@@ -40,7 +40,7 @@ class Rule(NamedTuple):
 
 RULES = [
     Rule("command", re.compile(r"(?:usr/s?bin|s?bin|usr/games)/((?!_)(?!.*-linux-gnu|.*mingw32)[^/ ]+)")),
-    Rule("library", re.compile(_LIB + r"(lib[^/]+\.so(?:\.\d+){0,3})")),
+    Rule("library", re.compile(_LIB + r"(?:blas/|lapack/)?(lib[^/]+\.so(?:\.\d+){0,3})")),
     Rule("header", re.compile(r"usr/include/(?:x86_64-linux-gnu/)?([^ ]+)"), folds=True),
     Rule("fortran", re.compile(rf"(?:usr/include|{_LIB}fortran/gfortran-mod-\d+)/(?:[^/]+/)?([^/]+\.mod)")),
     Rule("pkgconfig", re.compile(r"usr/(?:lib/(?:x86_64-linux-gnu/)?|share/)pkgconfig/([^/]+)\.pc")),
@@ -69,6 +69,7 @@ class Packages(NamedTuple):
 
     priority: dict[str, int]
     wanted: Counter[str]  #: how many others depend on it
+    old: set[str]  #: those kept for what is compiled already: good for a library that a program names, for nothing else
 
 
 def main() -> None:
@@ -97,7 +98,7 @@ def read_suite(suite: str, directory: Path, mirror: str) -> dict[str, dict[str, 
                 file, _, owners = line.rstrip("\n").rpartition(" ")
                 take(file.rstrip(), owners, packages, found)
     for name, pattern in NAMED.items():
-        for package in packages.priority:
+        for package in packages.priority.keys() - packages.old:
             if fits := pattern.fullmatch(package):
                 found[name][fits[1]].add(package)
     tables = {
@@ -118,7 +119,7 @@ def fetch(suite: str, file: str, directory: Path, mirror: str) -> Path:
 
 def read_packages(path: Path) -> Packages:
     """Read the packages of a suite, without those that only stand for others."""
-    found = Packages({}, Counter())
+    found = Packages({}, Counter(), set())
     for stanza in lzma.decompress(path.read_bytes()).decode().split("\n\n"):
         field = dict(line.split(": ", 1) for line in stanza.split("\n") if ": " in line and not line.startswith(" "))
         name, section = field.get("Package", ""), field.get("Section", "").rpartition("/")[2]
@@ -127,6 +128,8 @@ def read_packages(path: Path) -> Packages:
         if re.search(r"transitional|dummy", field.get("Description", ""), re.IGNORECASE):
             continue
         found.priority[name] = PRIORITIES.index(field.get("Priority", "optional"))
+        if section == "oldlibs":
+            found.old.add(name)
         for other in set(re.findall(r"(?:^|[,|])\s*([a-z0-9][a-z0-9+.-]+)", field.get("Depends", ""))):
             found.wanted[other] += 1
     return found
@@ -137,6 +140,8 @@ def take(file: str, owners: str, packages: Packages, found: dict[str, dict[str, 
     for rule in RULES:
         if fits := rule.path.fullmatch(file):
             names = {owner.rpartition("/")[2] for owner in owners.split(",")} & packages.priority.keys()
+            if rule.section != "library":
+                names -= packages.old
             if rule.section == "header":
                 names = {name for name in names if "-dev" in name or name.startswith(("lib", "linux-libc"))}
             if names:

@@ -1,18 +1,22 @@
-"""A base: operating system packages in a directory, bootstrapped here or imported."""
+"""A base: operating system packages in a directory, bootstrapped here or imported.
+
+Only a site's plain base is bootstrapped whole; what a job wants beyond its packages is installed into a copy of it. So
+it does not matter what the store has when one is made: the same packages are always made in the same way.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 import platform
 import shutil
 import time
 from typing import TYPE_CHECKING
 
-from cluster_interface.images import failures, rootfs, sources
-from cluster_interface.images.commands import environment, running
-from cluster_interface.images.keys import EPOCH, base_key
+from cluster_interface.images import failures, rootfs
+from cluster_interface.images.bootstrapper import EXCLUDED, KEPT, Bootstrapper, grow, is_of_the_host
+from cluster_interface.images.keys import base_key, grown_key
+from cluster_interface.images.lock import Target
 from cluster_interface.images.rootfs import Interpreter
 from cluster_interface.images.unpack import Limits, unpack
 from cluster_interface.model.base import Model
@@ -20,7 +24,7 @@ from cluster_interface.model.errors import Rejected
 from cluster_interface.model.plan import Lock
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection
     from pathlib import Path
 
     from cluster_interface.images.shelf import Shelf
@@ -28,14 +32,9 @@ if TYPE_CHECKING:
 
 #: coreutils: console scripts ask realpath where they are; libstdc++6: wheels take it for granted (PEP 600).
 ALWAYS = ("python3", "ca-certificates", "coreutils", "libstdc++6")
-EXCLUDED = ("/usr/share/man/*", "/usr/share/info/*", "/usr/share/locale/*", "/usr/share/doc/*", "/usr/share/lintian/*")
-KEPT = ("/usr/share/doc/*/copyright", "/usr/share/locale/locale.alias")
-#: update-alternatives(1) links manuals into these, and packages such as openjdk's fail to configure without them
-MANUALS = 'for n in 1 2 3 4 5 6 7 8; do mkdir -p "$1/usr/share/man/man$n"; done'
-_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
-#: What mmdebstrap leaves behind of the machine it ran on: mirrors and proxies, perhaps with passwords.
-_OF_THE_HOST = ("dev/", "etc/apt/sources.list", "etc/apt/apt.conf.d/99mmdebstrap", "etc/resolv.conf", "etc/hostname")
+#: update-alternatives(1) links manuals into these, and packages such as openjdk's fail to configure without them
+_MANUALS = 'for n in 1 2 3 4 5 6 7 8; do mkdir -p "$1/usr/share/man/man$n"; done'
 
 
 class Suite(Model):
@@ -54,15 +53,23 @@ SUITES = {
 
 
 class Recipe(Model):
-    """What a bootstrapped base is made from."""
+    """What a base of distribution packages is made from."""
 
     suite: str
-    packages: tuple[str, ...]
+    packages: tuple[str, ...]  #: all that are asked for, those of `under` included
     ca: str | None = None  #: SHA-256 of the certificates that are added
+    under: Recipe | None = None  #: the plain base that the rest is installed into; None: this is one
+
+    @property
+    def more(self) -> tuple[str, ...]:
+        """The packages beyond those of the base under it."""
+        return tuple(name for name in self.packages if not self.under or name not in self.under.packages)
 
     @property
     def key(self) -> str:
         """The base's name in the store."""
+        if self.under:
+            return grown_key(under=self.under.key, packages=self.more)
         return base_key(
             suite=self.suite,
             packages=self.packages,
@@ -85,18 +92,36 @@ class Base(Model):
     lock: Lock | None = None  #: what it was made from
     variables: dict[str, str] = {}  #: what an image made elsewhere sets in its programs' environment
 
+    @property
+    def target(self) -> Target | None:
+        """What packages for its own Python are made for; None if it has none."""
+        has, known = self.interpreter, SUITES.get(self.suite or "")
+        if has is None:
+            return None
+        python, glibc = (known.python, known.glibc) if known else (has.version, has.glibc)
+        return Target(python=python, machine=platform.machine(), glibc=glibc)
+
 
 def recipe(settings: Images, suite: str, system: tuple[str, ...]) -> Recipe:
     """Say what a base with these distribution packages is made from; Rejected for what apt would misread."""
     for name in system:
         if name.endswith("-"):  # apt-get install name- removes it
             raise Rejected.field("environment.system", f"{name!r} is not the name of a distribution package")
-    return recipe_of(settings, suite, {*ALWAYS, *SUITES[suite].also, *settings.packages, *system})
+    return recipe_of(settings, suite, {*_plain(settings, suite), *system})
 
 
 def recipe_of(settings: Images, suite: str, packages: Collection[str]) -> Recipe:
     """Say what a base with exactly these distribution packages is made from."""
-    return Recipe(suite=suite, packages=tuple(sorted(packages)), ca=_sha256(settings.ca_bundle))
+    whole = Recipe(suite=suite, packages=tuple(sorted(packages)), ca=_sha256(settings.ca_bundle))
+    plain = _plain(settings, suite)
+    if not plain < set(packages):
+        return whole
+    under = whole.model_copy(update={"packages": tuple(sorted(plain))})
+    return whole.model_copy(update={"under": under})
+
+
+def _plain(settings: Images, suite: str) -> set[str]:
+    return {*ALWAYS, *SUITES[suite].also, *settings.packages}
 
 
 def can_bootstrap() -> bool:
@@ -105,27 +130,20 @@ def can_bootstrap() -> bool:
 
 
 def bootstrap(wanted: Recipe, target: Path, shelf: Shelf, settings: Images, home: Path) -> Base:
-    """Make a base in `target`/rootfs from distribution packages; Permanent or Transient in words."""
+    """Make a base in `target`/rootfs from distribution packages; Permanent or Transient in words.
+
+    The base under it, if there is one, must be in the store.
+    """
     root = target / "rootfs"
     root.mkdir(mode=0o755)
-    log = shelf.log(wanted.key)
-    environ = {**environment(settings, home), "SOURCE_DATE_EPOCH": str(EPOCH), "TMPDIR": _room(home)}
-    size = 0
-    broken: Rejected | None = None
-    with running(_argv(wanted, settings), environ=environ, log=log, timeout=settings.timeout) as (stream, ended):
-        try:
-            size = unpack(stream, root, Limits(), leave_out=_is_of_the_host)
-        except Rejected as error:  # cut short: what mmdebstrap says is the reason
-            broken = error
-        while stream.read(1 << 16):
-            pass  # padding after the end of the archive; mmdebstrap would die of a closed pipe
-    if ended.code != 0:
-        raise failures.of_bootstrap(ended.words, wanted.suite, shelf.root)
-    if broken:
-        raise failures.image_failed(f"mmdebstrap wrote no proper archive: {broken}")
-    certificates = settings.ca_bundle.read_bytes() if settings.ca_bundle else None
-    python = rootfs.finish(root, certificates)
-    rootfs.keep_bytecode(root, times_changed=True)  # mmdebstrap sets them to SOURCE_DATE_EPOCH
+    tool = Bootstrapper(wanted.suite, settings, shelf.log(wanted.key), home)
+    if wanted.under:
+        size = grow(shelf.base(wanted.under.key) / "rootfs", root, wanted.more, tool)
+        python = rootfs.finish(root)
+    else:
+        size = _from_nothing(wanted, root, tool)
+        python = rootfs.finish(root, settings.ca_bundle.read_bytes() if settings.ca_bundle else None)
+        rootfs.keep_bytecode(root, times_changed=True)  # mmdebstrap sets them to SOURCE_DATE_EPOCH
     return Base(
         key=wanted.key,
         name=wanted.suite,
@@ -137,52 +155,21 @@ def bootstrap(wanted: Recipe, target: Path, shelf: Shelf, settings: Images, home
     )
 
 
-def _room(home: Path) -> str:
-    """Say where mmdebstrap may unpack: an ordinary user's is another uid by then, and cannot enter the store."""
-    return str(home) if os.geteuid() == 0 else os.environ.get("TMPDIR", "/var/tmp")  # noqa: S108 - it makes its own below
-
-
-def _argv(wanted: Recipe, settings: Images) -> list[str]:
-    isolated = (
-        ["unshare", "--mount", "--"] if os.geteuid() == 0 and shutil.which("unshare") else []
-    )  # its mounts die with it
-    options = [f"--dpkgopt=path-exclude={pattern}" for pattern in EXCLUDED]
-    options += [f"--dpkgopt=path-include={pattern}" for pattern in KEPT]
-    options += [f"--aptopt={line}" for line in _apt_options(settings)]
-    mirrors = [settings.mirror] if settings.mirror else sources.of_this_machine(wanted.suite)
-    return [
-        *isolated,
-        "mmdebstrap",
-        "--mode=auto",
-        "--variant=essential",
-        "--format=tar",
-        f"--architectures={_ARCHITECTURES.get(platform.machine(), platform.machine())}",
-        "--dpkgopt=force-unsafe-io",
-        *options,
-        f"--setup-hook={MANUALS}",
-        f"--include={','.join(wanted.packages)}",
-        wanted.suite,
-        "-",
-        *mirrors,
-    ]
-
-
-def _apt_options(settings: Images) -> Iterator[str]:
-    """Set apt up; the proxy is not here but in its environment, since it may have a password."""
-    yield "Acquire::Retries 2"
-    yield "Acquire::http::Timeout 30"
-    if settings.ca_bundle:
-        yield f'Acquire::https::CAInfo "{_quotable(str(settings.ca_bundle))}"'
-
-
-def _quotable(text: str) -> str:
-    if '"' in text or "\n" in text or "\\" in text:
-        raise failures.image_failed(f"images.ca_bundle: {text!r} has a quote or a line break in it")
-    return text
-
-
-def _is_of_the_host(name: str) -> bool:
-    return name.startswith(_OF_THE_HOST)
+def _from_nothing(wanted: Recipe, root: Path, tool: Bootstrapper) -> int:
+    size = 0
+    broken: Rejected | None = None
+    options = ["--variant=essential", f"--setup-hook={_MANUALS}", f"--include={','.join(wanted.packages)}"]
+    with tool.running("tar", options) as (stream, ended):
+        try:
+            size = unpack(stream, root, Limits(), leave_out=is_of_the_host)
+        except Rejected as error:  # cut short: what mmdebstrap says is the reason
+            broken = error
+        while stream.read(1 << 16):
+            pass  # padding after the end of the archive; mmdebstrap would die of a closed pipe
+    tool.check(ended)
+    if broken:
+        raise failures.image_failed(f"mmdebstrap wrote no proper archive: {broken}")
+    return size
 
 
 def _sha256(path: Path | None) -> str | None:

@@ -12,10 +12,9 @@ from cluster_interface.images import base as bases
 from cluster_interface.images import conda, dockerfiles, failures, layer, needs, oci, rootfs, rpackages
 from cluster_interface.images import lock as locks
 from cluster_interface.images.base import Base, Recipe
-from cluster_interface.images.bytecode import Bytecode
 from cluster_interface.images.commands import environment
 from cluster_interface.images.faces.all import waits
-from cluster_interface.images.needs import Libraries
+from cluster_interface.images.packages import Packages
 from cluster_interface.images.resolving import with_needs
 from cluster_interface.images.sandbox import Sandbox
 from cluster_interface.model.job import Progress
@@ -25,8 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from cluster_interface.images.bytecode import Package
     from cluster_interface.images.faces.engine import Engine
+    from cluster_interface.images.packages import Package
     from cluster_interface.images.request import Request
     from cluster_interface.images.shelf import Shelf
     from cluster_interface.images.unpack import Limits
@@ -78,7 +77,7 @@ class Builder:
         if not place.is_dir():
             make, note = self._maker(lock)
             report(Progress(stage="image", unit="", note=note))
-            under = self.build(lock.under, report) if lock.under else None
+            under = self._under(lock, report)
             with self._shelf.hold(lock.base, waits(report, "the base")):
                 if not place.is_dir():
                     with self._shelf.slot(self._settings.builders, _many(report)):
@@ -86,6 +85,15 @@ class Builder:
         return Base.model_validate(self._shelf.read(place / "base.json"))
 
     # --- bases
+
+    def _under(self, lock: Lock, report: Report) -> Lock | None:
+        """Build what the base of a lock begins with; None if with nothing."""
+        if lock.under:
+            return self.build(lock.under, report)
+        if lock.suite is None or (plain := self._recipe(lock).under) is None:
+            return None
+        bare = Lock(base=plain.key, image=plain.key, python=lock.python, suite=plain.suite, system=plain.packages)
+        return self.build(bare, report)
 
     def _maker(self, lock: Lock) -> tuple[str, str]:
         """Say how the base of a lock is made, and what people are told; Permanent if it cannot be."""
@@ -95,7 +103,10 @@ class Builder:
             return "origin", f"bringing {lock.origin.partition('@')[0]}"
         if lock.dockerfile:
             return "dockerfile", "building the Dockerfile"
-        return "recipe", f"building base from Debian {self._recipe(lock).suite}"
+        recipe = self._recipe(lock)
+        if recipe.under:
+            return "recipe", f"adding {', '.join(recipe.more)} to the base"
+        return "recipe", f"building base from Debian {recipe.suite}"
 
     def _recipe(self, lock: Lock) -> Recipe:
         if lock.suite is None:
@@ -216,34 +227,45 @@ class Builder:
                 variables |= self._conda(lock, target / "env", home, log)
             if lock.r:
                 variables |= self._r(lock, target / "env", home, log)
-            bytecode = self._python(lock, base, target / "env", home, log)
-            size = layer.readable(target / "env")
-            made = self._amend(lock, bytecode, report) if bytecode else lock
+            packages = self._packages(lock, base, home)
+            size = rootfs.settle(target / "env")
+            installed = self._python(lock, base, packages, target / "env", log) if packages else []
+            size += sum(package.size for package in installed)
+            made = self._amend(lock, installed, report)
             about = {"lock": made.model_dump(mode="json"), "size": size, "created": time.time(), "variables": variables}
             self._shelf.write(target / "layer.json", about)
-            compiled = bytecode.collect(home / "bytecode") if bytecode else []
             self._shelf.publish(target, self._shelf.layer(made.image))
-            if bytecode:
-                bytecode.keep(compiled)
+            if packages:
+                packages.keep()
             if made.image != lock.image:
                 self._shelf.write(self._shelf.note("amended", lock.image), made.model_dump(mode="json"))
 
-    def _python(self, lock: Lock, base: Base, env: Path, home: Path, log: Path) -> Bytecode | None:
-        """Install the packages of a package index; None where they are none of the base's own Python."""
+    def _packages(self, lock: Lock, base: Base, home: Path) -> Packages | None:
+        """Say for what the packages of a package index are installed; None where there are none."""
         if not lock.requirements:
             return None
-        environ = locks.uv_environment(self._settings, self._shelf.wheels, home, lock.indexes, lock.torch)
-        timeout, store = self._settings.timeout, self._shelf.root
-        if version := conda.python(lock.conda):
-            layer.add(env, version, lock.requirements, environ=environ, log=log, timeout=timeout, store=store)
-            return None
-        if base.interpreter is None:
+        version = conda.python(lock.conda)
+        wanted = conda.target(version, base.target, platform.machine()) if version else base.target
+        if wanted is None:
             raise failures.image_failed(f"the base {base.name!r} has no Python to install packages for")
-        installed = layer.site_packages(env, base.interpreter)
-        bytecode = Bytecode(self._shelf.bytecode, installed, base.interpreter.version, lock.requirements)
-        root = self._shelf.base(lock.base) / "rootfs"
-        layer.install(env, bytecode, root, base.interpreter, environ=environ, log=log, timeout=timeout, store=store)
-        return bytecode
+        return Packages(self._shelf, wanted, home)
+
+    def _python(self, lock: Lock, base: Base, packages: Packages, env: Path, log: Path) -> list[Package]:
+        """Install the packages of a package index, for the base's own Python or for conda's in the environment."""
+        python, minor = base.interpreter, packages.target.minor
+        likes = python is not None and python.version == minor
+        installer = layer.Installer(
+            target=packages.target,
+            compiler=layer.compiler(self._shelf.base(lock.base) / "rootfs", python) if python and likes else (),
+            environ=locks.uv_environment(self._settings, self._shelf.wheels, packages.home, lock.indexes, lock.torch),
+            log=log,
+            timeout=self._settings.timeout,
+            store=self._shelf.root,
+        )
+        installed = packages.lay(lock.requirements, env, installer.install)
+        if python and not conda.python(lock.conda):
+            layer.begin(env, python)
+        return installed
 
     def _conda(self, lock: Lock, env: Path, home: Path, log: Path) -> dict[str, str]:
         conda.install(
@@ -255,7 +277,7 @@ class Builder:
             home=home,
             log=log,
         )
-        layer.readable(env)
+        rootfs.settle(env)
         root = self._shelf.base(lock.base) / "rootfs"
         if version := conda.python(lock.conda):
             sandbox = Sandbox(root, {layer.PLACE: (env, True)})
@@ -270,11 +292,11 @@ class Builder:
         rpackages.install(lock.r, env, sandbox, settings=self._settings, home=home, log=log)
         return {"R_LIBS": rpackages.LIBRARY}
 
-    def _amend(self, lock: Lock, bytecode: Bytecode, report: Report) -> Lock:
+    def _amend(self, lock: Lock, installed: list[Package], report: Report) -> Lock:
         """Add the distribution packages that the installed ones need and the base has not; say why in the log."""
-        if lock.suite is None:
+        if lock.suite is None or lock.conda:  # conda's packages bring their own libraries
             return lock
-        found = {package.name: self._libraries(package, bytecode.installed) for package in bytecode.packages()}
+        found = {package.name: package.libraries for package in installed}
         extra = needs.missing(self._shelf.base(lock.base) / "rootfs", found, lock.suite)
         if not extra:
             return lock
@@ -282,16 +304,6 @@ class Builder:
             self._shelf.add_to_log(lock.image, f"adding {need.package} to the system packages: {need.why}")
         report(Progress(stage="image", unit="", note=f"adding {', '.join(need.package for need in extra)}"))
         return with_needs(lock, extra, self._settings)
-
-    def _libraries(self, package: Package, installed: Path) -> Libraries:
-        if not package.objects:
-            return Libraries()
-        note = self._shelf.note("libraries", package.key)
-        if (kept := self._shelf.read(note)) is not None:
-            return Libraries.model_validate(kept)
-        found = needs.read(installed / name for name in package.objects)
-        self._shelf.write(note, found.model_dump(mode="json"))
-        return found
 
 
 def _many(report: Report) -> Callable[[], None]:

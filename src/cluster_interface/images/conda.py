@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from cluster_interface.images import failures
 from cluster_interface.images.commands import environment, run
 from cluster_interface.images.layer import PLACE
+from cluster_interface.images.lock import Target
 from cluster_interface.model.errors import Rejected
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 _PROGRAM = (sys.executable, "-P", "-m", "cluster_interface.images.conda_program")
 _PLATFORMS = {"x86_64": "linux-64", "aarch64": "linux-aarch64"}
+OLD_GLIBC = 28  #: what packages are chosen for where the base's own is not known
 _KERNEL = "4.18"  #: the oldest that nodes are taken to have: Rocky 8's
 _FILE = re.compile(r"^- conda: .*/([^/\s]+?)-([^-/\s]+)-[^-/\s]+?\.(?:conda|tar\.bz2)$", re.MULTILINE)
 _SHOW = "env -0; printf '\\1'; for file in /opt/env/etc/conda/activate.d/*.sh; do . \"$file\" >&2; done; env -0\n"
@@ -87,6 +89,11 @@ def python(lock: str) -> str | None:
     """Say which Python a lock has, such as 3.12; None if none."""
     found = next((name.partition("=")[2] for name in pinned(lock) if name.startswith("python=")), None)
     return ".".join(found.split(".")[:2]) if found else None
+
+
+def target(version: str, base: Target | None, machine: str) -> Target:
+    """Say what packages of a package index are chosen for that go with a Python of conda's."""
+    return Target(python=version, machine=machine, glibc=(base.glibc if base else None) or OLD_GLIBC)
 
 
 def activation(target: Path, sandbox: Sandbox, *, settings: Images, home: Path, log: Path) -> dict[str, str]:

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 BASE_RECIPE = 1
-LAYER_RECIPE = 1
+GROWN_RECIPE = 1
+LAYER_RECIPE = 2
 LOCK_RECIPE = 2
 ORIGIN_RECIPE = 1
 SETUP_RECIPE = 1
@@ -34,6 +35,11 @@ def base_key(*, suite: str, packages: Sequence[str], architecture: str, excluded
             "ca": ca,
         }
     )
+
+
+def grown_key(*, under: str, packages: Sequence[str]) -> str:
+    """Name a base that is another one with more distribution packages."""
+    return digest({"recipe": GROWN_RECIPE, "under": under, "packages": sorted(set(packages))})
 
 
 def image_key(*, base: str, python: str, requirements: str, conda: str = "", r: Sequence[str] = ()) -> str:

@@ -31,6 +31,11 @@ class Target(Model):
     glibc: int | None = None  #: None: musl
 
     @property
+    def minor(self) -> str:
+        """The version without its patch level, such as 3.11."""
+        return ".".join(self.python.split(".")[:2])
+
+    @property
     def platform(self) -> str:
         """The platform's name for uv."""
         if self.glibc is None:

@@ -2,13 +2,12 @@
 
 A wheel carries most of what it needs; the rest it takes for granted (libGL, glib, libX11 …). Read is DT_NEEDED of
 every shared object (ELF, gABI chapter 5) of a package, once per package; what neither the layer nor the base has is
-looked up in a table condensed from the Debian archive's Contents indices. What is in no table is left alone: it may
-be an optional plug-in, or a driver that the node passes in.
+looked up in the table of Debian's own archive that inspection has too. What is in no table is left alone: it may be an
+optional plug-in, or a driver that the node passes in.
 """
 
 from __future__ import annotations
 
-import gzip
 from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING
 from packaging.utils import canonicalize_name
 
 from cluster_interface.images.tree import inside
+from cluster_interface.inspection.archive.index import Archive
 from cluster_interface.model.base import Model
 
 if TYPE_CHECKING:
@@ -57,11 +57,10 @@ def read(files: Iterable[Path]) -> Libraries:
 def missing(root: Path, packages: Mapping[str, Libraries], suite: str) -> list[Need]:
     """List the distribution packages that these packages need and the base does not have."""
     there = set(_libraries(root)) | {name for one in packages.values() for name in one.has}
-    table = by_soname(suite)
     needs: dict[str, Need] = {}
     for name, libraries in sorted(packages.items()):
         for soname in libraries.needs:
-            if soname not in there and (package := table.get(soname)):
+            if soname not in there and (package := of(soname, suite)):
                 needs.setdefault(package, Need(package=package, why=f"{name} needs {soname}"))
     return list(needs.values())
 
@@ -72,20 +71,16 @@ def known(packages: Iterable[str], suite: str) -> list[Need]:
     needs: dict[str, Need] = {}
     for name in packages:
         for wanted in table.get(canonicalize_name(name), ()):
-            package = by_soname(suite).get(wanted) if ".so" in wanted else wanted
+            package = of(wanted, suite) if ".so" in wanted else wanted
             if package:
                 needs.setdefault(package, Need(package=package, why=f"{name} loads {wanted}"))
     return list(needs.values())
 
 
-@cache
-def by_soname(suite: str) -> dict[str, str]:
-    """Return the library's name -> the Debian package that has it."""
-    file = resources.files("cluster_interface.images") / "data" / f"sonames-{suite}.txt.gz"
-    if not file.is_file():
-        return {}
-    lines = gzip.decompress(file.read_bytes()).decode().splitlines()
-    return {soname: package for package, *sonames in map(str.split, lines) for soname in sonames}
+def of(soname: str, suite: str) -> str | None:
+    """Return the Debian package that has a library; None where only developers' packages have it, or none."""
+    found = Archive(suite).find("library", soname)
+    return next((package for package in found if not package.endswith("-dev")), None)
 
 
 @cache

@@ -85,20 +85,20 @@ def take_saved(place: Path, root: Path, limits: Limits) -> tuple[int, dict[str, 
     return size, _variables(json.loads(config.read_bytes()))
 
 
-def apply(layers: Iterable[Path], root: Path, limits: Limits) -> int:
-    """Apply layers in order to an empty directory; return how many bytes were written. Rejected if one is unsafe."""
+def _is_not_kept(name: str) -> bool:
+    return name.startswith("dev/") or name.rpartition("/")[2].startswith(_WHITEOUT)
+
+
+def apply(layers: Iterable[Path], root: Path, limits: Limits, leave_out: Callable[[str], bool] = _is_not_kept) -> int:
+    """Apply layers in order to a directory; return how many bytes were written. Rejected if one is unsafe."""
     size = 0
     for layer in layers:
         with opened(layer) as stream:
             _take_away(stream, root)
         with opened(layer) as stream:
             left = Limits(size=limits.size - size, entries=limits.entries)
-            size += unpack(stream, root, left, leave_out=_is_not_kept, through_links=True)
+            size += unpack(stream, root, left, leave_out=leave_out, through_links=True)
     return size
-
-
-def _is_not_kept(name: str) -> bool:
-    return name.startswith("dev/") or name.rpartition("/")[2].startswith(_WHITEOUT)
 
 
 def _take_away(stream: IO[bytes], root: Path) -> None:

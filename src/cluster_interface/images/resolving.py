@@ -10,8 +10,7 @@ from cluster_interface.images import conda, dockerfiles, failures, needs, oci, r
 from cluster_interface.images import lock as locks
 from cluster_interface.images.failures import PYTORCH
 from cluster_interface.images.keys import image_key, setup_key
-from cluster_interface.images.lock import Target
-from cluster_interface.images.request import Request, at_origin, minor, understand
+from cluster_interface.images.request import Request, at_origin, understand
 from cluster_interface.model.errors import ClusterError
 from cluster_interface.model.plan import Lock
 
@@ -20,12 +19,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from cluster_interface.images.builder import Builder
+    from cluster_interface.images.lock import Target
     from cluster_interface.images.rpackages import Source
     from cluster_interface.images.shelf import Shelf
     from cluster_interface.model.jobspec import Environment
     from cluster_interface.settings import Images
-
-_OLD_GLIBC = 28  #: what conda packages are solved for where the base's own is not known
 
 
 class Resolver:
@@ -81,7 +79,7 @@ class Resolver:
         recipe = request.recipe
         return Lock(
             base=request.base,
-            python=minor(request.target.python) if request.target else "",
+            python=request.target.minor if request.target else "",
             image=request.base,
             suite=recipe.suite if recipe else None,
             system=recipe.packages if recipe else (),
@@ -149,7 +147,7 @@ class Resolver:
         return conda.solve(
             wanted,
             request.channels,
-            (request.target.glibc if request.target else None) or _OLD_GLIBC,
+            (request.target.glibc if request.target else None) or conda.OLD_GLIBC,
             request.newest,
             machine=platform.machine(),
             settings=self._settings,
@@ -174,7 +172,7 @@ class Resolver:
         return lock.model_copy(
             update={
                 "requirements": text,
-                "python": minor(target.python),
+                "python": target.minor,
                 "packages": (*lock.packages, *locks.pinned(text)),
                 "indexes": request.indexes,
                 "torch": torch if "+cpu" in text else None,
@@ -193,15 +191,14 @@ class Resolver:
         )
 
     def _target(self, lock: Lock, request: Request) -> Target:
-        glibc = request.target.glibc if request.target else None
         if version := conda.python(lock.conda):
-            return Target(python=version, machine=platform.machine(), glibc=glibc or _OLD_GLIBC)
+            return conda.target(version, request.target, platform.machine())
         if request.target:
             return request.target
         base = self._builder.base(lock)  # an image of a registry: only its files say which Python it has
-        if base.interpreter is None:
+        if base.target is None:
             raise failures.image_failed(f"{request.field}: this image has no Python to install packages for")
-        return Target(python=base.interpreter.version, machine=platform.machine(), glibc=base.interpreter.glibc)
+        return base.target
 
     def _with_known_needs(self, lock: Lock) -> Lock:
         if lock.suite is None or not lock.requirements:

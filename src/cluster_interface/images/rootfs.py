@@ -90,7 +90,9 @@ def settle(root: Path) -> int:
             status = os.lstat(path)
             if stat.S_ISREG(status.st_mode):
                 size += status.st_size
-                os.chmod(path, 0o755 if status.st_mode & 0o111 else 0o644)  # noqa: PTH101
+                wanted = 0o755 if status.st_mode & 0o111 else 0o644
+                if stat.S_IMODE(status.st_mode) != wanted:
+                    os.chmod(path, wanted)  # noqa: PTH101
             elif not stat.S_ISLNK(status.st_mode):
                 os.unlink(path)  # noqa: PTH108
     return size
@@ -103,13 +105,14 @@ def keep_bytecode(root: Path, *, times_changed: bool) -> None:
     at every start. Only what fits its source is turned: by size, and by time unless `times_changed`.
     """
     for source, compiled in _bytecode(root):
-        with compiled.open("r+b") as file:
-            magic, flags, time, size = struct.unpack("<4sIII", file.read(16).ljust(16, b"\0"))
-            status = source.stat()
-            fits = size == status.st_size & 0xFFFFFFFF and (times_changed or time == int(status.st_mtime))
-            if flags == 0 and fits:
-                file.seek(0)
-                file.write(struct.pack("<4sIQ", magic, 0b01, 0))
+        data = compiled.read_bytes()
+        magic, flags, time, size = struct.unpack("<4sIII", data[:16].ljust(16, b"\0"))
+        status = source.stat()
+        fits = size == status.st_size & 0xFFFFFFFF and (times_changed or time == int(status.st_mtime))
+        if flags == 0 and fits:
+            compiled.unlink()  # not written over: it may be another base's too
+            compiled.write_bytes(struct.pack("<4sIQ", magic, 0b01, 0) + data[16:])
+            compiled.chmod(0o644)
 
 
 def _bytecode(root: Path) -> Iterator[tuple[Path, Path]]:

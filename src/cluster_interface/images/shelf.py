@@ -6,8 +6,8 @@
     locks/<request>.json   docker/<key>.json   names/<base>.json   logs/<key>.log
     registry/<key>.json    what was pushed to the site's registry
     amended/<key>.json     an image that got more distribution packages than it was planned with, see needs.py
-    libraries/<package>.json   the shared objects of a package
-    wheels/ (uv's cache)   conda/ (rattler's)   bytecode/<package>/   contexts/<key>.tar (of Dockerfiles)
+    packages/<package>/    tree/ and package.json: installed and compiled, to be linked into layers
+    wheels/ (uv's cache)   conda/ (rattler's)   contexts/<key>.tar (of Dockerfiles)
 
 A thing is made in tmp, flushed and renamed into place, so a reader needs no lock and a kill at any instant
 leaves only a temporary. Locks are flock(2): the kernel lets go when the holder dies.
@@ -39,9 +39,8 @@ PRIVATE = (
     "held",
     "tmp",
     "wheels",
-    "bytecode",
+    "packages",
     "amended",
-    "libraries",
     "contexts",
     "conda",
 )
@@ -84,7 +83,7 @@ class Shelf:
         return self.root / "layers" / key
 
     def note(self, kind: str, key: str) -> Path:
-        """Where a small JSON fact is: kind is locks, names, docker, archives, registry, amended or libraries."""
+        """Where a small JSON fact is: kind is locks, names, docker, archives, registry or amended."""
         return self.root / kind / f"{key}.json"
 
     def log(self, key: str) -> Path:
@@ -96,10 +95,9 @@ class Shelf:
         """Where uv's cache is: on the store's own filesystem, so that layers are hard links."""
         return self.root / "wheels"
 
-    @property
-    def bytecode(self) -> Path:
-        """Where compiled packages are, to be linked into layers."""
-        return self.root / "bytecode"
+    def package(self, key: str) -> Path:
+        """Where an installed package is, once it is there."""
+        return self.root / "packages" / key
 
     def fresh_log(self, key: str) -> Path:
         """Begin the log of `key` anew."""

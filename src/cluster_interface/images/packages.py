@@ -1,0 +1,181 @@
+"""Installed packages: each is installed and compiled once, and is in all layers that have it as hard links.
+
+A list of packages mostly changes by one, so a layer is made of what is there already and that one. What is kept is
+named by the package's own line of the lock, hashes included, and by the Python and the platform that it is for: nothing
+else can have made it. Layers do not differ by what was there: where packages have the same file, the last by name wins.
+"""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import re
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from packaging.utils import canonicalize_name
+
+from cluster_interface.images import needs
+from cluster_interface.images.needs import Libraries
+from cluster_interface.model.base import Model
+from cluster_interface.model.plan import digest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
+
+    from cluster_interface.images.lock import Target
+    from cluster_interface.images.shelf import Shelf
+
+    Install = Callable[[str, Path], None]  #: a lock, and the empty directory that it is installed into
+
+PACKAGE_RECIPE = 1
+_OBJECT = re.compile(r"\.so(\.\d+)*$")
+_COMPILED = re.compile(r"(.*)__pycache__/(.+)\.cpython-\d+\.pyc")
+
+
+class Package(Model):
+    """One package, as package.json beside its `tree` keeps it."""
+
+    name: str
+    files: tuple[str, ...] = ()  #: below the environment, such as lib/python3.11/site-packages/six.py
+    size: int = 0  #: bytes
+    libraries: Libraries = Libraries()
+
+
+@dataclass
+class Packages:
+    """The packages of one layer in the making."""
+
+    shelf: Shelf
+    target: Target
+    home: Path  #: on the store's filesystem, for what is new
+    _made: dict[str, Path] = field(default_factory=dict)
+
+    def lay(self, requirements: str, env: Path, install: Install) -> list[Package]:
+        """Put all packages of a lock into an environment; those that are not there yet are installed first."""
+        entries = _entries(requirements)
+        keys = {name: self._key(entry) for name, entry in entries.items()}
+        fresh = {name: entries[name] for name, key in keys.items() if not self.shelf.package(key).is_dir()}
+        if fresh:
+            for name, (place, files) in self._install(fresh, install).items():
+                self._made[keys[name]] = self._gather(keys[name], name, place, files)
+        return [self._link(self._made.get(key, self.shelf.package(key)), env) for _, key in sorted(keys.items())]
+
+    def keep(self) -> None:
+        """Put what is new in its place, once it is on disk; whoever comes second is not needed."""
+        for key, made in self._made.items():
+            with suppress(OSError):
+                made.rename(self.shelf.package(key))
+
+    def _key(self, entry: str) -> str:
+        words = entry.replace("\\\n", " ").split()
+        made = {"recipe": PACKAGE_RECIPE, "package": [words[0], *sorted(words[1:])]}
+        return digest({**made, "python": self.target.python, "platform": self.target.platform})
+
+    def _install(self, entries: dict[str, str], install: Install) -> dict[str, tuple[Path, list[str]]]:
+        """Install them: where each one's files are, and what these are called.
+
+        All at once, which is quicker, unless it cannot be told from there which package has brought what.
+        """
+        place = self._room("all")
+        install("\n".join(entries.values()), place)
+        if len(entries) == 1:
+            return {name: (place, list(_walk(place))) for name in entries}
+        if (owned := _owned(place)) is not None:
+            return {name: (place, owned.get(name, [])) for name in entries}
+        found = {}
+        for name, entry in entries.items():
+            alone = self._room(name)
+            install(entry, alone)
+            found[name] = (alone, list(_walk(alone)))
+        return found
+
+    def _room(self, name: str) -> Path:
+        place = self.home / "installed" / name
+        place.mkdir(parents=True)
+        return place
+
+    def _gather(self, key: str, name: str, origin: Path, files: list[str]) -> Path:
+        """Give a package a directory of its own, for `keep`."""
+        place = self.home / "packages" / key
+        place.mkdir(parents=True)
+        _link(files, origin, place / "tree")
+        objects = (origin / file for file in files if _OBJECT.search(file))
+        size = sum((origin / file).lstat().st_size for file in files)
+        package = Package(name=name, files=tuple(sorted(files)), size=size, libraries=needs.read(objects))
+        (place / "package.json").write_text(package.model_dump_json())
+        return place
+
+    def _link(self, place: Path, env: Path) -> Package:
+        package = Package.model_validate_json((place / "package.json").read_bytes())
+        _link(package.files, place / "tree", env)
+        return package
+
+
+def _entries(requirements: str) -> dict[str, str]:
+    """Take a lock apart: the canonical name -> its line and hashes."""
+    entries = re.split(r"\n(?=\S)", requirements.strip())
+    return {str(canonicalize_name(re.split(r"[=\[; ]", entry, maxsplit=1)[0])): entry for entry in entries}
+
+
+def _walk(place: Path) -> Iterator[str]:
+    """List an environment's files, but for those at its top: they are uv's own."""
+    for directory, _, names in os.walk(place):
+        below = os.path.relpath(directory, place)
+        yield from (f"{below}/{name}" for name in names if below != ".")
+
+
+def _owned(place: Path) -> dict[str, list[str]] | None:
+    """Say which package has which files, by what they record; None if one is nobody's or of several."""
+    owners: dict[str, str] = {}
+    files = set(_walk(place))
+    for record in sorted(place.glob("lib/python*/site-packages/*.dist-info/RECORD")):
+        name = str(canonicalize_name(record.parent.name.partition("-")[0]))
+        for file in _recorded(record, place) & files:
+            if owners.setdefault(file, name) != name:
+                return None
+    found: dict[str, list[str]] = {}
+    for file in files:
+        compiled = _COMPILED.fullmatch(file)
+        owner = owners.get(file) or (owners.get(f"{compiled[1]}{compiled[2]}.py") if compiled else None)
+        if owner is None:
+            return None
+        found.setdefault(owner, []).append(file)
+    return found
+
+
+def _recorded(record: Path, place: Path) -> set[str]:
+    """List what RECORD names (https://packaging.python.org/specifications/recording-installed-packages/)."""
+    import csv  # noqa: PLC0415 - only where something new is installed
+
+    top = record.parent.parent.relative_to(place).as_posix()
+    with record.open(newline="", encoding="utf-8", errors="replace") as file:
+        return {posixpath.normpath(f"{top}/{row[0]}") for row in csv.reader(file) if row}
+
+
+def _link(files: Iterable[str], origin: Path, target: Path) -> None:
+    """Make files of `origin` files of `target` too; what is there already gives way."""
+    source, place = str(origin), str(target)
+    made: set[str] = set()
+    for file in files:
+        _directory(place, file.rpartition("/")[0], made)
+        try:
+            os.link(f"{source}/{file}", f"{place}/{file}", follow_symlinks=False)
+        except FileExistsError:
+            os.unlink(f"{place}/{file}")  # noqa: PTH108 - text is quicker, and there are thousands
+            os.link(f"{source}/{file}", f"{place}/{file}", follow_symlinks=False)
+
+
+def _directory(place: str, name: str, made: set[str]) -> None:
+    """Make a directory and those above it that are not among the `made`."""
+    if name in made:
+        return
+    if name:
+        _directory(place, name.rpartition("/")[0], made)
+    path = f"{place}/{name}"
+    with suppress(FileExistsError):
+        os.mkdir(path)  # noqa: PTH102 - as above
+        os.chmod(path, 0o755)  # noqa: PTH101, S103 - past the umask: jobs run as somebody else
+    made.add(name)
