@@ -251,7 +251,11 @@ class Parts:
             credentials=Credentials(self.store, self.vault),
             shared=self.settings.staging.site,
             files=self.settings.files,
-            software=Software(self.settings.images.suite, **self.settings.software.model_dump()),
+            software=Software(
+                self.settings.images.suite,
+                indexes=frozenset(url.rstrip("/") for url in self.settings.images.extra_index_urls),
+                **self.settings.software.model_dump(),
+            ),
             wake=self.wake,
             examine=self._examine,
         )
