@@ -6,8 +6,8 @@ them are run is settled by a rule before any is tried:
 1. of each package's directory of examples, all files with the named endings, in alphabetical order;
 2. without those that are no program of their own: parts of packages, tests, and what only defines functions (a C file
    without main, a file without an ending and without a #! line);
-3. without those that cannot run alone by what they are: they want a person or a screen, the internet, or arguments and
-   input that nobody gives here (`_WANTS` says by which words that is told);
+3. without those that cannot run alone by what they are: they want a person or a screen, the internet, arguments and
+   input that nobody gives here, or what lies outside of their directory (`_WANTS` says by which words that is told);
 4. of the rest, as many as `take` says, evenly spaced.
 
 Each is run by `clif run NAME` in a copy of its directory, on a server of its own alone on this machine. It passes if
@@ -41,7 +41,7 @@ CLIF = Path(sys.executable).parent / "clif"
 UV = Path(sys.executable).parent / "uv"
 CACHE = Path(os.environ.get("CLIF_CORPUS_CACHE", "/var/tmp/clif-corpus"))
 
-_NO_PROGRAM = re.compile(r"(^|/)(_|\.|test_|conftest|setup\.py|conf\.py)|/tests?/", re.IGNORECASE)
+_NO_PROGRAM = re.compile(r"(^|/)(_|\.|test_|conftest|setup\.py|conf\.py)|/tests?/|_test\.sh$", re.IGNORECASE)
 _WANTS = {
     "a person or a screen": {
         "*": r"\b(tkinter|tcltk|turtle|pygame|mayavi|PyQt\d?|PySide\d?|wx|gi\.repository|gtk|readkey|dialog|"
@@ -63,6 +63,7 @@ _WANTS = {
         ".c": r"\bargc\s*[<>=!-]|--\s*argc|\bargv\s*\[|\bgetopt\b",
         "sh": r"\$\{?[1-9@*#]|\bgetopts?\b",
     },
+    "what lies elsewhere": {"sh": r"(^|[\s\"'=/])\.\./"},
 }
 _SECONDS = 900  #: in which a program must have ended, its image included
 

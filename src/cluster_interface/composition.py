@@ -244,7 +244,11 @@ class Parts:
             identity=self.identity,
             catalogue=self.patterns,
             credentials=Credentials(self.store, self.vault),
-            software=Software(self.settings.images.suite, **self.settings.software.model_dump()),
+            software=Software(
+                self.settings.images.suite,
+                indexes=frozenset(url.rstrip("/") for url in self.settings.images.extra_index_urls),
+                **self.settings.software.model_dump(),
+            ),
             wake=self.wake,
             examine=self._examine,
         )

@@ -141,8 +141,7 @@ def test_which_words_are_modules(line, modules):
 @pytest.mark.parametrize(
     ("name", "word"),
     [
-        ("threaded.sbatch", "a single process needs none"),
-        ("mpi.slurm", "several nodes"),
+        ("mpi.slurm", "no further than one node"),
         ("select.pbs", "mpiexec"),
     ],
 )
@@ -151,9 +150,15 @@ def test_what_is_not_there_inside_is_said(name, word):
     assert [warning for warning in read(name).warnings if word in warning]
 
 
+def test_srun_on_one_node_needs_no_word():
+    """It comes with the job."""
+    assert not [warning for warning in read("threaded.sbatch").warnings if "srun" in warning]
+
+
 @pytest.mark.parametrize(
     ("line", "dialect"),
     [
+        ("srun -n 2 date", "slurm"),
         ("echo $SLURM_JOB_ID", "slurm"),
         ("echo ${NSLOTS}", "gridengine"),
         ("cd $PBS_O_WORKDIR", "pbs"),

@@ -62,6 +62,85 @@ def test_subcommands():
     assert not found["--fast"].required
 
 
+def by_command(source, *arguments):
+    """The options of one script by the subcommand that they belong to."""
+    found = {}
+    for option in inspect({"a.py": source}, "a.py", arguments).options:
+        found.setdefault(option.command, []).append(option.name)
+    return found
+
+
+NESTED = """
+import argparse
+common = argparse.ArgumentParser(add_help=False)
+common.add_argument("--verbose", action="store_true")
+def shared(parser):
+    parser.add_argument("--out", required=True)
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--level", type=int)
+    sub = parser.add_subparsers(dest="what", required=True)
+    p = sub.add_parser("index", parents=[common])
+    p.add_argument("fasta")
+    shared(p)
+    p = sub.add_parser("align")
+    p.add_argument_group("speed").add_argument("--fast")
+    shared(p)
+    remote = sub.add_parser("remote").add_subparsers(dest="which")
+    remote.add_parser("add").add_argument("url")
+    q = remote.add_parser("drop")
+    for one in (p, q):
+        one.add_argument("--force", action="store_true")
+main()
+"""
+
+
+def test_each_subcommand_has_its_own_options():
+    """Names given twice, groups, parents, loops, functions that are given a parser, and subcommands of subcommands."""
+    assert by_command(NESTED) == {
+        "": ["--level", "what"],
+        "index": ["--verbose", "--out", "fasta"],
+        "align": ["--out", "--fast", "--force"],
+        "remote": ["which"],
+        "remote add": ["url"],
+        "remote drop": ["--force"],
+    }
+    found = {(option.command, option.name): option for option in inspect({"a.py": NESTED}, "a.py").options}
+    assert found["", "what"].choices == ("index", "align", "remote")
+    assert found["remote", "which"].choices == ("add", "drop")
+
+
+def test_a_file_named_by_the_chosen_subcommand_is_read():
+    """Where two subcommands have an option of one name, the default of the one that runs counts."""
+    source = (
+        "import argparse\np = argparse.ArgumentParser()\ns = p.add_subparsers()\n"
+        "s.add_parser('one').add_argument('--table', default='one.csv')\n"
+        "s.add_parser('two').add_argument('--table', default='two.csv')\n"
+        "args = p.parse_args()\nopen(args.table)\n"
+    )
+    files = {"a.py": source, "one.csv": "1", "two.csv": "2"}
+    assert inspect(files, "a.py", ["one"]).inputs == ("one.csv",)
+    assert inspect(files, "a.py", ["two"]).inputs == ("two.csv",)
+
+
+def test_groups_of_click_and_typer_hold_groups():
+    """A group in a group, a command that is added later, an app in an app: their options are called by both words."""
+    source = (
+        "import click\n@click.group()\n@click.option('--debug')\ndef cli(): pass\n@cli.group()\ndef db(): pass\n"
+        "@db.command('migrate')\n@click.option('--out')\ndef m(): pass\n"
+        "@click.command()\n@click.option('--out')\ndef late(): pass\ncli.add_command(late)\n"
+    )
+    wanted = {"": ["command", "--debug"], "db": ["command"], "db migrate": ["--out"], "late": ["--out"]}
+    assert by_command(source) == wanted
+    source = (
+        "import typer\napp, users = typer.Typer(), typer.Typer()\napp.add_typer(users, name='users')\n"
+        "@users.command()\ndef create(name: str): pass\n@app.command()\ndef run(n: int = 3): pass\n"
+    )
+    assert by_command(source) == {
+        "": ["command"], "users": ["command"], "users create": ["name"], "run": ["--n"],
+    }  # fmt: skip
+
+
 def test_optparse():
     """Its older sister is read alike."""
     found = options(

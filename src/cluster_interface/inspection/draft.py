@@ -28,7 +28,7 @@ MOST_SIGNS = 5  #: signs of network use that are named
 MOST_NAMED = 20  #: files of one finding that get a line of their own; more are summed up
 PACKAGES = "environment.python.packages"
 PYTHON_PATH = "PYTHONPATH"
-
+_USER = re.compile(r"(\w://)[^/@\s'\"]*@")
 
 Follow = Callable[["Draft", str, "Sequence[str]"], bool]
 
@@ -54,6 +54,7 @@ class Draft:
         self.uses_python = False
         self.python_version: str | None = None
         self.requirements: str | None = None
+        self._indexes: dict[str, None] = {}
         self.variables: dict[str, str] = {}
         self.batch: Request | None = None  #: what the directives of a batch script ask for
         self.dialect: Dialect | None = None  #: the batch system whose variables the script uses
@@ -79,12 +80,13 @@ class Draft:
 
     def guess(self, field: str, value: str, rests_on: str, sure: Sureness = Sureness.KNOWN) -> None:
         """Note what one line of the proposal rests on."""
-        guess = Guess(field=field, value=writable(value), rests_on=writable(self._lines(rests_on)), sure=sure)
+        where = without_secrets(writable(self._lines(rests_on)))
+        guess = Guess(field=field, value=without_secrets(writable(value)), rests_on=where, sure=sure)
         self._guesses[guess] = None
 
     def warn(self, sentence: str) -> None:
         """Note something the person should know before the job runs."""
-        self._warnings[writable(self._lines(sentence))] = None
+        self._warnings[without_secrets(writable(self._lines(sentence)))] = None
 
     def say_lines(self, call: Callable[[str], str]) -> None:
         """Have `line 7` in what is said from now on called as people find it: a notebook has cells."""
@@ -105,6 +107,12 @@ class Draft:
         if name not in self._packages:
             self._packages[name] = requirement
             self.guess(PACKAGES, requirement, rests_on, sure)
+
+    def add_index(self, url: str, rests_on: str) -> None:
+        """Have a further package index asked, which the site allows."""
+        self.uses_python = True
+        self._indexes[url] = None
+        self.guess("environment.python.extra_index_urls", url, rests_on, Sureness.STATED)
 
     def has_package(self, distribution: str) -> bool:
         """Say whether a distribution is among the packages so far."""
@@ -275,7 +283,10 @@ class Draft:
 
     def _python(self) -> PythonEnvironment:
         return PythonEnvironment(
-            version=self.python_version, packages=tuple(self._packages.values()), requirements=self.requirements
+            version=self.python_version,
+            packages=tuple(self._packages.values()),
+            requirements=self.requirements,
+            extra_index_urls=tuple(self._indexes),
         )
 
     def _r_environment(self) -> REnvironment | None:
@@ -313,6 +324,11 @@ def clean_name(script: str) -> str:
 def writable(text: str) -> str:
     """Return a text that UTF-8 can write: a lone surrogate, legal in a program's texts, becomes a question mark."""
     return text.encode("utf-8", "replace").decode()
+
+
+def without_secrets(text: str) -> str:
+    """Return a text in which addresses name no user and no password."""
+    return _USER.sub(r"\1…@", text)
 
 
 def shown(text: str, longest: int = 80) -> str:

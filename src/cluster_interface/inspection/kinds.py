@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from cluster_interface.inspection.batch.directives import begins_with_directives
 from cluster_interface.inspection.foreign import is_foreign
+from cluster_interface.inspection.languages.jar import JAR
 from cluster_interface.inspection.languages.program import PROGRAM, is_program
 from cluster_interface.inspection.languages.registry import BUILDERS, LANGUAGES
 from cluster_interface.inspection.python.kind import PythonScript
@@ -52,7 +53,7 @@ class Followed(Protocol):
 MOST_FOLLOWED = 50
 SHELL = ShellScript()
 NOTEBOOK = NotebookKind()
-KINDS: tuple[Kind, ...] = (PythonScript(), SHELL, NOTEBOOK, *LANGUAGES, *BUILDERS, PROGRAM)
+KINDS: tuple[Kind, ...] = (PythonScript(), SHELL, NOTEBOOK, *LANGUAGES, *BUILDERS, JAR, PROGRAM)
 _ASKED: tuple[Kind, ...] = (*BUILDERS, *KINDS)  # a file called configure is no shell script like others
 
 
@@ -62,8 +63,8 @@ def kind_of(project: Project, name: str) -> Kind | None:
     What has no first line and no known ending but begins with directives of a batch system is a shell script.
     """
     text = project.text(name)
-    if text is None:  # of a notebook it is known how it is run, however large its pictures
-        return NOTEBOOK if NOTEBOOK.detects(name, None) else None
+    if text is None:  # of a notebook and a jar it is known how they are run, whatever is in them
+        return next((kind for kind in (NOTEBOOK, JAR) if kind.detects(name, None)), None)
     if is_program(text):
         return PROGRAM
     shebang = read_shebang(text)

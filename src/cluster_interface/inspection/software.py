@@ -29,6 +29,7 @@ class Software:
     suite: str = CURRENT  #: release of Debian of its bases
     prefer: Mapping[str, str] = field(default_factory=dict)  #: command -> package
     modules: Mapping[str, str] = field(default_factory=dict)  #: module, with or without a version -> see `Module`
+    indexes: frozenset[str] = frozenset()  #: addresses of further package indexes that jobs may name
 
     @cached_property
     def archive(self) -> Archive:

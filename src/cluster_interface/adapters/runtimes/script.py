@@ -32,6 +32,8 @@ PRELUDE = "trap exit TERM INT; trap : USR1; "
 
 _NODE_FILE = """printf '%s\\n' "$CLIF_NODES" >"$PBS_NODEFILE"; """
 
+_SRUN = "/tmp/.srun"  # noqa: S108 - private to the sandbox
+
 LEAST_ID = 1000  #: of users and groups that programs run as
 
 
@@ -100,7 +102,19 @@ def shell_program(run: Run) -> str:
 
 def program(run: Run) -> str:
     """Return the shell text that is run in the container: what every program needs, then the command."""
-    return PRELUDE + (_NODE_FILE if run.dialect == "pbs" else "") + run.command
+    return PRELUDE + _provided(run) + run.command
+
+
+def _provided(run: Run) -> str:
+    """Return the shell text that makes what a script of the run's dialect expects beside its variables."""
+    if run.dialect == "slurm" and run.image is not None:  # else the host's own is there
+        write = f"mkdir -p {_SRUN} && printf %s {shlex.quote(_without_comments(shipped('srun.sh')))} >{_SRUN}/srun"
+        return f"command -v srun >/dev/null || {{ {write} && chmod +x {_SRUN}/srun && PATH=$PATH:{_SRUN}; }}; "
+    return _NODE_FILE if run.dialect == "pbs" else ""
+
+
+def _without_comments(text: str) -> str:
+    return re.sub(r"^\s*# .*\n", "", text, flags=re.MULTILINE)
 
 
 def variables(run: Run) -> list[tuple[str, str]]:

@@ -79,6 +79,9 @@ def _line(text: str, found: re.Match[str]) -> str:
 
 def warn_of_starter(draft: Draft, starter: str, where: str) -> None:
     """Say what becomes of `srun PROGRAM` and `mpirun PROGRAM`, and add the package that has the latter."""
+    if starter == "srun" and draft.dialect in (None, "slurm"):
+        _srun(draft, where)
+        return
     if starter not in _MPI:
         draft.warn_once(
             starter,
@@ -91,6 +94,16 @@ def warn_of_starter(draft: Draft, starter: str, where: str) -> None:
             draft.set_variable(name, value, f"{where} calls {starter}", Sureness.KNOWN)
     if draft.batch and draft.batch.resources.get("nodes", 1) > 1:
         draft.warn_once(starter, f"{where} calls {starter}, which reaches no further than one node: say --nodes 1")
+
+
+def _srun(draft: Draft, where: str) -> None:
+    """Have the job's srun, which starts its processes on one node, wherever the job runs."""
+    if draft.dialect is None:
+        draft.dialect = "slurm"
+        draft.guess("dialect", draft.dialect, f"{where} calls srun", Sureness.LIKELY)
+    if draft.batch and draft.batch.resources.get("nodes", 1) > 1:
+        draft.warn_once("srun", f"{where} starts its program with srun, which reaches no further than one node inside "
+                        "a container: say --nodes 1")  # fmt: skip
 
 
 def _instead(draft: Draft) -> str:

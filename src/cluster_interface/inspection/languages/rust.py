@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 from cluster_interface.inspection.languages import lexis
 from cluster_interface.inspection.languages.building import PLACE
+from cluster_interface.inspection.languages.cargo import CARGO, add_crates, by_cargo
 from cluster_interface.inspection.languages.files import Verbs, Where
 from cluster_interface.inspection.languages.language import Language
-from cluster_interface.inspection.languages.loading import above, missing
+from cluster_interface.inspection.languages.loading import above
 from cluster_interface.inspection.wordlist import words
 
 if TYPE_CHECKING:
@@ -22,12 +23,8 @@ if TYPE_CHECKING:
     from cluster_interface.inspection.project import Project
 
 
-_REGISTRY = "/usr/share/cargo/registry"
 _CRATE_USE = re.compile(r"^[ \t]*(?:pub[ \t]+)?(?:use|extern crate)[ \t]+(?:::)?(\w+)", re.MULTILINE)
 _MOD = re.compile(r"^[ \t]*(?:pub(?:\([^)]*\))?[ \t]+)?mod[ \t]+(\w+)[ \t]*;", re.MULTILINE)
-_CARGO_DEPENDS = re.compile(
-    r"^\[(?:dependencies|build-dependencies)\][ \t]*\n(.*?)(?=^\[|\Z)", re.MULTILINE | re.DOTALL
-)
 
 
 class Rust(Language):
@@ -36,15 +33,8 @@ class Rust(Language):
     def needs(self, draft: Draft, name: str, source: Source) -> None:
         """Add the crates' packages."""
         where = Where(draft, name)
-        if cargo := above(draft.project, name, "Cargo.toml"):
-            draft.add_system("cargo", f"{cargo} is there")
-            draft.add_inputs([cargo], "cargo reads it")
-            for block in _CARGO_DEPENDS.findall(draft.project.text(cargo) or ""):
-                for crate in re.findall(r"^([\w-]+)[ \t]*(?:=|\.)", block, re.MULTILINE):
-                    if packages := draft.software.archive.find("rust", crate.replace("_", "-")):
-                        draft.add_system(packages[0], f"{cargo} depends on it")
-                    else:
-                        missing(draft, crate, cargo, "Rust")
+        if cargo := above(draft.project, name, CARGO):
+            add_crates(draft, cargo)
             return
         own = {
             *_MOD.findall(source.code),
@@ -80,32 +70,11 @@ class Rust(Language):
 
     def command(self, draft: Draft, _source: Source) -> str:
         """Return the command line that compiles and runs."""
-        if cargo := above(draft.project, draft.script, "Cargo.toml"):
-            text = draft.project.text(cargo) or ""
-            found = re.search(r"^\[package\].*?^name[ \t]*=[ \t]*\"([\w-]+)\"", text, re.MULTILINE | re.DOTALL)
-            program = found[1] if found else "main"
-            settings = ('source.crates-io.replace-with="debian"', f'source.debian.directory="{_REGISTRY}"')
-            options = (
-                [word for one in settings for word in ("--config", one)]
-                if any(package.startswith("librust-") for package in draft.system)
-                else []
-            )
-            build = shlex.join(
-                [
-                    "cargo",
-                    "build",
-                    "--release",
-                    "--offline",
-                    "--manifest-path",
-                    cargo,
-                    "--target-dir",
-                    f"{PLACE}/target",
-                    *options,
-                ]
-            )
-            return f"{build} && {shlex.join([f'{PLACE}/target/release/{program}', *draft.arguments])}"
-        program = f"{PLACE}/{posixpath.splitext(posixpath.basename(draft.script))[0]}"
-        build = shlex.join(["rustc", "-O", "-o", program, draft.script])
+        if cargo := above(draft.project, draft.script, CARGO):
+            build, program = by_cargo(draft, cargo)
+        else:
+            program = f"{PLACE}/{posixpath.splitext(posixpath.basename(draft.script))[0]}"
+            build = shlex.join(["rustc", "-O", "-o", program, draft.script])
         return f"{build} && {shlex.join([program, *draft.arguments])}"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+from cluster_interface.inspection.python.argparse_commands import Holders
 from cluster_interface.inspection.python.declared import (
     Declared,
     choices_of,
@@ -32,31 +33,18 @@ def argparse_options(module: Module) -> list[Declared]:
     if "add_argument" not in module.text and "add_option" not in module.text:
         return []
     known = constants(module)
-    subparsers = _subparsers(module)
+    holders = Holders(module)
     found: list[Declared] = []
     for node in module.nodes:
         if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
             continue
+        one = None
         if node.func.attr in ("add_argument", "add_option"):
-            holder = node.func.value.id if isinstance(node.func.value, ast.Name) else ""
-            if option := _option(node, known):
-                found.append(option.within(subparsers.get(holder, "")))
+            one = _option(node, known)
         elif node.func.attr == "add_subparsers":
-            found.append(_command(node, known, tuple(dict.fromkeys(subparsers.values()))))
-    return found
-
-
-def _subparsers(module: Module) -> dict[str, str]:
-    """Map variables to the subcommands that `x = subparsers.add_parser("name")` makes, in order."""
-    found: dict[str, str] = {}
-    for node in module.nodes:
-        call = node.value if isinstance(node, ast.Assign | ast.Expr) else None
-        if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr == "add_parser"):
-            continue
-        name = plain(call.args[0], {}) if call.args else None
-        target = node.targets[0] if isinstance(node, ast.Assign) else None
-        if isinstance(name, str):
-            found[target.id if isinstance(target, ast.Name) else f" {name}"] = name
+            one = _command(node, known, holders.choices(node))
+        if one is not None:
+            found += [one.within(command) for command in holders.commands(node)]
     return found
 
 

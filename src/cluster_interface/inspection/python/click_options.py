@@ -34,18 +34,39 @@ def click_options(module: Module) -> list[Declared]:
     if "click" not in module.text:
         return []
     known = constants(module)
+    functions = [node for node in module.nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    added = dict(_added(module))
+    groups: dict[str, str] = {}  # functions that are groups -> the commands that lead to them
     found: list[Declared] = []
-    commands: list[tuple[str, int]] = []
+    choices: dict[str, tuple[list[str], int]] = {}
+    for node in functions:
+        group, name = next(iter(_subcommand(node)), (added.get(node.name, ""), node.name.replace("_", "-")))
+        path = f"{groups.get(group, '')} {name}".strip() if group else ""
+        if _is_group(node):
+            groups[node.name] = path
+        if group:
+            choices.setdefault(groups.get(group, ""), ([], node.lineno))[0].append(name)
+        found += _decorated(node, known, path)
+    return [*(_choice(above, names, line) for above, (names, line) in choices.items()), *found]
+
+
+def _choice(above: str, names: Iterable[str], line: int) -> Declared:
+    option = Option(name="command", positional=True, required=True, choices=tuple(dict.fromkeys(names)))
+    return Declared(option, (), "command", line, command=True).within(above)
+
+
+def _is_group(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    calls = (item.func if isinstance(item, ast.Call) else item for item in node.decorator_list)
+    return any(dotted(call).rpartition(".")[2] == "group" for call in calls)
+
+
+def _added(module: Module) -> Iterable[tuple[str, str]]:
+    """Yield the functions that `cli.add_command(function)` puts into a group."""
     for node in module.nodes:
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            subcommand = next(iter(_subcommand(node)), None)
-            commands += [subcommand] if subcommand else []
-            found += _decorated(node, known, subcommand[0] if subcommand else "")
-    if commands:
-        choices = tuple(dict.fromkeys(name for name, _ in commands))
-        option = Option(name="command", positional=True, required=True, choices=choices)
-        found.insert(0, Declared(option, (), "command", commands[0][1], command=True))
-    return found
+        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+            continue
+        if node.func.attr == "add_command" and node.args and isinstance(node.args[0], ast.Name):
+            yield node.args[0].id, dotted(node.func.value)
 
 
 def _decorated(
@@ -59,15 +80,17 @@ def _decorated(
             yield found.within(command)
 
 
-def _subcommand(node: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterable[tuple[str, int]]:
-    """Yield the name of a command that belongs to a group: `@cli.command()`."""
+def _subcommand(node: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterable[tuple[str, str]]:
+    """Yield the group and the name of a command or group that belongs to one: `@cli.command()`, `@cli.group("db")`."""
     for decorator in node.decorator_list:
         call = decorator.func if isinstance(decorator, ast.Call) else decorator
-        if not (isinstance(call, ast.Attribute) and call.attr == "command") or dotted(call.value) == "click":
+        is_one = isinstance(call, ast.Attribute) and call.attr in ("command", "group")
+        if not isinstance(call, ast.Attribute) or not is_one or dotted(call.value) == "click":
             continue
-        first = decorator.args[0] if isinstance(decorator, ast.Call) and decorator.args else None
+        words = keywords(decorator) if isinstance(decorator, ast.Call) else {}
+        first = decorator.args[0] if isinstance(decorator, ast.Call) and decorator.args else words.get("name")
         name = plain(first, {})
-        yield (name if isinstance(name, str) else node.name.replace("_", "-"), node.lineno)
+        yield dotted(call.value), name if isinstance(name, str) else node.name.replace("_", "-")
 
 
 def _option(node: ast.Call, known: dict[str, ast.expr], positional: bool) -> Declared | None:  # noqa: FBT001 - private

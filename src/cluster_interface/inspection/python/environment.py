@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from cluster_interface.inspection.draft import distribution_of, shown
 from cluster_interface.inspection.python.beside import homes, stated_in
 from cluster_interface.inspection.python.distributions import table
+from cluster_interface.inspection.python.indexes import propose_indexes
 from cluster_interface.inspection.python.metadata import read_metadata
 from cluster_interface.inspection.python.names import look_up
 from cluster_interface.inspection.python.needs import add_companions, add_imported, add_system
@@ -16,7 +17,7 @@ from cluster_interface.inspection.python.versions import choose_version, read_ve
 from cluster_interface.model.proposal import Sureness
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from cluster_interface.inspection.draft import Draft
     from cluster_interface.inspection.python.imports import Import
@@ -35,9 +36,10 @@ def propose_environment(draft: Draft, programs: Sequence[Program], installed: Se
     """
     draft.uses_python = True
     if not _by_metadata(draft, programs):
-        stated, source = _by_files(draft, programs)
+        stated, source, offered = _by_files(draft, programs)
         for need in installed:
             _add(draft, need.requirement, need.where)
+        _add_offered(draft, programs, stated, offered)
         add_imported(draft, programs, stated, source or _source(installed, programs))
         add_companions(draft, programs, stated)
     if draft.python_version is None and (found := read_version_file(draft.project, draft.script)):
@@ -65,25 +67,40 @@ def _by_metadata(draft: Draft, programs: Sequence[Program]) -> bool:
         where = f"the `# /// script` block of {program.script}, line {metadata.line}"
         for item in metadata.dependencies:
             _add(draft, item, where)
+        propose_indexes(draft, metadata.indexes)
         _state_version(draft, metadata.requires_python, where)
     return found
 
 
-def _by_files(draft: Draft, programs: Sequence[Program]) -> tuple[frozenset[str], str]:
-    """Take the first file that names packages; return the distributions named there, and its name.
+def _by_files(draft: Draft, programs: Sequence[Program]) -> tuple[frozenset[str], str, dict[str, Need]]:
+    """Take the first file that names packages; return the distributions named there, its name, and what is offered.
 
-    Of the others in its directory the Python version counts, and what only they name is said.
+    Of the others in its directory the Python version counts, and what only they name is said. Offered is what extras
+    and groups name: it is taken where it is imported.
     """
+    offered: dict[str, Need] = {}
     for home in homes(draft.script):
         found = [one for one in stated_in(draft.project, home, draft.script) if _concerns(draft, one, programs)]
         for one in found:
             _state_version(draft, one.requires_python, f"{one.file}, Python")
+        propose_indexes(draft, (index for one in found for index in one.indexes))
+        offered = {**{name: need for one in reversed(found) for name, need in one.offered.items()}, **offered}
         chosen = next((place for place, one in enumerate(found) if one.says_something), len(found))
         for trouble in (trouble for one in found[: chosen + 1] for trouble in one.troubles):
             draft.warn(trouble)
         if chosen < len(found):
-            return _take(draft, found[chosen], found[chosen + 1 :]), found[chosen].file
-    return frozenset(), ""
+            return _take(draft, found[chosen], found[chosen + 1 :]), found[chosen].file, offered
+    return frozenset(), "", offered
+
+
+def _add_offered(draft: Draft, programs: Sequence[Program], stated: frozenset[str], offered: dict[str, Need]) -> None:
+    """Add what is imported and named in an extra or group, as it is written there."""
+    for item in _imported(programs) if offered else ():
+        names = [distribution_of(name) for name in (*_brought_by(item), item.top)]
+        if item.optional or stated.intersection(names) or any(map(draft.has_package, names)):
+            continue
+        if need := next((offered[name] for name in names if name in offered), None):
+            _add(draft, need.requirement, f"import {item.name}, line {item.line}: {need.where}")
 
 
 def _concerns(draft: Draft, stated: Stated, programs: Sequence[Program]) -> bool:
@@ -91,10 +108,11 @@ def _concerns(draft: Draft, stated: Stated, programs: Sequence[Program]) -> bool
 
     At the top of a directory with many things in it, it may well be about another one of them.
     """
-    if posixpath.dirname(stated.file) == posixpath.dirname(draft.script) or not stated.needs:
+    if posixpath.dirname(stated.file) == posixpath.dirname(draft.script) or not (stated.needs or stated.extras):
         return True
     names = (name for item in _imported(programs) for name in (*_brought_by(item), item.top))
-    return any(distribution_of(name) in stated.distributions for name in names)
+    named = stated.distributions.union(stated.offered)
+    return any(distribution_of(name) in named for name in names)
 
 
 def _imported(programs: Sequence[Program]) -> list[Import]:
@@ -111,7 +129,7 @@ def _take(draft: Draft, stated: Stated, others: Sequence[Stated]) -> frozenset[s
         draft.guess("environment.python.requirements", stated.file, "lies beside the script", Sureness.STATED)
     if stated.whole or stated.includes:
         draft.add_inputs([stated.file, *stated.includes], "the requirements file", Sureness.STATED)
-    own = next((one.needs for one in others if one.needs), ()) if stated.local else ()
+    own = tuple(_of_project(stated, others)) if stated.local else ()
     for need in () if stated.whole else (*stated.needs, *own):
         _add(draft, need.requirement, need.where)
     for need in stated.system:
@@ -120,6 +138,13 @@ def _take(draft: Draft, stated: Stated, others: Sequence[Stated]) -> frozenset[s
     taken = stated.distributions | {distribution_of(need.requirement) for need in own}
     _compare(draft, stated, taken, others)
     return taken
+
+
+def _of_project(stated: Stated, others: Sequence[Stated]) -> Iterator[Need]:
+    """Yield what the project itself needs, with those of its extras that are chosen: `-e .[plot]`."""
+    yield from next((one.needs for one in others if one.needs), ())
+    for extra in stated.chosen:
+        yield from next((one.extras[extra] for one in others if extra in one.extras), ())
 
 
 def _ask(draft: Draft, stated: Stated) -> None:

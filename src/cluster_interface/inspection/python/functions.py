@@ -34,18 +34,42 @@ def typer_options(module: Module) -> list[Declared]:
         return []
     known = constants(module)
     functions = [node for node in module.nodes if isinstance(node, Function)]
-    commands = [(name, node) for node in functions for name in _typer_command(node)]
+    below = dict(_typers(module))
+    commands = [(below.get(app, ""), name, node) for node in functions for app, name in _typer_command(node)]
     run = {dotted(call.args[0]) for call in _calls(module, "typer.run") if call.args}
-    commands += [("", node) for node in functions if node.name in run]
+    commands += [("", "", node) for node in functions if node.name in run]
     if not commands:  # a part that other modules make commands of
-        commands = [("", node) for node in functions if any(_declares(default) for _, default in _parameters(node))]
-    names = [name for name, _ in commands if name] if len(commands) > 1 else []
-    found = [_choice(names, commands[0][1].lineno)] if names else []
-    for name, node in commands:
+        parts = [node for node in functions if any(_declares(default) for _, default in _parameters(node))]
+        commands = [("", "", node) for node in parts]
+    several = len(commands) > 1
+    found = list(_typer_choices(commands)) if several else []
+    for above, name, node in commands:
         for argument, default in _parameters(node):
             if option := _typer_option(argument, default, known):
-                found.append(option.within(name if names else ""))
+                found.append(option.within(f"{above} {name}".strip() if several else ""))
     return found
+
+
+def _typers(module: Module) -> Iterator[tuple[str, str]]:
+    """Yield the apps that `app.add_typer(other, name="users")` puts below a command."""
+    for node in module.nodes:
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "add_typer":
+            name = plain(keywords(node).get("name"), {})
+            if node.args and isinstance(name, str):
+                yield dotted(node.args[0]), name
+
+
+def _typer_choices(commands: Iterable[tuple[str, str, Function]]) -> Iterator[Declared]:
+    choices: dict[str, dict[str, None]] = {}
+    line = 0
+    for above, name, node in commands:
+        line = line or node.lineno
+        if above:
+            choices.setdefault("", {})[above] = None
+        if name:
+            choices.setdefault(above, {})[name] = None
+    for above, names in choices.items():
+        yield _choice(names, line).within(above)
 
 
 def fire_options(module: Module) -> list[Declared]:
@@ -87,13 +111,14 @@ def _choice(names: Iterable[str], line: int) -> Declared:
 # --- typer
 
 
-def _typer_command(node: Function) -> Iterator[str]:
+def _typer_command(node: Function) -> Iterator[tuple[str, str]]:
+    """Yield the app and the name of the command that a function is."""
     for decorator in node.decorator_list:
         call = decorator.func if isinstance(decorator, ast.Call) else decorator
         if isinstance(call, ast.Attribute) and call.attr == "command" and dotted(call.value) != "click":
             first = decorator.args[0] if isinstance(decorator, ast.Call) and decorator.args else None
             name = plain(first, {})
-            yield name if isinstance(name, str) else node.name.replace("_", "-")
+            yield dotted(call.value), name if isinstance(name, str) else node.name.replace("_", "-")
 
 
 def _declares(node: ast.expr | None) -> bool:

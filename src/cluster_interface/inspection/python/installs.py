@@ -9,6 +9,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from cluster_interface.inspection.python.conda_files import of_conda
+from cluster_interface.inspection.python.indexes import of_words, propose_indexes
 from cluster_interface.inspection.python.requirements import is_requirement, read_requirements_file
 from cluster_interface.inspection.python.stated import Need
 from cluster_interface.inspection.wordlist import words as words_of
@@ -101,6 +102,7 @@ def _pip(draft: Draft, words: list[str], where: str) -> list[Need]:
                 draft.add_inputs([name], f"pip install -r, {where}", Sureness.STATED)
                 needs += read_requirements_file(draft.project, name).needs
             words = [word for word in words if word not in (option, file)]
+    propose_indexes(draft, of_words(words, f"pip install, {where}"))
     for name in _names(words):
         if is_requirement(name):
             needs.append(Need(name, f"pip install, {where}"))

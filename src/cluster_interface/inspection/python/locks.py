@@ -7,7 +7,7 @@ found by walking from the project's own dependencies, each under the conditions 
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from packaging.version import InvalidVersion, Version
@@ -42,6 +42,7 @@ class Pinned:
     edges: tuple[Edge, ...] = ()
     extras: dict[str, tuple[Edge, ...]] | None = None
     elsewhere: str = ""  #: where it comes from, if not from an index: git, path, url
+    index: str = ""  #: the address of the index that it comes from, where that is said
     marker: str = ""  #: under which condition it is wanted at all
 
     @property
@@ -122,7 +123,8 @@ def _of_uv(row: dict[str, Any]) -> Pinned:
         (name for name in ("editable", "virtual", "directory", "git", "url", "path") if name in source), ""
     )
     extras = {name: _uv_edges(rows) for name, rows in table_at(row, "optional-dependencies").items()}
-    return Pinned(_text(row, "name"), _text(row, "version"), _uv_edges(row.get("dependencies")), extras, elsewhere)
+    edges, index = _uv_edges(row.get("dependencies")), _text(source, "registry")
+    return Pinned(_text(row, "name"), _text(row, "version"), edges, extras, elsewhere, index)
 
 
 def _uv_edges(rows: Any) -> tuple[Edge, ...]:
@@ -141,11 +143,12 @@ def _of_poetry(row: dict[str, Any]) -> Pinned:
             if wish.get("optional") is not True:
                 edges.append(Edge(name, _text(wish, "markers"), "", _texts(wish.get("extras"))))
     extras = {name: _edges(_texts(items)) for name, items in table_at(row, "extras").items()}
-    kind = _text(table_at(row, "source"), "type")
+    kind, address = _text(table_at(row, "source"), "type"), _text(table_at(row, "source"), "url")
     elsewhere = kind if kind in ("git", "url", "file", "directory") else ""
     markers = row.get("markers")
     marker = _text(markers, "main") if isinstance(markers, dict) else _text(row, "markers")
-    return Pinned(_text(row, "name"), _text(row, "version"), tuple(edges), extras, elsewhere, marker)
+    index = address if kind == "legacy" else ""  # what poetry calls every index but PyPI
+    return Pinned(_text(row, "name"), _text(row, "version"), tuple(edges), extras, elsewhere, index, marker)
 
 
 def _of_pdm(row: dict[str, Any]) -> Pinned:
@@ -198,7 +201,14 @@ def _walked(file: str, packages: Sequence[Pinned], roots: Sequence[Edge], python
                 wishes = (package.extras or {}).get(part, ()) if part else package.edges
                 pending += [(one, seen[-1]) for one in reversed(wishes)]
     taken = [(package, both(package.marker, either(conditions[key, ""]))) for key, package in found.items()]
-    return _stated(file, [(package, marker) for package, marker in taken if not package.local], python)
+    stated = _stated(file, [(package, marker) for package, marker in taken if not package.local], python)
+    every = [one for one in packages if not one.local and not one.elsewhere and one.version]
+    others = [one for one in every if id(one) not in found and len(by_name[distribution_of(one.name)]) == 1]
+    return replace(
+        stated,
+        extras={"": tuple(Need(f"{one.name}=={one.version}", f"{file}, {one.name}") for one in others)},
+        indexes=tuple({one.index: Need(one.index, file) for one in every if one.index}.values()),
+    )
 
 
 def _stated(file: str, taken: list[tuple[Pinned, str]], python: str | None) -> Stated:

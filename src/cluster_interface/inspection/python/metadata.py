@@ -5,11 +5,16 @@ from __future__ import annotations
 import re
 import tomllib
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cluster_interface.inspection.draft import shown
+from cluster_interface.inspection.python.indexes import of_tables
+from cluster_interface.inspection.python.pyproject import table_at
 from cluster_interface.inspection.python.source import normalize
 from cluster_interface.model.errors import Rejected
+
+if TYPE_CHECKING:
+    from cluster_interface.inspection.python.stated import Need
 
 BLOCK = re.compile(  # from https://peps.python.org/pep-0723/#reference-implementation
     r"(?m)^# /// (?P<type>[a-zA-Z0-9-]+)$\s(?P<content>(^#(| .*)$\s)+)^# ///$"
@@ -24,6 +29,7 @@ class Metadata:
     dependencies: tuple[str, ...]
     requires_python: str | None
     line: int
+    indexes: tuple[Need, ...] = ()
 
 
 def read_metadata(name: str, text: str) -> Metadata | None:
@@ -53,7 +59,9 @@ def _checked(name: str, table: dict[str, Any], line: int) -> Metadata:
         raise _bad(name, "has a `# /// script` block whose dependencies are not a list of texts")
     if version is not None and not isinstance(version, str):
         raise _bad(name, "has a `# /// script` block whose requires-python is not a text")
-    return Metadata(tuple(dependencies), version, line)
+    uv = table_at(table, "tool", "uv")
+    indexes = of_tables(f"[tool.uv] of {name}", *(uv.get(key) for key in ("index", "index-url", "extra-index-url")))
+    return Metadata(tuple(dependencies), version, line, indexes)
 
 
 def _bad(name: str, what: str) -> Rejected:

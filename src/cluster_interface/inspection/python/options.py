@@ -39,6 +39,7 @@ def find_options(modules: Sequence[Module]) -> tuple[list[Declared], str]:
 
 def bind(declared: Sequence[Declared], arguments: Sequence[str]) -> dict[str, str | None]:
     """Say what each option's destination comes to with these arguments: given, its default, or unknown."""
+    declared = _of_command(declared, arguments)
     values = {item.dest: item.option.default for item in declared}
     by_name = {name: item for item in declared for name in item.names}
     positional = [item for item in declared if item.option.positional and not item.command]
@@ -59,5 +60,16 @@ def bind(declared: Sequence[Declared], arguments: Sequence[str]) -> dict[str, st
     return values
 
 
+def _of_command(declared: Sequence[Declared], arguments: Sequence[str]) -> list[Declared]:
+    """Leave out what belongs to another subcommand than the one that the arguments choose, if they choose one."""
+    chosen = ""
+    for word in arguments:
+        named = f"{chosen} {word}".strip()
+        if any(item.command and item.option.command == chosen and word in item.option.choices for item in declared):
+            chosen = named
+    around = {""} | {chosen[:at] for at, letter in enumerate(chosen) if letter == " "} | {chosen}
+    return [item for item in declared if not chosen or item.option.command in around]
+
+
 def _once(found: Sequence[Declared]) -> list[Declared]:
-    return list({item.option.name: item for item in reversed(found)}.values())[::-1]
+    return list({(item.option.command, item.option.name): item for item in reversed(found)}.values())[::-1]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
+from cluster_interface.inspection.python.indexes import of_tables
 from cluster_interface.inspection.python.pyproject import read_toml, table_at
 from cluster_interface.inspection.python.stated import Need, Stated, combined, version_range
 
@@ -17,7 +19,13 @@ def read_pipfile(file: str, text: str) -> Stated:
     version = table_at(document, "requires").get("python_version") or table_at(document, "requires").get(
         "python_full_version"
     )
-    return _stated(file, "[packages]", table_at(document, "packages"), version)
+    stated = _stated(file, "[packages]", table_at(document, "packages"), version)
+    development = _stated(file, "[dev-packages]", table_at(document, "dev-packages"), None)
+    return replace(
+        stated,
+        extras={"group dev": development.needs},
+        indexes=of_tables(f"{file}, [[source]]", document.get("source")),
+    )
 
 
 def read_pipfile_lock(file: str, text: str) -> Stated:
@@ -28,7 +36,10 @@ def read_pipfile_lock(file: str, text: str) -> Stated:
         return Stated(file, troubles=(f"{file} is not JSON ({error}) and was not read",))
     document = document if isinstance(document, dict) else {}
     version = table_at(document, "_meta", "requires").get("python_version")
-    return _stated(file, "default", table_at(document, "default"), version)
+    stated = _stated(file, "default", table_at(document, "default"), version)
+    development = _stated(file, "develop", table_at(document, "develop"), None)
+    indexes = of_tables(f"{file}, sources", table_at(document, "_meta").get("sources"))
+    return replace(stated, extras={"group dev": development.needs}, indexes=indexes)
 
 
 def _stated(file: str, section: str, packages: dict[str, Any], python: Any) -> Stated:

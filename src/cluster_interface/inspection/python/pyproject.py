@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 import tomllib
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from cluster_interface.inspection.python.indexes import of_tables
 from cluster_interface.inspection.python.stated import Need, Stated, combined, version_range
 
 if TYPE_CHECKING:
@@ -20,9 +22,9 @@ def read_pyproject(file: str, text: str) -> Stated:
     if isinstance(document, str):
         return Stated(file, troubles=(f"{file} is not TOML ({document}) and was not read",))
     project, poetry = table_at(document, "project"), table_at(document, "tool", "poetry")
-    if project.get("dependencies") or not poetry.get("dependencies"):
-        return _by_standard(file, project)
-    return _by_poetry(file, poetry, project)
+    by_standard = project.get("dependencies") or not poetry.get("dependencies")
+    stated = _by_standard(file, project) if by_standard else _by_poetry(file, poetry, project)
+    return replace(stated, extras={**stated.extras, **_groups(file, document)}, indexes=_indexes(file, document))
 
 
 def entry_points(text: str) -> dict[str, str]:
@@ -51,8 +53,7 @@ def table_at(document: dict[str, Any], *path: str) -> dict[str, Any]:
 
 
 def _by_standard(file: str, project: dict[str, Any]) -> Stated:
-    stated = project.get("dependencies")
-    stated = [item for item in stated if isinstance(item, str)] if isinstance(stated, list) else []
+    stated = _texts(project.get("dependencies"))
     version, dynamic = project.get("requires-python"), project.get("dynamic")
     troubles: tuple[str, ...] = ()
     if isinstance(dynamic, list) and "dependencies" in dynamic:
@@ -62,6 +63,50 @@ def _by_standard(file: str, project: dict[str, Any]) -> Stated:
         needs=tuple(Need(item, f"{file}, [project] dependencies") for item in stated),
         requires_python=version if isinstance(version, str) else None,
         troubles=troubles,
+        extras=_lists(f"{file}, [project.optional-dependencies]", table_at(project, "optional-dependencies")),
+    )
+
+
+def _lists(where: str, table: dict[str, Any]) -> dict[str, tuple[Need, ...]]:
+    """Read a table of lists of requirements."""
+    return {name: tuple(Need(item, f"{where} {name}") for item in _texts(rows)) for name, rows in table.items()}
+
+
+def _texts(value: Any) -> list[str]:
+    return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
+
+
+def _groups(file: str, document: dict[str, Any]) -> dict[str, tuple[Need, ...]]:
+    """Read dependency groups: by PEP 735, of poetry, and of uv and pdm from before that. None is for running."""
+    tool = table_at(document, "tool")
+    found = _lists(f"{file}, [dependency-groups]", table_at(document, "dependency-groups"))
+    found |= _lists(f"{file}, [tool.pdm.dev-dependencies]", table_at(tool, "pdm", "dev-dependencies"))
+    found |= _lists(f"{file}, [tool.uv]", {"dev-dependencies": table_at(tool, "uv").get("dev-dependencies")})
+    tables = {name: table_at(tool, "poetry", "group", name) for name in table_at(tool, "poetry", "group")}
+    tables["dev"] = {"dependencies": table_at(tool, "poetry", "dev-dependencies")}
+    for name, table in tables.items():
+        where = f"{file}, [tool.poetry.group.{name}]"
+        rows = table_at(table, "dependencies").items()
+        found.setdefault(f"poetry {name}", tuple(Need(one, where) for row in rows for one in _understood(*row)))
+    return {f"group {name}": needs for name, needs in found.items() if needs}
+
+
+def _understood(name: str, value: Any) -> list[str]:
+    try:
+        return list(_requirements(name, value))
+    except ValueError:
+        return []
+
+
+def _indexes(file: str, document: dict[str, Any]) -> tuple[Need, ...]:
+    """Read the package indexes that uv, poetry and pdm are told of."""
+    uv = table_at(document, "tool", "uv")
+    asked = [uv.get(name) for name in ("index", "index-url", "extra-index-url")]
+    pip = [table_at(uv, "pip").get(name) for name in ("index-url", "extra-index-url")]
+    return (
+        *of_tables(f"{file}, [tool.uv]", *asked, *pip),
+        *of_tables(f"{file}, [tool.poetry.source]", table_at(document, "tool", "poetry").get("source")),
+        *of_tables(f"{file}, [tool.pdm.source]", table_at(document, "tool", "pdm").get("source")),
     )
 
 
@@ -78,7 +123,20 @@ def _by_poetry(file: str, poetry: dict[str, Any], project: dict[str, Any]) -> St
                 needs += [Need(requirement, where) for requirement in _requirements(name, value)]
         except ValueError as error:
             troubles.append(f"{where}: {name}: {error}; left out")
-    return Stated(file, tuple(needs), python if isinstance(python, str) else None, troubles=tuple(troubles))
+    extras = {
+        extra: tuple(
+            Need(one, f"{file}, [tool.poetry.extras] {extra}")
+            for name in _texts(names)
+            for one in _understood(name, _without_optional(poetry["dependencies"].get(name)))
+        )
+        for extra, names in table_at(poetry, "extras").items()
+    }
+    stated = python if isinstance(python, str) else None
+    return Stated(file, tuple(needs), stated, troubles=tuple(troubles), extras=extras)
+
+
+def _without_optional(value: Any) -> Any:
+    return {**value, "optional": False} if isinstance(value, dict) else value
 
 
 def _requirements(name: str, value: Any) -> Iterator[str]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cluster_interface.inspection.draft import distribution_of, shown
+from cluster_interface.inspection.python.indexes import of_words
 from cluster_interface.inspection.python.stated import Need, Stated, parsed
 from cluster_interface.model.jobspec import PythonEnvironment
 
@@ -24,7 +25,7 @@ MOST_INCLUDED = 30  #: files that one requirements file brings in
 _COMMENT = re.compile(r"(^|\s+)#.*$")
 _INCLUDE = re.compile(r"(?:-r|--requirement)(?:\s*=\s*|\s*)(\S+)")
 _CONSTRAIN = re.compile(r"(?:-c|--constraint)(?:\s*=\s*|\s*)(\S+)")
-_LOCAL = re.compile(r"(?:(?:-e|--editable)\s*=?\s*)?(?:\.|\./|file:\.)(?:\[[\w., -]*\])?")
+_LOCAL = re.compile(r"(?:(?:-e|--editable)\s*=?\s*)?(?:[\w.-]+\s*@\s*)?(?:\.|\./|file:\.)(?:\[([\w., -]*)\])?")
 _HASHES = re.compile(r"(?:\s+--hash[= ]\s*\S+)+\s*$")
 _NOT_FOR_RUNNING = re.compile(
     r"[-_.](?:dev|development|tests?|testing|docs?|lint|build|ci|style|typing|optional|extras?)[-_.]"
@@ -109,7 +110,9 @@ def read_requirements_file(project: Project, name: str) -> Stated:
         tuple(needs),
         troubles=tuple(reader.troubles),
         local=reader.local,
-        whole=not (reader.troubles or reader.local or reader.others or constraints),
+        chosen=tuple(reader.chosen),
+        indexes=tuple(reader.indexes),
+        whole=not (reader.troubles or reader.local or reader.others or reader.indexes or constraints),
         includes=tuple(reader.others),
     )
 
@@ -134,6 +137,8 @@ class _Reader:
         self.constraints: dict[str, list[str]] = {}
         self.others: list[str] = []
         self.troubles: list[str] = []
+        self.indexes: list[Need] = []
+        self.chosen: list[str] = []
         self.local = False
 
     def read(self, name: str, *, constrains: bool = False) -> None:
@@ -146,8 +151,11 @@ class _Reader:
                 self.constraints.setdefault(distribution_of(line.requirement), []).append(line.requirement)
             elif line.requirement:
                 self.needs.append(Need(line.requirement, where))
-            elif _LOCAL.fullmatch(line.text):
+            elif local := _LOCAL.fullmatch(line.text):
                 self.local = True
+                self.chosen += re.findall(r"[\w.-]+", local[1] or "")
+            elif indexes := of_words(line.text.split(), where):
+                self.indexes += indexes
             elif not constrains:
                 self.troubles.append(
                     f"{where}: {shown(line.text)} is not a package by name and was left out: options, paths and "

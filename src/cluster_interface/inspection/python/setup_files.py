@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 MOST_STEPS = 20  #: names and calls that are looked through for one list
 REQUIRES = "install_requires"
+EXTRAS_SECTION = "options.extras_require"
 
 
 def read_setup_cfg(file: str, text: str) -> Stated:
@@ -34,7 +35,11 @@ def read_setup_cfg(file: str, text: str) -> Stated:
     troubles = tuple(f"{where}: {line}: say it in requirements.txt" for line in stated if line.startswith("file:"))
     needs = tuple(Need(line, where) for line in stated if not line.startswith("file:"))
     version = parser.get("options", "python_requires", fallback="").strip() or None
-    return Stated(file, needs, version, troubles=troubles)
+    extras = {}
+    if parser.has_section(EXTRAS_SECTION):
+        for name, lines in parser.items(EXTRAS_SECTION):
+            extras[name] = tuple(Need(line, f"{file}, extras_require {name}") for line in _lines(lines))
+    return Stated(file, needs, version, troubles=troubles, extras=extras)
 
 
 def read_setup_py(file: str, text: str) -> Stated:
@@ -56,7 +61,18 @@ def read_setup_py(file: str, text: str) -> Stated:
     needs = [Need(item, where) for item in _texts(words.get(REQUIRES), known, troubles, 0)]
     version = next(iter(_texts(words.get("python_requires"), known, [], 0)), None)
     said = [f"{where}: {trouble}: what it needs is taken from elsewhere" for trouble in dict.fromkeys(troubles)]
-    return Stated(file, tuple(needs), version, troubles=tuple(said))
+    return Stated(file, tuple(needs), version, troubles=tuple(said), extras=_extras(file, words, known))
+
+
+def _extras(file: str, words: dict[str, ast.expr], known: dict[str, ast.expr]) -> dict[str, tuple[Need, ...]]:
+    """Read extras_require as far as it is written out."""
+    found = _looked_up(words["extras_require"], known) if "extras_require" in words else None
+    pairs = zip(found.keys, found.values, strict=True) if isinstance(found, ast.Dict) else ()
+    named = [(key.value, value) for key, value in pairs if isinstance(key, ast.Constant) and isinstance(key.value, str)]
+    return {
+        name: tuple(Need(text, f"{file}, extras_require {name}") for text in _texts(value, known, [], 0))
+        for name, value in named
+    }
 
 
 def setup_entry_points(cfg: str, py: str) -> dict[str, str]:

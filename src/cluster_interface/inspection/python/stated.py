@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from packaging.requirements import InvalidRequirement, Requirement
 
 from cluster_interface.inspection.draft import distribution_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 @dataclass(frozen=True)
@@ -29,18 +33,27 @@ class Stated:
     unsure: tuple[Need, ...] = ()  #: names of which it is not known what brings them
     troubles: tuple[str, ...] = ()  #: sentences: what could not be taken from it, and why
     local: bool = False  #: it installs the project itself, whose own needs count too
+    chosen: tuple[str, ...] = ()  #: with these of its extras
+    extras: Mapping[str, tuple[Need, ...]] = field(default_factory=dict)  #: wanted for some things only: extras, groups
+    indexes: tuple[Need, ...] = ()  #: addresses of further package indexes
     whole: bool = False  #: a requirements file that can be handed on as it is
     includes: tuple[str, ...] = ()  #: files that it brings in
 
     @property
     def says_something(self) -> bool:
-        """Whether any package is named."""
-        return bool(self.needs or self.system or self.unsure)
+        """Whether any package is named, or an extra of the project itself."""
+        return bool(self.needs or self.system or self.unsure or self.chosen)
 
     @property
     def distributions(self) -> frozenset[str]:
         """What it names of PyPI, normalized."""
         return frozenset(distribution_of(need.requirement) for need in self.needs)
+
+    @property
+    def offered(self) -> dict[str, Need]:
+        """What its extras and groups name, by distribution: it counts for what is imported."""
+        every = [need for needs in self.extras.values() for need in needs]
+        return {distribution_of(need.requirement): need for need in reversed(every)}
 
 
 def combined(name: str, extras: str, specifier: str, marker: str) -> str:

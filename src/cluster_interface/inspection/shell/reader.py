@@ -12,6 +12,7 @@ from cluster_interface.inspection.draft import shown
 from cluster_interface.inspection.paths import add_absolute
 from cluster_interface.inspection.project import LARGEST, simplify
 from cluster_interface.inspection.python.environment import propose_environment
+from cluster_interface.inspection.python.indexes import of_words, propose_indexes
 from cluster_interface.inspection.python.kind import read_program
 from cluster_interface.inspection.python.modules import gather
 from cluster_interface.inspection.python.source import normalize
@@ -214,6 +215,7 @@ class Reader:
 
     def _pip(self, words: tuple[str, ...], where: str) -> None:
         self._draft.uses_python = True
+        propose_indexes(self._draft, of_words(words, f"pip install, {where}"))
         packages = [
             word for word in words if re.fullmatch(r"[A-Za-z][\w.-]*(\[[\w,-]+\])?([=<>!~]=?[\w.*,<>=!~]+)?", word)
         ]

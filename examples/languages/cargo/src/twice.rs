@@ -1,0 +1,3 @@
+pub fn twice(number: i64) -> i64 {
+    2 * number
+}

@@ -1,0 +1,5 @@
+// Package double doubles.
+package double
+
+// Double returns twice a number.
+func Double(number int) int { return 2 * number }
