@@ -171,6 +171,7 @@ class Workspace:
                 copy_below=self._settings.copy_below,
                 made=_tasks_made(report, layout.tasks if layout.only is None else len(layout.only)),
             )
+            inputs.settle()
             remove(home, INCOMING)
 
     def write_attempt(self, job: str, attempt: int, script: str, plan: str, lists: Mapping[str, str]) -> Path:
