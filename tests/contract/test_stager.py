@@ -446,7 +446,7 @@ def test_archives_hold_the_outputs(stager, form):
 def test_an_archive_says_what_is_missing(stager, form):
     """An output that went away, or became a link while others were sent, is left out, and the archive says so."""
     stage(stager, {})
-    put(stager, "a", os.urandom(600_000))
+    put(stager, "a", os.urandom(8 * 2**20))
     put(stager, "b/c", b"goes")
     outputs = named(collect(stager, None)[0])
     chunks = stager.archive(JOB, outputs, form)
@@ -464,11 +464,11 @@ def test_an_archive_says_what_is_missing(stager, form):
 def test_an_archive_is_streamed(stager, form):
     """The first bytes come before the whole of a large output has been read."""
     stage(stager, {})
-    put(stager, "big", os.urandom(3 * 2**20))
+    put(stager, "big", os.urandom(16 * 2**20))
     outputs = named(collect(stager, None)[0])
     pieces = [len(piece) for piece in stager.archive(JOB, outputs, form)]
     assert len(pieces) > 5
-    assert max(pieces) < 2**20
+    assert max(pieces) < 4 * 2**20
 
 
 def test_the_directory_is_removed(stager):

@@ -258,7 +258,7 @@ def check_name(name: str) -> str:
     path = name.removesuffix("/")
     if not path or path.startswith("/"):
         raise ValueError(f"{name[:200]!r}: write a path relative to the job's directory")
-    if any(unicodedata.category(c) in ("Cc", "Cs") for c in name) or "\\" in name:
+    if "\\" in name or (not name.isprintable() and any(unicodedata.category(c) in ("Cc", "Cs") for c in name)):
         raise ValueError(f"{name[:200]!r} has a control character or a backslash in it")
     if len(name.encode()) > LONGEST_PATH:
         raise ValueError(f"{name[:40]!r}… is longer than {LONGEST_PATH} bytes")

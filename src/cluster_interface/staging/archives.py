@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from cluster_interface.ports import Form
 
 CHUNK = 256 * 1024
+THREADS = min(4, os.cpu_count() or 1)  #: that pack one zstd stream; its bytes do not depend on how many there are
+PIECE = 2**20  #: bytes that such a thread takes at a time: small, so that the stream flows
 LEFT_OUT = "LEFT-OUT.txt"
 
 _ZIP_YEARS = (1980, 2107)  # APPNOTE 4.4.6: MS-DOS times
@@ -151,6 +153,7 @@ def _gzip() -> Any:
 
 
 def _zstd() -> Any:
-    from zstandard import ZstdCompressor  # noqa: PLC0415 - only for those who ask for it
+    from zstandard import ZstdCompressionParameters, ZstdCompressor  # noqa: PLC0415 - only for those who ask for it
 
-    return ZstdCompressor(level=3, write_checksum=True).compressobj()
+    wanted = ZstdCompressionParameters.from_level(3, write_checksum=1, threads=THREADS, job_size=PIECE)
+    return ZstdCompressor(compression_params=wanted).compressobj()

@@ -5,32 +5,40 @@ from __future__ import annotations
 import os
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import nullcontext
+from functools import partial
 from typing import TYPE_CHECKING
 
+from cluster_interface.model.errors import ClusterError
 from cluster_interface.model.filetree import FileEntry, Mode, is_local
-from cluster_interface.staging.acting import as_the_server
+from cluster_interface.model.plan import SourceInfo
+from cluster_interface.staging.acting import as_the_server, identity
 from cluster_interface.staging.directories import file_path
-from cluster_interface.staging.inputs import INPUTS
+from cluster_interface.staging.inputs import INPUTS, Staged
 from cluster_interface.staging.movement import Movement
+from cluster_interface.staging.parts import CHUNK
 from cluster_interface.staging.sources import CONTENT, DIRECTORY, LINK, naming
 from cluster_interface.staging.web import shown
 from cluster_interface.trees.beneath import look, open_directory, parent
 from cluster_interface.trees.names import portable
+from cluster_interface.trees.walking import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
 
-    from cluster_interface.model.plan import SourceInfo
     from cluster_interface.ports import Report
-    from cluster_interface.staging.directories import Directories
+    from cluster_interface.staging.directories import Directories, Opened
     from cluster_interface.staging.inputs import Inputs
     from cluster_interface.staging.listings import Listings
     from cluster_interface.staging.parts import Part
     from cluster_interface.trees.beneath import At, Kept
+    from cluster_interface.trees.walking import Entry
 
     Files = Sequence[tuple[SourceInfo, FileEntry]]
 
+
+SMALL = CHUNK  #: bytes of a file in a directory that is read and written at once
+BATCH = 256  #: small files that are noted together
 
 _NEAR = (CONTENT, "upload", "file", "site")  #: what is here already
 
@@ -62,7 +70,10 @@ class Bringing:
         self._tree: dict[str, FileEntry] = {}
 
     def all(self) -> dict[str, FileEntry]:
-        """Bring what is not there yet, and return the whole tree: what is in directories that were copied, too."""
+        """Bring what is not there yet, and return the whole tree: what is in directories that were copied, too.
+
+        It counts as in place once the inputs are settled.
+        """
         os.close(open_directory(self._home, INPUTS, make=True))
         for info, entry in self._files:
             if info.source in (DIRECTORY, LINK):
@@ -74,19 +85,22 @@ class Bringing:
             else:
                 self._listed(info, entry)
         self._bring_away()
-        self._inputs.settle()
         self._movement.close()
         return self._tree
 
     def _bring_away(self) -> None:
         """Bring what comes over the network, several at a time; the first that fails stops the rest."""
-        if len(self._away) < 2 or self._threads < 2:
-            for info, entry in self._away:
-                self._bring(info, entry, None)
+        self._together([partial(self._bring, info, entry, None) for info, entry in self._away], self._threads)
+
+    def _together(self, works: Sequence[Callable[[], None]], threads: int) -> None:
+        """Do what can be done at the same time, as the account; the first that fails stops the rest."""
+        if len(works) < 2 or threads < 2:
+            for work in works:
+                work()
             return
-        with ThreadPoolExecutor(min(self._threads, len(self._away))) as pool:
+        with ThreadPoolExecutor(min(threads, len(works))) as pool:
             with as_the_server():  # a thread begins as whoever makes it
-                ends = [pool.submit(self._bring_as_account, info, entry) for info, entry in self._away]
+                ends = [pool.submit(self._as_account, work) for work in works]
             try:
                 for end in as_completed(ends):
                     end.result()
@@ -95,9 +109,9 @@ class Bringing:
                     end.cancel()
                 raise
 
-    def _bring_as_account(self, info: SourceInfo, entry: FileEntry) -> None:
+    def _as_account(self, work: Callable[[], None]) -> None:
         with self._become():
-            self._bring(info, entry, None)
+            work()
 
     def _directory(self, info: SourceInfo, entry: FileEntry) -> None:
         """Bring what is in a directory of this machine, or see that what is mounted is as it was."""
@@ -109,17 +123,47 @@ class Bringing:
                 self._tree[info.path.removesuffix("/")] = FileEntry.model_construct(target=target)
                 return
             self._tree[info.path] = entry
-            self._movement.more(info.entries or 0)
-            for inner, made, found in opened.members(info, entry):
-                if inner.source in (DIRECTORY, LINK):
-                    self._tree[inner.path] = made
-                else:
-                    self._file(
-                        inner,
-                        made,
-                        lambda part, found=found: opened.bring(found, part),  # type: ignore[misc]  # binds the loop's
-                        lambda path, found=found: opened.link(found, self._home, path),  # type: ignore[misc]  # as above
-                    )
+            self._movement.more(sum(found.kind is Kind.FILE for found in opened.entries))
+            small: list[tuple[str, Entry]] = []
+            for path, made, found in opened.members(info, entry):
+                self._tree[path] = made
+                if found.kind is not Kind.FILE:
+                    continue
+                if found.size <= min(SMALL, self._inputs.limit):
+                    small.append((path, found))
+                    continue
+                self._file(
+                    SourceInfo(path=path, source=_in(info, found), size=found.size),
+                    made,
+                    partial(opened.bring, found),
+                    lambda path, found=found: opened.link(found, self._home, path) is not None,  # type: ignore[misc]  # binds the loop's
+                )
+            linking = entry.mode is Mode.LINK and self._directories.rules.link
+            for at in range(0, len(small), BATCH):
+                self._small(opened, info, linking, small[at : at + BATCH])
+
+    def _small(self, opened: Opened, info: SourceInfo, linking: bool, files: Sequence[tuple[str, Entry]]) -> None:  # noqa: FBT001 - one of the rules
+        """Bring small files of a directory, each at once to its place; they count when they are noted."""
+        account = identity()
+        own = account.uid if account else os.geteuid()  # others' files cannot be linked
+        brought: list[Staged] = []
+        for path, found in files:
+            source, mode = _in(info, found), found.mode & 0o777
+            if self._inputs.holds(path, source, mode, found.size):
+                self._movement.end(portable(path), found.size)
+                continue
+            place = f"{INPUTS}/{path}"
+            try:
+                seen = opened.link(found, self._home, place) if linking and found.uid == own else None
+                sha256 = ""
+                if seen is None:
+                    sha256, seen = opened.copy(found, self._home, place)
+            except ClusterError:
+                with naming(path):
+                    raise
+            brought.append(Staged(path, source, seen.st_size, sha256, seen.st_mtime_ns, mode))
+            self._movement.end(portable(path), seen.st_size)
+        self._inputs.note(brought)
 
     def _listed(self, info: SourceInfo, entry: FileEntry) -> None:
         """Bring the files of a source elsewhere."""
@@ -151,6 +195,10 @@ class Bringing:
     def _bring(self, info: SourceInfo, entry: FileEntry, fetch: Callable[[Part], None] | None) -> None:
         moved = self._movement.begin(portable(info.path), portable(shown(info.source)), info.size)
         self._movement.end(portable(info.path), self._inputs.bring(info, entry, moved, fetch))
+
+
+def _in(info: SourceInfo, found: Entry) -> str:
+    return f"{info.source.rstrip('/')}/{found.path}"
 
 
 def _second_name(info: SourceInfo, entry: FileEntry, home: At) -> Callable[[str], bool] | None:

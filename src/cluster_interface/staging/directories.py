@@ -12,6 +12,7 @@ import heapq
 import os
 import stat
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,7 @@ from cluster_interface.model.plan import SourceInfo
 from cluster_interface.model.resources import show_bytes
 from cluster_interface.model.state import FailureCode
 from cluster_interface.ports import Listed
-from cluster_interface.trees.beneath import Kept, look, open_file, parent
+from cluster_interface.trees.beneath import Kept, look, open_file, parent, remove, write_new
 from cluster_interface.trees.names import native, portable
 from cluster_interface.trees.walking import Entry, Kind, kind_of, walk
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 MOST_COPIED = 200_000  #: entries of a directory that is copied or linked
 
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _NO_TMPFILE = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL)
 
 
@@ -75,7 +77,7 @@ class Directories:
             mount=str(real) if entry.mode is Mode.MOUNT else None,
         )
 
-    def open(self, info: SourceInfo, entry: FileEntry) -> _Opened:
+    def open(self, info: SourceInfo, entry: FileEntry) -> Opened:
         """Open a directory again and compare it with the plan; Permanent in words if it is another by now."""
         found = _opened(info.source if is_local(info.source) else f"file:{info.mount}")
         try:
@@ -172,7 +174,7 @@ class _Manifest:
             self.kept.append(entry)
 
 
-class _Opened:
+class Opened:
     """A directory of this machine, open."""
 
     def __init__(self, root: int) -> None:
@@ -191,23 +193,41 @@ class _Opened:
         self._kept.close()
         os.close(self.root)
 
-    def members(self, info: SourceInfo, entry: FileEntry) -> Iterator[tuple[SourceInfo, FileEntry, Entry]]:
-        """Yield what is in it as entries of the job's own tree, in order."""
-        file = SourceInfo.model_construct(path="", source="", size=0)
-        as_asked = FileEntry.model_construct(mode=entry.mode)
+    def members(self, info: SourceInfo, entry: FileEntry) -> Iterator[tuple[str, FileEntry, Entry]]:
+        """Yield what is in it as entries of the job's own tree, in order; those that are alike are one object."""
+
+        @cache
+        def alike(permissions: int, mode: Mode) -> FileEntry:
+            return FileEntry.model_construct(mode=mode, permissions=f"{permissions:04o}")
+
         for found in self.entries:
             path = info.path + found.path
-            permissions = f"{found.mode & 0o777:04o}"
             if found.kind is Kind.DIRECTORY:
-                made = FileEntry.model_construct(permissions=permissions)
-                yield SourceInfo.model_construct(path=f"{path}/", source="directory"), made, found
+                yield f"{path}/", alike(found.mode & 0o777, Mode.AUTO), found
             elif found.kind is Kind.LINK:
-                made = FileEntry.model_construct(target=_target(self.root, found.path))
-                yield SourceInfo.model_construct(path=path, source="link"), made, found
+                yield path, FileEntry.model_construct(target=_target(self.root, found.path)), found
             else:
-                source = f"{info.source.rstrip('/')}/{found.path}"
-                made = as_asked.model_copy(update={"source": source, "permissions": permissions})
-                yield file.model_copy(update={"path": path, "source": source, "size": found.size}), made, found
+                yield path, alike(found.mode & 0o777, entry.mode), found
+
+    def copy(self, entry: Entry, home: At, path: str) -> tuple[str, os.stat_result]:
+        """Copy one small file at once to its place; return its checksum and what the copy is.
+
+        Permanent if it is not the one of the manifest.
+        """
+        try:
+            with parent(self._kept, entry.path) as (above, name):
+                fd = os.open(name, _READ, dir_fd=above)
+        except OSError as error:
+            raise _unreadable(error) from None
+        try:
+            regular = stat.S_ISREG(os.fstat(fd).st_mode)
+            data = os.read(fd, entry.size + 1) if regular else b""
+            seen = os.fstat(fd)
+        finally:
+            os.close(fd)
+        if not regular or len(data) != entry.size or (seen.st_size, seen.st_mtime_ns) != (entry.size, entry.mtime_ns):
+            raise _changed(entry)
+        return hashlib.sha256(data).hexdigest(), write_new(home, path, data, entry.mode & 0o777)
 
     def bring(self, entry: Entry, part: Part) -> None:
         """Copy one file; Permanent if it is not the one of the manifest, or changes meanwhile."""
@@ -215,30 +235,34 @@ class _Opened:
         try:
             fd = open_file(self._kept, entry.path)
         except OSError as error:
-            raise _unavailable(f"cannot be read: {(error.strerror or str(error)).lower()}") from None
+            raise _unreadable(error) from None
         with os.fdopen(fd, "rb", buffering=0):
             part.check_limit(entry.size)
             part.take(fd, entry.size)
             seen = os.fstat(fd)
         if part.size != entry.size or (seen.st_size, seen.st_mtime_ns) != (entry.size, entry.mtime_ns):
-            raise _unavailable(f"changed while it was read ({show_bytes(entry.size)} at first); submit again")
+            raise _changed(entry)
 
-    def link(self, entry: Entry, home: At, path: str) -> bool:
-        """Give one file a second name in the job's directory; False where the two cannot share it.
+    def link(self, entry: Entry, home: At, path: str) -> os.stat_result | None:
+        """Give one file a second name in the job's directory and return what it is; None where that cannot be.
 
         The kernel lets an account do so with what is its own, on one filesystem.
         """
         with parent(self._kept, entry.path) as (above, name), parent(home, path, make=True) as (place, last):
-            try:
-                os.link(name, last, src_dir_fd=above, dst_dir_fd=place, follow_symlinks=False)
-            except OSError:
-                return False
+            for _ in range(2):
+                try:
+                    os.link(name, last, src_dir_fd=above, dst_dir_fd=place, follow_symlinks=False)
+                    break
+                except FileExistsError:  # left by a kill
+                    remove(home, path)
+                except OSError:
+                    return None
         seen = look(home, path)
         if seen is None or not stat.S_ISREG(seen.st_mode) or (seen.st_size, seen.st_mtime_ns) != (
             entry.size, entry.mtime_ns
         ):  # fmt: skip
             raise _unavailable("changed since this was planned; submit it again")
-        return True
+        return seen
 
 
 def list_directory(path: str, after: str, limit: int) -> tuple[list[Listed], str | None]:
@@ -270,10 +294,10 @@ def _must_be_plain(real: Path, source: str) -> None:
         raise _unavailable(f"{source} has a comma, colon, quote, backslash or line break in it and cannot be mounted")
 
 
-def _opened(source: str) -> _Opened:
+def _opened(source: str) -> Opened:
     path = file_path(source)
     try:
-        return _Opened(os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
+        return Opened(os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
     except OSError as error:
         raise _unavailable(f"{path}: {(error.strerror or 'cannot be read').lower()}") from None
 
@@ -315,6 +339,14 @@ def _must_be_writable(root: int, path: Path) -> None:
     except OSError as error:
         if error.errno not in _NO_TMPFILE:
             raise _unavailable(f"{path} cannot be written: {(error.strerror or '').lower()}") from None
+
+
+def _unreadable(error: OSError) -> Permanent:
+    return _unavailable(f"cannot be read: {(error.strerror or str(error)).lower()}")
+
+
+def _changed(entry: Entry) -> Permanent:
+    return _unavailable(f"changed while it was read ({show_bytes(entry.size)} at first); submit again")
 
 
 def _unavailable(message: str) -> Permanent:

@@ -1,7 +1,8 @@
 """inputs/ of a job: every file fetched under a temporary name, verified, and only then moved into place.
 
-What is in place is noted in `inputs.jsonl`, one line a file, once it has been moved and is on the disk: a kill at any
-moment costs at most bringing the last small files again, or the verification of one large one. The temporary names lie
+What is in place is noted in `inputs.jsonl`, a line for all that reached the disk together: a kill at any moment costs
+at most bringing the last small files again, or the verification of one large one. Many small files are written to the
+disk together, and while the next ones are brought. The temporary names lie
 in `incoming/`, which no container sees.
 """
 
@@ -11,10 +12,10 @@ import hashlib
 import json
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
 from threading import RLock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from cluster_interface.model.errors import Permanent
 from cluster_interface.model.state import FailureCode
@@ -23,7 +24,8 @@ from cluster_interface.staging.sources import naming
 from cluster_interface.trees.beneath import look, open_file, parent, remove, rename
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
+    from concurrent.futures import Future
 
     from cluster_interface.model.filetree import FileEntry
     from cluster_interface.model.plan import SourceInfo
@@ -36,12 +38,11 @@ INCOMING = "incoming"
 INPUTS = "inputs"
 RECORD = "inputs.jsonl"
 FEW = 32  #: files that are written to the disk one by one: all that others have on it would take longer
-MOST_UNSETTLED = 10_000  #: small files that a kill costs at most, which are then brought again
-SETTLE_EVERY = 5.0  #: seconds of work that it costs at most
+MANY = 2_000  #: small files that are enough to begin writing to the disk while others are brought
+SETTLE_EVERY = 5.0  #: seconds of work after which fewer are
 
 
-@dataclass(frozen=True, kw_only=True)
-class Staged:
+class Staged(NamedTuple):
     """One file in place, as it was when it was verified."""
 
     path: str
@@ -62,8 +63,9 @@ def recorded(home: At) -> dict[str, Staged]:
     with os.fdopen(fd, encoding="utf-8", errors="replace") as file:
         for line in file:
             with suppress(ValueError, TypeError):
-                staged = Staged(**json.loads(line))
-                found[staged.path] = staged
+                noted = json.loads(line)
+                for staged in [Staged(*one) for one in noted] if isinstance(noted, list) else [Staged(**noted)]:
+                    found[staged.path] = staged
     return found
 
 
@@ -74,21 +76,27 @@ class Inputs:
         self._owner = owner
         self._home = home
         self._sources = sources
-        self._limit = limit
+        self.limit = limit
         self._known = recorded(home)
         self._lock = RLock()
-        self._unsettled: dict[str, str] = {}  #: path -> line of the record that is not written yet
-        self._bytes = 0
+        self._unsettled: dict[str, Staged] = {}  #: what is in place but not in the record yet
+        self._large = False  #: one of them would be long to verify again
         self._settled = time.monotonic()
+        self._pool = ThreadPoolExecutor(1)
+        self._syncing: tuple[Future[None], list[Staged]] | None = None  #: what is on its way to the disk
 
     def has(self, info: SourceInfo, entry: FileEntry) -> bool:
         """Say whether the file is in place, unchanged since it was verified against this very source."""
-        staged = self._known.get(info.path)
-        if staged is None or (staged.source, staged.mode) != (info.source, entry.bits()):
+        return self.holds(info.path, info.source, entry.bits(), info.size, info.sha256)
+
+    def holds(self, path: str, source: str, mode: int, size: int | None, sha256: str | None = None) -> bool:
+        """Say the same of what is not an entry of the plan, but in one."""
+        staged = self._known.get(path)
+        if staged is None or (staged.source, staged.mode) != (source, mode):
             return False
-        if info.sha256 not in (None, staged.sha256) or info.size not in (None, staged.size):
+        if sha256 not in (None, staged.sha256) or size not in (None, staged.size):
             return False
-        seen = look(self._home, f"{INPUTS}/{info.path}")
+        seen = look(self._home, f"{INPUTS}/{path}")
         return seen is not None and (seen.st_size, seen.st_mtime_ns) == (staged.size, staged.mtime_ns)
 
     def bring(
@@ -103,7 +111,7 @@ class Inputs:
         `fetch` brings the bytes of what is not a source of its own, but in one.
         """
         temporary = f"{INCOMING}/{hashlib.sha256(os.fsencode(info.path)).hexdigest()[:32]}"
-        with naming(info.path), part(self._home, temporary, self._limit, moved) as incoming:
+        with naming(info.path), part(self._home, temporary, self.limit, moved) as incoming:
             incoming.alone = entry.bits() != COMMON  # others' has other permissions
             if fetch:
                 fetch(incoming)
@@ -152,30 +160,47 @@ class Inputs:
             mtime_ns=seen.st_mtime_ns,
             mode=entry.bits(),
         )
+        self.note([staged])
+
+    def note(self, files: Iterable[Staged]) -> None:
+        """Note files that are in place and verified, for when they are on the disk."""
         with self._lock:
-            self._known[info.path] = staged
-            self._unsettled[info.path] = json.dumps(vars(staged))
-            self._bytes += size
+            for staged in files:
+                self._known[staged.path] = self._unsettled[staged.path] = staged
+                self._large = self._large or staged.size > LARGE
             late = time.monotonic() - self._settled > SETTLE_EVERY
-            if late or len(self._unsettled) >= MOST_UNSETTLED or self._bytes > LARGE:
+            if late or self._large or len(self._unsettled) >= MANY:
                 self._settle()
 
     def settle(self) -> None:
-        """Note what was moved into place, once it is on the disk: many small files wait for it together."""
+        """Wait until all that was moved into place is on the disk, and noted."""
         with self._lock:
+            self._record_synced(wait=True)
             self._settle()
+            self._record_synced(wait=True)
+        self._pool.shutdown()
 
     def _settle(self) -> None:
-        if self._unsettled:
-            if len(self._unsettled) > FEW:
-                sync_filesystem(self._home.fd)
+        """Note what is on the disk; begin to write what is not, if nothing else is on its way there."""
+        self._record_synced()
+        if self._syncing is None and self._unsettled:
+            files = list(self._unsettled.values())
+            if len(files) > FEW:
+                self._syncing = self._pool.submit(sync_filesystem, self._home.fd), files
             else:
-                for path in self._unsettled:
-                    self._sync(path)
-            self._append("\n".join(self._unsettled.values()))
+                for staged in files:
+                    self._sync(staged.path)
+                self._append(json.dumps(files))
             self._unsettled.clear()
-            self._bytes = 0
+            self._large = False
         self._settled = time.monotonic()
+
+    def _record_synced(self, *, wait: bool = False) -> None:
+        if self._syncing is not None and (wait or self._syncing[0].done()):
+            done, files = self._syncing
+            done.result()
+            self._append(json.dumps(files))
+            self._syncing = None
 
     def _sync(self, path: str) -> None:
         with suppress(FileNotFoundError):  # who removed it will miss it later

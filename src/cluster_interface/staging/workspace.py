@@ -149,6 +149,7 @@ class Workspace(Attempts):
                 copy_below=self._settings.copy_below,
                 made=_tasks_made(report, layout.tasks if layout.only is None else len(layout.only)),
             )
+            inputs.settle()
             remove(home, INCOMING)
 
     def collect(

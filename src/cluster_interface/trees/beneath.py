@@ -196,6 +196,30 @@ def create_file(at: At, path: str, mode: int) -> int:
     return fd
 
 
+def write_new(at: At, path: str, data: bytes, mode: int) -> os.stat_result:
+    """Write a small file under its own name, in place of whatever has that, and return what it is.
+
+    A kill may leave a part of it: the caller must not believe what he has not noted. Another name of what was there
+    keeps its bytes.
+    """
+    with parent(at, path, make=True) as (above, name):
+        try:
+            fd = os.open(name, _NEW, mode, dir_fd=above)
+        except FileExistsError:
+            remove(at, path)
+            fd = os.open(name, _NEW, mode, dir_fd=above)
+    try:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(fd, view) :]
+        seen = os.fstat(fd)
+        if seen.st_mode & 0o7777 != mode:  # the process's mask took something away
+            os.fchmod(fd, mode)
+    finally:
+        os.close(fd)
+    return seen
+
+
 def replace_file(at: At, path: str, data: bytes, mode: int, *, to_disk: bool = True) -> None:
     """Write a small file whole or not at all: temporary name, fsync, rename. The same bytes change nothing."""
     with suppress(OSError):

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from cluster_interface.trees.beneath import directory
 
@@ -26,8 +25,7 @@ class Kind(StrEnum):
     UNREADABLE = "unreadable"  #: a directory that could not be gone into, or is too deep
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One entry: its path below the root, and what lstat says of it."""
 
     path: str
@@ -36,6 +34,7 @@ class Entry:
     mtime_ns: int
     mode: int
     device: int = 0  #: of the filesystem it is on
+    uid: int = -1  #: whose it is
 
 
 def walk(root: int, skip: Callable[[str, Kind], bool] | None = None, *, deepest: int = DEEPEST) -> Iterator[Entry]:
@@ -78,6 +77,7 @@ def _entries(root: int, path: str, deepest: int) -> list[Entry]:
                     mtime_ns=seen.st_mtime_ns,
                     mode=stat.S_IMODE(seen.st_mode),
                     device=seen.st_dev,
+                    uid=seen.st_uid,
                 )
             )
     return sorted(found, key=lambda entry: entry.path)
