@@ -20,10 +20,11 @@ from cluster_interface.model.jobspec import JobSpec
 from cluster_interface.model.media import media_type
 from cluster_interface.model.resources import GIB
 from cluster_interface.model.state import FINAL, JobState, TaskState
-from cluster_interface.outputs import Outputs
 from cluster_interface.patterns import Catalogue
 from cluster_interface.ports import LogPart, Upload
-from cluster_interface.service import Service
+from cluster_interface.service.files import Files
+from cluster_interface.service.outputs import Outputs
+from cluster_interface.service.patterns import Patterns
 from cluster_interface.settings import Sharing
 from cluster_interface.staging import archives
 from cluster_interface.store import Credentials, Store, Vault
@@ -110,7 +111,8 @@ class SampleService:
     def __init__(self, store: Store, uploads: SampleUploads, vault: Vault) -> None:
         self.store, self.uploads = store, uploads
         self.credentials = Credentials(store, vault)
-        self.patterns = Catalogue()
+        self.patterns = Patterns(catalogue=Catalogue())
+        self.submitting = self.following = self.wishes = self.files = self
         self.reset()
 
     def reset(self) -> None:
@@ -126,7 +128,7 @@ class SampleService:
                     db.execute(delete(table))
             _record(db, list(self.made.values()))
 
-    def site_data(self, user: str) -> list[SiteDataView]:
+    def shared_data(self, user: str) -> list[SiteDataView]:
         """Share one data set."""
         return [
             SiteDataView(
@@ -181,8 +183,7 @@ class SampleService:
         self.specs.append(spec)
         return item.view, True
 
-    pattern_list, pattern, expand = Service.pattern_list, Service.pattern, Service.expand
-    known_uploads = Service.known_uploads
+    known_uploads = Files.known_uploads
 
     def rerun(self, user: str, job: str, key: str, *, failed: bool = False) -> tuple[JobView, bool]:
         """Submit the same again."""
