@@ -20,7 +20,8 @@ import hypothesis
 import psutil
 import pytest
 
-pytest_plugins = ["tests.campus", "tests.databases"]  # fixtures of the testbed's parts, stores on each database
+#: fixtures of the testbed's parts, stores on each database, and browsers
+pytest_plugins = ["tests.campus", "tests.databases", "tests.browser.opening"]
 
 hypothesis.settings.register_profile("here", deadline=None)  # two tests at once share two cores
 hypothesis.settings.load_profile("here")

@@ -15,7 +15,7 @@ import werkzeug.serving
 from tests.browser.sample import OWNER, SampleService, SampleUploads
 
 from cluster_interface.api.application import application
-from cluster_interface.store import Store, sessions
+from cluster_interface.store import Store, Vault, sessions
 from cluster_interface.web import blueprint, shared_blueprint
 
 if TYPE_CHECKING:
@@ -34,14 +34,21 @@ class Site:
     def __init__(self, directory: Path) -> None:
         self.store = Store(f"sqlite:///{directory / 'sample.db'}")
         self.store.migrate()
-        self.service = SampleService(self.store)
+        vault = Vault(directory / "credentials.key")
+        vault.prepare()
         self.uploads = SampleUploads()
+        self.service = SampleService(self.store, self.uploads, vault)
         self.server = werkzeug.serving.make_server("127.0.0.1", 0, self._app, threaded=True)
         self.address = f"127.0.0.1:{self.server.port}"
         self.url = f"http://{self.address}"
         self.app = application(self.service, self.uploads, owner=OWNER, page_address=self.address)
         self.app.register_blueprint(blueprint(self.service))
         self.app.register_blueprint(shared_blueprint(self.service))
+
+    def reset(self) -> None:
+        """Put the samples back as they were; who is signed in stays so."""
+        self.service.reset()
+        self.uploads.reset()
 
     def _app(self, environ: dict, start: object) -> object:
         return self.app(environ, start)

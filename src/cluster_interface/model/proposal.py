@@ -33,6 +33,7 @@ class Option(Model):
     """One option or argument of a script, for a form or a help text."""
 
     name: str  #: "--species" or, positional, "path"
+    aliases: tuple[str, ...] = ()  #: its other names: "-s"
     positional: bool = False
     required: bool = False
     flag: bool = False  #: takes no value
@@ -41,6 +42,7 @@ class Option(Model):
     help: str = ""
     kind: str = "text"  #: text, int, float or path
     many: bool = False
+    repeat: bool = False  #: its name is written once for each of its many values
     command: str = ""  #: the subcommand that it belongs to
     written: str = ""  #: how the command has it where that is not its name: "-p alpha"
 

@@ -14,6 +14,7 @@ from cluster_interface.api.problems import for_rest, problem
 from cluster_interface.model.errors import ClusterError, Rejected, Transient
 from cluster_interface.model.state import FINAL, JobState
 from cluster_interface.web import assets, words
+from cluster_interface.web.account import account_of
 from cluster_interface.web.folders import folder_of
 from cluster_interface.web.headers import protect
 from cluster_interface.web.tasks import tasks_of
@@ -60,6 +61,7 @@ def blueprint(service: Service) -> APIBlueprint:
     pages.add_url_rule("/", "jobs", lambda: _jobs(service))
     pages.add_url_rule("/jobs/<job_id>", "job", lambda job_id: _job(service, job_id))
     pages.add_url_rule("/submit", "submit", lambda: _submit(service))
+    pages.add_url_rule("/account", "account", lambda: _account(service))
     pages.add_url_rule("/new/<name>", "pattern", lambda name: _pattern(service, name))
     pages.add_url_rule("/assets/<digest>/<path:name>", "asset", _asset)
     return pages
@@ -136,6 +138,11 @@ def _pattern(service: Service, name: str) -> Response:
     """Show a pattern's form, with its example in it."""
     found = service.patterns.show(name)
     return _page("pattern.html", {"pattern": found, "example": words.filled_in(found)})
+
+
+def _account(service: Service) -> Response:
+    """Show a person's room for files and the keys they have given, to add and remove."""
+    return _page("account.html", {"account": account_of(service, g.user)})
 
 
 def _asset(digest: str, name: str) -> Response:

@@ -78,6 +78,7 @@ def _option(node: ast.Call, known: dict[str, ast.expr]) -> Declared | None:
         help=text_of(words.get("help"), known),
         kind=_kind(words, known, name, dest),
         many=action in _MANY or nargs in ("*", "+") or (isinstance(nargs, int) and nargs > 1),
+        repeat=action in _MANY and nargs is None,
     )
     return Declared(option, names, dest, node.lineno)
 

@@ -120,6 +120,7 @@ def _option(node: ast.Call, known: dict[str, ast.expr], positional: bool) -> Dec
         help=text_of(words.get("help"), known),
         kind=kind,
         many=plain(words.get("multiple"), known) is True or nargs == -1 or (isinstance(nargs, int) and nargs > 1),
+        repeat=plain(words.get("multiple"), known) is True and nargs is None,
     )
     return Declared(option, tuple(dashed), dest, node.lineno)
 

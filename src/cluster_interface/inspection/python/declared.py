@@ -30,6 +30,12 @@ class Declared:
     line: int
     command: bool = False  #: it chooses a subcommand
 
+    @property
+    def shown(self) -> Option:
+        """The option with its other names; what switches it off is none of them."""
+        others = tuple(name for name in self.names if name != self.option.name and name[:5] != "--no-")
+        return self.option.model_copy(update={"aliases": others if not self.option.positional else ()})
+
     def within(self, command: str) -> Declared:
         """Say that it belongs to a subcommand, so that it is not required where another one is chosen."""
         if not command:

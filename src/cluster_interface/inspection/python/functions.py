@@ -155,6 +155,7 @@ def _typer_option(argument: ast.arg, default: ast.expr | None, known: dict[str, 
         help=text_of(keywords(call).get("help"), known) if call is not None else "",
         kind="path" if kind == "text" and looks_like_path(argument.arg) else kind,
         many=many,
+        repeat=many and not positional,
     )
     return Declared(option, () if positional else (name,), argument.arg, argument.lineno)
 

@@ -46,7 +46,7 @@ class PythonScript:
         """Fill the draft; raise Rejected if the script or its inline metadata cannot be read."""
         program = gather(draft.project, draft.script)
         declared = read_program(draft, program, draft.arguments)
-        draft.options = tuple(item.option for item in declared)
+        draft.options = tuple(item.shown for item in declared)
         propose_environment(draft, [program])
         words = start(draft, program)
         draft.command = shlex.join([*words, *draft.arguments])

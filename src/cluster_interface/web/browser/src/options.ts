@@ -1,69 +1,135 @@
-// A script's own options as a small form; what is filled in becomes its arguments.
-import { make } from "./dom.ts";
-import { split } from "./shellwords.ts";
+// A script's own options as fields, in step with its arguments: what is written in either is in the other.
+import { chooser, isOpen, put, read, stand } from "./commandline.ts";
+import { byId, make, visible } from "./dom.ts";
+import { join, split } from "./shellwords.ts";
 import type { Option } from "./wire.ts";
+
+type Control = HTMLInputElement | HTMLSelectElement | HTMLTextAreaElement;
+
+const WRITTEN = /(^|[_-])out(put|dir|file)?([_-]|$)/i; // what a program writes is not chosen among the files here
 
 export class OptionForm {
   private options: Option[] = [];
+  private readonly box = byId("options");
+  private readonly fields = byId("option-fields");
 
+  /** `changed` takes the new words; `pick` puts a file into the job and says what it is called there. */
   constructor(
-    private readonly box: HTMLElement,
-    private readonly fields: HTMLElement,
-    changed: () => void,
+    private readonly line: () => string[] | null,
+    private readonly changed: (words: string[]) => void,
+    private readonly pick: (file: File) => string,
   ) {
-    fields.addEventListener("input", changed);
+    this.fields.addEventListener("input", (event) => this.take(event.target as HTMLElement));
   }
 
   /** Draw the options, unless they are the ones drawn already. */
   show(options: Option[]): void {
     if (JSON.stringify(options) === JSON.stringify(this.options)) return;
     this.options = options;
-    this.fields.replaceChildren(...options.map((option, index) => field(option, `option-${index}`)));
+    this.fields.replaceChildren(...options.map((option, index) => this.field(option, `option-${index}`)));
     this.box.hidden = options.length === 0;
+    this.fill();
   }
 
-  /** The words that the filled-in options make: options first, then positional arguments in order. */
-  words(): string[] {
-    const named: string[] = [];
-    const positional: string[] = [];
+  /** Put what the words say into the fields, but for the one that is being written in. */
+  fill(): void {
+    const words = this.line();
+    if (words === null) return;
+    const found = read(words, this.options);
+    const hasCommands = chooser(this.options) !== undefined;
     this.options.forEach((option, index) => {
-      const input = this.fields.querySelector<HTMLInputElement | HTMLSelectElement>(`#option-${index}`);
-      if (!input) return;
-      if (option.flag) {
-        if ((input as HTMLInputElement).checked) named.push(option.name);
-        return;
-      }
-      if (!input.value) return;
-      const values = option.many ? split(input.value) : [input.value];
-      if (option.positional) positional.push(...values);
-      else if (values.length === 1 && values[0]?.startsWith("-")) named.push(`${option.name}=${values[0]}`);
-      else named.push(option.name, ...values);
+      const control = this.fields.querySelector<Control>(`#option-${index}`);
+      if (!control) return;
+      const holder = control.closest<HTMLElement>(".option");
+      if (holder) holder.hidden = hasCommands && option.command !== "" && option.command !== found.command;
+      const values = found.values.get(option);
+      if (control !== document.activeElement) hold(control, option, values && !isOpen(option, values) ? values : []);
     });
-    // `--` keeps the values of an open-ended option apart from what follows it.
-    const open = this.options.some((option) => option.many && !option.positional);
-    return open && named.length && positional.length ? [...named, "--", ...positional] : [...named, ...positional];
+  }
+
+  /** The names of what still has to be given, as far as the words tell. */
+  missing(words: string[]): string[] {
+    const found = read(words, this.options);
+    const counts = (one: Option) => (one.required && !one.flag) || found.values.has(one);
+    const open = this.options.filter((one) => counts(one) && (!found.values.has(one) || isOpen(one, found.values.get(one))));
+    return open.map(title);
+  }
+
+  private take(target: HTMLElement): void {
+    const index = Number(/^option-(\d+)$/.exec(target.id)?.[1] ?? NaN);
+    const [option, words] = [this.options[index], this.line()];
+    if (!option || words === null) return;
+    try {
+      this.changed(put(words, this.options, option, values(target as Control, option)));
+    } catch {
+      return; // a quote is open in a list of values: wait until it is closed
+    }
+    this.fill();
+  }
+
+  private field(option: Option, id: string): HTMLElement {
+    const help = make("small", { id: `${id}-help` }, visible(option.help));
+    if (option.flag) {
+      const box = make("input", { type: "checkbox", id });
+      return make("label", { class: "check option" }, box, make("span", {}, title(option), " ", help));
+    }
+    const required = option.required ? [make("span", { class: "tag" }, "required")] : [];
+    const input = control(option, id);
+    const beside = option.kind === "path" && !WRITTEN.test(option.name) ? [input, ...this.chooseFile(option, id)] : [input];
+    return make("div", { class: "option" }, make("label", { for: id }, title(option), " ", ...required), make("div", { class: "with-file" }, ...beside), help);
+  }
+
+  private chooseFile(option: Option, id: string): HTMLElement[] {
+    const picker = make("input", { type: "file", class: "unseen", id: `${id}-file`, multiple: option.many, "aria-label": `Choose a file for ${title(option)}` });
+    picker.addEventListener("change", () => {
+      const names = [...(picker.files ?? [])].map(this.pick);
+      const words = this.line();
+      picker.value = "";
+      if (!names.length || words === null) return;
+      this.changed(put(words, this.options, option, names));
+      this.fill();
+    });
+    return [make("span", { class: "pick" }, picker, make("label", { class: "button plain", for: picker.id }, "Choose…"))];
   }
 }
 
-function field(option: Option, id: string): HTMLElement {
-  const title = option.name.replace(/^-+/, "").replaceAll(/[-_]/g, " ");
-  const help = make("small", { id: `${id}-help` }, option.help);
-  const required = option.required ? [make("span", { class: "tag" }, "required")] : [];
-  if (option.flag) {
-    const box = make("input", { type: "checkbox", id });
-    return make("label", { class: "check" }, box, make("span", {}, title, " ", help));
-  }
-  const label = make("label", { for: id }, title, " ", ...required);
-  return make("div", {}, label, control(option, id), help);
+function title(option: Option): string {
+  return visible(option.name.replace(/^-+/, "").replaceAll(/[-_]/g, " "));
 }
 
-function control(option: Option, id: string): HTMLElement {
+function control(option: Option, id: string): Control {
   const described = { id, "aria-describedby": `${id}-help`, required: option.required };
-  if (option.choices.length) {
-    const preset = make("option", { value: "" }, option.default === null ? "–" : `${option.default} (default)`);
-    return make("select", described, preset, ...option.choices.map((choice) => make("option", { value: choice }, choice)));
+  if (option.choices.length && !option.many) {
+    const preset = make("option", { value: "" }, option.default === null ? "–" : `${visible(option.default)} (default)`);
+    return make("select", described, preset, ...option.choices.map((choice) => make("option", { value: choice }, visible(choice))));
   }
-  const number = option.kind === "int" || option.kind === "float";
-  const mode: Record<string, string> = number ? { inputmode: option.kind === "int" ? "numeric" : "decimal" } : {};
-  return make("input", { ...described, ...mode, placeholder: option.default ?? (option.many ? "one or more" : ""), spellcheck: "false" });
+  const number = !option.many && (option.kind === "int" || option.kind === "float");
+  const about: Record<string, string> = number ? { type: "number", step: option.kind === "int" ? "1" : "any" } : option.kind === "path" ? { list: "job-files" } : {};
+  return make("input", { ...described, ...about, placeholder: visible(option.default ?? (option.many ? "one or more" : option.required ? stand(option) : "")), spellcheck: "false", autocomplete: "off" });
+}
+
+function values(input: Control, option: Option): string[] {
+  if (option.flag) return (input as HTMLInputElement).checked ? [option.name] : [];
+  if (!input.value) return [];
+  return option.many ? split(input.value) : [input.value];
+}
+
+/** Show values in a control; where it cannot hold them (no number, several lines, no choice) one takes its place that can. */
+function hold(input: Control, option: Option, found: string[]): void {
+  if (option.flag) {
+    (input as HTMLInputElement).checked = found.length > 0;
+    return;
+  }
+  const text = option.many ? join(found) : (found.at(-1) ?? "");
+  const usual = input instanceof HTMLTextAreaElement ? control(option, input.id) : input;
+  usual.value = text;
+  if (usual.value === text) return usual === input ? undefined : input.replaceWith(usual);
+  if (usual instanceof HTMLSelectElement) {
+    usual.append(make("option", { value: text }, `${visible(text)} (not one of its choices)`));
+    usual.value = text;
+    return;
+  }
+  const free = make("textarea", { id: input.id, rows: "2", spellcheck: "false", "aria-describedby": `${input.id}-help` });
+  free.value = text;
+  input.replaceWith(free);
 }

@@ -1,7 +1,7 @@
 // Looking at an output without leaving the page. The server says what is in it; here it becomes text, cells and
 // pictures, all of it inert: nothing that comes from a file is ever parsed as HTML.
 import { API, askJson, Refused } from "./api.ts";
-import { byId, bytes, make, visible } from "./dom.ts";
+import { byId, bytes, make, visible, visibleLines } from "./dom.ts";
 
 interface File {
   path: string;
@@ -29,7 +29,7 @@ interface Preview {
 }
 
 const PIECE = 256 * 1024; // bytes of text that the server shows at once
-const TITLES = { markdown: "Text", code: "Code", output: "Output", error: "Error", image: "Picture", note: "", sheet: "Sheet" };
+const TITLES = { markdown: "", code: "Code", output: "Output", error: "Error", image: "Picture", note: "", sheet: "Sheet" };
 
 let asked = 0; // only the newest question's answer is shown
 
@@ -68,7 +68,9 @@ async function preview(job: string, file: File, offset?: number): Promise<void> 
     const seen = await askJson<Preview>(`/jobs/${job}/preview/${path}?task=${file.task}${from}`);
     if (mine !== asked) return;
     const bytesAt = `/jobs/${job}/outputs/${path}?task=${file.task}`;
-    body.replaceChildren(...shown(seen, file, bytesAt, (to) => void preview(job, file, to)));
+    const drawn = seen.kind === "parts" ? await parts(seen.parts) : shown(seen, file, bytesAt, (to) => void preview(job, file, to));
+    if (mine !== asked) return;
+    body.replaceChildren(...drawn);
     byId("preview-note").textContent = [bytes(seen.size), seen.note].filter(Boolean).join(". ");
     if (seen.kind === "pdf") await drawPdf(bytesAt, body);
     const atEnd = seen.kind === "text" && seen.offset > 0 && seen.offset + seen.length >= seen.size;
@@ -84,8 +86,6 @@ function shown(seen: Preview, file: File, bytesAt: string, go: (offset: number) 
       return [picture(`${API}${bytesAt}&preview=1`, file.path)];
     case "table":
       return [table(seen.rows)];
-    case "parts":
-      return seen.parts.map(part);
     case "text":
       return [...steps(seen, go), make("pre", {}, lines(seen.text))];
     case "pdf":
@@ -124,17 +124,25 @@ function picture(source: string, name: string): HTMLElement {
   return image;
 }
 
-function part(item: Part): HTMLElement {
-  const title = make("p", { class: "quiet" }, item.kind === "sheet" ? visible(item.text) : TITLES[item.kind]);
-  const inside =
-    item.kind === "image" ? picture(item.image, item.text || "a picture") : item.kind === "sheet" ? table(item.rows) : make("pre", {}, lines(item.text));
-  return make("div", { class: `part part-${item.kind}` }, title, inside);
+/** A notebook's cells or a workbook's sheets. What lays texts out and colours code is fetched only for these. */
+async function parts(items: Part[]): Promise<HTMLElement[]> {
+  const { notebook = "" } = byId("preview").dataset;
+  const { markdown, python } = (await import(notebook)) as typeof import("./notebook.ts");
+  return items.map((item) => {
+    const inside = () => {
+      if (item.kind === "image") return picture(item.image, item.text || "a picture");
+      if (item.kind === "sheet") return table(item.rows);
+      if (item.kind === "markdown") return markdown(item.text);
+      return item.kind === "code" ? python(item.text) : make("pre", {}, lines(item.text));
+    };
+    const title = item.kind === "sheet" ? visible(item.text) : TITLES[item.kind];
+    return make("div", { class: `part part-${item.kind}` }, ...(title ? [make("p", { class: "quiet" }, title)] : []), inside());
+  });
 }
 
 /** Text with its line breaks and tabs; colours of a terminal are left out, other controls are shown as what they are. */
 function lines(text: string): string {
-  const plain = text.replaceAll("\r\n", "\n").replace(/\x1b\[[0-9;:]*m/g, "");
-  return plain.split(/([\n\t])/).map((piece) => (/[\n\t]/.test(piece) ? piece : visible(piece))).join("");
+  return visibleLines(text.replaceAll("\r\n", "\n").replace(/\x1b\[[0-9;:]*m/g, ""));
 }
 
 function table(rows: string[][]): HTMLElement {

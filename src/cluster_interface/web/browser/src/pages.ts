@@ -1,4 +1,5 @@
 // The one entry point: what every page has, and what this page has besides.
+import { prepareAccount } from "./account.ts";
 import { listenForActions } from "./actions.ts";
 import { keepLive } from "./live.ts";
 import { showLog } from "./log.ts";
@@ -20,3 +21,4 @@ if (job) {
 }
 if (document.querySelector("#submit")) prepareForm();
 if (document.querySelector("#pattern")) preparePattern();
+if (document.querySelector("#credential")) prepareAccount();

@@ -2,8 +2,8 @@
 import { askJson, Refused } from "./api.ts";
 import { byId, bytes, make, say, visible } from "./dom.ts";
 import { clearProblems, showProblems } from "./problems.ts";
-import { placeholder } from "./sending.ts";
-import { upload } from "./tus.ts";
+import { placeholder, tellProgress } from "./sending.ts";
+import { sendAll } from "./uploads.ts";
 import type { Spec } from "./wire.ts";
 
 /** A file of a field: the example's text, one from this computer, or one that has an address. */
@@ -194,21 +194,9 @@ class PatternForm {
   }
 
   private async upload(): Promise<Map<Given, string>> {
-    const all = [...this.files.values()].flat().filter((file) => file.file !== undefined);
-    const total = all.reduce((sum, { file }) => sum + (file?.size ?? 0), 0);
-    const ids = new Map<Given, string>();
-    const progress = byId<HTMLProgressElement>("send-progress");
-    let before = 0;
-    for (const given of all) {
-      const file = given.file as File;
-      const id = await upload(file, given.name, (sent) => {
-        [progress.max, progress.value] = [Math.max(1, total), before + sent];
-        byId("send-note").textContent = `Sending your files: ${bytes(before + sent)} of ${bytes(total)}`;
-      });
-      before += file.size;
-      ids.set(given, `upload:${id}`);
-    }
-    return ids;
+    const all = [...this.files.values()].flat().flatMap((given) => (given.file ? [{ given, file: given.file, name: given.name }] : []));
+    const ids = await sendAll(all, tellProgress);
+    return new Map(all.map(({ given, file }) => [given, `upload:${ids.get(file)}`]));
   }
 
   private setSending(on: boolean): void {

@@ -17,11 +17,14 @@ export function split(line: string): string[] {
     } else if (char === '"') {
       let inside = "";
       for (i++; i < line.length && line[i] !== '"'; i++) {
-        if (line[i] === "\\" && /["\\$`]/.test(line[i + 1] ?? "")) i++;
-        inside += line[i];
+        const escaped = line[i] === "\\" && /["\\$`\n]/.test(line[i + 1] ?? "");
+        if (escaped) i++;
+        if (!escaped || line[i] !== "\n") inside += line[i];
       }
       if (i >= line.length) throw new Error('There is a " that is not closed.');
       word = (word ?? "") + inside;
+    } else if (char === "\\" && line[i + 1] === "\n") {
+      i++; // the line goes on
     } else if (char === "\\" && i + 1 < line.length) {
       word = (word ?? "") + (line[++i] ?? "");
     } else word = (word ?? "") + char;

@@ -1,17 +1,16 @@
 // The form for a new job: files in, a proposal back, a spec out.
 import { askJson, Refused } from "./api.ts";
+import { ArgumentsForm } from "./arguments.ts";
 import { byId, bytes, make, say, visible } from "./dom.ts";
-import { fromDrop, fromInput, texts, type Entry, type Picked } from "./files.ts";
-import { OptionForm } from "./options.ts";
+import { texts, type Entry } from "./files.ts";
+import { JobFiles } from "./jobfiles.ts";
 import { Packages, type Kind } from "./packages.ts";
 import { clearProblems, showProblems } from "./problems.ts";
-import { placeholder, Sender } from "./sending.ts";
-import { join, split } from "./shellwords.ts";
+import { placeholder, Sender, tellProgress } from "./sending.ts";
 import { places, read as readSweep, show as showSweep, PASTED, type Kind as SweepKind, type Written } from "./sweep.ts";
 import type { Environment, Inspected, Option, Proposal, Spec } from "./wire.ts";
 
 const REST = 350; // milliseconds after the last key before looking again
-const SHOWN = 200; // files listed
 const NUMBERS = ["gpus", "nodes", "tasks_per_node"]; // of the further resources
 const NAMES = ["gpu_type", "scheduler", "runtime", "account", "qos", "reservation", "constraint"];
 
@@ -20,9 +19,16 @@ export function prepareForm(): void {
 }
 
 class SubmitForm {
-  private readonly entries = new Map<string, Entry>();
+  private readonly files = new JobFiles(() => this.filesChanged());
+  private readonly entries = this.files.entries;
   private readonly packages = new Packages(byId("packages"), () => this.drawSpec());
-  private readonly options = new OptionForm(byId("options"), byId("option-fields"), () => this.takeOptions());
+  private readonly arguments = new ArgumentsForm(
+    () => {
+      this.drawSpec();
+      this.look();
+    },
+    (file) => this.takeFile(file),
+  );
   private readonly sender = new Sender();
   private environment: Environment = {};
   private proposed = ""; // the command as last proposed
@@ -35,14 +41,12 @@ class SubmitForm {
   private sending = false;
 
   private readonly script = byId<HTMLSelectElement>("script");
-  private readonly arguments = byId<HTMLInputElement>("arguments");
   private readonly command = byId<HTMLTextAreaElement>("command");
   private readonly name = byId<HTMLInputElement>("name");
   private readonly spec = byId<HTMLTextAreaElement>("spec");
   private readonly byHand = byId<HTMLInputElement>("by-hand");
 
   constructor(private readonly form: HTMLFormElement) {
-    this.listenForFiles();
     this.listenForFields();
     form.addEventListener("submit", (event) => {
       event.preventDefault();
@@ -53,53 +57,7 @@ class SubmitForm {
 
   // --- files
 
-  private listenForFiles(): void {
-    for (const id of ["pick-files", "pick-folder"]) {
-      const input = byId<HTMLInputElement>(id);
-      input.addEventListener("change", () => {
-        if (input.files) this.take(fromInput(input.files));
-        input.value = "";
-      });
-    }
-    const drop = byId("drop");
-    // The whole page takes a drop: a file let go beside the box must not replace the page.
-    document.addEventListener("dragover", (event) => {
-      event.preventDefault();
-      drop.classList.add("over");
-    });
-    document.addEventListener("dragleave", (event) => {
-      if (!event.relatedTarget) drop.classList.remove("over");
-    });
-    document.addEventListener("drop", (event) => {
-      event.preventDefault();
-      drop.classList.remove("over");
-      if (event.dataTransfer) void fromDrop(event.dataTransfer).then((picked) => this.take(picked));
-    });
-    byId("address-add").addEventListener("click", () => this.addAddress());
-  }
-
-  private take(picked: Picked): void {
-    for (const entry of picked.entries) this.entries.set(entry.name, entry);
-    say(byId("files-note"), picked.note);
-    this.filesChanged();
-  }
-
-  private addAddress(): void {
-    const [name, source] = [byId<HTMLInputElement>("address-name"), byId<HTMLInputElement>("address-source")];
-    const text = source.value.trim();
-    const known = /^(https?|file|site|job|doi|git|s3|sftp|globus):/.test(text);
-    const error = byId("address-error");
-    if (!known && !text.startsWith("/")) return say(error, "Write an address that begins with https://, or a path that begins with /.");
-    const own = name.value.trim() || (text.split(/[?#]/)[0] ?? "").split(/[/:]/).pop() || "";
-    if (!own) return say(error, "Say what the file is to be called in the job.");
-    say(error, "");
-    this.entries.set(own, { name: own, source: known ? text : `file:${text}` });
-    name.value = source.value = "";
-    this.filesChanged();
-  }
-
   private filesChanged(): void {
-    this.drawFiles();
     this.drawScripts();
     this.readTasks();
     byId("rest").hidden = this.entries.size === 0;
@@ -107,28 +65,9 @@ class SubmitForm {
     this.look();
   }
 
-  private drawFiles(): void {
-    const all = [...this.entries.values()];
-    const rows = all.slice(0, SHOWN).map((entry) => this.row(entry));
-    if (all.length > SHOWN) rows.push(make("li", { class: "quiet" }, `and ${all.length - SHOWN} more`));
-    byId("files").replaceChildren(...rows);
-  }
-
-  private row(entry: Entry): HTMLLIElement {
-    const remove = make("button", { type: "button", class: "plain", "aria-label": `Remove ${visible(entry.name)}` }, "Remove");
-    remove.addEventListener("click", () => {
-      this.entries.delete(entry.name);
-      this.filesChanged();
-      (byId("files").querySelector("button") ?? byId("pick-files")).focus();
-    });
-    const about = entry.file ? bytes(entry.file.size) : visible((entry.source ?? "").replace(/^(upload:.*)?$/, "from the earlier job"));
-    return make("li", {}, make("bdi", { class: "path" }, visible(entry.name)), make("span", { class: "quiet" }, about), remove);
-  }
-
   private drawScripts(): void {
     const before = this.script.value;
-    const names = [...this.entries.keys()];
-    this.script.replaceChildren(make("option", { value: "" }, "found among the files"), ...names.slice(0, SHOWN * 5).map((name) => make("option", { value: name }, visible(name))));
+    this.script.replaceChildren(make("option", { value: "" }, "found among the files"), ...this.files.names().map((name) => make("option", { value: name }, visible(name))));
     this.script.value = this.entries.has(before) ? before : "";
   }
 
@@ -141,7 +80,7 @@ class SubmitForm {
 
   private async inspect(turn: number): Promise<void> {
     if (![...this.entries.values()].some((entry) => entry.file)) return this.drawSpec();
-    const words = this.words();
+    const words = this.arguments.words();
     if (words === null) return;
     const looking = byId("looking");
     looking.textContent = "Looking at it…";
@@ -149,7 +88,7 @@ class SubmitForm {
       const files = await texts(this.entries.values());
       const asked = { script: this.script.value || null, arguments: words, files };
       const found = await askJson<Inspected>("/inspect", "POST", asked);
-      if (turn === this.turn) this.propose(found.proposal);
+      if (turn === this.turn) this.propose(found.proposal, words);
       looking.textContent = "";
     } catch (error) {
       if (turn !== this.turn) return;
@@ -157,25 +96,14 @@ class SubmitForm {
     }
   }
 
-  private words(): string[] | null {
-    try {
-      const words = split(this.arguments.value);
-      say(byId("arguments-error"), "");
-      return words;
-    } catch (error) {
-      say(byId("arguments-error"), (error as Error).message);
-      return null;
-    }
-  }
-
-  private propose(proposal: Proposal): void {
+  private propose(proposal: Proposal, words: string[]): void {
     if (proposal.script && this.entries.has(proposal.script)) this.script.value = proposal.script;
     [this.found, this.knownOptions] = [proposal.command, proposal.options];
     this.proposeCommand();
     if (!this.name.value || this.name.value === this.name.dataset.proposed) this.name.value = proposal.name;
     this.name.dataset.proposed = proposal.name;
     this.environment = proposal.environment;
-    this.options.show(proposal.options);
+    this.arguments.propose(proposal, words);
     this.packages.propose(proposal);
     this.drawFindings(proposal);
     this.drawSpec();
@@ -235,7 +163,6 @@ class SubmitForm {
     });
     for (const id of ["sweep-kind", "sweep-text", "command"]) byId(id).addEventListener("input", () => this.readTasks());
     this.script.addEventListener("change", () => this.look());
-    this.arguments.addEventListener("input", () => this.look());
     this.command.addEventListener("input", () => this.explainCommand());
     byId("command-back").addEventListener("click", () => {
       this.command.value = this.proposed;
@@ -244,13 +171,11 @@ class SubmitForm {
       this.command.focus();
     });
     byId("package-add").addEventListener("click", () => this.addPackage());
-    for (const [id, act] of [["package-name", () => this.addPackage()], ["address-source", () => this.addAddress()], ["address-name", () => this.addAddress()]] as const) {
-      byId(id).addEventListener("keydown", (event) => {
-        if (event.key !== "Enter") return;
-        event.preventDefault(); // Enter adds the line; it does not submit the job
-        act();
-      });
-    }
+    byId("package-name").addEventListener("keydown", (event) => {
+      if (event.key !== "Enter") return;
+      event.preventDefault(); // Enter adds the line; it does not submit the job
+      this.addPackage();
+    });
     const queue = byId<HTMLSelectElement>("queue");
     const usual = byId("queue-note").textContent ?? "";
     queue.addEventListener("change", () => (byId("queue-note").textContent = queue.selectedOptions[0]?.dataset.note ?? usual));
@@ -262,13 +187,9 @@ class SubmitForm {
     });
   }
 
-  private takeOptions(): void {
-    try {
-      this.arguments.value = join(this.options.words());
-      this.look();
-    } catch {
-      // An open quote in a list of values: wait until it is closed.
-    }
+  private takeFile(file: File): string {
+    this.files.add({ name: file.name, file });
+    return file.name;
   }
 
   private addPackage(): void {
@@ -286,11 +207,7 @@ class SubmitForm {
   // --- the spec
 
   private fill(spec: Spec): void {
-    for (const [name, entry] of Object.entries(spec.files ?? {})) {
-      const { source, ...more } = entry;
-      this.entries.set(name, { name, source: typeof source === "string" ? source : "", more });
-    }
-    this.drawFiles();
+    this.files.fill(Object.entries(spec.files ?? {}).map(([name, { source, ...more }]) => ({ name, source: typeof source === "string" ? source : "", more })));
     this.drawScripts();
     byId("rest").hidden = false;
     this.script.value = spec.script ?? "";
@@ -380,7 +297,7 @@ class SubmitForm {
     this.setSending(true);
     clearProblems(this.form);
     try {
-      const id = await this.sender.send(spec, this.entries, (done, total) => this.report(done, total));
+      const id = await this.sender.send(spec, this.entries, tellProgress);
       byId("send-note").textContent = "Submitted. Opening the job…";
       location.assign(`/jobs/${encodeURIComponent(id)}`);
     } catch (error) {
@@ -412,13 +329,6 @@ class SubmitForm {
       this.spec.focus();
       return null;
     }
-  }
-
-  private report(done: number, total: number): void {
-    const progress = byId<HTMLProgressElement>("send-progress");
-    progress.max = Math.max(1, total);
-    progress.value = done;
-    byId("send-note").textContent = done < total ? `Sending your files: ${bytes(done)} of ${bytes(total)}` : "Submitting…";
   }
 
   private setSending(on: boolean): void {

@@ -87,8 +87,8 @@ function tasks(count: number): string {
 export function places(command: string, options: Option[], names: string[]): string {
   const words = new Set(command.split(/\s+/));
   if (words.has("--")) return "";
-  const named = options.filter((option) => !option.positional && !option.flag && !words.has(option.name));
-  const own = new Map(named.map((option) => [option.name.replace(/^-+/, "").replaceAll("-", "_"), option.name]));
+  const named = options.filter((option) => !option.positional && !option.flag && ![option.name, ...option.aliases].some((name) => words.has(name)));
+  const own = new Map(named.map((option) => [option.name.replace(/^-+/, "").replaceAll("-", "_"), option.written || option.name]));
   return names.filter((name) => own.has(name) && !command.includes(`{${name}}`)).map((name) => ` ${own.get(name)} {${name}}`).join("");
 }
 

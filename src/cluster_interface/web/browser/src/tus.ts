@@ -7,13 +7,13 @@ const VERSION = { "Tus-Resumable": "1.0.0" };
 
 const begun = new WeakMap<File, string>(); // file -> upload id, so that a second try goes on where the first ended
 
-/** Send a file and return its upload's id. `report` is told how many bytes are there. */
-export async function upload(file: File, name: string, report: (sent: number) => void): Promise<string> {
-  let id = begun.get(file) ?? (await create(file, name));
+/** Send a file and return its upload's id, going on with the one that is `known`; `report` is told how many bytes are there. */
+export async function upload(file: File, name: string, report: (sent: number) => void, sha256 = "", known?: string): Promise<string> {
+  let id = begun.get(file) ?? known ?? (await create(file, name, sha256));
   begun.set(file, id);
   let sent = await arrived(id);
   if (sent === null) {
-    id = await create(file, name);
+    id = await create(file, name, sha256);
     begun.set(file, id);
     sent = 0;
   }
@@ -36,8 +36,8 @@ function isTemporary(status: number): boolean {
   return status === 0 || status === 409 || status === 423 || status >= 500;
 }
 
-async function create(file: File, name: string): Promise<string> {
-  const metadata = `filename ${base64(name)}`;
+async function create(file: File, name: string, sha256: string): Promise<string> {
+  const metadata = `filename ${base64(name)}${sha256 && `,sha256 ${base64(sha256)}`}`;
   const headers = { ...VERSION, "Upload-Length": String(file.size), "Upload-Metadata": metadata };
   const response = await ask("/uploads", { method: "POST", headers });
   const id = new URL(response.headers.get("Location") ?? "", location.href).pathname.split("/").pop();

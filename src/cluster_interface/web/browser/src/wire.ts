@@ -19,6 +19,10 @@ export interface Option {
   help: string;
   kind: string;
   many: boolean;
+  repeat: boolean;
+  aliases: string[];
+  command: string;
+  written: string;
 }
 
 export interface Environment {
@@ -36,6 +40,7 @@ export interface Proposal {
   inputs: string[];
   outputs: string[];
   options: Option[];
+  suggestions: string[];
   guesses: Guess[];
   warnings: string[];
 }

@@ -1,0 +1,69 @@
+"""A Chromium and a sample site for each module of tests, and for each test a fresh window on fresh samples."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="session")
+def bundle():
+    """Bundle the pages' code as it is now."""
+    subprocess.run([ROOT / "scripts/web"], check=True, timeout=300)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Start a Chromium with a fresh profile."""
+    from playwright.sync_api import sync_playwright
+    from tests.browser.serving import CHROMIUM, QUIET
+
+    with sync_playwright() as playwright:
+        found = playwright.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
+        yield found
+        found.close()
+
+
+@pytest.fixture(scope="module")
+def _served(bundle):
+    from tests.browser.serving import serving
+
+    with serving() as running:
+        yield running
+
+
+@pytest.fixture
+def site(_served):
+    """Serve the sample, as if nothing had happened to it."""
+    _served.reset()
+    return _served
+
+
+@pytest.fixture(scope="module")
+def _signed_in(browser, _served):
+    """What a browser keeps once it has opened the pages with a link."""
+    context = browser.new_context()
+    context.request.get(_served.link())
+    state = context.storage_state()
+    context.close()
+    return state
+
+
+@pytest.fixture
+def page(browser, site, _signed_in):
+    """Open a signed-in window; at the end nothing may have broken the policy or thrown, nor any script have run."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, storage_state=_signed_in)
+    context.set_default_timeout(10_000)
+    opened = context.new_page()
+    broken: list[str] = []
+    opened.on("pageerror", lambda error: broken.append(str(error)))
+    opened.on("console", lambda said: broken.append(said.text) if "Content Security" in said.text else None)
+    opened.on("dialog", lambda dialog: broken.append(f"a dialog: {dialog.message}"))
+    yield opened
+    assert opened.title() != "owned"
+    assert broken == []
+    context.close()

@@ -1,0 +1,134 @@
+"""One job: followed, read, canceled, run again."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from playwright.sync_api import Page, expect
+from tests.browser.sample_files import EVIL
+from tests.browser.serving import Site
+
+from cluster_interface.model.state import JobState
+
+
+def test_a_running_job_is_followed_to_its_end(page: Page, site: Site) -> None:
+    """State, stages, log, outputs and title change in place; the end is announced, and the asking stops."""
+    page.goto(f"{site.url}/jobs/runjob2345")
+    expect(page.locator(".way [aria-current]")).to_contain_text("running")
+    expect(page.locator("#log-lines")).to_contain_text("round 40")
+    made = site.service.made["runjob2345"]
+    made.out += b"one more line\n"
+    expect(page.locator("#log-lines")).to_contain_text("one more line")
+    made.files = {"results/a.txt": b"a"}
+    site.service.change("runjob2345", JobState.COMPLETED, ended=made.view.created + 60)
+    expect(page.locator(".verdict .chip")).to_have_text("completed")
+    expect(page.locator("#outputs")).to_contain_text("a.txt")
+    expect(page.locator("#announce")).to_have_text("angstrom-fit is completed.")
+    expect(page).to_have_title(re.compile("completed"))
+    expect(page.locator("#log-lines")).to_contain_text("one more line")
+    assert page.locator("#live").get_attribute("hx-get") is None
+
+
+def test_what_was_opened_stays_open_while_the_page_follows(page: Page, site: Site) -> None:
+    """A refresh does not close the list of events under the reader's hand."""
+    page.goto(f"{site.url}/jobs/prepjob234")
+    page.click("text=Every step")
+    expect(page.locator(".progress")).to_have_count(2)
+    expect(page.locator(".progress").first).to_contain_text("3 of 5 packages")
+    site.service.change("prepjob234", JobState.QUEUED, progress=())
+    expect(page.locator(".verdict .chip")).to_have_text("queued")
+    expect(page.locator(".events table")).to_be_visible()
+
+
+def test_a_failed_job_says_why_and_opens_its_errors(page: Page, site: Site) -> None:
+    """The reason, what to do, and the error log are in sight without a click."""
+    page.goto(f"{site.url}/jobs/failjob234")
+    expect(page.locator(".why")).to_contain_text("4 GiB of memory")
+    expect(page.locator(".advice")).to_contain_text("ask for more")
+    expect(page.locator("#tab-err")).to_have_attribute("aria-selected", "true")
+    expect(page.locator("#log-lines .ink-red")).to_have_text("numpy._core._exceptions._ArrayMemoryError")
+
+
+def test_the_log_tabs_work_with_the_keyboard(page: Page, site: Site) -> None:
+    """Arrow keys change between output and errors, as tab lists do."""
+    page.goto(f"{site.url}/jobs/failjob234")
+    page.locator("#tab-err").focus()
+    page.keyboard.press("ArrowLeft")
+    expect(page.locator("#tab-out")).to_be_focused()
+    expect(page.locator("#log-lines")).to_contain_text("round 40")
+
+
+def test_a_hostile_log_is_text(page: Page, site: Site) -> None:
+    """Markup, clipboard escapes, clear-screen and bidi marks of a log are shown, never obeyed."""
+    page.goto(f"{site.url}/jobs/eviljob234")
+    lines = page.locator("#log-lines")
+    expect(lines).to_contain_text("<script>document.title='owned'</script>")
+    expect(lines).to_contain_text("⟨ESC⟩]52;c;")
+    expect(lines).to_contain_text("⟨U+202E⟩")
+    assert lines.locator("img, script").count() == 0
+    assert "\x1b" not in lines.inner_text()
+    assert "\u202e" not in page.locator("body").inner_text()
+
+
+def test_hostile_names_are_text_everywhere(page: Page, site: Site) -> None:
+    """A job or file named like markup, with bidi marks or without an end, is shown as it is and breaks nothing."""
+    for path in ("/", "/jobs/eviljob234", "/jobs/donejob234", "/submit?from=eviljob234"):
+        page.goto(site.url + path)
+        assert page.locator("img").count() == 0
+        assert page.evaluate("document.documentElement.scrollWidth") <= 1280
+    page.goto(f"{site.url}/jobs/eviljob234")
+    expect(page.locator("h1")).to_have_text(EVIL)
+
+
+def test_a_log_can_be_saved_whole(page: Page, site: Site) -> None:
+    """The download has every byte of the log, of which the page shows only the end."""
+    site.service.made["donejob234"].out = b"x" * 79 + b"\n" + b"y" * 700_000 + b"\nend\n"
+    page.goto(f"{site.url}/jobs/donejob234")
+    expect(page.locator("#log-note")).to_contain_text("The end of")
+    with page.expect_download() as waiting:
+        page.click("#log-save")
+    assert Path(waiting.value.path()).read_bytes() == site.service.made["donejob234"].out
+
+
+def test_a_waiting_job_says_why_and_how_long(page: Page, site: Site) -> None:
+    """The scheduler's reason, the place in the queue, the expected start and how far such guesses were off."""
+    page.goto(f"{site.url}/jobs/waitjob234")
+    for words in (
+        "waits for free nodes",
+        "(Resources)",
+        "Place 3",
+        "Expected to start in 14 min",
+        "off by 4 min (median of 12)",
+    ):
+        expect(page.locator(".verdict")).to_contain_text(words)
+
+
+def test_cancel_asks_first(page: Page, site: Site) -> None:
+    """Cancel is confirmed in a dialog; backing out leaves the job alone."""
+    page.goto(f"{site.url}/jobs/runjob2345")
+    page.click("[data-act=cancel]")
+    page.keyboard.press("Escape")
+    assert site.service.made["runjob2345"].view.state is JobState.RUNNING
+    page.click("[data-act=cancel]")
+    page.click("[data-confirmed]")
+    expect(page.locator(".verdict .chip")).to_have_text("canceled")
+    expect(page.locator("[data-act=rerun]")).to_be_visible()
+
+
+def test_a_cancel_that_comes_too_late_is_said(page: Page, site: Site) -> None:
+    """When the job ends between looking and clicking, the refusal is in words."""
+    page.goto(f"{site.url}/jobs/runjob2345")
+    page.click("[data-act=cancel]")
+    page.route("**/jobs/runjob2345?part=live*", lambda route: route.abort())
+    site.service.change("runjob2345", JobState.COMPLETED)
+    page.click("[data-confirmed]")
+    expect(page.locator("#act-error")).to_contain_text("nothing left to cancel")
+
+
+def test_running_again_opens_the_new_job(page: Page, site: Site) -> None:
+    """Run again makes one new job and goes there, also on a double click."""
+    page.goto(f"{site.url}/jobs/donejob234")
+    page.dblclick("[data-act=rerun]")
+    page.wait_for_url("**/jobs/newjob0000")
+    assert len(site.service.specs) == 1
