@@ -221,7 +221,7 @@ class GridEngineScheduler:
         return self._site[1], self._site[2]
 
     def _memory(self, order: Order, slots: int, complexes: Mapping[str, tables.Resource]) -> str | None:
-        """Write the request for memory, per slot where the site counts it so, or for addresses where those are bounded."""
+        """Write the request for memory, per slot where it is counted so, or for addresses where those are bounded."""
         name = self._settings.memory_resource or tables.counted_memory(complexes)
         if name is None or name == "none":
             return None
