@@ -230,7 +230,7 @@ class GridEngine(Model):
     )
     memory_resource: str | None = Field(
         default=None,
-        description="asked for by memory, or none; null: the one that is counted: h_vmem, m_mem_free, mem_free, virtual_free",
+        description="asked for by memory, or none; null: which is counted of h_vmem, m_mem_free, mem_free, …",
     )
     gpu_resource: str | None = Field(default=None, description="asked for by gpus; null: there are none")
 
