@@ -8,12 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cluster_interface.adapters.schedulers import gridengine_queues, gridengine_rows
-from cluster_interface.adapters.schedulers.gridengine import explained
+from cluster_interface.adapters.schedulers.gridengine import GridEngineScheduler, explained
 from cluster_interface.adapters.schedulers.gridengine_options import failure, options
 from cluster_interface.model.errors import Rejected, Transient
 from cluster_interface.model.job import Account
 from cluster_interface.model.plan import Ask
 from cluster_interface.ports import NativeState, Order
+from cluster_interface.settings import Defaults, GridEngine
 
 
 def job(state, number="8", name="ci-ge-1", tasks="", start="", queue=""):
@@ -129,7 +130,7 @@ def order(**asked):
 def test_options():
     """Elements count from 1, no directives are looked for, and nothing is run again."""
     wanted = order(elements=10, max_running=3, node="h1", account="lab", licenses=("matlab:2",), gpus=1, offset=5)
-    argv = options(wanted, slots=2, environment="smp", memory="h_vmem=512M", gpu="gpu")
+    argv = options(wanted, parallel=("smp", 2), memory="h_vmem=512M", gpu="gpu")
     pairs = list(itertools.pairwise(argv))
     for pair in [("-t", "1-10"), ("-tc", "3"), ("-q", "all.q@h1"), ("-P", "lab"), ("-l", "matlab=2"), ("-l", "gpu=1"),
                  ("-pe", "smp"), ("-l", "h_vmem=512M"), ("-l", "h_rt=90"), ("-r", "n"), ("-C", ""), ("-N", "ci-1-1")]:  # fmt: skip
@@ -140,13 +141,13 @@ def test_options():
 
 @pytest.mark.parametrize(
     "asked",
-    [{"mark": "1a"}, {"mark": "a\nb"}, {"queue": "a b"}, {"qos": "x"}, {"nodes": 2}, {"exclusive": True}, {"gpus": 1},
+    [{"mark": "1a"}, {"mark": "a\nb"}, {"queue": "a b"}, {"qos": "x"}, {"exclusive": True}, {"gpus": 1},
      {"script": Path("/a:b/job.sh")}, {"account": "a\n"}],
 )  # fmt: skip
 def test_what_cannot_be_asked_for_is_refused(asked):
     """Nothing that is not plain, or that Grid Engine has no word for, is passed on."""
     with pytest.raises(Rejected):
-        options(order(**asked), slots=1, environment=None, memory=None, gpu=None)
+        options(order(**asked))
 
 
 def test_reasons():
@@ -172,3 +173,43 @@ def test_hosts_and_resources():
     lines = "#name x\nh_vmem h_vmem MEMORY <= YES YES 0 0\nmem_free mf MEMORY <= YES NO 0 0\n"
     assert gridengine_queues.counted_memory(gridengine_queues.resources(lines)) == "h_vmem"
     assert gridengine_queues.counted_memory(gridengine_queues.resources(lines.replace("YES YES", "YES NO"))) is None
+
+
+RULES = {"smp": "$pe_slots", "pairs": "2", "twelve": "12", "fill": "$fill_up", "round": "$round_robin", "all": "$pe_slots"}
+OFFERED = {"all.q": "make smp pairs \\\n                      twelve,[@big=fill]", "wide.q": "pairs,[vm1=twelve],[vm2=round]",
+           "one.q": "NONE"}  # fmt: skip
+
+
+def cell(*argv, allow=()):
+    """A cell's configuration, as qconf prints it."""
+    del allow
+    if argv[1] == "-sp":
+        return f"pe_name            {argv[2]}\nslots              999\nallocation_rule    {RULES[argv[2]]}\n"
+    if argv[1] == "-sq":
+        return f"qname                 {argv[2]}\npe_list               {OFFERED[argv[2]]}\nrerun                 FALSE\n"
+    lines = "#name\nexcl excl BOOL EXCL YES YES 0 1000\nh_vmem h_vmem MEMORY <= YES YES 0 0\n"
+    return {"-spl": "\n".join(RULES), "-sql": "\n".join(OFFERED), "-sc": lines}[argv[1]]
+
+
+def test_parallel_environments_are_found_by_queue():
+    """Those that a queue offers, on all of its hosts or some, and that say how many slots each host gives."""
+    site = gridengine_queues.site(cell)
+    assert [site.one_node(queue) for queue in OFFERED] == ["smp", None, None]
+    assert site.many_nodes("all.q") == site.many_nodes("wide.q") == {2: "pairs", 12: "twelve"}
+    assert site.many_nodes("one.q") == {}
+    assert site.exclusive == "excl"
+
+
+def test_several_nodes_and_nodes_alone():
+    """Several hosts are slots of an environment that takes as many of each; alone is the resource with relation EXCL."""
+    scheduler = GridEngineScheduler(GridEngine(), Defaults())
+    site = gridengine_queues.site(cell)
+    assert scheduler._parallel(order(cpus=6, nodes=3, tasks_per_node=2), site) == ("twelve", 36)
+    assert scheduler._parallel(order(cpus=2, queue="wide.q"), site) == ("pairs", 2)
+    assert scheduler._parallel(order(cpus=1, queue="one.q"), site) is None
+    for asked in ({"cpus": 3, "nodes": 2}, {"cpus": 3, "queue": "wide.q"}, {"cpus": 1, "nodes": 2}):
+        with pytest.raises(Rejected, match="no parallel environment for"):
+            scheduler._parallel(order(**asked), site)
+    pairs = list(itertools.pairwise(options(order(exclusive=True), parallel=("twelve", 36), exclusive="excl")))
+    assert ("-l", "excl=true") in pairs
+    assert ("twelve", "36") in pairs

@@ -34,6 +34,8 @@ class Queue:
     gpus: int = 0  #: of the node with the most
     gpu_types: tuple[str, ...] = ()
     nodes: int = 1
+    node_cpus: tuple[int, ...] | None = None  #: that a job on several nodes can have on each; None: any number
+    exclusive: bool = True  #: whether a job can have its nodes alone
     features: tuple[str, ...] | None = None
     licenses: tuple[str, ...] | None = None
     accounts: tuple[str, ...] | None = None
@@ -68,6 +70,12 @@ def _too_much(ask: Ask, queue: Queue) -> Iterator[Problem]:
         yield Problem("resources.gpus", f"asks {ask.gpus}; {where} {queue.gpus or 'none'}")
     if ask.nodes > queue.nodes:
         yield Problem("resources.nodes", f"asks {ask.nodes}; queue {queue.name} has {queue.nodes}")
+    elif ask.nodes > 1 and queue.node_cpus is not None and ask.cpus * ask.tasks_per_node not in queue.node_cpus:
+        asked, fit = ask.cpus * ask.tasks_per_node, " or ".join(map(str, queue.node_cpus))
+        words = f"asks {asked} processors on each of {ask.nodes} nodes; queue {queue.name} has several only with {fit}"
+        yield Problem("resources.nodes", words)
+    if ask.exclusive and not queue.exclusive:
+        yield Problem("resources.exclusive", f"queue {queue.name} gives no node to one job alone")
 
 
 def _unknown(ask: Ask, queue: Queue) -> Iterator[Problem]:
@@ -75,7 +83,10 @@ def _unknown(ask: Ask, queue: Queue) -> Iterator[Problem]:
     named = {"account": queue.accounts, "qos": queue.qos, "reservation": queue.reservations}
     for field, known in named.items():
         value = getattr(ask, field)
-        if value is not None and known is not None and value not in known:
+        if value is not None and known == () and field == "qos" and queue.accounts:
+            words = f"{queue.scheduler} has no qos; what it has are projects, named by resources.account: "
+            yield Problem("resources.qos", words + ", ".join(queue.accounts))
+        elif value is not None and known is not None and value not in known:
             words = f"the scheduler has no {field} {value!r} for this; it has: {', '.join(known) or 'none'}"
             yield Problem(f"resources.{field}", words)
     if ask.gpu_type is not None and ask.gpus and ask.gpu_type not in queue.gpu_types:

@@ -15,6 +15,7 @@ native=${CLIF_NATIVE_ID:-${SLURM_ARRAY_JOB_ID:-${SLURM_JOB_ID:-${PBS_JOBID:-${JO
 node=$(uname -n)
 nodes=$node
 [ -r "${PBS_NODEFILE:-}" ] && nodes=$(cat "$PBS_NODEFILE")
+[ -r "${PE_HOSTFILE:-}" ] && nodes=$(cut -d ' ' -f 1 "$PE_HOSTFILE")
 read -r boot </proc/sys/kernel/random/boot_id
 nl='
 '

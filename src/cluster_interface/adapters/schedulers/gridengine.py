@@ -51,22 +51,26 @@ class GridEngineScheduler:
         self._asked: dict[str, float] = {}
         self._canceled: set[str] = set()
         self._list: tuple[float, list[Record]] | None = None
-        self._site: tuple[float, str | None, dict[str, tables.Resource]] | None = None
+        self._site: tuple[float, tables.Site] | None = None
 
     def queues(self) -> list[Queue]:
         """List the cluster queues, all.q or the first by name first; Transient if qmaster does not answer."""
-        environment, _ = self._survey()
-        gpu = self._settings.gpu_resource
-        found = tables.queues(self._ask, self._defaults, self.name, gpu=gpu, parallel=environment is not None)
+        found = tables.queues(
+            self._ask, self._defaults, self.name, gpu=self._settings.gpu_resource, known=self._survey()
+        )
         return sorted(found, key=lambda queue: queue.name != "all.q")
 
     def submit(self, order: Order) -> str:
         """Run qsub as the order's account. Rejected: in Grid Engine's words. Transient: it may have taken it."""
-        environment, complexes = self._survey()
-        slots = order.ask.cpus * order.ask.tasks_per_node
-        memory = self._memory(order, slots, complexes)
-        argv = options(order, slots=slots, environment=environment, memory=memory, gpu=self._settings.gpu_resource)
+        site = self._survey()
+        parallel = self._parallel(order, site)
+        memory = self._memory(order, order.ask.cpus * order.ask.tasks_per_node, site.resources)
+        gpu, exclusive = self._settings.gpu_resource, site.exclusive
+        argv = options(order, parallel=parallel, memory=memory, gpu=gpu, exclusive=exclusive)
         answer = self._clients.run("qsub", *argv, account=order.account, extra=home_of(order.account))
+        if answer.code != 0 and "no suitable queues" in answer.err and self._held(exclusive):
+            argv[argv.index("-w") + 1] = "n"  # it takes hosts for useless that somebody has alone at the moment
+            answer = self._clients.run("qsub", *argv, account=order.account, extra=home_of(order.account))
         if answer.code != 0:
             raise failure(answer.err or answer.out)
         native_id = answer.out.strip().rpartition("\n")[2].partition(".")[0]
@@ -120,8 +124,7 @@ class GridEngineScheduler:
     def interactive(self, order: Order) -> list[str]:
         """Return qrsh with a terminal (qrsh(1), -pty)."""
         words = [f"h_rt={int(order.time)}"]
-        _, complexes = self._survey()
-        if memory := self._memory(order, order.ask.cpus, complexes):
+        if memory := self._memory(order, order.ask.cpus, self._survey().resources):
             words.append(memory)
         asked = [part for word in words for part in ("-l", word)]
         name = ["-N", order.mark, "-q", order.ask.queue]
@@ -212,13 +215,30 @@ class GridEngineScheduler:
 
     # --- what the site calls things
 
-    def _survey(self) -> tuple[str | None, dict[str, tables.Resource]]:
-        """Find the parallel environment for one node, and read the resources; both are kept for some minutes."""
+    def _survey(self) -> tables.Site:
+        """Find out what the site has beside its queues; it is kept for some minutes."""
         now = time.monotonic()
         if self._site is None or now - self._site[0] > _KNOWN_FOR:
-            environment = self._settings.parallel_environment or tables.one_node_environment(self._ask)
-            self._site = (now, environment, tables.resources(self._ask("qconf", "-sc")))
-        return self._site[1], self._site[2]
+            self._site = (now, tables.site(self._ask))
+        return self._site[1]
+
+    def _parallel(self, order: Order, site: tables.Site) -> tuple[str, int] | None:
+        """Choose the parallel environment for an order, and the slots it asks of it; None for one slot alone."""
+        each, nodes = order.ask.cpus * order.ask.tasks_per_node, order.ask.nodes
+        spread, one = site.many_nodes(order.ask.queue), self._settings.parallel_environment
+        if nodes == 1 and each == 1:
+            return None
+        found = (one or site.one_node(order.ask.queue) or spread.get(each)) if nodes == 1 else spread.get(each)
+        if found is None:
+            field = "resources.cpus" if nodes == 1 else "resources.nodes"
+            words = f"queue {order.ask.queue} has no parallel environment for {each} slots on each of {nodes} hosts"
+            raise Rejected.field(field, words)
+        return found, each * nodes
+
+    def _held(self, exclusive: str | None) -> bool:
+        """Say whether somebody has a host alone at the moment."""
+        hosts = tables.hosts(self._ask("qhost", "-q", "-F", "-xml")) if exclusive else []
+        return any(float(host.resources.get(exclusive or "", "1")) == 0 for host in hosts)
 
     def _memory(self, order: Order, slots: int, complexes: Mapping[str, tables.Resource]) -> str | None:
         """Write the request for memory, per slot where it is counted so, or for addresses where those are bounded."""

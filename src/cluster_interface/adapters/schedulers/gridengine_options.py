@@ -18,28 +18,34 @@ _MARK = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,127}")
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+|&=*()!-]{0,255}")
 
 
-def options(order: Order, *, slots: int, environment: str | None, memory: str | None, gpu: str | None) -> list[str]:
+def options(
+    order: Order,
+    *,
+    parallel: tuple[str, int] | None = None,
+    memory: str | None = None,
+    gpu: str | None = None,
+    exclusive: str | None = None,
+) -> list[str]:
     """Return qsub's arguments, the script and its offset last; Rejected if something in them is not plain.
 
-    `environment` is the parallel environment for more than one slot; `memory` such as `h_vmem=512M`; `gpu` the name of
-    the resource that stands for GPUs. `-C ""` keeps qsub from looking for directives in the script, where users' own
+    `parallel` is a parallel environment and how many slots of it; `memory` such as `h_vmem=512M`; `gpu` and `exclusive`
+    the names of the resources that stand for GPUs and for having hosts alone. `-C ""` keeps qsub from looking for directives in the script, where users' own
     words are; `-notify` has USR2 sent before KILL, which would otherwise come at once.
     """
     argv = ["-terse", "-C", "", "-N", mark(order.mark), "-ac", f"clif={mark(order.mark)}", "-r", "n", "-notify"]
-    argv += ["-w", "e", "-S", "/bin/sh", "-j", "y", "-o", _path(order.log, "log") if order.log else "/dev/null"]
+    # What can never run is refused; but hosts are taken for useless that are not empty when they are wanted alone.
+    argv += ["-w", "n" if order.ask.exclusive else "e", "-S", "/bin/sh", "-j", "y", "-o", _path(order.log, "log") if order.log else "/dev/null"]
     argv += ["-wd", _path(order.script.parent, "directory"), "-l", f"h_rt={int(order.time)}"]
     if order.elements > 1:
         argv += ["-t", f"1-{int(order.elements)}"]
         argv += ["-tc", str(int(order.max_running))] if order.max_running else []
-    if slots > 1:
-        if environment is None:
-            raise Rejected.field("resources.cpus", "Grid Engine has no parallel environment for several slots here")
-        argv += ["-pe", _word(environment, "parallel environment"), str(slots)]
+    if parallel:
+        argv += ["-pe", _word(parallel[0], "parallel environment"), str(parallel[1])]
     argv += ["-l", memory] if memory else []
-    return [*argv, *_names(order, gpu), _path(order.script, "script"), str(int(order.offset))]
+    return [*argv, *_names(order, gpu, exclusive), _path(order.script, "script"), str(int(order.offset))]
 
 
-def _names(order: Order, gpu: str | None) -> Iterator[str]:
+def _names(order: Order, gpu: str | None, exclusive: str | None) -> Iterator[str]:
     ask = order.ask
     queue = _word(ask.queue, "resources.queue")
     yield from ("-q", f"{queue}@{_word(order.node, 'node')}" if order.node else queue)
@@ -56,9 +62,12 @@ def _names(order: Order, gpu: str | None) -> Iterator[str]:
     for license_ in ask.licenses:
         name, _, count = license_.partition(":")
         yield from ("-l", f"{_word(name, 'resources.licenses')}={int(count or 1)}")
-    for field, unknown in (("qos", ask.qos), ("exclusive", ask.exclusive), ("nodes", ask.nodes > 1)):
-        if unknown:
-            raise Rejected.field(f"resources.{field}", "is nothing that Grid Engine can be asked for here")
+    if ask.exclusive:
+        if exclusive is None:
+            raise Rejected.field("resources.exclusive", "no resource of this site has the relation EXCL, see complex(5)")
+        yield from ("-l", f"{_word(exclusive, 'exclusive')}=true")
+    if ask.qos:
+        raise Rejected.field("resources.qos", "Grid Engine has none; a project is named by resources.account")
 
 
 def mark(text: str) -> str:

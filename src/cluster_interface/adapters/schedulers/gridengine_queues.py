@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
 from cluster_interface.model.errors import Transient
@@ -12,7 +12,7 @@ from cluster_interface.model.queue import Queue
 from cluster_interface.model.resources import parse_memory, parse_time
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from cluster_interface.settings import Defaults
 
@@ -37,6 +37,41 @@ class Resource:
 
     requestable: bool
     consumable: str  #: NO, YES (per slot) or JOB
+    exclusive: bool = False  #: whoever has it of a host has the host alone
+
+
+@dataclass(frozen=True, kw_only=True)
+class Environment:
+    """A parallel environment, see sge_pe(5), that says how many slots of a job are on each host."""
+
+    name: str
+    per_host: int | None  #: None: all of them are on one
+
+
+@dataclass(frozen=True, kw_only=True)
+class Site:
+    """What is known of a cell beside its queues and hosts."""
+
+    environments: tuple[Environment, ...]
+    resources: Mapping[str, Resource]
+    offered: Mapping[str, str]  #: queue -> names of the environments it has, as its configuration lists them
+
+    def one_node(self, queue: str) -> str | None:
+        """Name the environment for several slots on one host of a queue; None if there is none."""
+        return next((e.name for e in self._of(queue) if e.per_host is None), None)
+
+    def many_nodes(self, queue: str) -> dict[int, str]:
+        """Name the environments for several hosts of a queue, each by the slots that it takes on every one of them."""
+        return {e.per_host: e.name for e in self._of(queue) if e.per_host is not None}
+
+    @property
+    def exclusive(self) -> str | None:
+        """Name the resource by which a job has hosts alone; None if the site has none."""
+        return next((name for name, found in self.resources.items() if found.exclusive and found.requestable), None)
+
+    def _of(self, queue: str) -> Iterator[Environment]:
+        names = re.split(r"[\s,=\[\]]+", self.offered.get(queue, ""))
+        return (environment for environment in self.environments if environment.name in names)
 
 
 def hosts(text: str) -> list[Host]:
@@ -64,7 +99,9 @@ def resources(text: str) -> dict[str, Resource]:
     """Read `qconf -sc`."""
     rows = (line.split() for line in text.splitlines() if line.strip() and not line.startswith("#"))
     return {
-        row[0]: Resource(requestable=row[4] in ("YES", "FORCED"), consumable=row[5]) for row in rows if len(row) >= 7
+        row[0]: Resource(requestable=row[4] in ("YES", "FORCED"), consumable=row[5], exclusive=row[3] == "EXCL")
+        for row in rows
+        if len(row) >= 7
     }
 
 
@@ -73,27 +110,35 @@ def counted_memory(complexes: Mapping[str, Resource]) -> str | None:
     return next((n for n in _CONSUMED if n in complexes and complexes[n].consumable != "NO"), None)
 
 
-def one_node_environment(ask: Callable[..., str]) -> str | None:
-    """Find a parallel environment that keeps all slots of a job on one host ($pe_slots), see sge_pe(5)."""
-    for name in ask("qconf", "-spl").split():
-        if re.search(r"^allocation_rule\s+\$pe_slots", ask("qconf", "-sp", name), re.MULTILINE):
-            return name
-    return None
+def site(ask: Callable[..., str]) -> Site:
+    """Ask for parallel environments, resources and what the queues offer of them. Transient if qmaster is away."""
+    rules = {name: ask("qconf", "-sp", name) for name in ask("qconf", "-spl", allow=("no parallel env",)).split()}
+    found = {name: re.search(r"^allocation_rule\s+(\$pe_slots|\d+)\s*$", text, re.MULTILINE) for name, text in rules.items()}
+    return Site(
+        environments=tuple(
+            Environment(name=name, per_host=int(rule[1]) if rule[1].isdecimal() else None)
+            for name, rule in found.items()
+            if rule
+        ),
+        resources=resources(ask("qconf", "-sc")),
+        offered={name: _attribute("pe_list", ask("qconf", "-sq", name)) for name in ask("qconf", "-sql").split()},
+    )
 
 
-def queues(
-    ask: Callable[..., str], defaults: Defaults, scheduler: str, *, gpu: str | None, parallel: bool
-) -> list[Queue]:
+def queues(ask: Callable[..., str], defaults: Defaults, scheduler: str, *, gpu: str | None, known: Site) -> list[Queue]:
     """Describe every cluster queue in Grid Engine's order of names. Transient if qmaster does not answer."""
     names = ask("qconf", "-sql").split()
     found = hosts(ask("qhost", "-q", "-F", "-xml"))
     most = re.search(r"^max_aj_tasks\s+(\d+)", ask("qconf", "-sconf"), re.MULTILINE)
     projects = tuple(ask("qconf", "-sprjl", allow=("no project",)).split())
-    max_array = int(most[1]) or None if most else None
-    return [
-        _queue(name, ask("qconf", "-sq", name), found, defaults, (scheduler, projects, max_array, gpu, parallel))
-        for name in names
-    ]
+    common = {"scheduler": scheduler, "accounts": projects, "qos": (), "max_array": int(most[1]) or None if most else None}
+    return [_queue(name, ask("qconf", "-sq", name), found, defaults, gpu, known, common) for name in names]
+
+
+def _attribute(name: str, text: str) -> str:
+    """Return what a queue's configuration says of one attribute; long values go on after a backslash."""
+    found = re.search(rf"^{name}\s+(.*)$", text.replace("\\\n", " "), re.MULTILINE)
+    return found[1] if found else ""
 
 
 def _queue(
@@ -101,17 +146,18 @@ def _queue(
     text: str,
     all_hosts: Iterable[Host],
     defaults: Defaults,
-    site: tuple[str, tuple[str, ...], int | None, str | None, bool],
+    gpu: str | None,
+    known: Site,
+    common: dict[str, Any],
 ) -> Queue:
-    scheduler, projects, max_array, gpu, parallel = site
     mine = [host for host in all_hosts if name in host.queues]
     slots = max((host.queues[name][0] for host in mine), default=0)
     memory = max((host.memory for host in mine), default=0)
     time = _time(text)
-    cpus = slots if parallel else min(slots, 1)
+    spread = tuple(sorted(known.many_nodes(name)))
+    cpus = slots if known.one_node(name) else min(slots, max((1, *spread)))
     return Queue(
         name=name,
-        scheduler=scheduler,
         cpus=cpus,
         memory=memory,
         time=time,
@@ -119,11 +165,11 @@ def _queue(
         default_memory=min(defaults.memory, memory),
         default_time=min(defaults.time, time or defaults.time),
         gpus=max((int(float(host.resources.get(gpu, "0"))) for host in mine), default=0) if gpu else 0,
-        nodes=1,
-        accounts=projects,
-        qos=(),
-        max_array=max_array,
+        nodes=len(mine) if spread else 1,
+        node_cpus=spread,
+        exclusive=any(known.exclusive in host.resources for host in mine),
         state=_state(name, mine),
+        **common,
     )
 
 
@@ -137,8 +183,7 @@ def _state(name: str, mine: Sequence[Host]) -> str:
 
 
 def _time(text: str) -> int | None:
-    found = re.search(r"^h_rt\s+(\S+)", text, re.MULTILINE)
-    value = found[1].partition(",")[0] if found else "INFINITY"
+    value = _attribute("h_rt", text).partition(",")[0].strip() or "INFINITY"
     try:
         return None if value == "INFINITY" else parse_time(value)
     except ValueError:
