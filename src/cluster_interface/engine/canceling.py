@@ -77,8 +77,7 @@ def _never_handed(case: Case, tools: Tools) -> bool:
 def reap(case: Case, tools: Tools, attempt: Attempt, tasks: Iterable[Task]) -> None:
     """Remove the containers that these tasks may have left behind where they ran."""
     nodes = {}
-    begun = tools.stager.begun(case.job.id, attempt.number)
-    for task in (task for task in tasks if task.index in begun):
+    for task in tasks:
         claim = tools.stager.claimed(case.job.id, attempt.number, task.index)
         if claim and (host := claim.get("host")):
             nodes[host] = task.node or host
