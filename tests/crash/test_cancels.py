@@ -16,7 +16,13 @@ PROGRAMS = {
     "ignores": "#!/bin/sh\ntrap '' TERM INT\necho on\nsleep 301 &\nwhile :; do sleep 0.2; done\n",
     "leaves": "#!/bin/sh\necho on\nsetsid sleep 302 &\nnohup sh -c 'sleep 303; :' >/dev/null 2>&1 &\nsleep 304\n",
     "short": "#!/bin/sh\necho on\nsleep 1\n",
+    "writes": "#!/bin/sh\necho on\nseq -f f%g 3000 | xargs touch\n",
 }
+QUICK = ("short", "writes")  #: what may have completed before it is canceled
+LARGE = 256 * 2**20  #: bytes of an input that takes a moment to copy
+PACKAGES = ("six", "idna", "toml", "tomli", "colorama", "iniconfig", "zipp", "attrs", "packaging", "certifi", "pluggy")
+#: Half of the rounds cancel in one of these, which a job is given a reason to stay in for a while.
+DRAWN = ("submitted", "preparing", "queued", "running", "staging_out")
 
 
 @pytest.fixture(scope="module")
@@ -35,14 +41,20 @@ def cancel_at_random(server, kinds, natives, number):
     """Submit jobs, cancel them at random moments, and return how long each took until nothing was left of it."""
     seed = time.time_ns() % 2**32
     dice = random.Random(seed)
+    for options in kinds:  # the image is there, whenever a job is canceled
+        server.until(server.submit("#!/bin/sh\ntrue\n", *options), "completed", seconds=600)
     took, bad, tally = [], [], {}
     queue = [kinds[n % len(kinds)] for n in range(number)]
     while queue:
-        batch = []
-        for options in [queue.pop() for _ in range(min(dice.choice([1, 1, 3]), len(queue)))]:
-            kind = dice.choice(list(PROGRAMS))
+        batch, drawn = [], dice.choice([*DRAWN, None, None, None, None])
+        together = 1 if drawn else dice.choice([1, 1, 3])
+        for asked in [queue.pop() for _ in range(min(together, len(queue)))]:
+            kind = "writes" if drawn == "staging_out" else dice.choice(list(PROGRAMS))
+            options = (*asked, *reason_to_stay(server, drawn, dice))
             job = server.submit(PROGRAMS[kind], "--memory", "100MiB", *options, name=f"{kind}.sh")
-            batch.append((time.monotonic() + dice.uniform(0, LIFE), job, kind, options))
+            if drawn:
+                wait_for(lambda job=job, drawn=drawn: has_come_to(server, job, drawn), 120, 0.002)
+            batch.append((time.monotonic() + dice.uniform(0, LIFE / 10 if drawn else LIFE), job, kind, options))
         for at, job, kind, options in sorted(batch):
             time.sleep(max(0.0, at - time.monotonic()))
             was = state_in_database(server, job)
@@ -59,15 +71,32 @@ def cancel_at_random(server, kinds, natives, number):
             whole = time.monotonic() - begun
             took.append((ended, whole))
             tally[was, state] = tally.get((was, state), 0) + 1
-            allowed = ("completed", "canceled") if kind == "short" else ("canceled",)
+            allowed = ("completed", "canceled") if kind in QUICK else ("canceled",)
             if left or state not in allowed or ended > MOST:
                 bad.append((told, state, round(ended, 2), left))
             if at_once:
-                tally["left at once", options[-1] if options else ""] = (
-                    tally.get(("left at once", options[-1] if options else ""), 0) + 1
-                )
+                which = "left at once", *options[:2]
+                tally[which] = tally.get(which, 0) + 1
     report(took, tally, bad)
     assert not bad, bad
+
+
+def reason_to_stay(server, state, dice):
+    """Return options that keep a job in a state for a while: packages to resolve and build, a large input to copy."""
+    if state == "submitted" or (state == "preparing" and dice.random() < 0.5):
+        return [word for name in dice.sample(PACKAGES, 4) for word in ("--with", name)]
+    if state == "preparing":
+        large = server.work / "large"
+        if not large.exists():
+            large.write_bytes(bytes(LARGE))
+        return ["--input", f"large=file:{large}"]
+    return ["--output", "f*"] if state == "staging_out" else []
+
+
+def has_come_to(server, job, state):
+    """Say whether a job is in a state, or past it."""
+    now = state_in_database(server, job)
+    return now in FINAL or (now in DRAWN and DRAWN.index(now) >= DRAWN.index(state))
 
 
 def report(took, tally, bad):

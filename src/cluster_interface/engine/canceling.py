@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from cluster_interface.engine.handing import current
 from cluster_interface.model.errors import Transient
 from cluster_interface.model.marks import attempt_mark, order_mark
-from cluster_interface.model.state import TASK_FINAL
 from cluster_interface.ports import Handle, NativeState
 
 if TYPE_CHECKING:
@@ -49,7 +48,7 @@ def end_orders(case: Case, tools: Tools) -> bool:
     try:
         tools.stager.close(case.job.id, attempt.number)
     finally:  # on a full disk as well
-        reap(case, tools, attempt, [task for task in case.tasks if task.state not in TASK_FINAL])
+        reap(case, tools, attempt, case.tasks.still_open(tools.stager.begun(case.job.id, attempt.number)))
     return True
 
 
@@ -78,8 +77,7 @@ def _never_handed(case: Case, tools: Tools) -> bool:
 def reap(case: Case, tools: Tools, attempt: Attempt, tasks: Iterable[Task]) -> None:
     """Remove the containers that these tasks may have left behind where they ran."""
     nodes = {}
-    begun = tools.stager.begun(case.job.id, attempt.number)
-    for task in (task for task in tasks if task.index in begun):
+    for task in tasks:
         claim = tools.stager.claimed(case.job.id, attempt.number, task.index)
         if claim and (host := claim.get("host")):
             nodes[host] = task.node or host

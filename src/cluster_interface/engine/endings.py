@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from cluster_interface.engine.tools import Looked
 from cluster_interface.model.job import OutputFile
 from cluster_interface.model.resources import show_bytes, show_time
 from cluster_interface.model.state import TASK_FINAL, FailureCode, JobState, TaskState
@@ -17,82 +18,115 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from cluster_interface.engine.tools import Case, Tools
-    from cluster_interface.model.job import Attempt, Delivery, Task
+    from cluster_interface.model.job import Attempt, Delivery, NativeOrder, Task
     from cluster_interface.model.plan import Ask
     from cluster_interface.ports import Observation
 
 GRACE = 20.0  #: seconds a task may be gone without a status file before it counts as lost; accounting lags by 15
+
+NOTHING: Mapping[int, Observation] = {}
 
 _CODE_OF_REASON = {code.value: code for code in FailureCode}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Picture:
-    """An attempt's tasks as they are now."""
+    """What is to be seen of an attempt's tasks: of those that may have changed since the last look."""
 
-    tasks: Mapping[int, Task]  #: those that the attempt tries
+    changed: tuple[Task, ...]  #: as they are now, those that were not so before
+    counts: Counter[TaskState]  #: all of the job's tasks
+    started: float | None = None  #: when the latest that was looked at began
+    first_started: float | None = None
     unbegun: tuple[int, ...] = ()  #: gone from the scheduler, and never begun
     missing: Mapping[str, float] = field(default_factory=dict)  #: gone without a word, and since when
-    ended: frozenset[int] = frozenset()  #: orders of which every task has ended
-    failed: frozenset[int] = frozenset()  #: those of them with a task that did not complete
+    live: bool = False  #: some have left the queue and not ended: they need another look soon
+
+    @property
+    def still_open(self) -> int:
+        """How many tasks have not ended."""
+        return sum(count for state, count in self.counts.items() if state not in TASK_FINAL)
 
 
 def look_at(case: Case, tools: Tools, attempt: Attempt) -> Picture:
-    """See how every task of an attempt is getting on.
+    """See how the tasks of an attempt are getting on.
 
-    Absent is not finished: a task that the scheduler no longer knows is looked up in its status file, then given a
-    grace period; then it was never begun if it made no claim, else it is lost. Where the scheduler was not seen or
-    cannot be, nothing but a status file counts.
+    Looked at are those that run, that are gone, and whose elements no longer wait or changed since the last look: what
+    waits as before costs nothing. Absent is not finished: a task that the scheduler no longer knows is looked up in
+    its status file, then given a grace period; then it was never begun if it made no claim, else it is lost. Where the
+    scheduler was not seen or cannot be, nothing but a status file counts.
     """
-    view = _View(case, tools, attempt)
-    elements = attempt.elements(len(case.tasks))
-    ended, failed = set(), set()
-    for number, order in enumerate(attempt.orders):
-        seen = tools.seen.get(order.mark) if order.native_id is not None else None
-        mine = [
-            view.task(task, seen, element)
-            for element in range(order.elements)
-            for task in elements[order.offset + element]
-        ]
-        if all(task.state in TASK_FINAL for task in mine):
-            ended.add(number)
-        if any(task.state in (TaskState.FAILED, TaskState.CANCELED) for task in mine):
-            failed.add(number)
+    view, elements = _View(case, tools, attempt), attempt.elements(len(case.tasks))
+    running = case.tasks.running()
+    told = {elements.of(number) for number in [*(task.index for task in running), *view.since]}
+    before: dict[int, Task] = {}
+    live = False
+    for order in attempt.orders:
+        seen = tools.seen.get(order.mark)
+        if order.native_id is None or seen is None:
+            continue
+        mine = {element - order.offset for element in told if 0 <= element - order.offset < order.elements}
+        places = {order.offset + element for element in mine | _moved(order, seen, tools.looked.get(order.mark))}
+        asked = case.tasks.still_open(number for place in places for number in elements[place])
+        again = set()
+        for task in asked:
+            element = elements.of(task.index) - order.offset
+            view.task(task, seen.get(element))
+            if task.state is TaskState.RUNNING or not _waits(seen.get(element)):
+                again.add(element)
+        before |= {task.index: task for task in asked}
+        tools.looked[order.mark] = Looked(seen, frozenset(again))
+        live |= bool(again)
+    changed = tuple(task for number, task in view.tasks.items() if task != before[number])
+    counts = case.tasks.counts()
+    counts.subtract(before[task.index].state for task in changed)
+    counts.update(task.state for task in changed)
+    starts = [task.started for task in view.tasks.values() if task.started]
     return Picture(
-        tasks=view.tasks,
+        changed=changed,
+        counts=counts,
+        started=max(starts, default=None),
+        first_started=min(starts, default=None),
         unbegun=tuple(view.unbegun),
         missing=view.missing,
-        ended=frozenset(ended),
-        failed=frozenset(failed),
+        live=live,
     )
+
+
+def _moved(order: NativeOrder, seen: Mapping[int, Observation], last: Looked | None) -> set[int]:
+    """Name the elements of an order that may have moved: that changed, or did not wait at the last look either."""
+    if last is not None and last.seen is seen:
+        return set(last.again)
+    was = last.seen if last else NOTHING
+    moved = {element for element, found in seen.items() if found is not was.get(element) and not _waits(found)}
+    if len(seen) < order.elements:
+        moved.update(set(range(order.elements)) - seen.keys())
+    return moved.intersection(range(order.elements)).union(last.again if last else ())
+
+
+def _waits(seen: Observation | None) -> bool:
+    return seen is not None and seen.state is NativeState.PENDING
 
 
 class _View:
     """Looks at one task after the other and keeps what it found."""
 
     def __init__(self, case: Case, tools: Tools, attempt: Attempt) -> None:
-        self._known = {task.index: task for task in case.tasks}
-        self._since = case.job.facts.get("missing", {})
+        self.since = {int(number): at for number, at in case.job.facts.get("missing", {}).items()}
         self._job, self._attempt, self._ask = case.job.id, attempt, attempt.ask or case.plan.ask
         self._tools, self._now = tools, tools.clock.now()
         self.tasks: dict[int, Task] = {}
         self.unbegun: list[int] = []
         self.missing: dict[str, float] = {}
 
-    def task(self, number: int, seen: Mapping[int, Observation] | None, element: int) -> Task:
-        """Look at a task. `seen`: its order's elements, None while nothing is known of them."""
-        task = self._known[number]
-        if task.state not in TASK_FINAL or task.attempt != self._attempt.number:
-            observation = seen.get(element) if seen is not None else None
-            task = self._look(task, observation, absent=seen is not None and observation is None)
-        self.tasks[number] = task
-        return task
+    def task(self, task: Task, observation: Observation | None) -> None:
+        """Look at a task that has not ended. `observation`: what was seen of its element, None if it is gone."""
+        self.tasks[task.index] = self._look(task, observation)
 
-    def _look(self, task: Task, observation: Observation | None, *, absent: bool) -> Task:
+    def _look(self, task: Task, observation: Observation | None) -> Task:
         state = observation.state if observation else None
         if state is NativeState.PENDING and task.state is TaskState.RUNNING:
             return self._taken_back(task, observation)
-        if state is NativeState.PENDING or (observation is None and not absent):
+        if state is NativeState.PENDING:
             return task
         status = self._tools.stager.status(self._job, self._attempt.number, task.index)
         if state is NativeState.RUNNING and not self._is_over(status):
@@ -112,7 +146,7 @@ class _View:
         status = self._tools.stager.status(self._job, self._attempt.number, task.index)
         if status and status.get("exit_code") == 0:
             return _from_status(task, status, observation, self._ask)
-        since = self._since.get(str(task.index), self._now)
+        since = self.since.get(task.index, self._now)
         if not status and self._now - since < GRACE:
             self.missing[str(task.index)] = since
             return task
@@ -130,7 +164,7 @@ class _View:
         return status.get("exit_code") == 0 or self._attempt.pack > 1
 
     def _gone(self, task: Task, observation: Observation | None) -> Task:
-        since = self._since.get(str(task.index), self._now)
+        since = self.since.get(task.index, self._now)
         verdict = observation.verdict if observation else None
         begun = self._claimed(task)
         if self._now - since < GRACE and not (verdict and begun):
@@ -154,14 +188,14 @@ def _was_canceled(seen: Observation | None) -> bool:
     return seen is not None and seen.verdict == "canceled" and seen.node is None
 
 
-def tally(tasks: Sequence[Task]) -> str:
+def tally(counts: Mapping[TaskState, int]) -> str:
     """Say in a few words how the tasks are or ended."""
-    if len(tasks) == 1:
+    total = sum(counts.values())
+    if total == 1:
         return "the program has ended"
-    count = Counter(task.state for task in tasks)
     order = (TaskState.FAILED, TaskState.CANCELED, TaskState.RUNNING, TaskState.COMPLETED)
-    words = [f"{count[state]:,} {state}" for state in order if count[state]]
-    return f"{', '.join(words) or 'none begun'} of {len(tasks):,} tasks"
+    words = [f"{counts[state]:,} {state}" for state in order if counts.get(state)]
+    return f"{', '.join(words) or 'none begun'} of {total:,} tasks"
 
 
 def ending_of(case: Case, collected: dict[str, Any], deliveries: Sequence[Delivery] | None = None) -> Step:
@@ -169,7 +203,7 @@ def ending_of(case: Case, collected: dict[str, Any], deliveries: Sequence[Delive
 
     Outputs that could not be delivered are told in its reason; they are in the job's directory all the same.
     """
-    failed = [task for task in case.tasks if task.state is not TaskState.COMPLETED]
+    failed = case.tasks.not_completed()
     bad = {task.index for task in failed}
     outputs = tuple(OutputFile(**{**output, "partial": output["task"] in bad}) for output in collected["outputs"])
     if failed:

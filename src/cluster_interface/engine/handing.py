@@ -10,7 +10,7 @@ from cluster_interface.model.job import Attempt
 from cluster_interface.model.marks import attempt_mark
 from cluster_interface.model.packing import orders_of
 from cluster_interface.model.parameters import element_lines, parameter_lines
-from cluster_interface.model.state import FailureCode
+from cluster_interface.model.state import FailureCode, TaskState
 from cluster_interface.ports import Handle, Order
 from cluster_interface.runs import describe_run
 
@@ -57,7 +57,7 @@ def current(case: Case, tools: Tools) -> Attempt:
 def write(case: Case, tools: Tools, attempt: Attempt, image: ImageRef | None) -> None:
     """Write job.sh and the lists that it reads. Repeatable."""
     ask = attempt.ask or case.plan.ask
-    rows = [task.parameters for task in case.tasks]
+    rows = case.tasks.parameters()
     account, home = tools.identity.account(case.job.owner), tools.stager.directory(case.job.id)
     run = describe_run(case.job, case.plan, attempt, rows, image, account, home)
     script = tools.site.runtime(ask).job_script(run)
@@ -109,17 +109,22 @@ def _hand_one(case: Case, tools: Tools, attempt: Attempt, part: NativeOrder, run
         raise Permanent(str(error), code=FailureCode.SCHEDULER_REJECTED) from None
 
 
-def may_go(case: Case, attempt: Attempt, ended: set[int], failed: set[int]) -> set[int]:
-    """Say which orders may be with the scheduler, given which have ended, and which of those with a failure.
+def may_go(case: Case, attempt: Attempt) -> set[int]:
+    """Say which orders may be with the scheduler, given what is written of their tasks.
 
     All at once; but only one after the other where few tasks may run at the same time, and none after a first task
     that runs alone and has failed.
     """
     sweep, count = case.job.spec.sweep, len(attempt.orders)
-    alone = sweep is not None and sweep.first_alone and attempt.number == 1 and count > 1
-    if alone and (0 not in ended or 0 in failed):
-        return {0}
-    if sweep is None or sweep.max_running is None:
+    first_alone = sweep is not None and sweep.first_alone and attempt.number == 1
+    if count == 1 or sweep is None or not (first_alone or sweep.max_running):
         return set(range(count))
-    first_open = next((number for number in range(count) if number not in ended), count)
-    return set(range(min(first_open + 1, count)))
+    if not any(order.native_id for order in attempt.orders):
+        return {0}  # and nothing is written of this attempt's tasks yet
+    if first_alone and (first := case.tasks.first()) and first.state is not TaskState.COMPLETED:
+        return {0}
+    if sweep.max_running is None:
+        return set(range(count))
+    first_open = case.tasks.first_open()
+    element = attempt.elements(len(case.tasks)).of(first_open.index) if first_open else len(case.tasks)
+    return {number for number, order in enumerate(attempt.orders) if order.offset <= element}

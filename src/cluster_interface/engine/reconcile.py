@@ -15,6 +15,7 @@ from cluster_interface.model.errors import ClusterError, Permanent, Rejected, Tr
 from cluster_interface.model.state import FINAL, FailureCode, JobState
 from cluster_interface.model.step import Step
 from cluster_interface.store import claims, jobs
+from cluster_interface.store.roll import Roll
 
 if TYPE_CHECKING:
     from cluster_interface.engine.tools import Tools
@@ -57,7 +58,7 @@ def _case(store: Store, job: Job) -> Case:
         attempts = jobs.attempts(db, job.id)
         return Case(
             job=job,
-            tasks=tuple(jobs.tasks(db, job.id)),
+            tasks=Roll(store, job.id),
             attempt=attempts[-1] if attempts else None,
             waits=tuple(jobs.waits_for(db, job.id)) if job.spec.after and job.state is JobState.SUBMITTED else (),
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from cluster_interface.engine.canceling import end_orders, reap, withdraw
@@ -12,7 +13,7 @@ from cluster_interface.engine.handing import current, hand, may_go, write
 from cluster_interface.engine.long_work import look, stop_all
 from cluster_interface.engine.trying_again import next_attempt
 from cluster_interface.model.errors import ClusterError, Permanent, Rejected
-from cluster_interface.model.job import Delivery, Task
+from cluster_interface.model.job import Delivery
 from cluster_interface.model.marks import image_mark
 from cluster_interface.model.plan import HOST, Lock, Plan, SourceInfo, digest
 from cluster_interface.model.policy import decide
@@ -23,7 +24,7 @@ from cluster_interface.model.step import Step
 from cluster_interface.ports import Handle, NativeState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from cluster_interface.engine.endings import Picture
     from cluster_interface.engine.tools import Case, Tools
@@ -78,7 +79,7 @@ def _ask(case: Case, tools: Tools) -> Ask:
 
 def _plan(case: Case, tools: Tools, ask: Ask, resolved: dict[str, Any]) -> Plan:
     job = case.job
-    rows = [task.parameters for task in case.tasks]
+    rows = case.tasks.parameters()
     return Plan(
         spec=job.spec,
         command=job.spec.command or "",
@@ -104,17 +105,16 @@ def preparing(case: Case, tools: Tools) -> Step:
     if not ready or staged is None:
         parts = [step.reason for step in (build, stage) if step.reason]
         return Step(state=JobState.PREPARING, after=SOON, reason="; ".join(parts))
-    write(case, tools, attempt, image)
-    go = may_go(case, attempt, set(), set())
+    if not any(order.native_id for order in attempt.orders):
+        write(case, tools, attempt, image)
+    go = may_go(case, attempt)
     attempt = hand(case, tools, attempt, go)
     if any(attempt.orders[number].native_id is None for number in go):
         return Step(state=JobState.PREPARING, attempt=attempt, reason="being handed over", facts=_kept(case))
-    tried = set(attempt.numbers(len(case.tasks)))
-    tasks = [task for task in case.tasks if task.index in tried]
     return Step(
         state=JobState.QUEUED,
         attempt=attempt,
-        tasks=tuple(_fresh(task, attempt.number) for task in tasks),
+        fresh=True,
         after=WATCHED,
         facts=_kept(case),
         reason=_handed(tools.scheduler(case.plan.ask).name, attempt) + _brought(case),
@@ -164,10 +164,6 @@ def _staging(case: Case, attempt: Attempt) -> dict[str, Any]:
     }
 
 
-def _fresh(task: Task, attempt: int) -> Task:
-    return Task(job=task.job, index=task.index, state=TaskState.QUEUED, attempt=attempt, parameters=task.parameters)
-
-
 def _kept(case: Case) -> dict[str, Any]:
     """Keep what has been tried already; what is to be tried again is now being tried."""
     return {name: value for name, value in case.job.facts.items() if name == "tried"}
@@ -185,82 +181,86 @@ def watching(case: Case, tools: Tools) -> Step:
         raise Permanent("this job's attempt is not in the database")
     attempt = case.attempt
     seen = look_at(case, tools, attempt)
-    go = may_go(case, attempt, set(seen.ended), set(seen.failed))
+    ended = any(task.state in TASK_FINAL for task in seen.changed)
+    go = may_go(case, attempt)
     if any(attempt.orders[number].native_id is None for number in go):
         attempt = hand(case, tools, attempt, go)
-    elif all(seen.tasks[n].state in TASK_FINAL or n in seen.unbegun for n in _handed_tasks(case, attempt)):
+        ended = False
+    elif not (ended and _waiting_orders(attempt)) and seen.still_open == len(seen.unbegun) + _not_handed(case, attempt):
         return _over(case, tools, attempt, seen)
-    started = [task.started for task in seen.tasks.values() if task.started]
-    if started and attempt.started is None:
-        attempt = dataclasses.replace(attempt, started=min(started))
-    elif not started:
+    if seen.started and attempt.started is None:
+        attempt = dataclasses.replace(attempt, started=seen.first_started)
+    elif not seen.started:
         attempt = _expect(case, tools, attempt)
-    running = bool(started) or case.job.state is JobState.RUNNING
+    running = seen.started is not None or case.job.state is JobState.RUNNING
     return Step(
         state=JobState.RUNNING if running else JobState.QUEUED,
-        tasks=_changed(case, seen),
+        tasks=seen.changed,
         attempt=attempt if attempt != case.attempt else None,
-        after=0.5 if seen.missing else _look_again(started, tools),
+        after=_look_again(seen, tools, ended=ended and _waiting_orders(attempt)),
         note=_handed(tools.scheduler(case.plan.ask).name, attempt) if attempt.orders != case.attempt.orders else "",
-        reason=tally(list(seen.tasks.values())) if running and len(case.tasks) > 1 else _why_waiting(tools, attempt),
+        reason=tally(seen.counts) if running and len(case.tasks) > 1 else _why_waiting(tools, attempt),
         facts=_kept(case) | ({"missing": dict(seen.missing)} if seen.missing else {}),
     )
 
 
-def _look_again(started: list[float], tools: Tools) -> float:
-    """Look for status files soon after a start, and less often the longer it runs: they come before the scheduler."""
-    if not started:
+def _look_again(seen: Picture, tools: Tools, *, ended: bool) -> float:
+    """Look for status files soon after a start, and less often the longer it runs: they come before the scheduler.
+
+    `ended`: other orders wait for what ended just now; with that written, it is known which may go.
+    """
+    if ended:
+        return 0.0
+    if seen.missing:
+        return 0.5
+    if not seen.live:
         return WATCHED
-    return min(WATCHED, max(1.0, (tools.clock.now() - max(started)) / 10))
+    return min(WATCHED, max(1.0, (tools.clock.now() - (seen.started or tools.clock.now())) / 10))
 
 
-def _handed_tasks(case: Case, attempt: Attempt) -> Iterator[int]:
-    """Name the tasks of those orders that the scheduler has or had."""
+def _waiting_orders(attempt: Attempt) -> bool:
+    return any(order.native_id is None for order in attempt.orders)
+
+
+def _not_handed(case: Case, attempt: Attempt) -> int:
+    """Count the tasks of those orders that the scheduler has not been given."""
     elements = attempt.elements(len(case.tasks))
-    for order in attempt.orders:
-        if order.native_id is not None:
-            for element in elements[order.offset : order.offset + order.elements]:
-                yield from element
+    waiting = (order for order in attempt.orders if order.native_id is None)
+    places = (range(order.offset, order.offset + order.elements) for order in waiting)
+    return sum(len(elements[place]) for order in places for place in order)
 
 
 def _over(case: Case, tools: Tools, attempt: Attempt, seen: Picture) -> Step:
     """End an attempt: try again what is to be tried again, else see to the outputs."""
     unbegun = set(tools.stager.revoke(case.job.id, attempt.number, seen.unbegun))
     if len(unbegun) < len(seen.unbegun):  # it has begun after all
-        return Step(state=case.job.state, tasks=_changed(case, seen), after=0.5, facts=_kept(case))
+        return Step(state=case.job.state, tasks=seen.changed, after=0.5, facts=_kept(case))
     now = tools.clock.now()
     withdraw(tools, attempt, case.ask)
-    reap(
-        case,
-        tools,
-        attempt,
-        [task for task in seen.tasks.values() if task.state in TASK_FINAL and task.exit_code is None],
-    )
+    failed = [task for task in seen.changed if task.state in (TaskState.FAILED, TaskState.CANCELED)]
+    failed += case.tasks.failed(attempt.number)
+    reap(case, tools, attempt, [task for task in failed if task.exit_code is None])
     attempt = dataclasses.replace(attempt, ended=now)
-    again = next_attempt(case, tools, attempt, seen.tasks.values(), unbegun)
+    again = next_attempt(case, tools, attempt, failed, unbegun)
     if again is not None and not case.job.cancel_requested:
         return Step(
             state=JobState.PREPARING,
-            tasks=_changed(case, seen),
+            tasks=seen.changed,
             attempt=attempt,
             reason=again["again"]["why"],
             facts=again,
         )
-    tasks = {task.index: task for task in _changed(case, seen)}
-    for task in case.tasks:
-        current_ = tasks.get(task.index, task)
-        if current_.state not in TASK_FINAL:
-            lost = task.index in unbegun
-            tasks[task.index] = dataclasses.replace(
-                current_,
-                state=TaskState.FAILED if lost else TaskState.CANCELED,
-                ended=now,
-                reason="lost: the scheduler lost it again and again before it began" if lost else _NOT_TRIED,
-            )
-    every = [tasks.get(task.index, task) for task in case.tasks]
+    lost = tuple(
+        dataclasses.replace(task, state=TaskState.FAILED, ended=now, reason=_LOST)
+        for task in case.tasks.still_open(unbegun)
+    )
+    rest = seen.still_open - len(lost)
+    ended = Counter({TaskState.FAILED: len(lost), TaskState.CANCELED: rest})
+    every = ended + Counter({state: count for state, count in seen.counts.items() if state in TASK_FINAL})
     return Step(
         state=JobState.STAGING_OUT,
-        tasks=tuple(tasks.values()),
+        tasks=(*seen.changed, *lost),
+        rest=_NOT_TRIED if rest else None,
         attempt=attempt,
         reason=tally(every),
         facts={},
@@ -268,11 +268,7 @@ def _over(case: Case, tools: Tools, attempt: Attempt, seen: Picture) -> Step:
 
 
 _NOT_TRIED = "not tried: the first task failed"
-
-
-def _changed(case: Case, seen: Picture) -> tuple[Task, ...]:
-    """Keep what must be written: the tasks that are not as the database has them."""
-    return tuple(seen.tasks[task.index] for task in case.tasks if seen.tasks.get(task.index, task) != task)
+_LOST = "lost: the scheduler lost it again and again before it began"
 
 
 def _expect(case: Case, tools: Tools, attempt: Attempt) -> Attempt:
@@ -331,13 +327,7 @@ def canceling(case: Case, tools: Tools) -> Step:
         looks = job.facts.get("looks", 0)
         after = min(FIRST_LOOK * 1.5**looks, LAST_LOOK)
         return Step(state=job.state, reason="being canceled", after=after, facts={**job.facts, "looks": looks + 1})
-    ended = tools.clock.now()
-    tasks = tuple(
-        dataclasses.replace(task, state=TaskState.CANCELED, ended=ended, reason="canceled")
-        for task in case.tasks
-        if task.state not in TASK_FINAL
-    )
-    return Step(state=JobState.CANCELED, tasks=tasks, reason="canceled by its owner")
+    return Step(state=JobState.CANCELED, rest="canceled", reason="canceled by its owner")
 
 
 STEPS: dict[JobState, Callable[[Case, Tools], Step]] = {

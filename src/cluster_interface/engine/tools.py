@@ -11,7 +11,7 @@ from cluster_interface.model.queue import find_queue
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from cluster_interface.model.job import Attempt, Job, Task
+    from cluster_interface.model.job import Attempt, Job
     from cluster_interface.model.plan import Ask, Plan
     from cluster_interface.model.queue import Queue
     from cluster_interface.model.state import JobState
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         Works,
     )
     from cluster_interface.settings import Defaults, Retention
+    from cluster_interface.store.roll import Roll
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +35,7 @@ class Case:
     """One job with its tasks, its newest attempt and the jobs it waits for."""
 
     job: Job
-    tasks: tuple[Task, ...]
+    tasks: Roll
     attempt: Attempt | None = None
     waits: tuple[tuple[str, When, JobState], ...] = ()
 
@@ -51,12 +52,21 @@ class Case:
         return (self.attempt.ask if self.attempt else None) or self.plan.ask
 
 
+@dataclass(frozen=True)
+class Looked:
+    """A look at the tasks of an order: what the scheduler showed, and which of its elements need another look."""
+
+    seen: Mapping[int, Observation]
+    again: frozenset[int]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Tools:
     """The ports, and what was last seen of the native jobs.
 
     `seen`: mark -> element of that native job -> observation. A mark that is not in there has not been looked for
     yet; one with an empty mapping was looked for and is not there.
+    `looked`: mark -> what was made of that when the job's tasks were last looked at. Both can be lost at any time.
     """
 
     site: Site
@@ -68,6 +78,7 @@ class Tools:
     defaults: Defaults
     retention: Retention
     seen: dict[str, Mapping[int, Observation]] = field(default_factory=dict)
+    looked: dict[str, Looked] = field(default_factory=dict)
 
     @property
     def keep(self) -> float | None:

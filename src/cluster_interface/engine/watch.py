@@ -134,3 +134,4 @@ class Watch:
         for mark in set(marks).difference(but):
             self._job_of.pop(mark, None)
             self._tools.seen.pop(mark, None)
+            self._tools.looked.pop(mark, None)

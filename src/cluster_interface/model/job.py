@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from cluster_interface.model.state import FINAL
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from cluster_interface.model.jobspec import JobSpec
     from cluster_interface.model.plan import Ask, Plan
     from cluster_interface.model.state import FailureCode, JobState, TaskState
@@ -111,14 +111,38 @@ class Attempt:
         """Name the tasks that are tried, out of the job's so many."""
         return range(tasks) if self.tasks is None else self.tasks
 
-    def elements(self, tasks: int) -> list[Sequence[int]]:
-        """Say which tasks each element runs, one after the other."""
+    def elements(self, tasks: int) -> Elements:
+        """Say which tasks each element runs, one after the other, out of the job's so many."""
         numbers = self.numbers(tasks)
         with_one_alone = 1 - (1 - len(numbers)) // self.pack
         so_many = sum(order.elements for order in self.orders) == with_one_alone
         alone = int(so_many and len(self.orders) > 1 and self.orders[0].elements == 1)
-        first = [numbers[:1]] if alone else []
-        return first + [numbers[at : at + self.pack] for at in range(alone, len(numbers), self.pack)]
+        return Elements(numbers, self.pack, alone)
+
+
+@dataclass(frozen=True)
+class Elements(Sequence[Sequence[int]]):
+    """The tasks of each element of an attempt; computed, since there may be very many."""
+
+    numbers: Sequence[int]  #: the tasks that are tried, in order
+    pack: int
+    alone: int  #: 1 if the first element has but one task, else 0
+
+    def __len__(self) -> int:
+        """Count the elements."""
+        return self.alone - (self.alone - len(self.numbers)) // self.pack
+
+    def __getitem__(self, element: int) -> Sequence[int]:  # type: ignore[override]  # nobody wants a slice
+        """Return the tasks of an element; IndexError if there is none of this number."""
+        if not 0 <= element < len(self):
+            raise IndexError(element)
+        end = self.alone + (element + 1 - self.alone) * self.pack
+        return self.numbers[max(0, end - self.pack) : end] if element or not self.alone else self.numbers[:1]
+
+    def of(self, task: int) -> int:
+        """Return the element that a task is in."""
+        at = bisect_left(self.numbers, task)
+        return (at - self.alone) // self.pack + self.alone if at or not self.alone else 0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -25,6 +25,8 @@ class Step:
     approved_by: str | None = None
     attempt: Attempt | None = None  #: inserted, or its native id and end updated
     tasks: tuple[Task, ...] | None = None
+    fresh: bool = False  #: the tasks that `attempt` tries are queued, and nothing is known of them yet
+    rest: str | None = None  #: every task that has not ended, those in `tasks` apart, is canceled for this reason
     outputs: tuple[OutputFile, ...] | None = None
     size: int | None = None  #: bytes that the job's directory holds
     deliveries: tuple[Delivery, ...] | None = None

@@ -7,13 +7,14 @@ import uuid
 from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import Text, and_, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import Text, and_, bindparam, delete, func, insert, or_, select, true, update
 
 from cluster_interface.model.job import Job, Task
-from cluster_interface.model.state import FINAL, JobState, may_go
+from cluster_interface.model.state import FINAL, JobState, TaskState, may_go
 from cluster_interface.store import tables as t
 from cluster_interface.store.database import now
 from cluster_interface.store.jobs import add_event
+from cluster_interface.store.roll import is_open
 from cluster_interface.store.rows import columns, value
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import ColumnElement, Connection
 
+    from cluster_interface.model.job import Attempt
     from cluster_interface.model.step import Step
 
 LEASE_SECONDS = 60.0
@@ -63,7 +65,7 @@ def apply(db: Connection, job: Job, step: Step, keep: float | None = None) -> bo
     if not db.execute(update(t.job).where(held).values(_job_changes(job, step, at, keep))).rowcount:
         return False
     whose = {"owner": job.owner, "group": job.group}
-    _write_parts(db, job, step, whose)
+    _write_parts(db, job, step, whose, at)
     if step.state in FINAL:
         nudge(db, _waits_for(job.id))
     if step.state != job.state or step.note:
@@ -177,17 +179,31 @@ def _job_changes(job: Job, step: Step, at: float, keep: float | None) -> dict[st
     return changes
 
 
-def _write_parts(db: Connection, job: Job, step: Step, whose: dict[str, str]) -> None:
+def _write_parts(db: Connection, job: Job, step: Step, whose: dict[str, str], at: float) -> None:
     if step.attempt is not None:
         same = and_(t.attempt.c.job == job.id, t.attempt.c.number == step.attempt.number)
         values = columns(step.attempt, **whose)
         if not db.execute(update(t.attempt).where(same).values(values)).rowcount:
             db.execute(insert(t.attempt).values(values))
+    if step.fresh and step.attempt is not None:
+        _begin_tasks(db, step.attempt)
     _write_tasks(db, step.tasks or ())
+    if step.rest is not None:
+        still = and_(t.task.c.job == job.id, is_open)
+        db.execute(update(t.task).where(still).values(state=TaskState.CANCELED, ended=at, reason=step.rest))
     if step.outputs is not None:
         db.execute(delete(t.output).where(t.output.c.job == job.id))
         if step.outputs:
             db.execute(insert(t.output), [columns(output, job=job.id, **whose) for output in step.outputs])
+
+
+def _begin_tasks(db: Connection, attempt: Attempt) -> None:
+    """Queue the tasks that an attempt tries, whatever became of them before."""
+    values = {**dict.fromkeys(_CHANGING), "reason": "", "state": TaskState.QUEUED, "attempt": attempt.number}
+    numbers = attempt.tasks or ()
+    parts = [t.task.c.index.in_(numbers[at : at + AT_ONCE]) for at in range(0, len(numbers), AT_ONCE)]
+    for part in [true()] if attempt.tasks is None else parts:
+        db.execute(update(t.task).where(t.task.c.job == attempt.job, part).values(values))
 
 
 def _write_tasks(db: Connection, tasks: Iterable[Task]) -> None:
