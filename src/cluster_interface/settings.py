@@ -78,7 +78,9 @@ class Images(Model):
     build_network: bool = Field(
         default=False, description="setup steps and the RUN lines of Dockerfiles have the server's network"
     )
-    torch_cpu: bool = Field(default=True, description="jobs without GPUs get the smaller wheels of PyTorch's own index")
+    torch_cpu: bool = Field(
+        default=True, description="jobs without GPUs get packages without CUDA: PyTorch's own index"
+    )
     ca_bundle: Path | None = Field(default=None, description="PEM file; null: the system's own")
     proxy: str | None = Field(default=None, description="http://host:port for packages; null: the environment's")
     timeout: Seconds = Field(default=3600, description="seconds that one build may take")
@@ -259,6 +261,11 @@ class QueueSettings(Model):
     cpus: int | None = Field(default=None, ge=1, description="a job's default")
     memory: Memory | None = Field(default=None, description="a job's default")
     time: Seconds | None = Field(default=None, description="a job's default")
+    driver: str | None = Field(
+        default=None,
+        pattern=r"^\d+(\.\d+)*$",
+        description="of NVIDIA on its nodes with GPUs, such as 535.104.05; null: what the probe saw on one",
+    )
     hidden: bool = Field(default=False, description="do not offer it")
 
 

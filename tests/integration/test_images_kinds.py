@@ -1,5 +1,6 @@
 """Every kind of environment for real: conda, R, images of a registry, Dockerfiles, setup steps, missing libraries."""
 
+import hashlib
 import json
 import shutil
 import subprocess
@@ -21,6 +22,7 @@ from tests.integration.test_images_store import in_bubblewrap as run_in
 
 from cluster_interface.adapters.runtimes import Docker
 from cluster_interface.images import Store
+from cluster_interface.images.archive import listing, stream
 from cluster_interface.model.errors import Permanent, Rejected, Transient
 from cluster_interface.model.jobspec import Environment
 from cluster_interface.ports import Face
@@ -247,6 +249,34 @@ def test_why_a_registry_has_no_image_is_told(pushing):
     assert store.find(lock, Face.REGISTRY, unchecked=True) is None
     with pytest.raises(Permanent, match=r"set images\.registry"):
         Store(store._shelf.root, Images()).build(known, Face.REGISTRY, quiet)
+
+
+def whole(tree):
+    """Digest all that the faces are made from."""
+    digest = hashlib.sha256()
+    for chunk in stream(listing(tree)):
+        digest.update(chunk)
+    return digest.hexdigest()
+
+
+def test_a_missing_library_is_added_to_the_base_that_is_there(root, bare, index):  # noqa: F811
+    """What is new is there, what is not is the same file, nothing of this machine stays; the same again another time."""
+    index.wheel("needy", {"needy.so": shared_object("libyaml-0.so.2")})
+    store = Store(root, Images(index_url=index.url))
+    plain = store.find(bare, Face.DIRECTORY).rootfs
+    before = whole(plain)
+    lock = store.resolve(Environment.parse({"python": {"packages": ["needy"]}}), "")
+    image = store.build(lock, Face.DIRECTORY, quiet)
+    assert output_of(image, "python -c 'import ctypes; ctypes.CDLL(\"libyaml-0.so.2\")'; ls /tmp") == ""
+    assert "Package: libyaml-0-2" in (image.rootfs / "var/lib/dpkg/status").read_text()
+    files = [path for path in image.rootfs.rglob("*") if path.is_file() and not path.is_symlink()]
+    new = {str(path.relative_to(image.rootfs)) for path in files if path.stat().st_nlink == 1}
+    assert all(name.startswith(("etc/", "usr/lib/x86_64", "usr/share/doc/libyaml", "var/lib/")) for name in new), new
+    assert whole(plain) == before
+    made = whole(image.rootfs)
+    shutil.rmtree(image.rootfs.parent)
+    assert store.find(lock, Face.DIRECTORY) is None
+    assert whole(store.build(lock, Face.DIRECTORY, quiet).rootfs) == made
 
 
 def test_libraries_that_a_wheel_needs_and_r_packages_from_source(root, index, tmp_path):  # noqa: F811
