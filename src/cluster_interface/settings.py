@@ -79,7 +79,7 @@ class Images(Model):
         default=False, description="setup steps and the RUN lines of Dockerfiles have the server's network"
     )
     torch_cpu: bool = Field(
-        default=True, description="jobs without GPUs get packages without CUDA: PyTorch's own index"
+        default=True, description="jobs without GPUs get packages without CUDA, PyTorch's from its own index"
     )
     ca_bundle: Path | None = Field(default=None, description="PEM file; null: the system's own")
     proxy: str | None = Field(default=None, description="http://host:port for packages; null: the environment's")

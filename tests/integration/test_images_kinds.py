@@ -68,6 +68,28 @@ def test_conda_packages_are_there_as_if_activated(root, channel, index):  # noqa
     assert {"greet=1.0", "libgreet=1.0", "alpha==1.0"} == set(lock.packages)
 
 
+@pytest.mark.parametrize("minor", ["3.11", "3.12"])
+def test_packages_of_an_index_go_with_a_python_of_conda(root, tmp_path, index, minor):  # noqa: F811
+    """Where conda brings the Python they are resolved for that and installed beside it; their programs start it."""
+    place = tmp_path / "channel"
+    path = f"PYTHONPATH=@PREFIX@/lib/python{minor}/site-packages"
+    python = f'#!/bin/sh\nCONDAS={minor} {path} exec /usr/bin/python3.11 "$@"\n'
+    files = {"bin/python": python, f"lib/python{minor}/own.py": "", f"lib/python{minor}/bad.py": "print 1"}
+    conda_package(place, "python", files, ["libgreet"], version=f"{minor}.4")
+    conda_package(place, "libgreet", {"share/greet.txt": "hello\n"})
+    module = "import os\ndef main(): print(os.environ['CONDAS'], __file__)\n"
+    index.wheel("alpha", {"alpha.py": module}, "alpha = alpha:main")
+    store = Store(root, Images(conda_channels=(place.as_uri(),), index_url=index.url))
+    conda = {"channels": [place.as_uri()], "packages": ["libgreet"]}
+    wanted = {"conda": conda, "python": {"version": minor, "packages": ["alpha"]}}
+    image = made(store, wanted)
+    assert output_of(image, "alpha").split() == [minor, f"/opt/env/lib/python{minor}/site-packages/alpha.py"]
+    lock = store.find_lock(Environment.parse(wanted), "")
+    assert (set(lock.packages), lock.python) == ({f"python={minor}.4", "libgreet=1.0", "alpha==1.0"}, minor)
+    compiled = {found.name.partition(".")[0] for found in image.layer.rglob("*.pyc")}
+    assert compiled == ({"own", "alpha"} if minor == "3.11" else {"own"}), "no Python of that version is here"
+
+
 def test_what_no_channel_has_is_told(root, channel):  # noqa: F811
     """An unknown package, and a channel that the site does not allow."""
     store = Store(root, Images(conda_channels=(channel,)))
