@@ -55,6 +55,11 @@ class Images(Model):
     store: Path | None = Field(default=None, description="null: <state>/images")
     suite: str = Field(default="bookworm", pattern=r"^[a-z]+$", description="release of Debian of new bases")
     mirror: str | None = Field(default=None, description="Debian mirror; null: this machine's own sources")
+    snapshot: str | None = Field(
+        default=None,
+        description="Debian as it was, such as http://HOST/archive/debian/{date}, for jobs with as_of; {date} becomes "
+        "20260101T000000Z; null: as it is",
+    )
     packages: tuple[str, ...] = Field(default=("python3", "ca-certificates"), description="in every new base")
     base: str | None = Field(default=None, description="an imported base to use by default")
     index_url: str | None = Field(default=None, description="Python package index; null: uv's own")
@@ -85,6 +90,13 @@ class Images(Model):
     proxy: str | None = Field(default=None, description="http://host:port for packages; null: the environment's")
     timeout: Seconds = Field(default=3600, description="seconds that one build may take")
     builders: int = Field(default=2, ge=1, description="most images that are built at the same time")
+
+    @field_validator("snapshot")
+    @classmethod
+    def _of_a_date(cls, value: str | None) -> str | None:
+        if value and "{date}" not in value:
+            raise ValueError(f"{value[:80]!r} has no {{date}} in it")
+        return value or None
 
     @field_validator("registry")
     @classmethod

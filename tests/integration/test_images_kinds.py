@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 
@@ -23,6 +24,7 @@ from tests.integration.test_images_store import in_bubblewrap as run_in
 from cluster_interface.adapters.runtimes import Docker
 from cluster_interface.images import Store
 from cluster_interface.images.archive import listing, stream
+from cluster_interface.images.faces.engine import Engine
 from cluster_interface.model.errors import Permanent, Rejected, Transient
 from cluster_interface.model.jobspec import Environment
 from cluster_interface.ports import Face
@@ -129,6 +131,17 @@ def test_a_setup_step_that_fails_says_why(root, script, word):  # noqa: F811
     assert not list((root / "tmp").iterdir())
 
 
+def built_elsewhere(store, image, command):
+    """Export an image as a Dockerfile, have the engine build that, and run a command in what it makes."""
+    tag = f"clif-test-recipe:{image.key[:24]}"
+    recipe = b"".join(store.export(image.key, "dockerfile"))
+    try:
+        Engine(os.environ.get("DOCKER_HOST")).build(recipe, tag, network="none", log=store._shelf.log("recipe"))
+        return docker("run", "--rm", "--network=none", "--user=1000:1000", tag, "sh", "-c", command).stdout
+    finally:
+        docker("rmi", "-f", tag)
+
+
 DOCKERFILE = """FROM {base}
 ENV PATH=/opt/tool/bin:$PATH WORD=hello
 COPY tool.py /opt/tool/bin/tool
@@ -145,6 +158,7 @@ def test_a_dockerfile_is_built_and_its_variables_hold(root, bare):  # noqa: F811
     image = made(store, {"dockerfile": "Dockerfile"}, files)
     said = output_of(image, "tool; cat /usr/lib/linked; ls /usr/bin/perl || echo gone")
     assert said == "hello\nlinked\ngone\n"
+    assert built_elsewhere(store, image, "tool; cat /usr/lib/linked; ls /usr/bin/perl || echo gone") == said
     with pytest.raises(Permanent, match="not among the job's files"):
         made(store, {"dockerfile": "Dockerfile"}, {"Dockerfile": files["Dockerfile"]})
     bad = f"FROM {base.tag}\nRUN echo before && frobnicate\n".encode()
@@ -171,6 +185,8 @@ def test_an_image_of_a_registry_by_name_and_digest(root, bare, index, tmp_path):
         image = made(store, {"image": f"{registry.host}/lab/tool:1", "python": {"packages": ["alpha"]}})
         assert output_of(image, "python -c 'import alpha; print(alpha.__file__)'").startswith("/opt/env/")
         lock = store.resolve(Environment(image=f"{registry.host}/lab/tool:1"), "")
+        image = store.build(lock, Face.DIRECTORY, quiet)
+        assert built_elsewhere(store, image, "python --version") == output_of(image, "python --version")
         assert lock.origin.startswith(f"{registry.host}/lab/tool@sha256:")
         with pytest.raises(Permanent, match="the registry has no image"):
             store.resolve(Environment(image=f"{registry.host}/lab/tool:2"), "")

@@ -201,7 +201,7 @@ def _suited(settings: Images, environment: Environment, python: PythonEnvironmen
     has_conda = environment.conda is not None and bool(environment.conda.packages)
     suite = _suite(settings.suite, None if has_conda else python.version)
     system, sources = rpackages.split(environment.r, suite) if environment.r else ((), ())
-    recipe = bases.recipe(settings, suite, (*environment.system, *system))
+    recipe = bases.recipe(settings, suite, (*environment.system, *system), environment.as_of)
     facts = SUITES[suite]
     target = Target(python=facts.python, machine=platform.machine(), glibc=facts.glibc)
     return Request(base=recipe.key, recipe=recipe, target=target, r=sources, field="environment.python.packages")
