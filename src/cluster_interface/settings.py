@@ -55,6 +55,11 @@ class Images(Model):
     store: Path | None = Field(default=None, description="null: <state>/images")
     suite: str = Field(default="bookworm", pattern=r"^[a-z]+$", description="release of Debian of new bases")
     mirror: str | None = Field(default=None, description="Debian mirror; null: this machine's own sources")
+    snapshot: str | None = Field(
+        default=None,
+        description="Debian as it was, such as http://HOST/archive/debian/{date}, for jobs with as_of; {date} becomes "
+        "20260101T000000Z; null: as it is",
+    )
     packages: tuple[str, ...] = Field(default=("python3", "ca-certificates"), description="in every new base")
     base: str | None = Field(default=None, description="an imported base to use by default")
     index_url: str | None = Field(default=None, description="Python package index; null: uv's own")
@@ -78,11 +83,20 @@ class Images(Model):
     build_network: bool = Field(
         default=False, description="setup steps and the RUN lines of Dockerfiles have the server's network"
     )
-    torch_cpu: bool = Field(default=True, description="jobs without GPUs get the smaller wheels of PyTorch's own index")
+    torch_cpu: bool = Field(
+        default=True, description="jobs without GPUs get packages without CUDA, PyTorch's from its own index"
+    )
     ca_bundle: Path | None = Field(default=None, description="PEM file; null: the system's own")
     proxy: str | None = Field(default=None, description="http://host:port for packages; null: the environment's")
     timeout: Seconds = Field(default=3600, description="seconds that one build may take")
     builders: int = Field(default=2, ge=1, description="most images that are built at the same time")
+
+    @field_validator("snapshot")
+    @classmethod
+    def _of_a_date(cls, value: str | None) -> str | None:
+        if value and "{date}" not in value:
+            raise ValueError(f"{value[:80]!r} has no {{date}} in it")
+        return value or None
 
     @field_validator("registry")
     @classmethod
@@ -259,6 +273,11 @@ class QueueSettings(Model):
     cpus: int | None = Field(default=None, ge=1, description="a job's default")
     memory: Memory | None = Field(default=None, description="a job's default")
     time: Seconds | None = Field(default=None, description="a job's default")
+    driver: str | None = Field(
+        default=None,
+        pattern=r"^\d+(\.\d+)*$",
+        description="of NVIDIA on its nodes with GPUs, such as 535.104.05; null: what the probe saw on one",
+    )
     hidden: bool = Field(default=False, description="do not offer it")
 
 

@@ -13,11 +13,11 @@ from pathlib import Path
 PLACEHOLDER = "/opt/placeholder" + "_x" * 100  #: as long as conda's own, so that any prefix fits
 
 
-def conda_package(channel, name, files, depends=()):
-    """Publish a conda package (version 1.0) in a channel that is a directory; @PREFIX@ in its texts is its place."""
+def conda_package(channel, name, files, depends=(), version="1.0"):
+    """Publish a conda package in a channel that is a directory; @PREFIX@ in its texts is its place."""
     place = channel / "linux-64"
     place.mkdir(parents=True, exist_ok=True)
-    index = {"name": name, "version": "1.0", "build": "0", "build_number": 0, "depends": list(depends)}
+    index = {"name": name, "version": version, "build": "0", "build_number": 0, "depends": list(depends)}
     index |= {"subdir": "linux-64", "timestamp": 1_700_000_000_000}
     contents = {path: text.replace("@PREFIX@", PLACEHOLDER).encode() for path, text in files.items()}
     paths = [
@@ -32,7 +32,7 @@ def conda_package(channel, name, files, depends=()):
     ]
     contents["info/index.json"] = json.dumps(index).encode()
     contents["info/paths.json"] = json.dumps({"paths": paths, "paths_version": 1}).encode()
-    file = place / f"{name}-1.0-0.tar.bz2"
+    file = place / f"{name}-{version}-0.tar.bz2"
     with tarfile.open(file, "w:bz2") as archive:
         for path, data in contents.items():
             _add(archive, path, data)

@@ -1,6 +1,8 @@
 """Every kind of environment for real: conda, R, images of a registry, Dockerfiles, setup steps, missing libraries."""
 
+import hashlib
 import json
+import os
 import shutil
 import subprocess
 
@@ -21,6 +23,8 @@ from tests.integration.test_images_store import in_bubblewrap as run_in
 
 from cluster_interface.adapters.runtimes import Docker
 from cluster_interface.images import Store
+from cluster_interface.images.archive import listing, stream
+from cluster_interface.images.faces.engine import Engine
 from cluster_interface.model.errors import Permanent, Rejected, Transient
 from cluster_interface.model.jobspec import Environment
 from cluster_interface.ports import Face
@@ -66,6 +70,28 @@ def test_conda_packages_are_there_as_if_activated(root, channel, index):  # noqa
     assert {"greet=1.0", "libgreet=1.0", "alpha==1.0"} == set(lock.packages)
 
 
+@pytest.mark.parametrize("minor", ["3.11", "3.12"])
+def test_packages_of_an_index_go_with_a_python_of_conda(root, tmp_path, index, minor):  # noqa: F811
+    """Where conda brings the Python they are resolved for that and installed beside it; their programs start it."""
+    place = tmp_path / "channel"
+    path = f"PYTHONPATH=@PREFIX@/lib/python{minor}/site-packages"
+    python = f'#!/bin/sh\nCONDAS={minor} {path} exec /usr/bin/python3.11 "$@"\n'
+    files = {"bin/python": python, f"lib/python{minor}/own.py": "", f"lib/python{minor}/bad.py": "print 1"}
+    conda_package(place, "python", files, ["libgreet"], version=f"{minor}.4")
+    conda_package(place, "libgreet", {"share/greet.txt": "hello\n"})
+    module = "import os\ndef main(): print(os.environ['CONDAS'], __file__)\n"
+    index.wheel("alpha", {"alpha.py": module}, "alpha = alpha:main")
+    store = Store(root, Images(conda_channels=(place.as_uri(),), index_url=index.url))
+    conda = {"channels": [place.as_uri()], "packages": ["libgreet"]}
+    wanted = {"conda": conda, "python": {"version": minor, "packages": ["alpha"]}}
+    image = made(store, wanted)
+    assert output_of(image, "alpha").split() == [minor, f"/opt/env/lib/python{minor}/site-packages/alpha.py"]
+    lock = store.find_lock(Environment.parse(wanted), "")
+    assert (set(lock.packages), lock.python) == ({f"python={minor}.4", "libgreet=1.0", "alpha==1.0"}, minor)
+    compiled = {found.name.partition(".")[0] for found in image.layer.rglob("*.pyc")}
+    assert compiled == ({"own", "alpha"} if minor == "3.11" else {"own"}), "no Python of that version is here"
+
+
 def test_what_no_channel_has_is_told(root, channel):  # noqa: F811
     """An unknown package, and a channel that the site does not allow."""
     store = Store(root, Images(conda_channels=(channel,)))
@@ -105,6 +131,17 @@ def test_a_setup_step_that_fails_says_why(root, script, word):  # noqa: F811
     assert not list((root / "tmp").iterdir())
 
 
+def built_elsewhere(store, image, command):
+    """Export an image as a Dockerfile, have the engine build that, and run a command in what it makes."""
+    tag = f"clif-test-recipe:{image.key[:24]}"
+    recipe = b"".join(store.export(image.key, "dockerfile"))
+    try:
+        Engine(os.environ.get("DOCKER_HOST")).build(recipe, tag, network="none", log=store._shelf.log("recipe"))
+        return docker("run", "--rm", "--network=none", "--user=1000:1000", tag, "sh", "-c", command).stdout
+    finally:
+        docker("rmi", "-f", tag)
+
+
 DOCKERFILE = """FROM {base}
 ENV PATH=/opt/tool/bin:$PATH WORD=hello
 COPY tool.py /opt/tool/bin/tool
@@ -121,6 +158,7 @@ def test_a_dockerfile_is_built_and_its_variables_hold(root, bare):  # noqa: F811
     image = made(store, {"dockerfile": "Dockerfile"}, files)
     said = output_of(image, "tool; cat /usr/lib/linked; ls /usr/bin/perl || echo gone")
     assert said == "hello\nlinked\ngone\n"
+    assert built_elsewhere(store, image, "tool; cat /usr/lib/linked; ls /usr/bin/perl || echo gone") == said
     with pytest.raises(Permanent, match="not among the job's files"):
         made(store, {"dockerfile": "Dockerfile"}, {"Dockerfile": files["Dockerfile"]})
     bad = f"FROM {base.tag}\nRUN echo before && frobnicate\n".encode()
@@ -147,6 +185,8 @@ def test_an_image_of_a_registry_by_name_and_digest(root, bare, index, tmp_path):
         image = made(store, {"image": f"{registry.host}/lab/tool:1", "python": {"packages": ["alpha"]}})
         assert output_of(image, "python -c 'import alpha; print(alpha.__file__)'").startswith("/opt/env/")
         lock = store.resolve(Environment(image=f"{registry.host}/lab/tool:1"), "")
+        image = store.build(lock, Face.DIRECTORY, quiet)
+        assert built_elsewhere(store, image, "python --version") == output_of(image, "python --version")
         assert lock.origin.startswith(f"{registry.host}/lab/tool@sha256:")
         with pytest.raises(Permanent, match="the registry has no image"):
             store.resolve(Environment(image=f"{registry.host}/lab/tool:2"), "")
@@ -247,6 +287,34 @@ def test_why_a_registry_has_no_image_is_told(pushing):
     assert store.find(lock, Face.REGISTRY, unchecked=True) is None
     with pytest.raises(Permanent, match=r"set images\.registry"):
         Store(store._shelf.root, Images()).build(known, Face.REGISTRY, quiet)
+
+
+def whole(tree):
+    """Digest all that the faces are made from."""
+    digest = hashlib.sha256()
+    for chunk in stream(listing(tree)):
+        digest.update(chunk)
+    return digest.hexdigest()
+
+
+def test_a_missing_library_is_added_to_the_base_that_is_there(root, bare, index):  # noqa: F811
+    """What is new is there, what is not is the same file, nothing of this machine stays; the same again another time."""
+    index.wheel("needy", {"needy.so": shared_object("libyaml-0.so.2")})
+    store = Store(root, Images(index_url=index.url))
+    plain = store.find(bare, Face.DIRECTORY).rootfs
+    before = whole(plain)
+    lock = store.resolve(Environment.parse({"python": {"packages": ["needy"]}}), "")
+    image = store.build(lock, Face.DIRECTORY, quiet)
+    assert output_of(image, "python -c 'import ctypes; ctypes.CDLL(\"libyaml-0.so.2\")'; ls /tmp") == ""
+    assert "Package: libyaml-0-2" in (image.rootfs / "var/lib/dpkg/status").read_text()
+    files = [path for path in image.rootfs.rglob("*") if path.is_file() and not path.is_symlink()]
+    new = {str(path.relative_to(image.rootfs)) for path in files if path.stat().st_nlink == 1}
+    assert all(name.startswith(("etc/", "usr/lib/x86_64", "usr/share/doc/libyaml", "var/lib/")) for name in new), new
+    assert whole(plain) == before
+    made = whole(image.rootfs)
+    shutil.rmtree(image.rootfs.parent)
+    assert store.find(lock, Face.DIRECTORY) is None
+    assert whole(store.build(lock, Face.DIRECTORY, quiet).rootfs) == made
 
 
 def test_libraries_that_a_wheel_needs_and_r_packages_from_source(root, index, tmp_path):  # noqa: F811

@@ -8,12 +8,15 @@ import tarfile
 import time
 
 import pytest
+from tests.contract.rig import image
 from tests.integration.test_images_store import (  # noqa: F401 - fixtures
     Index,
     bare,
     docker,
+    in_bubblewrap,
     index,
     quiet,
+    root,
     tmp_path,
     warm,
 )
@@ -35,11 +38,11 @@ SAYS = "made\n/opt/env/bin"
 @pytest.fixture
 def small(warm, bare, tmp_path):  # noqa: F811
     """A store with an image on a base of a few files, which a setup step has changed."""
-    root = warm.find(bare, Face.DIRECTORY).rootfs
+    whole = warm.find(bare, Face.DIRECTORY).rootfs
     archive = tmp_path / "small.tar"
     with tarfile.open(archive, "w") as file:
         for name in PARTS:
-            file.add(root / name, name)
+            file.add(whole / name, name)
     store = Store(tmp_path / "store", Images())
     store.import_base(archive, "small")
     lock = store.resolve(Environment(base="small", setup="echo made >/made"), "")
@@ -101,6 +104,43 @@ def test_every_form_runs_elsewhere_as_it_does_here(small, tmp_path):  # noqa: F8
         store.export(lock.image, "floppy")
     with pytest.raises(NotFound):
         store.export("0" * 64, "docker")
+
+
+def test_a_recipe_of_debian_and_an_index_builds(root, tmp_path, index):  # noqa: F811
+    """Its packages come from Debian and the index as anybody has them, and the program says the same as here.
+
+    No registry can be asked here for the image that it begins with: a Debian that mmdebstrap made stands for it.
+    """
+    index.wheel("alpha", {"alpha.py": "def main(): print(__file__)\n"}, "alpha = alpha:main")
+    store = Store(root, Images(index_url=index.url))
+    lock = store.resolve(Environment.parse({"python": {"packages": ["alpha"]}}), "")
+    here = in_bubblewrap(store.build(lock, Face.DIRECTORY, quiet), "alpha; python --version; cat /etc/debian_version")
+    debian, tag = f"clif-test-debian:{lock.image[:24]}", f"clif-test-recipe:{lock.image[:24]}"
+    before = f"FROM {image(Face.DOCKER).tag}\nCOPY simple {index.root}\n"
+    before += f"RUN printf '[global]\\nindex-url = {index.url}\\n' >/etc/pip.conf\n"
+    engine = Engine(os.environ.get("DOCKER_HOST"))
+    try:
+        files = {f"simple/{path.relative_to(index.root)}": path.read_bytes() for path in index.root.rglob("*.*")}
+        engine.build(packed({**files, "Dockerfile": before.encode()}), debian, network="none", log=tmp_path / "log")
+        with tarfile.open(fileobj=io.BytesIO(b"".join(store.export(lock.image, "dockerfile")))) as archive:
+            files = {member.name: archive.extractfile(member).read() for member in archive}
+        files["Dockerfile"] = files["Dockerfile"].replace(b"FROM debian:bookworm-slim\n", f"FROM {debian}\n".encode())
+        engine.build(packed(files), tag, network="host", log=tmp_path / "log")
+        argv = ["run", "--rm", "--network=none", "--user=1000:1000", tag, "sh", "-c"]
+        assert docker(*argv, "alpha; python --version; cat /etc/debian_version").stdout == here.stdout
+    finally:
+        docker("image", "rm", "--force", tag, debian)
+
+
+def packed(files):
+    """Pack files as the context of a build."""
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w") as archive:
+        for name, content in files.items():
+            info = tarfile.TarInfo(name)
+            info.size, info.mode = len(content), 0o644
+            archive.addfile(info, io.BytesIO(content))
+    return data.getvalue()
 
 
 def test_a_recipe_names_everything_that_is_locked(warm):  # noqa: F811

@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import http.server
 import json
 import os
 import shutil
@@ -9,13 +10,14 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import zipfile
 from pathlib import Path
 
 import pytest
 
-from cluster_interface.images import Store
+from cluster_interface.images import Store, sources
 from cluster_interface.model.errors import Permanent, Rejected, Transient
 from cluster_interface.model.job import Progress
 from cluster_interface.model.jobspec import Environment
@@ -640,15 +642,60 @@ def test_where_no_base_can_be_had_the_message_says_what_to_do(tmp_path, no_debia
     assert caught.value.code == "image_failed"
 
 
-def test_an_ordinary_user_bootstraps_a_base(tmp_path):
-    """With ids of its own in /etc/subuid an account needs no root: what it makes is its own, and runs."""
+@pytest.fixture
+def snapshot():
+    """Debian as of any day, on a loopback port: today's, and the days that were asked for."""
+    today = next(word for word in sources.of_this_machine("bookworm")[0].split() if "://" in word)
+    days = set()
+
+    class Archive(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            day, _, rest = self.path.removeprefix("/archive/debian/").partition("/")
+            days.add(day)
+            self.send_response(302)
+            self.send_header("Location", f"{today.rstrip('/')}/{rest}")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Archive) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/archive/debian/{{date}}", days
+        server.shutdown()
+
+
+def test_a_day_is_part_of_what_a_base_is_made_from(root):
+    """Where the site has an archive of Debian's packages, and only there; it must say where the date goes."""
+    wanted = Environment.parse({"as_of": "2026-01-31"})
+    today = Store(root, Images()).resolve(wanted, "")
+    assert today == Store(root, Images()).resolve(Environment(), "")
+    store = Store(root, Images(snapshot="http://127.0.0.1:9/{date}"))
+    then = store.resolve(wanted, "")
+    assert (then.as_of, then.base != today.base) == ("2026-01-31", True)
+    assert store.resolve(Environment(), "") == today
+    assert store.resolve(Environment.parse({"as_of": "2026-02-01"}), "").base != then.base
+    with pytest.raises(Permanent, match=r"images\.snapshot is gone"):
+        Store(root, Images()).build(then, Face.DIRECTORY, quiet)
+    with pytest.raises(Rejected, match=r"has no \{date\} in it"):
+        Images.parse({"snapshot": "http://127.0.0.1/debian"})
+
+
+def test_an_ordinary_user_bootstraps_a_base(tmp_path, snapshot):
+    """With ids of its own in /etc/subuid an account needs no root: what it makes is its own, and runs.
+
+    A plain base and another with a package more, both as of a day, from an archive of Debian's packages.
+    """
+    address, days = snapshot
     shutil.chown(tmp_path, "daemon", "daemon")
     (ids := tmp_path / "ids").write_text("daemon:100000:65536\n")
     program = (
         "from pathlib import Path\nfrom cluster_interface.images import Store\n"
         "from cluster_interface.settings import Images\nfrom cluster_interface.model.jobspec import Environment\n"
-        f"from cluster_interface.ports import Face\ns = Store(Path('{tmp_path}/store'), Images())\n"
-        "print(s.build(s.resolve(Environment(system=('jq',)), ''), Face.DIRECTORY, lambda p: None).rootfs)\n"
+        f"from cluster_interface.ports import Face\ns = Store(Path('{tmp_path}/store'), Images(snapshot='{address}'))\n"
+        "wanted = Environment(system=('jq',), as_of='2026-01-31')\n"
+        "print(s.build(s.resolve(wanted, ''), Face.DIRECTORY, lambda p: None).rootfs)\n"
     )
     daemon = ["setpriv", "--reuid=daemon", "--regid=daemon", "--clear-groups"]
     inner = f"mount --bind {ids} /etc/subuid && mount --bind {ids} /etc/subgid && exec {' '.join(daemon)} "
@@ -660,6 +707,7 @@ def test_an_ordinary_user_bootstraps_a_base(tmp_path):
     assert subprocess.run(["find", root, "!", "-user", "daemon"], capture_output=True, check=True).stdout == b""
     argv = [*daemon, "bwrap", "--ro-bind", str(root), "/", "jq", "-n", "6*7"]
     assert subprocess.run(argv, capture_output=True, text=True, check=True).stdout == "42\n"
+    assert days == {"20260131T000000Z"}
 
 
 def test_a_full_disk_is_said_in_words(fast_bootstrap, index, tmp_path):

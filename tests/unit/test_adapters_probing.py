@@ -114,8 +114,12 @@ def test_awkward_words_stay_json(machine):
 
 def test_modules_and_gpus_are_found(machine):
     """GPUs are listed as the driver names them."""
-    machine.fake("nvidia-smi", "echo 'GPU 0: NVIDIA A100 (UUID: GPU-1)'; echo 'GPU 1: NVIDIA A100 (UUID: GPU-2)'")
-    assert len(machine.report().found.gpus) == 2
+    listed = "echo 'GPU 0: NVIDIA A100 (UUID: GPU-1)'; echo 'GPU 1: NVIDIA A100 (UUID: GPU-2)'"
+    machine.fake("nvidia-smi", f"case $1 in -L) {listed} ;; *) echo 535.104.05; echo 535.104.05 ;; esac")
+    found = machine.report().found
+    assert (len(found.gpus), found.driver) == (2, "535.104.05")
+    machine.fake("nvidia-smi", "echo 'NVIDIA-SMI has failed'; exit 9")
+    assert machine.report().found.driver is None
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"version": 2}', json.dumps({"version": 1, "host": 3})])

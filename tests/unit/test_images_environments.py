@@ -13,6 +13,7 @@ from tests.integration.images_made import shared_object
 
 from cluster_interface.images import dockerfiles, failures, needs, oci, pins, rpackages
 from cluster_interface.images.needs import Libraries
+from cluster_interface.images.request import understand
 from cluster_interface.images.shelf import Shelf
 from cluster_interface.images.unpack import Limits
 from cluster_interface.model.errors import Permanent, Rejected, Transient
@@ -265,6 +266,22 @@ def test_no_more_are_built_at_once_than_the_site_says(tmp_path):
     thread.join()
     with shelf.slot(2), shelf.slot(2):
         pass
+
+
+def test_without_gpus_cuda_is_left_out(tmp_path):
+    """Extras that bring it go, others stay; PyTorch is asked for without. With GPUs, or where a site wants, all stays."""
+    asked = ["jax[cuda12]>=0.4", "tensorflow[and-cuda]", "spacy[cuda12x,lookups]", "jax[cuda12_local,k8s]", "torch"]
+    environment = Environment.parse({"python": {"packages": asked}})
+    shelf = Shelf(tmp_path)
+
+    def wanted(settings=Images(), **more):  # noqa: B008 - frozen
+        request = understand(shelf, settings, environment, "", **more)
+        return sorted(one.requirement for one in request.wanted), request.torch
+
+    assert wanted(gpus=False) == (["jax>=0.4", "jax[k8s]", "spacy[lookups]", "tensorflow", "torch"], "cpu")
+    for whole in (wanted(gpus=True), wanted(Images(torch_cpu=False), gpus=False)):
+        assert "jax[cuda12]>=0.4" in whole[0]
+        assert whole[1] is None
 
 
 def test_an_environment_names_its_date():

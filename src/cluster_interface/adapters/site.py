@@ -144,7 +144,14 @@ class Site:
             runtimes, why_not = said.runtimes, ""
         else:
             runtimes, why_not = self._surveys.found(queue.scheduler, queue.name)
-        changes = {"runtimes": runtimes or (), "surveying": runtimes is None, "why_not": "" if runtimes else why_not}
+        report = self._surveys.report(queue.scheduler, queue.name) if queue.scheduler != LOCAL else None
+        driver = said.driver if said and said.driver else report and report.found.driver
+        changes = {
+            "driver": driver,
+            "runtimes": runtimes or (),
+            "surveying": runtimes is None,
+            "why_not": "" if runtimes else why_not,
+        }
         for ours, theirs in (("default_cpus", "cpus"), ("default_memory", "memory"), ("default_time", "time")):
             if said and getattr(said, theirs) is not None:
                 changes[ours] = getattr(said, theirs)

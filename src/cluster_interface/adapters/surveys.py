@@ -114,7 +114,8 @@ class Surveys:
             seen = "seen at the same place" if good else "cannot be used there: it must be a shared directory"
             yield name, good, f"{place.path} is {seen}{f' ({place.type})' if place.type else ''}"
         yield "modules", True, "there is a module command" if found.modules else "there is no module command"
-        yield "GPUs", True, ", ".join(found.gpus) or "none is seen"
+        driver = f"; NVIDIA driver {found.driver}" if found.driver else ""
+        yield "GPUs", True, (", ".join(found.gpus) or "none is seen") + driver
         for name in report.runtimes:
             kept = ", ".join(f"{bound} {how}" for bound, how in report.bounds[name].items())
             yield name, True, f"works; bounds: {kept}"

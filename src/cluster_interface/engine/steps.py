@@ -12,12 +12,13 @@ from cluster_interface.engine.endings import ending_of, look_at, tally
 from cluster_interface.engine.handing import current, hand, may_go, write
 from cluster_interface.engine.long_work import look, stop_all
 from cluster_interface.engine.trying_again import next_attempt
+from cluster_interface.model import cuda
 from cluster_interface.model.errors import ClusterError, Permanent, Rejected
 from cluster_interface.model.job import Delivery
 from cluster_interface.model.marks import image_mark
 from cluster_interface.model.plan import HOST, Lock, Plan, SourceInfo, digest
 from cluster_interface.model.policy import decide
-from cluster_interface.model.queue import fill_in
+from cluster_interface.model.queue import fill_in, find_queue
 from cluster_interface.model.resources import show_bytes
 from cluster_interface.model.state import TASK_FINAL, JobState, TaskState
 from cluster_interface.model.step import Step
@@ -80,10 +81,12 @@ def _ask(case: Case, tools: Tools) -> Ask:
 def _plan(case: Case, tools: Tools, ask: Ask, resolved: dict[str, Any]) -> Plan:
     job = case.job
     rows = case.tasks.parameters()
+    lock = Lock.model_validate(resolved["lock"]) if resolved["lock"] else None
+    cuda.check(lock, ask, find_queue(tools.site.queues(), ask.scheduler, ask.queue))
     return Plan(
         spec=job.spec,
         command=job.spec.command or "",
-        lock=Lock.model_validate(resolved["lock"]) if resolved["lock"] else None,
+        lock=lock,
         sources=tuple(SourceInfo.model_validate(source) for source in resolved["sources"]),
         tasks=len(case.tasks),
         parameters_sha256=digest(rows) if any(rows) else None,

@@ -58,6 +58,7 @@ class Recipe(Model):
     suite: str
     packages: tuple[str, ...]  #: all that are asked for, those of `under` included
     ca: str | None = None  #: SHA-256 of the certificates that are added
+    day: str | None = None  #: whose packages are taken, such as 2026-01-31; None: today's
     under: Recipe | None = None  #: the plain base that the rest is installed into; None: this is one
 
     @property
@@ -76,6 +77,7 @@ class Recipe(Model):
             architecture=platform.machine(),
             excluded=(*EXCLUDED, *KEPT),
             ca=self.ca,
+            day=self.day,
         )
 
 
@@ -102,17 +104,18 @@ class Base(Model):
         return Target(python=python, machine=platform.machine(), glibc=glibc)
 
 
-def recipe(settings: Images, suite: str, system: tuple[str, ...]) -> Recipe:
+def recipe(settings: Images, suite: str, system: tuple[str, ...], day: str | None) -> Recipe:
     """Say what a base with these distribution packages is made from; Rejected for what apt would misread."""
     for name in system:
         if name.endswith("-"):  # apt-get install name- removes it
             raise Rejected.field("environment.system", f"{name!r} is not the name of a distribution package")
-    return recipe_of(settings, suite, {*_plain(settings, suite), *system})
+    packages = {*_plain(settings, suite), *system}
+    return recipe_of(settings, suite, packages, day if settings.snapshot else None)
 
 
-def recipe_of(settings: Images, suite: str, packages: Collection[str]) -> Recipe:
+def recipe_of(settings: Images, suite: str, packages: Collection[str], day: str | None) -> Recipe:
     """Say what a base with exactly these distribution packages is made from."""
-    whole = Recipe(suite=suite, packages=tuple(sorted(packages)), ca=_sha256(settings.ca_bundle))
+    whole = Recipe(suite=suite, packages=tuple(sorted(packages)), ca=_sha256(settings.ca_bundle), day=day)
     plain = _plain(settings, suite)
     if not plain < set(packages):
         return whole
@@ -136,7 +139,7 @@ def bootstrap(wanted: Recipe, target: Path, shelf: Shelf, settings: Images, home
     """
     root = target / "rootfs"
     root.mkdir(mode=0o755)
-    tool = Bootstrapper(wanted.suite, settings, shelf.log(wanted.key), home)
+    tool = Bootstrapper(wanted.suite, settings, shelf.log(wanted.key), home, wanted.day)
     if wanted.under:
         size = grow(shelf.base(wanted.under.key) / "rootfs", root, wanted.more, tool)
         python = rootfs.finish(root)

@@ -47,6 +47,7 @@ class Bootstrapper:
     settings: Images
     log: Path
     home: Path
+    day: str | None  #: whose packages are taken; None: today's
 
     @contextmanager
     def running(self, form: str, options: Sequence[str]) -> Iterator[tuple[IO[bytes], Ended]]:
@@ -70,7 +71,7 @@ class Bootstrapper:
         settled = [f"--dpkgopt=path-exclude={pattern}" for pattern in EXCLUDED]
         settled += [f"--dpkgopt=path-include={pattern}" for pattern in KEPT]
         settled += [f"--aptopt={line}" for line in _apt_options(self.settings)]
-        mirrors = [self.settings.mirror] if self.settings.mirror else sources.of_this_machine(self.suite)
+        settled += ['--aptopt=Acquire::Check-Valid-Until "false"'] if self.day else []
         return [
             *isolated,
             "mmdebstrap",
@@ -82,8 +83,15 @@ class Bootstrapper:
             *options,
             self.suite,
             "-",
-            *mirrors,
+            *self._mirrors(),
         ]
+
+    def _mirrors(self) -> list[str]:
+        if self.day is None:
+            return [self.settings.mirror] if self.settings.mirror else sources.of_this_machine(self.suite)
+        if self.settings.snapshot is None:
+            raise failures.image_failed(f"images.snapshot is gone, which the packages of {self.day} came from")
+        return [self.settings.snapshot.replace("{date}", f"{self.day.replace('-', '')}T000000Z")]
 
 
 def grow(under: Path, root: Path, packages: Sequence[str], tool: Bootstrapper) -> int:

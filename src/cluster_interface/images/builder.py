@@ -92,7 +92,14 @@ class Builder:
             return self.build(lock.under, report)
         if lock.suite is None or (plain := self._recipe(lock).under) is None:
             return None
-        bare = Lock(base=plain.key, image=plain.key, python=lock.python, suite=plain.suite, system=plain.packages)
+        bare = Lock(
+            base=plain.key,
+            image=plain.key,
+            python=lock.python,
+            suite=plain.suite,
+            system=plain.packages,
+            as_of=plain.day,
+        )
         return self.build(bare, report)
 
     def _maker(self, lock: Lock) -> tuple[str, str]:
@@ -114,7 +121,7 @@ class Builder:
                 "the imported base that this job was planned with is gone: `clif images import-base FILE`, "
                 "then submit the job again"
             )
-        recipe = bases.recipe_of(self._settings, lock.suite, lock.system)
+        recipe = bases.recipe_of(self._settings, lock.suite, lock.system, lock.as_of)
         if recipe.key != lock.base:
             raise failures.image_failed("the base of this job is made in another way by now; submit the job again")
         if not bases.can_bootstrap():

@@ -22,7 +22,9 @@ SETUP_RECIPE = 1
 EPOCH = 1735689600  #: 2025-01-01: the one time that everything in an image claims to be from
 
 
-def base_key(*, suite: str, packages: Sequence[str], architecture: str, excluded: Sequence[str], ca: str | None) -> str:
+def base_key(
+    *, suite: str, packages: Sequence[str], architecture: str, excluded: Sequence[str], ca: str | None, day: str | None
+) -> str:
     """Name a bootstrapped base by its recipe. `ca` is the SHA-256 of the site's certificates, if it adds any."""
     return digest(
         {
@@ -33,6 +35,7 @@ def base_key(*, suite: str, packages: Sequence[str], architecture: str, excluded
             "excluded": list(excluded),
             "epoch": EPOCH,
             "ca": ca,
+            **({"day": day} if day else {}),
         }
     )
 

@@ -11,7 +11,7 @@ from cluster_interface.images.base import SUITES, Recipe
 from cluster_interface.images.failures import image_failed
 from cluster_interface.images.keys import dockerfile_key, origin_key, request_key
 from cluster_interface.images.lock import Target
-from cluster_interface.images.requirements import Wanted, read
+from cluster_interface.images.requirements import Wanted, read, without_cuda
 from cluster_interface.model.base import Model
 from cluster_interface.model.environment import CondaEnvironment, PythonEnvironment
 from cluster_interface.model.errors import Rejected
@@ -71,15 +71,17 @@ def understand(
     text = requirements
     if python.lock:
         text += f"\n{_locked(python.lock, files or {}, ground, python)}"
+    packages = read(python.packages, text)
+    cuda = gpus or not settings.torch_cpu
     wanted = environment.conda or CondaEnvironment.model_construct(packages=(), channels=())
     request = ground.model_copy(
         update={
-            "wanted": tuple(read(python.packages, text)),
+            "wanted": tuple(packages if cuda else map(without_cuda, packages)),
             "newest": environment.newest,
             "indexes": python.extra_index_urls,
             "conda": wanted.packages,
             "channels": conda.channels(settings, wanted.channels) if wanted.packages else (),
-            "torch": "cpu" if settings.torch_cpu and not gpus else None,
+            "torch": None if cuda else "cpu",
         }
     )
     if request.wanted and request.target is None and not request.origin and not request.conda:
@@ -199,7 +201,7 @@ def _suited(settings: Images, environment: Environment, python: PythonEnvironmen
     has_conda = environment.conda is not None and bool(environment.conda.packages)
     suite = _suite(settings.suite, None if has_conda else python.version)
     system, sources = rpackages.split(environment.r, suite) if environment.r else ((), ())
-    recipe = bases.recipe(settings, suite, (*environment.system, *system))
+    recipe = bases.recipe(settings, suite, (*environment.system, *system), environment.as_of)
     facts = SUITES[suite]
     target = Target(python=facts.python, machine=platform.machine(), glibc=facts.glibc)
     return Request(base=recipe.key, recipe=recipe, target=target, r=sources, field="environment.python.packages")

@@ -22,6 +22,7 @@ LONGEST = 1_000_000  #: characters
 
 _COMMENT = re.compile(r"(^|\s)#.*$")
 _HASH = re.compile(r"\s--hash=(\S*)")
+_CUDA = re.compile(r"(?:and-)?cuda\d*x?(?:[-_]\w+)*", re.IGNORECASE)
 _SHA256 = re.compile(r"sha256:[0-9a-f]{64}")
 
 
@@ -42,6 +43,13 @@ def read(packages: Iterable[str], text: str, field: str = "environment.python.re
     for number, line in _lines(text, field):
         wanted.append(_wanted(line, f"{field}, line {number}"))
     return sorted(set(wanted), key=lambda one: one.requirement)
+
+
+def without_cuda(wanted: Wanted) -> Wanted:
+    """Leave out the extras that bring CUDA (jax[cuda12], tensorflow[and-cuda], spacy[cuda12x]): a job has no GPU."""
+    requirement = Requirement(wanted.requirement)
+    requirement.extras = {extra for extra in requirement.extras if not _CUDA.fullmatch(extra)}
+    return Wanted(str(requirement), wanted.name, wanted.hashes)
 
 
 def _lines(text: str, field: str) -> Iterable[tuple[int, str]]:

@@ -82,6 +82,7 @@ class Resolver:
             python=request.target.minor if request.target else "",
             image=request.base,
             suite=recipe.suite if recipe else None,
+            as_of=recipe.day if recipe else None,
             system=recipe.packages if recipe else (),
             origin=request.origin,
             dockerfile=request.dockerfile,
@@ -133,7 +134,9 @@ class Resolver:
     def _with_r(self, lock: Lock, request: Request, home: Path) -> Lock:
         suite = lock.suite or ""
         sources = rpackages.resolve(request.r, suite, request.newest, self._settings, home)
-        recipe = bases.recipe_of(self._settings, suite, {*lock.system, *rpackages.debian_needs(sources, suite)})
+        recipe = bases.recipe_of(
+            self._settings, suite, {*lock.system, *rpackages.debian_needs(sources, suite)}, lock.as_of
+        )
         lines = tuple(source.line for source in sources)
         return lock.model_copy(
             update={"r": lines, "base": recipe.key, "system": recipe.packages, "packages": tuple(map(_shown, sources))}
@@ -215,7 +218,7 @@ def key_of(lock: Lock) -> str:
 
 def with_needs(lock: Lock, extra: list[needs.Need], settings: Images) -> Lock:
     """Return a lock on a base that has these packages too."""
-    recipe = bases.recipe_of(settings, lock.suite or "", {*lock.system, *(need.package for need in extra)})
+    recipe = bases.recipe_of(settings, lock.suite or "", {*lock.system, *(need.package for need in extra)}, lock.as_of)
     why = (*lock.why, *(f"{need.package}: {need.why}" for need in extra))
     lock = lock.model_copy(update={"base": recipe.key, "system": recipe.packages, "why": why})
     return lock.model_copy(update={"image": key_of(lock)})

@@ -174,7 +174,7 @@ class Environment(Model):
     as_of: Day = Field(
         default=None,
         description="packages of Python, R and conda as they were on this date (YYYY-MM-DD); the distribution's own "
-        "come from its mirror as it is when the base is made",
+        "too where the site has an archive of them (images.snapshot), else as they are when the base is made",
     )
     setup: str | None = Field(
         default=None, max_length=LONGEST_SETUP, description="shell lines, run once when the image is built"

@@ -40,6 +40,7 @@ class Lock(Model):
     indexes: tuple[str, ...] = ()  #: package indexes besides the site's own
     image: str  #: key of the image: base, lock and the way of installing
     suite: str | None = None  #: the release of Debian the base is made from; None: it was imported
+    as_of: str | None = None  #: the day whose Debian the base is made from; None: that of the day it is made
     system: tuple[str, ...] = ()  #: every distribution package that the base was asked to have
     why: tuple[str, ...] = ()  #: distribution packages that were added, each with its reason: "libgl1: cv2 needs …"
 

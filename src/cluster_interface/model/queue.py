@@ -33,6 +33,7 @@ class Queue:
     surveying: bool = False  #: it is being found out which runtimes work
     gpus: int = 0  #: of the node with the most
     gpu_types: tuple[str, ...] = ()
+    driver: str | None = None  #: version of its nodes' NVIDIA driver, such as 535.104.05
     nodes: int = 1
     node_cpus: tuple[int, ...] | None = None  #: that a job on several nodes can have on each; None: any number
     exclusive: bool = True  #: whether a job can have its nodes alone

@@ -27,6 +27,5 @@ class Apptainer(Namespaced):
         return {
             "apptainer": self.program,
             "image": str(file or image.rootfs),
-            "gpus": run.ask.gpus,
             "mounts": " ".join(f"--bind {words}" for words in bound(run)),
         }

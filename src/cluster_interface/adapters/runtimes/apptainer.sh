@@ -1,4 +1,4 @@
-# apptainer's part of job.sh. Set above: apptainer image layer gpus.
+# apptainer's part of job.sh. Set above: apptainer image layer.
 
 runtime=apptainer
 

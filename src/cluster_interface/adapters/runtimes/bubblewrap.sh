@@ -61,6 +61,14 @@ enter_sandbox() {
         --size "$half" --perms 1777 --tmpfs /tmp --dir /run --dir /var \
         --dir /home --size "$half" --perms 0700 --tmpfs "/home/$user" \
         --ro-bind "$job_dir/inputs" /inputs --bind "$place" /job --chdir /job
+    if [ "$gpus" -gt 0 ]; then
+        for device in $(gpu_devices); do
+            set -- "$@" --dev-bind "/dev/$device" "/dev/$device"
+        done
+        for library in $(driver_libraries); do
+            set -- "$@" --ro-bind "$library" "/run/nvidia/${library##*/}"
+        done
+    fi
     [ "$defaults" = yes ] && set -- env --default-signal=INT,QUIT "$@"
     become "$@"
 }

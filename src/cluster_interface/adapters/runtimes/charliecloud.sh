@@ -10,18 +10,28 @@ contain() {
     mount --rbind "$room/dev" /dev && mount -t tmpfs -o ro,size=4k sys /sys &&
         read_only "$job_dir/inputs" inputs || return
     [ -z "$layer" ] || read_only "$layer" layer || return
+    [ "$gpus" -eq 0 ] || bring_driver || return
     if [ -n "$mounts" ]; then
         eval "place_mounts $mounts" && compose || return
     fi
     mount -o remount,bind,ro "$room" || return
     set -- --cd=/job "${composed:-$rootfs}" -- "$@"
     [ -n "$layer" ] && set -- --bind="$room/layer:/opt/env" "$@"
+    [ "$gpus" -eq 0 ] || set -- --bind="$room/run:/run" "$@"
     eval "set -- $binds \"\$@\""
     cleanly "PATH=$PATH" "USER=$user" "HOME=/home/$user" \
         "$chrun" --uid="$uid" --gid="$gid" --private-tmp --no-passwd --unset-env='*' \
         --bind="$room/tmp:/tmp" --bind="$room/home:/home" --bind="$room/hosts:/etc/hosts" \
         --bind="$room/passwd:/etc/passwd" --bind="$room/group:/etc/group" \
         --bind="$room/inputs:/inputs" --bind="$place:/job" "$@"
+}
+
+# ch-fromhost would write into the image.
+bring_driver() {
+    mkdir -p "$room/run/nvidia" || return
+    for library in $(driver_libraries); do
+        : >"$room/run/nvidia/${library##*/}" && mount --bind "$library" "$room/run/nvidia/${library##*/}" || return
+    done
 }
 
 read_only() { mkdir -p "$room/$2" && mount --bind "$1" "$room/$2" && mount -o remount,bind,ro "$room/$2"; }

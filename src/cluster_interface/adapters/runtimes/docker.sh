@@ -23,6 +23,10 @@ start_container() {
     shift
     [ -n "${SGE_TASK_ID:-}" ] && set -- "$@" --sig-proxy=false # Grid Engine's USR2 is not for the program
     [ "$parents" = yes ] && [ -n "${CLIF_CGROUP:-}" ] && set -- "$@" --cgroup-parent "/$CLIF_CGROUP/box"
+    if [ "$gpus" -gt 0 ]; then
+        given_gpus
+        if [ -n "$given" ]; then set -- "$@" --gpus "\"device=$given\""; else set -- "$@" --gpus "$gpus"; fi
+    fi
     become "$docker" run --pull never --name "$box" \
         --user "$uid:$gid" --cap-drop ALL --security-opt no-new-privileges --read-only \
         --memory "$memory" --memory-swap "$memory" --cpus "$cpus" --pids-limit "$pids" --ulimit core=0 \

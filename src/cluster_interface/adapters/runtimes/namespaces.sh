@@ -68,7 +68,7 @@ mount_image() {
 
 devices() {
     mount -t tmpfs -o mode=0755 dev "$room/dev" && mkdir "$room/dev/shm" "$room/dev/pts" || return
-    for device in null zero full random urandom tty nvidia0; do
+    for device in null zero full random urandom tty $([ "$gpus" -eq 0 ] || gpu_devices); do
         [ -e "/dev/$device" ] || continue
         : >"$room/dev/$device" && mount --bind "/dev/$device" "$room/dev/$device" || return
     done

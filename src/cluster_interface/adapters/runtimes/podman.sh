@@ -81,6 +81,12 @@ enter_image() {
         --tmpfs "/home/$user:rw,exec,nosuid,nodev,mode=1777,size=$half" \
         --volume "$job_dir/inputs:/inputs:ro" --volume "$place:/job" --workdir /job
     [ "$interactive" = yes ] && set -- "$@" --interactive --tty
+    if [ "$gpus" -gt 0 ]; then # by the Container Device Interface: what `nvidia-ctk cdi generate` wrote on the node
+        given_gpus
+        for number in $(echo "${given:-all}" | tr , ' '); do
+            set -- "$@" --device "nvidia.com/gpu=$number"
+        done
+    fi
     for entry in "$rootfs"/* "$rootfs"/.[!.]*; do
         inside=/${entry##*/}
         case $inside in /dev | /home | /inputs | /job | /opt | /proc | /run | /sys | /tmp) continue ;; esac

@@ -148,6 +148,15 @@ gpus() {
     done
 }
 
+# The kernel tells it also where a scheduler keeps the devices from jobs that asked for none.
+driver() {
+    version=$(sed -n 's/^NVRM version:.* \([0-9][0-9]*\.[0-9.]*\)  *.*/\1/p' /proc/driver/nvidia/version 2>/dev/null)
+    if [ -z "$version" ] && has nvidia-smi; then
+        version=$(timeout 30 nvidia-smi --query-gpu=driver_version --format=csv,noheader 2>/dev/null | sed -n 1p)
+    fi
+    case $version in '' | *[!0-9.]*) printf null ;; *) string "$version" ;; esac
+}
+
 has_modules() {
     for file in $modules_places; do
         [ -r "$file" ] && return
@@ -167,5 +176,6 @@ if [ -e /sys/fs/cgroup/cgroup.controllers ]; then cgroups=2; elif [ -d /sys/fs/c
     printf '"cpus": %s, "cpus_of_node": %s, ' "$(nproc)" "$(nproc --all)"
     printf '"fuse": %s, ' "$(truth test -r /dev/fuse -a -w /dev/fuse)"
     printf '"squashfuse": %s, ' "$(truth sh -c 'command -v squashfuse_ll || command -v squashfuse')"
-    printf '"modules": %s, "gpus": [%s], "runtimes": {%s}}\n' "$(truth has_modules)" "$(gpus)" "$(runtimes)"
+    printf '"modules": %s, "gpus": [%s], "driver": %s, ' "$(truth has_modules)" "$(gpus)" "$(driver)"
+    printf '"runtimes": {%s}}\n' "$(runtimes)"
 } >"$out.$$" && mv "$out.$$" "$out"

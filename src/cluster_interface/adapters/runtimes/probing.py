@@ -54,6 +54,7 @@ class Found(Model):
     squashfuse: bool
     modules: bool
     gpus: tuple[str, ...] = ()
+    driver: str | None = None  #: NVIDIA's, such as 535.104.05
     runtimes: dict[str, str | None]  #: name -> why not; None: it works
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from cluster_interface.ports import Run
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_DRIVER = "/run/nvidia:/.singularity.d/libs"  #: where job.sh and apptainer put the libraries of a GPU's driver
 _PATH = "/opt/env/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _THREADS = (
     "OMP_NUM_THREADS",
@@ -59,6 +60,7 @@ def _render(run: Run, parts: Sequence[str], settings: Mapping[str, str | int], b
         "uid": uid,
         "gid": gid,
         "seconds": run.ask.time,
+        "gpus": run.ask.gpus,
         "signal_before": run.signal_before or 0,
         "reserved": run.ask.addresses - run.ask.memory,
         "packed": "yes" if run.packed else "no",
@@ -79,7 +81,7 @@ def _render(run: Run, parts: Sequence[str], settings: Mapping[str, str | int], b
             f"mounts_stay() {{ {shlex.join(['unmoved', *map(str, places)]) if places else ':'}; }}",
             "has_heard() { false; }",
             "",
-            *map(shipped, parts),
+            *map(shipped, ["gpus.sh", *parts] if run.ask.gpus else parts),
         ]
     )
 
@@ -159,6 +161,7 @@ def _words(run: Run) -> dict[str, str]:
         "TMPDIR": "/tmp",  # noqa: S108 - private to the sandbox
         "PYTHONUNBUFFERED": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
+        **({"LD_LIBRARY_PATH": _DRIVER} if run.ask.gpus and run.image else {}),
         **dict.fromkeys(_THREADS, run.ask.cpus),
     }
     fixed = {name: shlex.quote(str(value)) for name, value in {**defaults, **run.variables}.items()}
