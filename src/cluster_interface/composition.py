@@ -234,6 +234,7 @@ class Parts:
     def service(self) -> Service:
         """The use cases."""
         return Service(
+            settings=self.settings,
             store=self.store,
             site=self.site,
             shelf=self.images,
@@ -241,16 +242,8 @@ class Parts:
             works=self.works(lambda _mark: None),
             uploads=self.uploads,
             identity=self.identity,
-            defaults=self.settings.defaults,
-            sweeps=self.settings.sweeps,
-            patterns=self.patterns,
-            sharing=self.settings.sharing,
-            retention=self.settings.retention,
-            delivery=self.settings.delivery,
-            globus=self.settings.staging.globus,
+            catalogue=self.patterns,
             credentials=Credentials(self.store, self.vault),
-            shared=self.settings.staging.site,
-            files=self.settings.files,
             software=Software(
                 self.settings.images.suite,
                 indexes=frozenset(url.rstrip("/") for url in self.settings.images.extra_index_urls),

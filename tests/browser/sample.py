@@ -26,10 +26,10 @@ from cluster_interface.model.plan import Ask, Bound, Lock, Plan
 from cluster_interface.model.proposal import Proposal
 from cluster_interface.model.resources import GIB, MIB
 from cluster_interface.model.state import FINAL, FailureCode, JobState, TaskState
-from cluster_interface.outputs import Outputs
 from cluster_interface.patterns import Catalogue
 from cluster_interface.ports import LogPart, Upload
-from cluster_interface.service import Service
+from cluster_interface.service.outputs import Outputs
+from cluster_interface.service.patterns import Patterns
 from cluster_interface.settings import Sharing
 from cluster_interface.staging import archives
 from cluster_interface.store import tables as t
@@ -381,7 +381,8 @@ class SampleService:
 
     def __init__(self, store: object) -> None:
         self.store = store
-        self.patterns = Catalogue()
+        self.patterns = Patterns(catalogue=Catalogue())
+        self.submitting = self.following = self.wishes = self.files = self
         self.made = made_up(time.time())
         self.submitted: dict[str, str] = {}  #: key -> job
         self.specs: list[JobSpec] = []
@@ -391,7 +392,7 @@ class SampleService:
             for item in self.made.values():
                 _record(db, item)
 
-    def site_data(self, user: str) -> list[SiteDataView]:
+    def shared_data(self, user: str) -> list[SiteDataView]:
         """Share one data set."""
         return [
             SiteDataView(
@@ -443,8 +444,6 @@ class SampleService:
         self.submitted[key] = job
         self.specs.append(spec)
         return item.view, True
-
-    pattern_list, pattern, expand = Service.pattern_list, Service.pattern, Service.expand
 
     def rerun(self, user: str, job: str, key: str, *, failed: bool = False) -> tuple[JobView, bool]:
         """Submit the same again."""

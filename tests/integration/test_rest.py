@@ -115,6 +115,7 @@ def test_pages_of_jobs_are_walked_by_cursor(quick):
 def test_events_stream_and_resume(quick):
     """Server-sent events: each once with its id, resumed after the last, closed at the end."""
     job = json.loads(submit(quick)[2])["id"]
+    quick.until(job, "completed")
     _, headers, data = ask(quick, "GET", f"/api/v1/jobs/{job}/events", Accept="text/event-stream")
     assert headers["X-Accel-Buffering"] == "no"
     ids = [int(found) for found in re.findall(rb"^id: (\d+)$", data, re.MULTILINE)]

@@ -18,12 +18,13 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from cluster_interface import gathering, wire
+from cluster_interface import wire
 from cluster_interface.model.errors import Rejected
 from cluster_interface.model.job import OutputFile, Task
 from cluster_interface.model.jobspec import JobSpec
 from cluster_interface.model.proposal import Proposal
 from cluster_interface.model.state import FINAL, JobState, TaskState
+from cluster_interface.service import gathering
 
 PREFIX = "/api/v1"
 

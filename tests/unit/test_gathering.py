@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cluster_interface.gathering import gather, task_table
 from cluster_interface.model.errors import NotFound, Rejected
 from cluster_interface.model.job import OutputFile, Task
 from cluster_interface.model.state import TaskState
+from cluster_interface.service.gathering import gather, task_table
 
 CELLS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=8)
 EVIL = '=HYPERLINK("http://x","y")'

@@ -4,9 +4,9 @@ import pytest
 
 from cluster_interface.images.request import understand
 from cluster_interface.images.shelf import Shelf
-from cluster_interface.intake import with_environments
 from cluster_interface.model.errors import Rejected
 from cluster_interface.model.jobspec import Environment, JobSpec
+from cluster_interface.service.intake import with_environments
 from cluster_interface.settings import Images
 
 DIGEST = "sha256:" + "0" * 64

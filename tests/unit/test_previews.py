@@ -14,7 +14,7 @@ from cluster_interface.inspection import workbooks
 from cluster_interface.model.destinations import check_destination
 from cluster_interface.model.errors import Permanent
 from cluster_interface.model.media import media_type
-from cluster_interface.previews import MOST_ROWS, PIECE, preview
+from cluster_interface.service.previews import MOST_ROWS, PIECE, preview
 from cluster_interface.staging.destinations.files import below_root
 
 NAMES = ["a.csv", "a.tsv", "a.json", "a.ipynb", "a.xlsx", "a.png", "a.pdf", "a.svg", "a.html", "a.log", "a", "a.gz"]

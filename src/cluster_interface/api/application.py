@@ -9,7 +9,7 @@ from apiflask import APIFlask
 from werkzeug.routing import PathConverter
 
 from cluster_interface import __version__
-from cluster_interface.api import auth, files, jobs, outputs, patterns, problems, server, sources, uploads
+from cluster_interface.api import auth, files, images, jobs, outputs, patterns, problems, server, sources, uploads
 
 if TYPE_CHECKING:
     from cluster_interface.ports import Uploads
@@ -44,6 +44,7 @@ def application(service: Service, upload_store: Uploads, *, owner: str, page_add
         jobs.blueprint(service),
         outputs.blueprint(service, page_address),
         files.blueprint(service),
+        images.blueprint(service),
         patterns.blueprint(service),
         uploads.blueprint(upload_store),
         sources.blueprint(service),

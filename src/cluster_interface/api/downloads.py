@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from werkzeug.wrappers import Response as BaseResponse
 
-    from cluster_interface.outputs import Opened
+    from cluster_interface.service.outputs import Opened
 
 INERT = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 TYPES = {".zip": "application/zip", ".gz": "application/gzip", ".zst": "application/zstd"}

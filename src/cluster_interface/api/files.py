@@ -26,7 +26,7 @@ def blueprint(service: Service) -> APIBlueprint:
     @bp.output(FileTree)
     def convert() -> Response:
         """Read a tree in any form (its own, a job spec, the older one with subdirs, BagIt) and check what it says."""
-        tree = service.convert_files(body(ConvertRequest))
+        tree = service.files.convert(body(ConvertRequest))
         return jsonify(tree.model_dump(mode="json", exclude_defaults=True) | {"apiVersion": 1})
 
     @bp.post("/files/check")
@@ -34,7 +34,7 @@ def blueprint(service: Service) -> APIBlueprint:
     @bp.output(TreeReport)
     def check() -> Response:
         """Look at a tree's uploads and at its sources on this server, as the user."""
-        return answer(service.check_files(g.user, body(FileTree)))
+        return answer(service.files.check(g.user, body(FileTree)))
 
     @bp.get("/files/list")
     @bp.output(DirectoryPage)
@@ -42,7 +42,7 @@ def blueprint(service: Service) -> APIBlueprint:
         """List the directory `path` of the server's filesystem as the user, names after `after`, at most `limit`."""
         limit = int(number("limit", 200, least=1, most=MOST_LISTED))
         path, after = request.args.get("path", "/"), request.args.get("after", "")
-        return answer(service.list_directory(g.user, path, after, limit))
+        return answer(service.files.list_directory(g.user, path, after, limit))
 
     @bp.get("/schemas/files.json")
     @bp.doc(responses={200: "JSON Schema of a file tree"})

@@ -38,19 +38,20 @@ HEARTBEAT = 10.0  #: seconds
 def blueprint(service: Service) -> APIBlueprint:
     """Make the routes."""
     bp = APIBlueprint("jobs", __name__, tag="Jobs")
-    _submission(bp, service)
+    _submitting(bp, service)
+    _wishes(bp, service)
+    _looking(bp, service)
     _watching(bp, service)
-    _capsules(bp, service)
     return bp
 
 
-def _submission(bp: APIBlueprint, service: Service) -> None:
+def _submitting(bp: APIBlueprint, service: Service) -> None:
     @bp.post("/jobs")
     @takes(SubmitRequest)
     @bp.output(JobView, status_code=201)
     def submit() -> Response:
         """Submit a job. The same Idempotency-Key again is the same job, answered with 200."""
-        view, new = service.submit(g.user, body(SubmitRequest).spec, key())
+        view, new = service.submitting.submit(g.user, body(SubmitRequest).spec, key())
         return created(view, new=new)
 
     @bp.post("/jobs/<job>/rerun")
@@ -58,53 +59,65 @@ def _submission(bp: APIBlueprint, service: Service) -> None:
     def rerun(job: str) -> Response:
         """Submit the same spec again as a new job; with `failed=true`, only the tasks that did not complete."""
         failed = request.args.get("failed", "") in ("1", "true")
-        view, new = service.rerun(g.user, job, key(), failed=failed)
+        view, new = service.submitting.rerun(g.user, job, key(), failed=failed)
         return created(view, new=new)
 
+
+def _wishes(bp: APIBlueprint, service: Service) -> None:
     @bp.post("/jobs/<job>/cancel")
     @bp.output(JobView, status_code=202)
     def cancel(job: str) -> Response:
         """Ask for a job to be canceled."""
-        return answer(service.cancel(g.user, job), 202)
+        return answer(service.wishes.cancel(g.user, job), 202)
 
     @bp.post("/jobs/<job>/keep")
     @takes(KeepRequest)
     @bp.output(JobView)
     def keep(job: str) -> Response:
         """Keep an ended job's files for longer, as far as the site allows."""
-        return answer(service.keep(g.user, job, body(KeepRequest).seconds))
+        return answer(service.wishes.keep(g.user, job, body(KeepRequest).seconds))
 
     @bp.delete("/jobs/<job>/files")
     @bp.output(JobView, status_code=202)
     def discard(job: str) -> Response:
         """Have an ended job's files removed now; what is known of the job, and its logs, stay."""
-        return answer(service.discard(g.user, job), 202)
+        return answer(service.wishes.discard(g.user, job), 202)
 
     @bp.post("/jobs/<job>/shell")
     @bp.output(ShellView)
     def shell(job: str) -> Response:
         """Write what opens a shell where a `task` ran or runs; it is run on this machine, by `clif shell`."""
-        return answer(service.shell(g.user, job, int(number("task", 0, least=0, most=2**31))))
+        return answer(service.wishes.shell(g.user, job, int(number("task", 0, least=0, most=2**31))))
 
+    @bp.get("/jobs/<job>/capsule")
+    @bp.doc(responses={200: "The image, for docker load"})
+    def capsule(job: str) -> Response:
+        """Stream a finished job as one self-contained image: base, environment, files and command."""
+        response = Response(stream_with_context(service.wishes.capsule(g.user, job)), content_type="application/x-tar")
+        response.headers.set("Content-Disposition", "attachment", filename=f"{job}.capsule.tar")
+        return response
+
+
+def _looking(bp: APIBlueprint, service: Service) -> None:
     @bp.get("/jobs")
     @bp.output(JobPage)
     def page() -> Response:
         """List jobs, newest first; `next` is the cursor of the following page."""
         limit = int(number("limit", 50, least=1, most=200))
-        return answer(service.jobs(g.user, request.args.get("cursor"), limit, request.args.get("state")))
+        return answer(service.following.jobs(g.user, request.args.get("cursor"), limit, request.args.get("state")))
 
     @bp.get("/jobs/<job>")
     @bp.output(JobView)
     def look(job: str) -> Response:
         """Show a job."""
-        return answer(service.job(g.user, job))
+        return answer(service.following.job(g.user, job))
 
     @bp.get("/jobs/<job>/tasks")
     @bp.output(TaskPage)
     def tasks(job: str) -> Response:
         """List tasks with an index above `after`, perhaps only those in one `state`."""
         after, limit = int(number("after", -1, least=-1, most=2**31)), int(number("limit", 100, least=1, most=1000))
-        return answer(service.tasks(g.user, job, after=after, limit=limit, state=request.args.get("state")))
+        return answer(service.following.tasks(g.user, job, after=after, limit=limit, state=request.args.get("state")))
 
 
 def _watching(bp: APIBlueprint, service: Service) -> None:
@@ -117,7 +130,7 @@ def _watching(bp: APIBlueprint, service: Service) -> None:
             resumed = request.headers.get("Last-Event-ID", "")
             return _stream(service, g.user, job, int(resumed) if resumed.isdigit() else after)
         user = g.user
-        found = _waited(lambda: service.events(user, job, after), bool)
+        found = _waited(lambda: service.following.events(user, job, after), bool)
         return answer(EventList(events=tuple(found)))
 
     @bp.get("/jobs/<job>/logs/<stream>")
@@ -128,7 +141,7 @@ def _watching(bp: APIBlueprint, service: Service) -> None:
             raise NotFound(f"there is no log {stream[:20]!r}; there are out and err")
         task, offset = int(number("task", 0, least=0, most=2**31)), int(number("offset", 0, least=-(2**53), most=2**53))
         user = g.user
-        part, end = _waited(lambda: service.log(user, job, stream, task, offset), _has_news)
+        part, end = _waited(lambda: service.following.log(user, job, stream, task, offset), _has_news)
         return Response(
             part.data,
             content_type="text/plain; charset=utf-8",
@@ -146,16 +159,6 @@ def _has_news(seen: tuple[LogPart, bool]) -> bool:
     return bool(part.data) or end
 
 
-def _capsules(bp: APIBlueprint, service: Service) -> None:
-    @bp.get("/jobs/<job>/capsule")
-    @bp.doc(responses={200: "The image, for docker load"})
-    def capsule(job: str) -> Response:
-        """Stream a finished job as one self-contained image: base, environment, files and command."""
-        response = Response(stream_with_context(service.capsule(g.user, job)), content_type="application/x-tar")
-        response.headers.set("Content-Disposition", "attachment", filename=f"{job}.capsule.tar")
-        return response
-
-
 def _waited(look: Callable[[], Any], enough: Callable[[Any], bool]) -> Any:
     """Look until there is something to say or the caller's `wait` is over."""
     deadline = time.monotonic() + number("wait", 0, least=0, most=LONGEST_WAIT)
@@ -168,7 +171,7 @@ def _waited(look: Callable[[], Any], enough: Callable[[Any], bool]) -> Any:
 
 
 def _stream(service: Service, user: str, job: str, after: int) -> Response:
-    service.events(user, job, after)  # an unknown job is a 404, not an empty stream
+    service.following.events(user, job, after)  # an unknown job is a 404, not an empty stream
     return Response(
         stream_with_context(_frames(service, user, job, after)),
         content_type="text/event-stream",
@@ -182,7 +185,7 @@ def _frames(service: Service, user: str, job: str, after: int) -> Iterator[str]:
     beat = time.monotonic()
     yield "retry: 500\n\n"
     while time.monotonic() < end:
-        new: list[EventView] = service.events(user, job, after)
+        new: list[EventView] = service.following.events(user, job, after)
         for event in new:
             after = event.id
             yield f"id: {event.id}\ndata: {event.model_dump_json()}\n\n"

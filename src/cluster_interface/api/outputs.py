@@ -11,7 +11,7 @@ from cluster_interface.api.downloads import INERT, attachment, download
 from cluster_interface.api.requests import answer, body, number, takes
 from cluster_interface.model.errors import Rejected
 from cluster_interface.ports import Form
-from cluster_interface.previews import IMAGES
+from cluster_interface.service.previews import IMAGES
 from cluster_interface.wire import FolderView, LinkList, LinkView, OutputList, PreviewView, ShareRequest
 
 if TYPE_CHECKING:

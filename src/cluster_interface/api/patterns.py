@@ -22,20 +22,20 @@ def blueprint(service: Service) -> APIBlueprint:
     @bp.output(PatternList)
     def patterns() -> Response:
         """List the common kinds of job."""
-        return answer(PatternList(patterns=tuple(service.pattern_list())))
+        return answer(PatternList(patterns=tuple(service.patterns.listed())))
 
     @bp.get("/patterns/<name>")
     @bp.output(PatternView)
     def pattern(name: str) -> Response:
         """Show a pattern: its form, as fields and as JSON Schema, and its example."""
-        return answer(service.pattern(name))
+        return answer(service.patterns.show(name))
 
     @bp.post("/patterns/<name>")
     @takes(ExpandRequest)
     @bp.output(ExpandResponse)
     def expand(name: str) -> Response:
         """Make the job spec of what was filled in; nothing is submitted."""
-        spec = service.expand(name, body(ExpandRequest))
+        spec = service.patterns.expand(name, body(ExpandRequest))
         return answer(ExpandResponse(spec=spec.model_dump(mode="json", exclude_unset=True)))
 
     @bp.post("/patterns/<name>/jobs")
@@ -43,8 +43,8 @@ def blueprint(service: Service) -> APIBlueprint:
     @bp.output(JobView, status_code=201)
     def submit(name: str) -> Response:
         """Submit what was filled in. The same Idempotency-Key again is the same job, answered with 200."""
-        spec = service.expand(name, body(ExpandRequest))
-        view, new = service.submit(g.user, spec, key())
+        spec = service.patterns.expand(name, body(ExpandRequest))
+        view, new = service.submitting.submit(g.user, spec, key())
         return created(view, new=new)
 
     return bp

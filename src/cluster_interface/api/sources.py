@@ -23,7 +23,7 @@ def blueprint(service: Service) -> APIBlueprint:
     @bp.output(SiteDataList)
     def site_data() -> Response:
         """List the shared data that you may read."""
-        return answer(SiteDataList(data=tuple(service.site_data(g.user))))
+        return answer(SiteDataList(data=tuple(service.files.shared_data(g.user))))
 
     @bp.get("/credentials")
     @bp.output(CredentialList)
@@ -55,6 +55,6 @@ def blueprint(service: Service) -> APIBlueprint:
     @bp.output(KnownUploads)
     def known() -> Response:
         """Say which of these files you have sent before: they need not be sent again, or only the rest of them."""
-        return answer(service.known_uploads(g.user, body(KnownRequest)))
+        return answer(service.files.known_uploads(g.user, body(KnownRequest)))
 
     return bp

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import and_, func, insert, or_, select, update
 
+from cluster_interface.model.errors import NotFound
 from cluster_interface.model.job import Attempt, Event, Job, OutputFile, Task
 from cluster_interface.model.jobspec import JobSpec
 from cluster_interface.model.plan import Lock
@@ -31,6 +32,14 @@ def find(db: Connection, owner: str, job: str) -> Job | None:
     """Return a job if it is this owner's; None for others' and unknown ones alike."""
     row = db.execute(select(t.job).where(t.job.c.id == job, t.job.c.owner == owner)).mappings().first()
     return value(Job, row) if row else None
+
+
+def get(db: Connection, owner: str, job: str) -> Job:
+    """Return a job of this owner's; NotFound for others' and unknown ones alike."""
+    found = find(db, owner, job)
+    if found is None:
+        raise NotFound(f"there is no job {job[:64]!r}")
+    return found
 
 
 def find_by_key(db: Connection, owner: str, key: str, *, take: bool = False) -> Job | None:

@@ -79,7 +79,7 @@ def sign_in_page() -> Response:
 def _jobs(service: Service) -> Response:
     """List the user's jobs; with `part=list`, only what has changed since `seen`."""
     state, cursor = request.args.get("state") or None, request.args.get("cursor") or None
-    page = service.jobs(g.user, cursor, JOBS_PER_PAGE, state)
+    page = service.following.jobs(g.user, cursor, JOBS_PER_PAGE, state)
     part, seen = request.args.get("part") == "list", _fingerprint(page)
     if part and request.args.get("seen") == seen:
         return Response(status=204)
@@ -91,11 +91,11 @@ def _jobs(service: Service) -> Response:
 
 def _job(service: Service, job_id: str) -> Response:
     """Show one job; with `part=live`, only what has changed since `seen`."""
-    view = service.job(g.user, job_id)
+    view = service.following.job(g.user, job_id)
     part, seen = request.args.get("part") == "live", _fingerprint(view)
     if part and request.args.get("seen") == seen:
         return Response(status=204)
-    events = service.events(g.user, job_id, 0)
+    events = service.following.events(g.user, job_id, 0)
     tasks = tasks_of(service, g.user, view, request.args.to_dict())
     values = {
         "job": view,
@@ -117,16 +117,16 @@ def _job(service: Service, job_id: str) -> Response:
 def _submit(service: Service) -> Response:
     """Show the form for a new job; with `from`, filled with the spec of an earlier one."""
     old = request.args.get("from")
-    earlier = service.job(g.user, old) if old else None
+    earlier = service.following.job(g.user, old) if old else None
     queues, trouble = _queues(service)
     values = {
         "queues": queues,
-        "shared": service.site_data(g.user),
+        "shared": service.files.shared_data(g.user),
         "trouble": trouble,
         "known": _known(queues),
         "most_cpus": max((queue.cpus for queue in queues), default=0),
         "earlier": earlier,
-        "patterns": [] if earlier else service.pattern_list(),
+        "patterns": [] if earlier else service.patterns.listed(),
         "spec": earlier.spec.model_dump_json(exclude_defaults=True) if earlier else "",
     }
     return _page("submit.html", values)
@@ -134,7 +134,7 @@ def _submit(service: Service) -> Response:
 
 def _pattern(service: Service, name: str) -> Response:
     """Show a pattern's form, with its example in it."""
-    found = service.pattern(name)
+    found = service.patterns.show(name)
     return _page("pattern.html", {"pattern": found, "example": words.filled_in(found)})
 
 

@@ -48,7 +48,7 @@ def tasks_of(service: Service, user: str, job: JobView, query: dict[str, str]) -
         return None
     state = query.get("tasks") or None
     after, chosen = _number(query.get("after"), -1), _number(query.get("task"), 0)
-    page = service.tasks(user, job.id, after=after, limit=ROWS, state=state)
+    page = service.following.tasks(user, job.id, after=after, limit=ROWS, state=state)
     names = dict.fromkeys(name for task in (page.tasks or job.tasks) for name in task.parameters)
     return Tasks(
         total=sum(job.counts.values()),

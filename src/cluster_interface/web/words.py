@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from cluster_interface.model.amounts import show_bytes, show_time
 from cluster_interface.model.state import FailureCode, JobState
-from cluster_interface.previews import can_look
+from cluster_interface.service.previews import can_look
 
 if TYPE_CHECKING:
     from cluster_interface.wire import PatternView, WaitingView

@@ -6,11 +6,11 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
-from cluster_interface.browsing import chosen, folder
-from cluster_interface.gathering import gather, task_table
 from cluster_interface.model.amounts import show_time
 from cluster_interface.model.errors import Conflict, NotFound, Rejected
-from cluster_interface.previews import preview
+from cluster_interface.service.browsing import chosen, folder
+from cluster_interface.service.gathering import gather, task_table
+from cluster_interface.service.previews import preview
 from cluster_interface.store import jobs, links
 from cluster_interface.store import outputs as rows
 from cluster_interface.wire import LinkView, OutputView
@@ -64,23 +64,23 @@ class Outputs:
     def listed(self, user: str, job: str) -> list[OutputView]:
         """List all of them."""
         with self.store.read() as db:
-            found = self._job(db, user, job)
+            found = jobs.get(db, user, job)
             return [OutputView.of(output, by_task=found.by_task) for output in jobs.outputs(db, found.id)]
 
     def folder(self, user: str, job: str, place: str, start: int, limit: int) -> FolderView:
         """Show one page of a folder."""
         with self.store.read() as db:
-            return folder(db, self._job(db, user, job), place, start=start, limit=limit)
+            return folder(db, jobs.get(db, user, job), place, start=start, limit=limit)
 
     def tables(self, user: str, job: str) -> list[str]:
         """Name the tables that more than one task left, and that can be gathered."""
         with self.store.read() as db:
-            return rows.tables(db, self._job(db, user, job).id, MOST_TABLES)
+            return rows.tables(db, jobs.get(db, user, job).id, MOST_TABLES)
 
     def opened(self, user: str, job: str, task: int, path: str) -> Opened:
         """Open one; NotFound for anything that is not in the list."""
         with self.store.read() as db:
-            found = self._job(db, user, job)
+            found = jobs.get(db, user, job)
             output = rows.find(db, found.id, task, path)
         if output is None:
             raise NotFound(f"job {job} has no output {path!r}")
@@ -95,7 +95,7 @@ class Outputs:
     def archive(self, user: str, job: str, place: str, form: Form) -> tuple[str, Iterator[bytes]]:
         """Stream what is at a place (empty: everything) as one archive; return also what to call it."""
         with self.store.read() as db:
-            found = self._job(db, user, job)
+            found = jobs.get(db, user, job)
             _must_be_kept(found)
             files = list(chosen(db, found, place))
         if place and not files:
@@ -106,7 +106,7 @@ class Outputs:
     def gather(self, user: str, job: str, path: str) -> Iterator[bytes]:
         """Stream the tables of this name of all completed tasks as one, with the parameters as leading columns."""
         with self.store.read() as db:
-            found = self._job(db, user, job)
+            found = jobs.get(db, user, job)
             _must_be_kept(found)
             tasks, outputs = jobs.tasks(db, found.id), jobs.outputs(db, found.id)
         return gather(tasks, outputs, path, lambda file: self.stager.open_output(found.id, file.task, file.path))
@@ -114,7 +114,7 @@ class Outputs:
     def task_table(self, user: str, job: str) -> Iterator[bytes]:
         """Stream a table of a job's tasks: their parameters, how they ended and what they took."""
         with self.store.read() as db:
-            return task_table(jobs.tasks(db, self._job(db, user, job).id))
+            return task_table(jobs.tasks(db, jobs.get(db, user, job).id))
 
     # --- links
 
@@ -127,7 +127,7 @@ class Outputs:
             raise Rejected.field("expires", words)
         place = request.path.strip("/")
         with self.store.write() as db:
-            found = self._job(db, user, job)
+            found = jobs.get(db, user, job)
             if next(chosen(db, found, place), None) is None:
                 raise Rejected.field("path", f"job {job} has no output or folder {request.path!r}")
             if len(links.of_job(db, found.id)) >= MOST_LINKS:
@@ -141,12 +141,12 @@ class Outputs:
     def links(self, user: str, job: str) -> list[LinkView]:
         """List the links of a job that are still good."""
         with self.store.read() as db:
-            return [LinkView.of(link) for link in links.of_job(db, self._job(db, user, job).id)]
+            return [LinkView.of(link) for link in links.of_job(db, jobs.get(db, user, job).id)]
 
     def revoke(self, user: str, job: str, link: str) -> None:
         """Take a link back at once, downloads that it began included; NotFound if there is none."""
         with self.store.write() as db:
-            if not links.revoke(db, self._job(db, user, job).id, link):
+            if not links.revoke(db, jobs.get(db, user, job).id, link):
                 raise NotFound(f"job {job} has no link {link[:40]!r}")
 
     def shared(self, token: str) -> Shared:
@@ -198,13 +198,6 @@ class Outputs:
         seen = os.fstat(file.fileno())
         tag = f"{output.sha256[:16]}-{seen.st_size:x}-{seen.st_mtime_ns:x}"
         return Opened(output=output, file=file, size=seen.st_size, mtime=seen.st_mtime, tag=tag)
-
-    @staticmethod
-    def _job(db: Connection, user: str, job: str) -> Job:
-        found = jobs.find(db, user, job)
-        if found is None:
-            raise NotFound(f"there is no job {job[:64]!r}")
-        return found
 
 
 def _must_be_kept(job: Job) -> None:
