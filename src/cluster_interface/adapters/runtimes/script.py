@@ -109,8 +109,9 @@ def program(run: Run) -> str:
 def _provided(run: Run) -> str:
     """Return the shell text that makes what a script of the run's dialect expects beside its variables."""
     if run.dialect == "slurm" and run.image is not None:  # else the host's own is there
-        write = f"mkdir -p {_SRUN} && printf %s {shlex.quote(_without_comments(shipped('srun.sh')))} >{_SRUN}/srun"
-        return f"export {_NO_NODES}; command -v srun >/dev/null || {{ {write} && chmod +x {_SRUN}/srun && PATH=$PATH:{_SRUN}; }}; "
+        text = shlex.quote(_without_comments(shipped("srun.sh")))
+        write = f"mkdir -p {_SRUN} && printf %s {text} >{_SRUN}/srun && chmod +x {_SRUN}/srun && PATH=$PATH:{_SRUN}"
+        return f"export {_NO_NODES}; command -v srun >/dev/null || {{ {write}; }}; "
     return _NODE_FILE if run.dialect == "pbs" else ""
 
 
