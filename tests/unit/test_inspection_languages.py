@@ -305,7 +305,7 @@ def test_code_keeps_its_places(text):
     [
         ("a.c", "#include <hdf5.h>", "$(pkg-config --cflags --libs hdf5-serial) -lm"),
         ("a.c", "#include <hdf5_hl.h>", "$(pkg-config --cflags --libs hdf5-serial) -lhdf5_hl -lm"),
-        ("a.cpp", '#include "H5Cpp.h"', "$(pkg-config --cflags --libs hdf5-serial) -lhdf5_serial_cpp -lm"),
+        ("a.cpp", '#include "H5Cpp.h"', "$(pkg-config --cflags --libs hdf5-serial) -lhdf5_serial_cpp -lhdf5 -lm"),
     ],
 )
 def test_a_library_that_is_built_in_several_ways_is_found_by_one_of_them(name, source, flags):
