@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from tests.conftest import RUNTIMES
 
 STEPS = """#!/bin/bash
 #SBATCH --ntasks=2
@@ -27,10 +28,10 @@ int main(int n, char **words) {
 PACKAGES = "python3,ca-certificates,gcc,libc6-dev,libopenmpi-dev,openmpi-bin"
 
 
-@pytest.fixture(scope="module")
-def parallel(make_server):
-    """A server whose bases have MPI and a compiler."""
-    return make_server("bubblewrap", CLIF_IMAGES__PACKAGES=PACKAGES)
+@pytest.fixture(scope="module", params=RUNTIMES)
+def parallel(request, make_server):
+    """A server whose bases have MPI and a compiler, once per runtime."""
+    return make_server(request.param, CLIF_IMAGES__PACKAGES=PACKAGES)
 
 
 def test_srun_and_mpirun_start_processes_on_one_node(parallel):
