@@ -40,6 +40,39 @@ def test_blast_against_a_database_that_is_there(quick):
     assert "New DB" not in done.stderr
 
 
+VOLUMES = """apiVersion: 1
+command: >-
+  for name in a b; do makeblastdb -in $name.fa -dbtype nucl -out $name; done;
+  blastdb_aliastool -dblist "a b" -dbtype nucl -out both -title both; rm -f ?.fa
+environment: {system: [ncbi-blast+]}
+files:
+  a.fa: {content: ">gene-a\\nATGGCTAGCTAGGCATTGCCGATAGCTAGGCTAACGTTAGCATCGGATCCATTGCAGGCTTAACGTAGCTAA\\n"}
+  b.fa: {content: ">gene-b\\nATGCCGTTAACCGGATATCGCGTATTAGCCGGAATTCCAGTGACCATGGCAATTGCCTGACGTCATTGGTAA\\n"}
+"""
+
+
+def test_blast_against_a_database_of_the_site(make_server):
+    """A shared directory is mounted where it lies, and its alias, which has all volumes, is what is searched."""
+    server = make_server("bubblewrap", start=False)
+    shared = server.directory / "shared"
+    shared.mkdir(mode=0o755)
+    (server.directory / "config.toml").write_text(f'[staging.site.blast]\npath = "{shared}"\nversion = "1"\n')
+    server.start()
+    server.write("volumes.yaml", VOLUMES)
+    made = server.clif("run", "volumes.yaml", "--to", shared)
+    assert made.returncode == 0, made.stderr
+    assert (shared / "both.nal").is_file()
+    sequences = "ACGTTAGCATCGGATCCATTGCAGG", "GGAATTCCAGTGACCATGGCAATTG"
+    server.write("mine.fa", "".join(f">read-{number}\n{text}\n" for number, text in enumerate(sequences)))
+    words = ("query=mine.fa", "database=site:blast/", "options=-task blastn-short")
+    done = server.clif("run", "--pattern", "blast", *words, "--json", "--to", server.work / "hits")
+    assert done.returncode == 0, done.stderr
+    hits = [line.split("\t")[:2] for line in (server.work / "hits/hits.tsv").read_text().splitlines()[1:]]
+    assert hits == [["read-0", "gene-a"], ["read-1", "gene-b"]]
+    plan = server.json("status", json.loads(done.stdout)["id"])["plan"]
+    assert next(source for source in plan["sources"] if source["source"] == "site:blast")["mount"] == str(shared)
+
+
 def test_bad_values_are_named_and_leave_nothing_behind(quick):
     """Each by its field of the form; a file that is not there; an unknown pattern with those there are."""
     before = len(quick.json("list")["jobs"])

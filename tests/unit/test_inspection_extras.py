@@ -192,6 +192,15 @@ def test_passwords_in_other_addresses_are_not_repeated():
     assert "s3cret" not in found.model_dump_json()
 
 
+@pytest.mark.parametrize("pinned", ["torch==2.8.0+cu128", "torch == 2.8.0+cpu", "torch==2.8.0+rocm6.2 # or so"])
+def test_the_build_of_pytorch_follows_from_the_gpus(pinned):
+    """A label that PyPI does not know is dropped from the version, and only from that of PyTorch's packages."""
+    found = read({"requirements.txt": f"{pinned}\nmine==1.0+local\n"}, "import torch\n")
+    assert {text.replace(" ", "") for text in packages(found)} == {"torch==2.8.0", "mine==1.0+local"}
+    assert found.environment.python.requirements is None
+    assert any("resources.gpus" in warning for warning in found.warnings)
+
+
 def test_the_index_of_pytorch_is_not_asked():
     """Which build of PyTorch is taken follows from the job's GPUs."""
     found = read({"requirements.txt": "--index-url https://download.pytorch.org/whl/cu121\ntorch\n"}, "import torch\n")

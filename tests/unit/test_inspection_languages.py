@@ -298,3 +298,17 @@ def test_code_keeps_its_places(text):
         code = Source(text, language).code
         assert len(code) == len(text)
         assert [at for at, c in enumerate(code) if c == "\n"] == [at for at, c in enumerate(text) if c == "\n"]
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "flags"),
+    [
+        ("a.c", "#include <hdf5.h>", "$(pkg-config --cflags --libs hdf5-serial) -lm"),
+        ("a.c", "#include <hdf5_hl.h>", "$(pkg-config --cflags --libs hdf5-serial) -lhdf5_hl -lm"),
+        ("a.cpp", '#include "H5Cpp.h"', "$(pkg-config --cflags --libs hdf5-serial) -lhdf5_serial_cpp -lhdf5 -lm"),
+    ],
+)
+def test_a_library_that_is_built_in_several_ways_is_found_by_one_of_them(name, source, flags):
+    """Its headers and libraries lie where only pkg-config says, under the name of that build; C++ has a part of its own."""
+    command = inspect({name: f"{source}\nint main() {{ return 0; }}\n"}, name).command
+    assert command.endswith(f" {name} {flags} && /tmp/a")

@@ -108,6 +108,12 @@ def test_each_subcommand_has_its_own_options():
     found = {(option.command, option.name): option for option in inspect({"a.py": NESTED}, "a.py").options}
     assert found["", "what"].choices == ("index", "align", "remote")
     assert found["remote", "which"].choices == ("add", "drop")
+    assert inspect({"a.py": NESTED}, "a.py").suggestions == (
+        "python a.py index FASTA",
+        "python a.py align",
+        "python a.py remote add URL",
+        "python a.py remote drop",
+    )
 
 
 def test_a_file_named_by_the_chosen_subcommand_is_read():

@@ -33,6 +33,8 @@ PRELUDE = "trap exit TERM INT; trap : USR1; "
 
 _NODE_FILE = """printf '%s\\n' "$CLIF_NODES" >"$PBS_NODEFILE"; """
 
+# Slurm's variables would have Open MPI (4: OMPI, 5: PRTE) look for nodes and start its processes there by srun.
+_NO_NODES = " ".join(f"{kind}_MCA_{part}='^slurm'" for kind in ("OMPI", "PRTE") for part in ("ras", "plm"))
 _SRUN = "/tmp/.srun"  # noqa: S108 - private to the sandbox
 
 LEAST_ID = 1000  #: of users and groups that programs run as
@@ -110,8 +112,9 @@ def program(run: Run) -> str:
 def _provided(run: Run) -> str:
     """Return the shell text that makes what a script of the run's dialect expects beside its variables."""
     if run.dialect == "slurm" and run.image is not None:  # else the host's own is there
-        write = f"mkdir -p {_SRUN} && printf %s {shlex.quote(_without_comments(shipped('srun.sh')))} >{_SRUN}/srun"
-        return f"command -v srun >/dev/null || {{ {write} && chmod +x {_SRUN}/srun && PATH=$PATH:{_SRUN}; }}; "
+        text = shlex.quote(_without_comments(shipped("srun.sh")))
+        write = f"mkdir -p {_SRUN} && printf %s {text} >{_SRUN}/srun && chmod +x {_SRUN}/srun && PATH=$PATH:{_SRUN}"
+        return f"export {_NO_NODES}; command -v srun >/dev/null || {{ {write}; }}; "
     return _NODE_FILE if run.dialect == "pbs" else ""
 
 

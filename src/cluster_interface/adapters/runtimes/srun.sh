@@ -146,8 +146,7 @@ for file in "$SRUN_OUTPUT" "$SRUN_ERROR"; do # emptied before any process begins
 done
 [ "$tasks" -gt 1 ] || one 0 "$@"
 if command -v mpirun >/dev/null; then
-    # SLURM's variables would have it look for nodes of SLURM; more processes than processors are no mistake
-    export OMPI_MCA_ras='^slurm' OMPI_MCA_plm='^slurm' PRTE_MCA_ras='^slurm' PRTE_MCA_plm='^slurm'
+    # more processes than processors are no mistake; reading each other's memory is not allowed everywhere
     export OMPI_MCA_rmaps_base_oversubscribe=1 OMPI_MCA_btl_vader_single_copy_mechanism=none
     exec mpirun -n "$tasks" "$0" --one "$@"
 fi

@@ -61,6 +61,12 @@ class Archive:
                 return found
         return ()
 
+    def names(self, section: Section, package: str) -> list[str]:
+        """List what a package is the best for, the shortest names first."""
+        column, ends = SUITES.index(self.suite), package.encode()
+        lines = (line.decode().partition("\t") for line in _lines(section) if ends in line)
+        return sorted((name for name, _, packages in lines if _named(packages, column)[:1] == (package,)), key=len)
+
     def suites_with(self, section: Section, name: str) -> tuple[str, ...]:
         """Name the suites that have it, the newest first."""
         line = _line(section, name)

@@ -232,10 +232,25 @@ def _link(draft: Draft, package: str, header: str, needs: Needs) -> None:
         if package in archive.find("pkgconfig", name):
             needs.pkgconfig[name] = None
             return
+    if _variant(draft, package, base.removeprefix("lib"), needs) and stem == base.removeprefix("lib"):
+        return
     for one in dict.fromkeys([f"{stems[1]}_{stem}", *stems, base.removeprefix("lib")]):
         if archive.find("library", f"lib{one}.so"):
             add_library(draft, one, f"{package} has it", needs)
             return
+
+
+def _variant(draft: Draft, package: str, base: str, needs: Needs) -> bool:
+    """Take the one of several builds of a library that a package has: hdf5-serial, and its part for C++."""
+    archive = draft.software.archive
+    name = next((name for name in archive.names("pkgconfig", package) if name.startswith(f"{base}-")), None)
+    if name is None:
+        return False
+    needs.pkgconfig[name] = None
+    if "g++" in needs.compilers:
+        libraries = (re.fullmatch(r"lib(.+(?:_cpp|_cxx|\+\+))\.so", one) for one in archive.names("library", package))
+        needs.libraries.update(dict.fromkeys([one[1] for one in libraries if one][:1]))
+    return True
 
 
 def add_library(draft: Draft, library: str, rests_on: str, needs: Needs) -> None:

@@ -13,6 +13,7 @@ from cluster_interface.inspection.python.metadata import read_metadata
 from cluster_interface.inspection.python.names import look_up
 from cluster_interface.inspection.python.needs import add_companions, add_imported, add_system
 from cluster_interface.inspection.python.requirements import is_requirement
+from cluster_interface.inspection.python.stated import without_build
 from cluster_interface.inspection.python.versions import choose_version, read_version_file
 from cluster_interface.model.proposal import Sureness
 
@@ -170,7 +171,12 @@ def _compare(draft: Draft, stated: Stated, taken: frozenset[str], others: Sequen
 
 
 def _add(draft: Draft, requirement: str, where: str) -> None:
-    if is_requirement(requirement):
+    plain = without_build(requirement)
+    if plain != requirement:
+        draft.warn_once(
+            "build of PyTorch", f"{where}: {shown(requirement)}: whether it is with CUDA follows from resources.gpus"
+        )
+    if is_requirement(requirement := plain):
         draft.add_package(requirement, where, Sureness.STATED)
     else:
         draft.warn(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from cluster_interface.inspection.draft import distribution_of, shown
 from cluster_interface.inspection.python.indexes import of_words
-from cluster_interface.inspection.python.stated import Need, Stated, parsed
+from cluster_interface.inspection.python.stated import Need, Stated, parsed, without_build
 from cluster_interface.model.jobspec import PythonEnvironment
 
 if TYPE_CHECKING:
@@ -112,7 +112,8 @@ def read_requirements_file(project: Project, name: str) -> Stated:
         local=reader.local,
         chosen=tuple(reader.chosen),
         indexes=tuple(reader.indexes),
-        whole=not (reader.troubles or reader.local or reader.others or reader.indexes or constraints),
+        whole=not (reader.troubles or reader.local or reader.others or reader.indexes or constraints)
+        and all(without_build(need.requirement) == need.requirement for need in needs),
         includes=tuple(reader.others),
     )
 

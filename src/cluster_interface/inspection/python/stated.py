@@ -13,6 +13,10 @@ from cluster_interface.inspection.draft import distribution_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+_BUILD = re.compile(
+    r"^(\s*torch[a-z]*\s*===?\s*[\w.]+)\+(?:cpu(?:\.cxx11\.abi)?|cu\d+|rocm[\d.]+|xpu)\b", re.IGNORECASE
+)
+
 
 @dataclass(frozen=True)
 class Need:
@@ -106,6 +110,14 @@ def _next_breaking(version: str) -> str:
     numbers = [int(number) for number in version.split(".")]
     place = next((index for index, number in enumerate(numbers) if number), len(numbers) - 1)
     return ".".join(map(str, [*numbers[:place], numbers[place] + 1]))
+
+
+def without_build(requirement: str) -> str:
+    """Drop the build from a pinned version of PyTorch's packages: torch==2.8.0+cu128, which PyPI does not know.
+
+    Which build is taken follows from the job's GPUs. The labels: https://pytorch.org/get-started/previous-versions
+    """
+    return _BUILD.sub(r"\1", requirement)
 
 
 def parsed(text: str) -> Requirement | None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from cluster_interface.model.proposal import Option
 
 MOST = 8  #: command lines that are suggested
+LONGEST = 200  #: characters of the words that lead to a subcommand
 _NO_DATA = re.compile(
     r"(?:.*/)?(?:\..*|LICEN[CS]E.*|COPYING.*|README.*|CHANGE.*|requirements.*|[Mm]akefile|Dockerfile)|"
     r".*\.(?:py|sh|md|rst|toml|cfg|ini|lock|ya?ml|ipynb|pyc|so|R|sbatch)"
@@ -26,9 +27,7 @@ def suggest(draft: Draft, start: Sequence[str], declared: Sequence[Declared]) ->
     """Add command lines to the draft; say what is missing where the job would end with its usage only."""
     if not declared:
         return
-    options = [item.option for item in declared]
-    choices = next((item.option.choices for item in declared if item.command), ())
-    lines = [_line(draft.project, start, options, command) for command in choices[:MOST] or [""]]
+    lines = [_line(draft.project, start, declared, command) for command in _commands(declared)[:MOST]]
     draft.suggestions = tuple(shlex.join(words) for words in lines)
     missing = _missing(declared, draft.arguments)
     if missing:
@@ -36,20 +35,28 @@ def suggest(draft: Draft, start: Sequence[str], declared: Sequence[Declared]) ->
         draft.warn(f"{draft.script} needs {', '.join(missing)}: for example -- {words}")
 
 
-def _line(project: Project, start: Sequence[str], options: Sequence[Option], command: str) -> list[str]:
-    """Write one command line: the subcommand, what is required, then the arguments by their place."""
-    mine = [option for option in options if option.command in ("", command)]
-    named = [word for option in mine if option.required and not option.positional for word in _named(project, option)]
-    places = [
-        command if option.choices and command in option.choices else _value(project, option)
-        for option in mine
-        if option.positional and (option.required or option.command)
-    ]
-    return (
-        [*start, *named, *places]
-        if not command or command not in places
-        else [*start, *places[:1], *named, *places[1:]]
-    )
+def _commands(declared: Sequence[Declared], above: str = "") -> list[str]:
+    """List the subcommands that lead to no further ones; of a program without any the empty one."""
+    chooser = next((item.option for item in declared if item.command and item.option.command == above), None)
+    if chooser is None or len(above) > LONGEST:
+        return [above]
+    found = [one for choice in chooser.choices for one in _commands(declared, f"{above} {choice}".strip())]
+    return found or [above]
+
+
+def _line(project: Project, start: Sequence[str], declared: Sequence[Declared], command: str) -> list[str]:
+    """Write one command line: of each word of the subcommand what is required, then the arguments by their place."""
+    words, level = [*start], ""
+    for following in [*command.split(" "), ""] if command else [""]:
+        mine = [item for item in declared if item.option.command == level]
+        named = [item.option for item in mine if item.option.required and not item.option.positional]
+        words += [word for option in named for word in _named(project, option)]
+        places = [item for item in mine if item.option.positional and (item.option.required or level or item.command)]
+        for item in places:
+            word = following if item.command else _value(project, item.option)
+            words += [word] if word else []
+        level = f"{level} {following}".strip()
+    return words
 
 
 def _named(project: Project, option: Option) -> list[str]:
