@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING
@@ -11,12 +10,13 @@ from typing import TYPE_CHECKING
 from cluster_interface.model.errors import ClusterError
 from cluster_interface.model.filetree import FileEntry, Mode, is_local
 from cluster_interface.model.plan import SourceInfo
-from cluster_interface.staging.acting import as_the_server, identity
+from cluster_interface.staging.acting import identity
 from cluster_interface.staging.directories import file_path
 from cluster_interface.staging.inputs import INPUTS, Staged
 from cluster_interface.staging.movement import Movement
 from cluster_interface.staging.parts import CHUNK
 from cluster_interface.staging.sources import CONTENT, DIRECTORY, LINK, naming
+from cluster_interface.staging.together import together
 from cluster_interface.staging.web import shown
 from cluster_interface.trees.beneath import look, open_directory, parent
 from cluster_interface.trees.names import portable
@@ -90,28 +90,8 @@ class Bringing:
 
     def _bring_away(self) -> None:
         """Bring what comes over the network, several at a time; the first that fails stops the rest."""
-        self._together([partial(self._bring, info, entry, None) for info, entry in self._away], self._threads)
-
-    def _together(self, works: Sequence[Callable[[], None]], threads: int) -> None:
-        """Do what can be done at the same time, as the account; the first that fails stops the rest."""
-        if len(works) < 2 or threads < 2:
-            for work in works:
-                work()
-            return
-        with ThreadPoolExecutor(min(threads, len(works))) as pool:
-            with as_the_server():  # a thread begins as whoever makes it
-                ends = [pool.submit(self._as_account, work) for work in works]
-            try:
-                for end in as_completed(ends):
-                    end.result()
-            except BaseException:
-                for end in ends:
-                    end.cancel()
-                raise
-
-    def _as_account(self, work: Callable[[], None]) -> None:
-        with self._become():
-            work()
+        works = [partial(self._bring, info, entry, None) for info, entry in self._away]
+        together(works, self._threads, self._become)
 
     def _directory(self, info: SourceInfo, entry: FileEntry) -> None:
         """Bring what is in a directory of this machine, or see that what is mounted is as it was."""

@@ -49,6 +49,7 @@ PLACING = "placing"  #: the lock under which bytes get their place
 _TRIES = 3
 _PRUNED = "was removed from the cache again and again; make staging.cache_bytes larger"
 
+SHARE = 100  #: part of its bound that a process adds before it prunes
 SMALL = 2**20  #: bytes of a file for which the disk is not waited for
 LOOK_EVERY = 0.1  #: seconds between looks at a download that somebody else makes
 
@@ -82,6 +83,13 @@ class Cache:
     def __init__(self, root: Path, most: int) -> None:
         self._root = root
         self._most = most
+        self._added = 0  #: bytes since it was pruned
+        self._made: set[str] = set()  #: spaces whose directories are there
+
+    def knows(self, origin: Origin) -> bool:
+        """Say whether something of this address is kept, so that it is worth asking which version is there now."""
+        with as_the_server():
+            return (self._root / origin.space / "names" / f"{_key(origin.address)}.json").exists()
 
     def give(self, origin: Origin, sha256: str | None, wanted: Part, fetch: Callable[[Part], None]) -> None:
         """Let `wanted` be what is at an origin: another name of the bytes kept here, or a copy of them.
@@ -114,9 +122,14 @@ class Cache:
                 return open_file(data, kept.sha256)
         raise _gone(_PRUNED)
 
+    def close(self) -> None:
+        """Prune it, if anything was added since."""
+        if self._added:
+            self.prune()
+
     def prune(self) -> int:
         """Remove what was not used for longest until the rest is within the bound; return the bytes removed."""
-        removed = 0
+        removed = self._added = 0
         with as_the_server():
             found = sorted(self._uses())
             total = sum(size for _, size, _, _ in found)
@@ -147,15 +160,19 @@ class Cache:
             with suppress(FileNotFoundError):  # it was pruned just now; who wants it will see
                 os.utime(f"{kept.sha256}.json", ns=(now, now), dir_fd=data, follow_symlinks=False)
             if fresh:
-                self.prune()
+                self._added += kept.size
+                if self._added > self._most // SHARE:
+                    self.prune()
             yield data, kept
 
     @contextmanager
     def _space(self, name: str) -> Iterator[int]:
         self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
         with _opened(self._root) as root:
-            for part_ in ("data", "names", "incoming"):
-                os.close(open_directory(root, f"{name}/{part_}", make=True))
+            if name not in self._made or not (self._root / name).exists():
+                for part_ in ("data", "names", "incoming"):
+                    os.close(open_directory(root, f"{name}/{part_}", make=True))
+                self._made.add(name)
             space = open_directory(root, name)
         try:
             yield space

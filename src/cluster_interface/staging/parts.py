@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from cluster_interface.trees.beneath import At
 
 CHUNK = 1024 * 1024
+WORTH_A_NOTE = CHUNK  #: bytes after which a cut download is gone on with rather than begun anew
 BESIDE = 8 * CHUNK  #: bytes after which the checksum is taken beside the writing
 LARGE = 16 * CHUNK  #: bytes of a file that is written to the disk by itself, or of small ones that wait for it together
 MOST_AHEAD = 8  #: pieces in memory that the writing is ahead of the checksum
@@ -106,6 +107,8 @@ class Part:
         self.left = not fresh  #: something may be left of it under its temporary name
         self.alone = False  #: it must not be another name of a file that others use
         self._known: str | None = None  #: the checksum of a file of which this is only another name
+        self._note: dict[str, str] | None = None
+        self._noted = False  #: the next try could read it
         self.size = 0
 
     @property
@@ -139,6 +142,8 @@ class Part:
             view = view[os.write(self._fd, view) :]
         self._hash.update(data)
         self.size += len(data)
+        if self.size > WORTH_A_NOTE and self._note is not None and not self._noted:
+            self._write_note()
         self._moved(self.size)
 
     def take(self, source: int, size: int) -> None:
@@ -211,7 +216,11 @@ class Part:
 
     @property
     def note(self) -> dict[str, str]:
-        """What an earlier try noted of where the bytes come from; empty if there was none."""
+        """What was noted of where the bytes come from, by this try or an earlier one; empty if nothing was."""
+        if self._note is not None:
+            return self._note
+        if self._fresh:
+            return {}
         with suppress(OSError, ValueError):
             noted = json.loads(read_small(self._at, f"{self._path}.json", 64 * 1024))
             if isinstance(noted, dict):
@@ -220,8 +229,14 @@ class Part:
 
     @note.setter
     def note(self, value: dict[str, str]) -> None:
-        self.left = True
-        replace_file(self._at, f"{self._path}.json", json.dumps(value).encode(), 0o600)
+        self._note, self._noted = value, False
+        if self.size > WORTH_A_NOTE or not self._fresh:  # what an earlier try noted must not stand
+            self._write_note()
+
+    def _write_note(self) -> None:
+        """Write it for the next try: one that finds none, after a kill, begins anew."""
+        self.left = self._noted = True
+        replace_file(self._at, f"{self._path}.json", json.dumps(self._note).encode(), 0o600, to_disk=False)
 
     def finish(self, mode: int, *, to_disk: bool = True) -> None:
         """Give the file its permissions and make it last, unless others see to that for many files at once."""

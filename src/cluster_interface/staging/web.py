@@ -1,7 +1,8 @@
 """Inputs from the web: http and https, through the guard, taken up again where they were cut.
 
 Redirects are followed by hand, so that every hop passes the guard; each connection goes to an address that was
-judged, while the name stays in Host, SNI and the certificate's check. No proxy is taken from the environment.
+judged, while the name stays in Host, SNI and the certificate's check. A connection is used again only for a request
+whose name was resolved to its address and judged anew. No proxy is taken from the environment.
 """
 
 from __future__ import annotations
@@ -11,12 +12,12 @@ import ssl
 import time
 from collections.abc import Callable, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self, TypeVar
 from urllib.parse import urljoin
 
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.exceptions import HTTPError, LocationParseError, NewConnectionError
+from urllib3.exceptions import HTTPError, LocationParseError, NewConnectionError, ProtocolError
 from urllib3.util import Timeout, Url, parse_url
 
 from cluster_interface.model.errors import Permanent
@@ -39,6 +40,7 @@ MOST_REDIRECTS = 10
 TRIES = 5  #: in a row, without one byte more
 PAUSE = 0.5  #: seconds before the second try; doubled for each further one
 CONNECT = 20.0  #: seconds
+MOST_IDLE = 8  #: connections to one address that are kept for the next request
 LONGEST_ANSWER = 2**20  #: bytes of an answer to what was sent
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})  # RFC 9110, 15.4
@@ -84,6 +86,14 @@ class Web:
     timeout: float  #: seconds without a byte
     pause: float = PAUSE
     ca_bundle: str | None = None  #: for programs that connect themselves
+    _pools: dict[tuple[str, ...], HTTPConnectionPool] = field(
+        default_factory=dict, init=False, repr=False
+    )  #: by who is spoken to
+
+    def close(self) -> None:
+        """Close the connections that nobody uses; others are closed after their use."""
+        while self._pools:
+            self._pools.popitem()[1].close()
 
     @classmethod
     def of(cls, settings: Staging) -> Self:
@@ -229,7 +239,7 @@ class Web:
     ) -> Iterator[BaseHTTPResponse]:
         try:
             with as_the_server():  # name service and interpreter may need files that the account cannot read
-                pool, answer = self._connect(method, url, headers, body)
+                answer = self._connect(method, url, headers, body)
         except OSError as error:
             raise _Trouble(f"{url.host} cannot be resolved: {error.strerror or error}") from None
         except UnicodeError:
@@ -239,13 +249,12 @@ class Web:
         except HTTPError as error:
             raise _Trouble(f"the connection broke ({type(error).__name__})") from None
         finally:
+            if answer.length_remaining == 0:
+                answer.drain_conn()  # all has come: the next request may use the connection
             answer.close()
-            pool.close()
 
-    def _connect(
-        self, method: str, url: Url, headers: Mapping[str, str], body: bytes | None
-    ) -> tuple[HTTPConnectionPool, BaseHTTPResponse]:
-        """Try the open addresses in turn until one takes the connection."""
+    def _connect(self, method: str, url: Url, headers: Mapping[str, str], body: bytes | None) -> BaseHTTPResponse:
+        """Try the open addresses in turn until one takes the connection, or has one left from before."""
         host = (url.host or "").strip("[]")
         port = url.port or _PORTS[url.scheme or ""]
         sent = {**_HEADERS, "Host": url.netloc or "", **headers}
@@ -253,31 +262,51 @@ class Web:
         for address in self.guard.addresses(host, port):
             pool = self._pool(url.scheme or "", host, address, port)
             try:
-                return pool, pool.urlopen(
-                    method,
-                    url.request_uri,
-                    body=body,
-                    headers=sent,
-                    retries=False,
-                    redirect=False,
-                    assert_same_host=False,
-                    preload_content=False,
-                    decode_content=False,
-                )
+                return _urlopen(pool, method, url.request_uri, body, sent)
             except NewConnectionError:
                 trouble = _Trouble(f"{host} does not answer at {address} port {port}")
             except HTTPError as error:
                 trouble = _Trouble(f"{host} at {address}: {_words(error)}")
-            pool.close()
         raise trouble
 
     def _pool(self, scheme: str, host: str, address: str, port: int) -> HTTPConnectionPool:
-        timeout = Timeout(connect=min(CONNECT, self.timeout), read=self.timeout)
-        if scheme == "http":
-            return HTTPConnectionPool(address, port, timeout=timeout)
-        return HTTPSConnectionPool(
-            address, port, timeout=timeout, ssl_context=self.context, server_hostname=host, assert_hostname=host
-        )
+        """Return the connections to one judged address; those of another name, or address, are others."""
+        key = (scheme, host, address, str(port))
+        pool = self._pools.get(key)
+        if pool is None:
+            timeout = Timeout(connect=min(CONNECT, self.timeout), read=self.timeout)
+            if scheme == "http":
+                pool = HTTPConnectionPool(address, port, timeout=timeout, maxsize=MOST_IDLE)
+            else:
+                pool = HTTPSConnectionPool(
+                    address, port, timeout=timeout, maxsize=MOST_IDLE, ssl_context=self.context,
+                    server_hostname=host, assert_hostname=host,
+                )  # fmt: skip
+            pool = self._pools.setdefault(key, pool)
+        return pool
+
+
+def _urlopen(
+    pool: HTTPConnectionPool, method: str, path: str, body: bytes | None, headers: Mapping[str, str]
+) -> BaseHTTPResponse:
+    """Send a request; once more where it went to a connection that the other side was just closing."""
+    while True:
+        made = pool.num_connections
+        try:
+            return pool.urlopen(
+                method,
+                path,
+                body=body,
+                headers=headers,
+                retries=False,
+                redirect=False,
+                assert_same_host=False,
+                preload_content=False,
+                decode_content=False,
+            )
+        except ProtocolError:
+            if pool.num_connections != made or method not in ("GET", "HEAD"):
+                raise
 
 
 def parse(address: str) -> Url:

@@ -12,11 +12,12 @@ from __future__ import annotations
 import fcntl
 import os
 from contextlib import contextmanager, nullcontext, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from cluster_interface.model.errors import NotFound, Transient
-from cluster_interface.model.filetree import Mode, is_local
+from cluster_interface.model.filetree import IN_ARCHIVE, Mode, is_local
 from cluster_interface.model.job import Progress
 from cluster_interface.model.plan import SourceInfo
 from cluster_interface.ports import StagedFile
@@ -32,6 +33,7 @@ from cluster_interface.staging.inputs import INCOMING, INPUTS, Inputs, recorded
 from cluster_interface.staging.listings import Listings
 from cluster_interface.staging.sources import LINK, Sources, naming, no_jobs
 from cluster_interface.staging.tasks import TASKS, make_tasks
+from cluster_interface.staging.together import together
 from cluster_interface.trees.beneath import (
     Kept,
     NotBeneath,
@@ -88,10 +90,16 @@ class Workspace(Attempts):
 
         A file of this machine that is larger than `copy_below` is not read, hence without a checksum.
         """
-        with acting_as(self._account_of(job)):
+        account = self._account_of(job)
+        with acting_as(account):
             owner = self._owner_of(job)
+            far = [path for path, entry in files.items() if _is_far(entry)]
+            works = [partial(self._measure, path, files[path], owner) for path in far]
             try:
-                return [self._measure(path, entry, owner) for path, entry in files.items()]
+                found = dict(
+                    zip(far, together(works, self._settings.parallel, lambda: acting_as(account)), strict=True)
+                )
+                return [found.get(path) or self._measure(path, entry, owner) for path, entry in files.items()]
             finally:
                 self._sources.close()
 
@@ -124,20 +132,18 @@ class Workspace(Attempts):
         made for another attempt: then they are made anew. Transient while another process stages this job.
         """
         self._make(job)
-        with self._home(job) as home, self._words_for(job), _alone(home):
-            owner = self._owner_of(job)
-            kept = Kept(home)
+        with self._home(job) as home, self._words_for(job), _alone(home), Kept(home) as kept:
+            owner, account = self._owner_of(job), self._account_of(job)
             inputs = Inputs(kept, self._sources, self._settings.max_bytes, owner)
             bringing = Bringing(
                 kept, files, inputs, self._directories, self._listings, owner, _as_server(report),
-                threads=self._settings.parallel, become=lambda: acting_as(self._account_of(job)),
+                threads=self._settings.parallel, become=lambda: acting_as(account),
             )  # fmt: skip
             transfers = any(info.source.startswith("globus:") for info, _ in files)
             try:
                 with stopping.politely() if transfers else nullcontext():
                     tree = bringing.all()
             finally:
-                kept.close()
                 self._sources.close()
             if layout.attempt > 1:
                 packs.settle(home, layout.attempt - 1)
@@ -236,6 +242,12 @@ def _alone(home: int) -> Iterator[None]:
         yield
     finally:
         os.close(fd)
+
+
+def _is_far(entry: FileEntry) -> bool:
+    """Say whether it is one file that is asked for over the network: many such wait together."""
+    source = entry.source or ""
+    return source.startswith(("http:", "https:", "s3:")) and IN_ARCHIVE not in source
 
 
 def _as_server(report: Report) -> Report:

@@ -60,6 +60,7 @@ class Sources:
 
     kinds: Mapping[str, Kind] = field(repr=False)  #: by scheme
     members_of: archives.Members | None = field(default=None, repr=False)
+    shared: tuple[Web, Cache] | None = field(default=None, repr=False)  #: what several kinds reach the world through
 
     @classmethod
     def of(
@@ -89,12 +90,14 @@ class Sources:
             "sftp": Hosts(web, kept, keys, settings.known_hosts),
         }
         made = cls(kinds)
-        return cls(kinds, archives.Members(made._plain, settings.max_bytes))
+        return cls(kinds, archives.Members(made._plain, settings.max_bytes), (web, kept))
 
     def close(self) -> None:
-        """Let go of the archives that were read."""
+        """Let go of the archives that were read and the connections that are idle; prune the cache."""
         if self.members_of is not None:
             self.members_of.close()
+        for one in self.shared or ():
+            one.close()
 
     def measure(self, path: str, entry: FileEntry, owner: str = "") -> SourceInfo:
         """Find size and checksum of one entry without fetching it; Permanent(input_unavailable) names it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from cluster_interface.staging.cache import Cache, Origin
@@ -28,8 +29,10 @@ class Addresses(Away):
     def origin(self, source: str, owner: str) -> Origin:
         """Ask what version is there; it is everybody's unless a credential or a query is part of the address."""
         sign, secret = self._sign(source, owner)
-        validator = self._web.look(source, sign).validator
-        return Origin(address=source, validator=validator, owner=owner if secret or "?" in source else None)
+        origin = Origin(address=source, owner=owner if secret or "?" in source else None)
+        if not self.cache.knows(origin):
+            return origin  # it will be fetched anyhow, and the answer tells
+        return replace(origin, validator=self._web.look(source, sign).validator)
 
     def fetch(self, source: str, owner: str, part: Part) -> None:
         """Bring it."""

@@ -1,0 +1,38 @@
+"""Do several things at the same time, each in a thread that acts for the job's account."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from typing import TYPE_CHECKING, TypeVar
+
+from cluster_interface.staging.acting import as_the_server
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
+
+T = TypeVar("T")
+
+
+def together(
+    works: Sequence[Callable[[], T]], threads: int, become: Callable[[], AbstractContextManager[None]]
+) -> list[T]:
+    """Return what each gives, in order; the first that fails stops the rest. `become` is entered in each thread."""
+    if len(works) < 2 or threads < 2:
+        return [work() for work in works]
+
+    def act(work: Callable[[], T]) -> T:
+        with become():
+            return work()
+
+    with ThreadPoolExecutor(min(threads, len(works))) as pool:
+        with as_the_server():  # a thread begins as whoever makes it
+            ends = [pool.submit(act, work) for work in works]
+        try:
+            for end in as_completed(ends):
+                end.result()
+        except BaseException:
+            for end in ends:
+                end.cancel()
+            raise
+        return [end.result() for end in ends]
