@@ -131,6 +131,19 @@ def test_a_running_job_is_canceled(page: Page) -> None:
     expect(page.locator(".jobs .chip").first).to_have_text("canceled")
 
 
+def test_what_was_sent_before_is_not_sent_again(page: Page) -> None:
+    """A script of 300 kB goes up once; handed over again under another name, it is known by its bytes."""
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(request.url) if request.method == "PATCH" else None)
+    script = f"# {'x' * 300_000}\nprint('here')\n"
+    for name in ("first_py", "second_py"):
+        hand_over(page, **{name: script})
+        send(page)
+    assert len(sent) == 1
+    expect(page.locator(".verdict .chip")).to_have_text("completed", timeout=JOB)
+    expect(page.locator("#log-lines")).to_contain_text("here")
+
+
 def test_the_loopback_port_is_no_way_in(page: Page) -> None:
     """Another account of the machine, or a name rebound to this address, gets no job and changes nothing."""
     where = urlsplit(page.url)

@@ -80,7 +80,7 @@ export class OptionForm {
   }
 
   private chooseFile(option: Option, id: string): HTMLElement[] {
-    const picker = make("input", { type: "file", class: "unseen", id: `${id}-file`, multiple: option.many, "aria-label": `Choose a file for ${title(option)}` });
+    const picker = make("input", { type: "file", class: "unseen", id: `${id}-file`, multiple: option.many, "aria-label": `Choose… a file for ${title(option)}` });
     picker.addEventListener("change", () => {
       const names = [...(picker.files ?? [])].map(this.pick);
       const words = this.line();
@@ -89,7 +89,7 @@ export class OptionForm {
       this.changed(put(words, this.options, option, names));
       this.fill();
     });
-    return [make("span", { class: "pick" }, picker, make("label", { class: "button plain", for: picker.id }, "Choose…"))];
+    return [make("span", { class: "pick" }, make("label", { class: "button plain", for: picker.id }, "Choose…"), picker)];
   }
 }
 
