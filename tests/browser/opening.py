@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+PATIENCE = 30_000  #: milliseconds; what is right is so at once, but the machine may be busy
 ROOT = Path(__file__).parents[2]
 
 
@@ -19,9 +20,10 @@ def bundle():
 @pytest.fixture(scope="module")
 def browser():
     """Start a Chromium with a fresh profile."""
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
     from tests.browser.serving import CHROMIUM, QUIET
 
+    expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
         found = playwright.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
         yield found
@@ -57,7 +59,7 @@ def _signed_in(browser, _served):
 def page(browser, site, _signed_in):
     """Open a signed-in window; at the end nothing may have broken the policy or thrown, nor any script have run."""
     context = browser.new_context(viewport={"width": 1280, "height": 900}, storage_state=_signed_in)
-    context.set_default_timeout(10_000)
+    context.set_default_timeout(PATIENCE)
     opened = context.new_page()
     broken: list[str] = []
     opened.on("pageerror", lambda error: broken.append(str(error)))

@@ -11,7 +11,7 @@ from cluster_interface.model.state import JobState
 def test_without_a_session_the_page_says_how_to_get_one(browser: Browser, site: Site) -> None:
     """Whoever comes to the loopback port without a link sees no job, only `clif ui`."""
     page = browser.new_page()
-    for path in ("/", "/submit", "/jobs/donejob234", "/nothing"):
+    for path in ("/", "/submit", "/account", "/jobs/donejob234", "/nothing"):
         response = page.goto(site.url + path)
         assert response.status == 401
         expect(page.locator("main")).to_contain_text("clif ui")
@@ -33,7 +33,7 @@ def test_a_link_opens_the_pages_once(browser: Browser, site: Site) -> None:
 
 def test_every_page_carries_the_strict_policy(page: Page, site: Site) -> None:
     """Nothing inline, nothing foreign, no frames, no referrer, nothing kept by caches."""
-    for path in ("/", "/submit", "/jobs/donejob234", "/jobs/unknown", "/nothing"):
+    for path in ("/", "/submit", "/account", "/jobs/donejob234", "/jobs/unknown", "/nothing"):
         headers = page.goto(site.url + path).headers
         policy = headers["content-security-policy"]
         assert "default-src 'self'" in policy

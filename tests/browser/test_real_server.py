@@ -74,8 +74,8 @@ def test_a_script_goes_from_the_browser_to_its_outputs(page: Page) -> None:
     """Script and table are handed over, the options filled in, the image made, the job run, its table looked at."""
     hand_over(page, fit_py=FIT, table_csv="n\n20\n1\n")
     expect(page.locator("#packages")).to_contain_text("six")
-    page.get_by_role("textbox", name="table").fill("table.csv")
-    page.get_by_role("textbox", name="factor").fill("2")
+    page.get_by_label("table").first.fill("table.csv")
+    page.get_by_label("factor").fill("2")
     expect(page.locator("#command")).to_have_value(re.compile("--factor 2.*table.csv"))
     page.fill("#memory", "256MiB")
     send(page)
@@ -129,6 +129,19 @@ def test_a_running_job_is_canceled(page: Page) -> None:
     expect(page.locator(".verdict .chip")).to_have_text("canceled", timeout=60_000)
     page.click("nav >> text=Jobs")
     expect(page.locator(".jobs .chip").first).to_have_text("canceled")
+
+
+def test_what_was_sent_before_is_not_sent_again(page: Page) -> None:
+    """A script of 300 kB goes up once; handed over again under another name, it is known by its bytes."""
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(request.url) if request.method == "PATCH" else None)
+    script = f"# {'x' * 300_000}\nprint('here')\n"
+    for name in ("first_py", "second_py"):
+        hand_over(page, **{name: script})
+        send(page)
+    assert len(sent) == 1
+    expect(page.locator(".verdict .chip")).to_have_text("completed", timeout=JOB)
+    expect(page.locator("#log-lines")).to_contain_text("here")
 
 
 def test_the_loopback_port_is_no_way_in(page: Page) -> None:

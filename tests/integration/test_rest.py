@@ -87,6 +87,16 @@ def test_errors_are_problem_documents(quick):
     assert ask(quick, "POST", "/api/v1/jobs", b"{}", Content_Type="text/plain", Idempotency_Key="x" * 8)[0] == 422
 
 
+def test_inspection_places_the_parameters_of_a_sweep(quick):
+    """What the script has an option for is in the command, of the others there is a word; odd names are refused."""
+    files = {"a.py": "import argparse\np = argparse.ArgumentParser()\np.add_argument('--n')\np.parse_args()\n"}
+    _, _, data = ask(quick, "POST", "/api/v1/inspect", {"files": files, "parameters": ["n", "seed"]})
+    proposal = json.loads(data)["proposal"]
+    assert proposal["command"].endswith("a.py --n {n}")
+    assert "parameter seed: the program finds it as $CLIF_PARAM_seed" in proposal["warnings"]
+    assert ask(quick, "POST", "/api/v1/inspect", {"files": files, "parameters": ["a b"]})[0] == 422
+
+
 def test_the_same_key_is_the_same_job(quick):
     """A repeated POST makes no second job."""
     key = uuid.uuid4().hex

@@ -39,12 +39,12 @@ def test_argparse():
     ]  # fmt: skip
     assert found["path"] == Option(name="path", positional=True, required=True, kind="path", help="where it lies")
     assert found["extra"] == Option(name="extra", positional=True, many=True)
-    assert found["--top"] == Option(name="--top", default="-10", kind="int")
+    assert found["--top"] == Option(name="--top", aliases=("-n",), default="-10", kind="int")
     assert found["--ratio"] == Option(name="--ratio", required=True, kind="float")
     assert found["--mode"] == Option(name="--mode", default="fast", choices=("fast", "exact"))
     assert found["--level"] == Option(name="--level", choices=("1", "2", "3"), kind="int")
-    assert found["--verbose"] == Option(name="--verbose", flag=True)
-    assert found["--tag"] == Option(name="--tag", many=True)
+    assert found["--verbose"] == Option(name="--verbose", aliases=("-v",), flag=True)
+    assert found["--tag"] == Option(name="--tag", many=True, repeat=True)
     assert found["--color"] == Option(name="--color", flag=True)
     assert found["--outdir"] == Option(name="--outdir", kind="path")
 
@@ -152,7 +152,7 @@ def test_optparse():
     found = options(
         "from optparse import OptionParser\np = OptionParser()\np.add_option('-f', '--file', type='string')\n"
     )
-    assert found == {"--file": Option(name="--file")}
+    assert found == {"--file": Option(name="--file", aliases=("-f",))}
 
 
 def test_click():
@@ -172,12 +172,12 @@ def hello(**kw): pass
 """
     found = options(source)
     assert list(found) == ["--count", "--name", "--shout", "--mode", "--tag", "--dry", "src", "rest"]
-    assert found["--count"] == Option(name="--count", default="1", kind="int", help="How often.")
+    assert found["--count"] == Option(name="--count", aliases=("-c",), default="1", kind="int", help="How often.")
     assert found["--name"] == Option(name="--name", required=True)
-    assert found["--shout"].flag
+    assert found["--shout"] == Option(name="--shout", flag=True)  # --no-shout is no other name of it
     assert found["--dry"].flag
     assert found["--mode"].choices == ("a", "b")
-    assert found["--tag"] == Option(name="--tag", kind="float", many=True)
+    assert found["--tag"] == Option(name="--tag", aliases=("-t",), kind="float", many=True, repeat=True)
     assert found["src"] == Option(name="src", positional=True, required=True, kind="path")
     assert found["rest"] == Option(name="rest", positional=True, many=True)
 

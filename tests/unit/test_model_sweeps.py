@@ -7,6 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cluster_interface.inspection import inspect
+from cluster_interface.inspection.sweeps import with_places
 from cluster_interface.model.advice import Earlier, advice, earlier, enough_memory, enough_time
 from cluster_interface.model.errors import Rejected
 from cluster_interface.model.job import Attempt, Job
@@ -309,3 +311,13 @@ def test_earlier_says_on_what_it_rests():
         job="abc", peak_memory=210 * MIB, seconds=61.0, memory=512 * MIB, time=300
     )
     assert earlier(job(), None, None).memory is None
+
+
+def test_parameters_go_to_the_options_of_a_proposal():
+    """As the client does it, so does the server: what has no option is told as a warning."""
+    script = "import argparse\np = argparse.ArgumentParser()\np.add_argument('--max-depth')\np.add_argument('--n')\np.parse_args()\n"
+    found = with_places(inspect({"a.py": script}, "a.py", ["--n", "3"]), ["max_depth", "n", "seed"])
+    assert found.command == "python a.py --n 3 --max-depth {max_depth}"
+    assert found.warnings == tuple(
+        f"parameter {name}: the program finds it as $CLIF_PARAM_{name}" for name in ("n", "seed")
+    )

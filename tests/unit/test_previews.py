@@ -104,6 +104,15 @@ def test_a_log_is_shown_from_its_end():
     assert show("a.txt", data).offset == 0
 
 
+def test_markdown_is_a_text_to_be_laid_out():
+    """Unless it is too long for that, or asked for from somewhere: then it is shown as it is."""
+    text = b"# Fit\n\n<script>x</script>\n"
+    seen = preview("notes.md", io.BytesIO(text), len(text))
+    assert [(part.kind, part.text) for part in seen.parts] == [("markdown", text.decode())]
+    for long, offset in ((text * 20_000, None), (text, 0)):
+        assert preview("notes.md", io.BytesIO(long), len(long), offset).kind == "text"
+
+
 def test_tables_are_bounded():
     """So many rows and columns, cut cells, and a note; a quote without an end costs nothing."""
     view = show("a.csv", b"n,text\n" + b"".join(b"%d,%s\n" % (n, b"y" * 900) for n in range(1000)))

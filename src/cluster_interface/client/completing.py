@@ -35,23 +35,14 @@ def with_places(document: Document, proposal: Document, names: Iterable[str]) ->
 
     Returns the document, and a word about each that only the environment carries.
     """
-    from cluster_interface.model.placeholders import used  # noqa: PLC0415 - only for sweeps
+    from cluster_interface.model.placeholders import offer  # noqa: PLC0415 - only for sweeps
 
-    command, names = str(document.get("command") or ""), list(names)
-    unplaced = [name for name in names if name not in used(command, names)]
-    options = {}
-    if command and command == proposal.get("command") and "--" not in command.split():
-        options = {
-            _bare(o["name"]): o.get("written") or o["name"]
-            for o in proposal["options"]
-            if not (o["positional"] or o["flag"])
-        }
-    taken = set(command.split())
-    added = {name: options[name] for name in unplaced if name in options and options[name] not in taken}
-    words = "".join(f" {option} {{{name}}}" for name, option in added.items())
-    known = [name for name in unplaced if name not in added]
-    notes = [f"parameter {name}: the program finds it as ${PREFIX}{name}" for name in known]
-    return {**document, "command": command + words} if added else document, notes
+    command = str(document.get("command") or "")
+    inferred = command == proposal.get("command")
+    options = [o for o in proposal["options"] if not (o["positional"] or o["flag"])] if inferred and command else []
+    named = {_bare(option["name"]): option.get("written") or option["name"] for option in options}
+    placed, notes = offer(command, tuple(names), named)
+    return {**document, "command": placed} if placed != command else document, notes
 
 
 def with_earlier(document: Document, inspected: Document) -> tuple[Document, dict[str, str]]:

@@ -1,4 +1,4 @@
-"""A sweep written out: the parameters of every task."""
+"""A sweep written out: the parameters of every task, and where they go in a command that was proposed."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 from cluster_interface.inspection.tables import read_table
 from cluster_interface.model.errors import Rejected
 from cluster_interface.model.patterns import matches
+from cluster_interface.model.placeholders import offer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
+    from cluster_interface.model.proposal import Proposal
     from cluster_interface.model.sweep import Sweep, Values
 
 FILE = "file"  #: the parameter of a sweep over files
@@ -30,6 +32,14 @@ def expand(sweep: Sweep, files: Collection[str], read: Callable[[str], bytes | N
     if len(rows) > most:
         raise _too_many(len(rows), most)
     return rows
+
+
+def with_places(proposal: Proposal, parameters: Collection[str]) -> Proposal:
+    """Give parameters of a sweep to the script's options of their names; warn of those that have none."""
+    options = [option for option in proposal.options if not (option.positional or option.flag)]
+    named = {option.name.lstrip("-").replace("-", "_"): option.written or option.name for option in options}
+    command, notes = offer(proposal.command, parameters, named)
+    return proposal.model_copy(update={"command": command, "warnings": (*proposal.warnings, *notes)})
 
 
 def _from_files(sweep: Sweep, files: Collection[str]) -> list[Values]:

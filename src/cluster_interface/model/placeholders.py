@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from cluster_interface.model.errors import Rejected
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterator, Mapping
 
 PREFIX = "CLIF_PARAM_"
 
@@ -40,6 +40,21 @@ def place(command: str, parameters: Collection[str]) -> str:
 def used(command: str, parameters: Collection[str]) -> set[str]:
     """Name those parameters that have a placeholder in the command."""
     return {found["name"] for found in _TOKENS.finditer(command) if found["name"] in parameters}
+
+
+def offer(command: str, parameters: Collection[str], options: Mapping[str, str]) -> tuple[str, list[str]]:
+    """Give each parameter that has no place in a command to the option of its name, where the command has not that yet.
+
+    `options` maps bare names (`max_depth`) to how a command has them (`--max-depth`). Returns the command, and a word
+    about each parameter that only the environment carries.
+    """
+    placed = used(command, parameters)
+    unplaced = [name for name in parameters if name not in placed]
+    taken = set(command.split())
+    free = {} if not command or "--" in taken else {n: option for n, option in options.items() if option not in taken}
+    added = "".join(f" {free[name]} {{{name}}}" for name in unplaced if name in free)
+    carried = [name for name in unplaced if name not in free]
+    return command + added, [f"parameter {name}: the program finds it as ${PREFIX}{name}" for name in carried]
 
 
 @dataclass

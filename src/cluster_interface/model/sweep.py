@@ -17,7 +17,9 @@ LONGEST_VALUE = 4096  #: bytes of one parameter's value: it becomes part of an e
 
 Values = dict[str, str]  #: the parameters of one task, as text
 
-_PARAMETER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
+PARAMETER = "^[A-Za-z_][A-Za-z0-9_]{0,63}$"
+
+_PARAMETER = re.compile(PARAMETER)
 
 
 def is_parameter(name: str) -> bool:

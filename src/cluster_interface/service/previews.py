@@ -151,6 +151,13 @@ def _notebook(_name: str, kind: str, size: int, data: bytes) -> PreviewView:
     return PreviewView(kind="parts", type=kind, size=size, parts=tuple(parts[:MOST_CELLS]), note=note)
 
 
+def _markdown(_name: str, kind: str, size: int, data: bytes) -> PreviewView:
+    if len(data) > PIECE:
+        raise ValueError("too long to be laid out")  # it is shown piece by piece, as it is
+    parts = (PreviewPart(kind="markdown", text=data.decode()),)
+    return PreviewView(kind="parts", type=kind, size=size, parts=parts)
+
+
 def _output(output: dict[str, Any], room: int) -> PreviewPart:
     if output["output_type"] == "stream":
         return PreviewPart(kind="output", text=_joined(output["text"]))
@@ -183,5 +190,6 @@ def _joined(source: str | list[str]) -> str:
 _DOCUMENTS = {
     "application/json": _json,
     "application/x-ipynb+json": _notebook,
+    "text/markdown": _markdown,
     _SHEETS: _workbook,
 }

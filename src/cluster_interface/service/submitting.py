@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from cluster_interface.inspection import inspect as read_script
 from cluster_interface.inspection.batch.queues import with_known_queue, with_known_runtime
+from cluster_interface.inspection.sweeps import with_places
 from cluster_interface.model.advice import earlier, within
 from cluster_interface.model.amounts import show_bytes
 from cluster_interface.model.errors import Conflict, Forbidden, Rejected
@@ -63,6 +64,7 @@ class Submitting:
     def inspect(self, user: str, request: InspectRequest) -> InspectResponse:
         """Propose what a script needs; nothing is kept."""
         proposal = read_script(request.files, request.script, request.arguments, self.software)
+        proposal = with_places(proposal, request.parameters)
         proposal = with_known_queue(proposal, [queue.name for queue in self.site.queues()])
         ask = self.intake.fit(Resources())
         proposal = with_known_runtime(proposal, self.site.queues(), ask.queue)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from cluster_interface.wire import JobView
 
 ROWS = 100
+TASKS = 20  #: folders of tasks, which have a table of their own on the page
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,8 +49,9 @@ def folder_of(service: Service, user: str, job: JobView, tasks: Tasks | None, qu
     place = query.get("in", str(tasks.chosen) if tasks and tasks.picked else "").strip("/")
     asked = query.get("from", "")
     start = int(asked) if asked.isascii() and asked.isdigit() and len(asked) < 10 else 0
+    rows = TASKS if tasks and not place else ROWS
     try:
-        view = service.outputs.folder(user, job.id, place, start, ROWS)
+        view = service.outputs.folder(user, job.id, place, start, rows)
     except NotFound:
         if "in" in query:
             raise
@@ -59,5 +61,5 @@ def folder_of(service: Service, user: str, job: JobView, tasks: Tasks | None, qu
             view = service.outputs.folder(user, job.id, view.folders[0].place, start, ROWS)
     parts = view.place.split("/") if view.place else []
     crumbs = tuple(Crumb(name=part, place="/".join(parts[: n + 1])) for n, part in enumerate(parts))
-    before = max(0, start - ROWS) if start else None
+    before = max(0, start - rows) if start else None
     return Folder(view=view, crumbs=crumbs, start=start, before=before, whole=not place)

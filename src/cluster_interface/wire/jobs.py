@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from statistics import median
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
@@ -14,6 +14,7 @@ from cluster_interface.model.plan import Bounds, Plan
 from cluster_interface.model.proposal import Proposal
 from cluster_interface.model.resources import Seconds
 from cluster_interface.model.state import FailureCode, JobState, TaskState
+from cluster_interface.model.sweep import PARAMETER
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,6 +34,9 @@ class InspectRequest(Model):
 
     script: str | None = Field(default=None, description="which file is run; null: found among the files")
     arguments: tuple[str, ...] = ()
+    parameters: tuple[Annotated[str, Field(pattern=PARAMETER)], ...] = Field(
+        default=(), description="the names of a sweep's parameters, to be given to options of these names"
+    )
     files: dict[str, str | None] = {}
 
 

@@ -5,42 +5,54 @@ type Span = [start: number, end: number];
 
 /** What a command line says: the values of each option (a flag's is its name), and where they stand. */
 export interface Reading {
-  command: string; // the subcommand that is chosen, "" for none
+  command: string; // the subcommand that is chosen, "" for none: `remote add` is `add` of `remote`
   values: Map<Option, string[]>;
   spans: Map<Option, Span[]>;
   places: Option[]; // the positional options that count here, in order
+  levels: Map<string, number>; // each command on the way to the chosen one -> its first place
   last: number; // where `--` stands; the number of words where there is none
 }
 
-/** The option that chooses among subcommands. */
-export function chooser(options: Option[]): Option | undefined {
-  return options.find((one) => one.positional && !one.command && options.some((other) => other.command && one.choices.includes(other.command)));
+/** The option that chooses among the subcommands of a command. */
+export function chooser(options: Option[], command = ""): Option | undefined {
+  const below = new Set(options.flatMap((one) => one.command.split(" ").map((_, end, parts) => parts.slice(0, end + 1).join(" "))));
+  return options.find((one) => one.positional && one.command === command && one.choices.some((choice) => below.has(`${command} ${choice}`.trim())));
+}
+
+/** Whether an option is one of the chosen command's, or of those on the way to it. */
+export function counts(option: Option, command: string): boolean {
+  return option.command === "" || `${command} `.startsWith(`${option.command} `);
 }
 
 /** Read words as argparse, click and their like do, as far as the options are known. */
 export function read(words: string[], options: Option[]): Reading {
-  const found: Reading = { command: "", values: new Map(), spans: new Map(), places: options.filter((one) => one.positional && !one.command), last: words.length };
-  const choice = chooser(options);
-  const before = choice ? found.places.indexOf(choice) : -1;
+  const places = options.filter((one) => one.positional && !one.command);
+  const found: Reading = { command: "", values: new Map(), spans: new Map(), places, levels: new Map([["", 0]]), last: words.length };
   const loose: number[] = []; // words by their place
   for (let at = 0; at < words.length; ) {
     const word = words[at] ?? "";
-    if (word === "--" && found.last === words.length) {
-      found.last = at++;
-      continue;
-    }
     const option = at < found.last ? named(word, options, found.command) : undefined;
-    if (option) {
-      at = take(found, option, words, at);
-      continue;
+    if (word === "--" && found.last === words.length) found.last = at++;
+    else if (option) at = take(found, option, words, at);
+    else {
+      if (at > found.last || !isName(word)) {
+        descend(found, options, word, loose.length);
+        loose.push(at);
+      }
+      at++;
     }
-    if (loose.length === before && !isName(word)) found.command = word;
-    if (at > found.last || !isName(word)) loose.push(at);
-    at++;
   }
-  if (found.command) found.places.splice(before + 1, 0, ...options.filter((one) => one.positional && one.command === found.command));
   share(found, words, loose);
   return found;
+}
+
+/** Where a word chooses a subcommand, go on with that one's places. */
+function descend(found: Reading, options: Option[], word: string, place: number): void {
+  const choice = chooser(options, found.command);
+  if (!choice || found.places[place] !== choice) return;
+  found.command = `${found.command} ${word}`.trim();
+  found.levels.set(found.command, place + 1);
+  found.places.splice(place + 1, 0, ...options.filter((one) => one.positional && one.command === found.command));
 }
 
 /** The words with an option's values changed (none: it goes). What must be before it and is not yet stands there by its name. */
@@ -74,8 +86,8 @@ function isName(word: string): boolean {
 
 function named(word: string, options: Option[], command: string): Option | undefined {
   const name = word.startsWith("--") ? (word.split("=")[0] ?? word) : word;
-  const own = (one: Option) => !one.positional && (one.command === "" || one.command === command) && (one.name === name || one.aliases.includes(name));
-  return options.find((one) => one.command !== "" && own(one)) ?? options.find(own);
+  const mine = options.filter((one) => !one.positional && counts(one, command) && (one.name === name || one.aliases.includes(name)));
+  return mine.sort((a, b) => b.command.length - a.command.length)[0]; // the nearest command's
 }
 
 function take(found: Reading, option: Option, words: string[], at: number): number {
@@ -118,8 +130,7 @@ function room(found: Reading, option: Option, options: Option[]): number {
   if (before) return before[1];
   const open = options.filter((one) => one.many && !one.repeat && !one.positional);
   if (open.includes(option)) return found.last;
-  const choice = chooser(options);
-  const beyond = option.command && choice ? found.places.slice(found.places.indexOf(choice) + 1) : found.places;
+  const beyond = found.places.slice(found.levels.get(option.command) ?? 0);
   return Math.min(index < 0 ? found.last : found.last + 1, ...starts(found, index < 0 ? beyond : found.places.slice(index)), ...starts(found, open));
 }
 

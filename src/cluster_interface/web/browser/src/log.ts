@@ -101,6 +101,7 @@ class LogView {
 
   private append(terminal: Terminal, text: string): void {
     if (!text) return;
+    byId("log").removeAttribute("data-quiet");
     const begun = this.lines.querySelector("[data-open]");
     const finished = terminal.feed(text).map((line) => draw(line));
     const open = draw(terminal.open());

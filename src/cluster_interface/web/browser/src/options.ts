@@ -1,5 +1,5 @@
 // A script's own options as fields, in step with its arguments: what is written in either is in the other.
-import { chooser, isOpen, put, read, stand } from "./commandline.ts";
+import { chooser, counts, isOpen, put, read, stand } from "./commandline.ts";
 import { byId, make, visible } from "./dom.ts";
 import { join, split } from "./shellwords.ts";
 import type { Option } from "./wire.ts";
@@ -41,7 +41,7 @@ export class OptionForm {
       const control = this.fields.querySelector<Control>(`#option-${index}`);
       if (!control) return;
       const holder = control.closest<HTMLElement>(".option");
-      if (holder) holder.hidden = hasCommands && option.command !== "" && option.command !== found.command;
+      if (holder) holder.hidden = hasCommands && !counts(option, found.command);
       const values = found.values.get(option);
       if (control !== document.activeElement) hold(control, option, values && !isOpen(option, values) ? values : []);
     });
@@ -50,8 +50,8 @@ export class OptionForm {
   /** The names of what still has to be given, as far as the words tell. */
   missing(words: string[]): string[] {
     const found = read(words, this.options);
-    const counts = (one: Option) => (one.required && !one.flag) || found.values.has(one);
-    const open = this.options.filter((one) => counts(one) && (!found.values.has(one) || isOpen(one, found.values.get(one))));
+    const wanted = this.options.filter((one) => (one.required && !one.flag && counts(one, found.command)) || found.values.has(one));
+    const open = wanted.filter((one) => !found.values.has(one) || isOpen(one, found.values.get(one)));
     return open.map(title);
   }
 
@@ -80,7 +80,7 @@ export class OptionForm {
   }
 
   private chooseFile(option: Option, id: string): HTMLElement[] {
-    const picker = make("input", { type: "file", class: "unseen", id: `${id}-file`, multiple: option.many, "aria-label": `Choose a file for ${title(option)}` });
+    const picker = make("input", { type: "file", class: "unseen", id: `${id}-file`, multiple: option.many, "aria-label": `Choose… a file for ${title(option)}` });
     picker.addEventListener("change", () => {
       const names = [...(picker.files ?? [])].map(this.pick);
       const words = this.line();
@@ -89,7 +89,7 @@ export class OptionForm {
       this.changed(put(words, this.options, option, names));
       this.fill();
     });
-    return [make("span", { class: "pick" }, picker, make("label", { class: "button plain", for: picker.id }, "Choose…"))];
+    return [make("span", { class: "pick" }, make("label", { class: "button plain", for: picker.id }, "Choose…"), picker)];
   }
 }
 

@@ -132,6 +132,7 @@ async function parts(items: Part[]): Promise<HTMLElement[]> {
     const inside = () => {
       if (item.kind === "image") return picture(item.image, item.text || "a picture");
       if (item.kind === "sheet") return table(item.rows);
+      if (item.text.length > PIECE) return make("pre", {}, lines(item.text)); // what is so long is not laid out
       if (item.kind === "markdown") return markdown(item.text);
       return item.kind === "code" ? python(item.text) : make("pre", {}, lines(item.text));
     };

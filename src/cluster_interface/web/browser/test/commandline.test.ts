@@ -67,6 +67,20 @@ test("a subcommand has options of its own", () => {
   assert.deepEqual(put(["fit", "s"], group, command, ["plot"]), ["plot", "s"]);
 });
 
+test("a subcommand may have subcommands", () => {
+  const remote = option("command", { required: true, choices: ["remote", "status"] });
+  const what = option("what", { command: "remote", required: true, choices: ["add", "drop"] });
+  const quiet = option("--quiet", { command: "remote", flag: true });
+  const [address, force, plain] = [option("url", { command: "remote add" }), option("--force", { command: "remote add", flag: true }), option("--force", { command: "remote drop", flag: true })];
+  const all = [remote, what, quiet, address, force, plain];
+  assert.equal(read(["remote", "add", "u"], all).command, "remote add");
+  assert.deepEqual(told(["remote", "--quiet", "add", "--force", "u"], all), { command: ["remote"], "--quiet": ["--quiet"], what: ["add"], "--force": ["--force"], url: ["u"] });
+  assert.deepEqual(put(["remote", "add", "u"], all, quiet, ["--quiet"]), ["remote", "--quiet", "add", "u"]);
+  assert.deepEqual(put(["remote", "add", "u"], all, force, ["--force"]), ["remote", "add", "--force", "u"]);
+  assert.deepEqual(put(["remote", "add"], all, address, ["u"]), ["remote", "add", "u"]);
+  assert.equal(read(["remote", "drop", "--force"], all).values.get(force), undefined);
+});
+
 test("whatever is put is read again, and the rest is as it was", () => {
   const values = ["a", "a b", "-x", "--", "$(touch x)", "a\nb", "'", ""];
   for (const value of values.filter((one) => one !== "--")) {
