@@ -175,7 +175,14 @@ def test_hosts_and_resources():
     assert gridengine_queues.counted_memory(gridengine_queues.resources(lines.replace("YES YES", "YES NO"))) is None
 
 
-RULES = {"smp": "$pe_slots", "pairs": "2", "twelve": "12", "fill": "$fill_up", "round": "$round_robin", "all": "$pe_slots"}
+RULES = {
+    "smp": "$pe_slots",
+    "pairs": "2",
+    "twelve": "12",
+    "fill": "$fill_up",
+    "round": "$round_robin",
+    "all": "$pe_slots",
+}
 OFFERED = {"all.q": "make smp pairs \\\n                      twelve,[@big=fill]", "wide.q": "pairs,[vm1=twelve],[vm2=round]",
            "one.q": "NONE"}  # fmt: skip
 
@@ -186,7 +193,9 @@ def cell(*argv, allow=()):
     if argv[1] == "-sp":
         return f"pe_name            {argv[2]}\nslots              999\nallocation_rule    {RULES[argv[2]]}\n"
     if argv[1] == "-sq":
-        return f"qname                 {argv[2]}\npe_list               {OFFERED[argv[2]]}\nrerun                 FALSE\n"
+        return (
+            f"qname                 {argv[2]}\npe_list               {OFFERED[argv[2]]}\nrerun                 FALSE\n"
+        )
     lines = "#name\nexcl excl BOOL EXCL YES YES 0 1000\nh_vmem h_vmem MEMORY <= YES YES 0 0\n"
     return {"-spl": "\n".join(RULES), "-sql": "\n".join(OFFERED), "-sc": lines}[argv[1]]
 

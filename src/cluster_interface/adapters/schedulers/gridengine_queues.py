@@ -113,7 +113,9 @@ def counted_memory(complexes: Mapping[str, Resource]) -> str | None:
 def site(ask: Callable[..., str]) -> Site:
     """Ask for parallel environments, resources and what the queues offer of them. Transient if qmaster is away."""
     rules = {name: ask("qconf", "-sp", name) for name in ask("qconf", "-spl", allow=("no parallel env",)).split()}
-    found = {name: re.search(r"^allocation_rule\s+(\$pe_slots|\d+)\s*$", text, re.MULTILINE) for name, text in rules.items()}
+    found = {
+        name: re.search(r"^allocation_rule\s+(\$pe_slots|\d+)\s*$", text, re.MULTILINE) for name, text in rules.items()
+    }
     return Site(
         environments=tuple(
             Environment(name=name, per_host=int(rule[1]) if rule[1].isdecimal() else None)
@@ -131,7 +133,12 @@ def queues(ask: Callable[..., str], defaults: Defaults, scheduler: str, *, gpu: 
     found = hosts(ask("qhost", "-q", "-F", "-xml"))
     most = re.search(r"^max_aj_tasks\s+(\d+)", ask("qconf", "-sconf"), re.MULTILINE)
     projects = tuple(ask("qconf", "-sprjl", allow=("no project",)).split())
-    common = {"scheduler": scheduler, "accounts": projects, "qos": (), "max_array": int(most[1]) or None if most else None}
+    common = {
+        "scheduler": scheduler,
+        "accounts": projects,
+        "qos": (),
+        "max_array": int(most[1]) or None if most else None,
+    }
     return [_queue(name, ask("qconf", "-sq", name), found, defaults, gpu, known, common) for name in names]
 
 
