@@ -20,7 +20,10 @@ SCHEDULERS = ("local", "slurm", "slurm_accounting", "gridengine")
 RUNTIMES = ("bubblewrap", "apptainer", "charliecloud", "podman", "docker")
 PAIRS = [(s, r) for s in SCHEDULERS for r in RUNTIMES]
 #: The time limit is told by each scheduler, and heard of in each runtime; Slurm without cgroups signals all processes.
-TIMED = [("slurm", r) for r in RUNTIMES] + [("slurm_accounting", "podman"), *(("gridengine", r) for r in ("bubblewrap", "apptainer", "podman", "docker"))]
+TIMED = [("slurm", r) for r in RUNTIMES] + [
+    ("slurm_accounting", "podman"),
+    *(("gridengine", r) for r in ("bubblewrap", "apptainer", "podman", "docker")),
+]
 
 LOOK = """
 echo "task $CLIF_TASK of $CLIF_TASKS as $(id -u)"

@@ -13,6 +13,7 @@ from cluster_interface.adapters.schedulers.gridengine_options import failure, op
 from cluster_interface.model.errors import Rejected, Transient
 from cluster_interface.model.job import Account
 from cluster_interface.model.plan import Ask
+from cluster_interface.model.queue import Queue, check_fits
 from cluster_interface.ports import NativeState, Order
 from cluster_interface.settings import Defaults, GridEngine
 
@@ -175,7 +176,14 @@ def test_hosts_and_resources():
     assert gridengine_queues.counted_memory(gridengine_queues.resources(lines.replace("YES YES", "YES NO"))) is None
 
 
-RULES = {"smp": "$pe_slots", "pairs": "2", "twelve": "12", "fill": "$fill_up", "round": "$round_robin", "all": "$pe_slots"}
+RULES = {
+    "smp": "$pe_slots",
+    "pairs": "2",
+    "twelve": "12",
+    "fill": "$fill_up",
+    "round": "$round_robin",
+    "all": "$pe_slots",
+}
 OFFERED = {"all.q": "make smp pairs \\\n                      twelve,[@big=fill]", "wide.q": "pairs,[vm1=twelve],[vm2=round]",
            "one.q": "NONE"}  # fmt: skip
 
@@ -186,7 +194,9 @@ def cell(*argv, allow=()):
     if argv[1] == "-sp":
         return f"pe_name            {argv[2]}\nslots              999\nallocation_rule    {RULES[argv[2]]}\n"
     if argv[1] == "-sq":
-        return f"qname                 {argv[2]}\npe_list               {OFFERED[argv[2]]}\nrerun                 FALSE\n"
+        return (
+            f"qname                 {argv[2]}\npe_list               {OFFERED[argv[2]]}\nrerun                 FALSE\n"
+        )
     lines = "#name\nexcl excl BOOL EXCL YES YES 0 1000\nh_vmem h_vmem MEMORY <= YES YES 0 0\n"
     return {"-spl": "\n".join(RULES), "-sql": "\n".join(OFFERED), "-sc": lines}[argv[1]]
 
@@ -213,3 +223,25 @@ def test_several_nodes_and_nodes_alone():
     pairs = list(itertools.pairwise(options(order(exclusive=True), parallel=("twelve", 36), exclusive="excl")))
     assert ("-l", "excl=true") in pairs
     assert ("twelve", "36") in pairs
+
+
+@pytest.mark.parametrize(
+    ("offers", "asked", "words"),
+    [({"node_cpus": (2, 12)}, {"cpus": 2, "nodes": 3}, ""), ({"node_cpus": (2, 12)}, {"cpus": 6, "tasks_per_node": 2, "nodes": 3}, ""),
+     ({"node_cpus": (2, 12)}, {"cpus": 4, "nodes": 3}, "asks 3 nodes with 4 processors each; queue all.q has several only with 2 or 12"),
+     ({"node_cpus": ()}, {"cpus": 4, "nodes": 3}, "has none of several"), ({"node_cpus": ()}, {"cpus": 4}, ""),
+     ({}, {"cpus": 4, "nodes": 3}, ""), ({"exclusive": False}, {"exclusive": True}, "gives no node to one job alone"),
+     ({"qos": (), "accounts": ("bio", "chem")}, {"qos": "long"}, "projects, named by resources.account: bio, chem"),
+     ({"qos": ()}, {"qos": "long"}, "it has: none")],
+)  # fmt: skip
+def test_a_queue_says_what_would_fit(offers, asked, words):
+    """Which processors several nodes can have, that none is given alone, and what is there in place of a qos."""
+    numbers = {"cpus": 64, "memory": 2**40, "time": None, "default_cpus": 1, "default_memory": 1, "default_time": 1}
+    queue = Queue(name="all.q", scheduler="gridengine", runtimes=("x",), nodes=9, **numbers, **offers)
+    try:
+        check_fits(order(**asked).ask, queue)
+    except Rejected as refusal:
+        assert words
+        assert words in str(refusal)
+    else:
+        assert not words

@@ -29,12 +29,22 @@ def options(
     """Return qsub's arguments, the script and its offset last; Rejected if something in them is not plain.
 
     `parallel` is a parallel environment and how many slots of it; `memory` such as `h_vmem=512M`; `gpu` and `exclusive`
-    the names of the resources that stand for GPUs and for having hosts alone. `-C ""` keeps qsub from looking for directives in the script, where users' own
-    words are; `-notify` has USR2 sent before KILL, which would otherwise come at once.
+    the names of the resources that stand for GPUs and for having hosts alone. `-C ""` keeps qsub from looking for
+    directives in the script, where users' own words are; `-notify` has USR2 sent before KILL, which would otherwise
+    come at once.
     """
     argv = ["-terse", "-C", "", "-N", mark(order.mark), "-ac", f"clif={mark(order.mark)}", "-r", "n", "-notify"]
     # What can never run is refused; but hosts are taken for useless that are not empty when they are wanted alone.
-    argv += ["-w", "n" if order.ask.exclusive else "e", "-S", "/bin/sh", "-j", "y", "-o", _path(order.log, "log") if order.log else "/dev/null"]
+    argv += [
+        "-w",
+        "n" if order.ask.exclusive else "e",
+        "-S",
+        "/bin/sh",
+        "-j",
+        "y",
+        "-o",
+        _path(order.log, "log") if order.log else "/dev/null",
+    ]
     argv += ["-wd", _path(order.script.parent, "directory"), "-l", f"h_rt={int(order.time)}"]
     if order.elements > 1:
         argv += ["-t", f"1-{int(order.elements)}"]
@@ -64,7 +74,9 @@ def _names(order: Order, gpu: str | None, exclusive: str | None) -> Iterator[str
         yield from ("-l", f"{_word(name, 'resources.licenses')}={int(count or 1)}")
     if ask.exclusive:
         if exclusive is None:
-            raise Rejected.field("resources.exclusive", "no resource of this site has the relation EXCL, see complex(5)")
+            raise Rejected.field(
+                "resources.exclusive", "no resource of this site has the relation EXCL, see complex(5)"
+            )
         yield from ("-l", f"{_word(exclusive, 'exclusive')}=true")
     if ask.qos:
         raise Rejected.field("resources.qos", "Grid Engine has none; a project is named by resources.account")

@@ -113,7 +113,9 @@ def counted_memory(complexes: Mapping[str, Resource]) -> str | None:
 def site(ask: Callable[..., str]) -> Site:
     """Ask for parallel environments, resources and what the queues offer of them. Transient if qmaster is away."""
     rules = {name: ask("qconf", "-sp", name) for name in ask("qconf", "-spl", allow=("no parallel env",)).split()}
-    found = {name: re.search(r"^allocation_rule\s+(\$pe_slots|\d+)\s*$", text, re.MULTILINE) for name, text in rules.items()}
+    found = {
+        name: re.search(r"^allocation_rule\s+(\$pe_slots|\d+)\s*$", text, re.MULTILINE) for name, text in rules.items()
+    }
     return Site(
         environments=tuple(
             Environment(name=name, per_host=int(rule[1]) if rule[1].isdecimal() else None)
@@ -131,8 +133,16 @@ def queues(ask: Callable[..., str], defaults: Defaults, scheduler: str, *, gpu: 
     found = hosts(ask("qhost", "-q", "-F", "-xml"))
     most = re.search(r"^max_aj_tasks\s+(\d+)", ask("qconf", "-sconf"), re.MULTILINE)
     projects = tuple(ask("qconf", "-sprjl", allow=("no project",)).split())
-    common = {"scheduler": scheduler, "accounts": projects, "qos": (), "max_array": int(most[1]) or None if most else None}
-    return [_queue(name, ask("qconf", "-sq", name), found, defaults, gpu, known, common) for name in names]
+    common = {
+        "scheduler": scheduler,
+        "accounts": projects,
+        "qos": (),
+        "max_array": int(most[1]) or None if most else None,
+    }
+    return [
+        _queue(name, ask("qconf", "-sq", name), found, defaults=defaults, gpu=gpu, known=known, common=common)
+        for name in names
+    ]
 
 
 def _attribute(name: str, text: str) -> str:
@@ -145,6 +155,7 @@ def _queue(
     name: str,
     text: str,
     all_hosts: Iterable[Host],
+    *,
     defaults: Defaults,
     gpu: str | None,
     known: Site,
@@ -165,7 +176,7 @@ def _queue(
         default_memory=min(defaults.memory, memory),
         default_time=min(defaults.time, time or defaults.time),
         gpus=max((int(float(host.resources.get(gpu, "0"))) for host in mine), default=0) if gpu else 0,
-        nodes=len(mine) if spread else 1,
+        nodes=max(1, len(mine)),
         node_cpus=spread,
         exclusive=any(known.exclusive in host.resources for host in mine),
         state=_state(name, mine),
