@@ -118,7 +118,7 @@ class Site:
         nothing = {"gpus": 0, "gpu_type": None, "exclusive": False, "licenses": (), "constraint": None}
         for node in sorted({name for host, name in nodes.items() if host != here}):
             order = Order(
-                script=self._surveys.write(f"{mark}.reap", text),
+                script=self._surveys.write(f"{mark}.reap", f"#!/bin/sh\n{text}"),
                 mark=f"{mark}.reap.{node}"[:64],
                 account=self.runs_as(owner, runtime),
                 ask=ask.model_copy(update=little | nothing),
