@@ -240,11 +240,12 @@ class GridEngine(Model):
     cell: str | None = Field(default=None, description="SGE_CELL; null: the environment's, or default")
     timeout: Seconds = Field(default=20, description="seconds by which each of its programs must have answered")
     parallel_environment: str | None = Field(
-        default=None, description="for several processors on one node; null: one that has allocation rule $pe_slots"
+        default=None,
+        description="for several processors on one node; null: the queue's first with allocation rule $pe_slots",
     )
     memory_resource: str | None = Field(
         default=None,
-        description="asked for by memory, or none; null: which is counted of h_vmem, m_mem_free, mem_free, …",
+        description="asked for by memory, or none; null: h_vmem, m_mem_free, mem_free or virtual_free, as is counted",
     )
     gpu_resource: str | None = Field(default=None, description="asked for by gpus; null: there are none")
 

@@ -209,6 +209,17 @@ def use_is_measured(made):
     assert status["measured_by"] in ("cgroup", "samples", "cgroup, samples")
 
 
+def test_what_grid_engine_allows_a_runtime_is_not_the_programs(queues):
+    """Its h_vmem bounds addresses, of which some runtimes need more than the job: the program gets the job's memory."""
+    queue = queues["gridengine"]
+    if isinstance(queue, str):
+        pytest.skip(queue)
+    made = [queue.box(name, "ulimit -v") for name in RUNTIMES if name != "docker"]
+    for one in made:
+        assert statuses(one)[0]["exit_code"] == 0, one.err()
+        assert one.out() == f"{one.ask.memory // 1024}\n", one.runtime.name
+
+
 def test_modules_are_loaded_in_a_clean_shell(queues, modules):
     """Without a container, under Slurm: `module load` of the real thing, each version as asked for."""
     queue = queues["slurm"]

@@ -65,7 +65,7 @@ class FileWorld:
     def scheduler(self, name):
         return self
 
-    def runtime(self, ask):
+    def runtime(self, ask, *, offered=True):
         return self
 
     def runs_as(self, owner, runtime):

@@ -1,6 +1,8 @@
 """Grid Engine's adapter without Grid Engine: what its programs printed (8.1.9), and what is made of it."""
 
+import contextlib
 import itertools
+import re
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from cluster_interface.adapters.schedulers.gridengine_options import failure, op
 from cluster_interface.model.errors import Rejected, Transient
 from cluster_interface.model.job import Account
 from cluster_interface.model.plan import Ask
+from cluster_interface.model.queue import Queue, check_fits
 from cluster_interface.ports import NativeState, Order
 from cluster_interface.settings import Defaults, GridEngine
 
@@ -222,3 +225,21 @@ def test_several_nodes_and_nodes_alone():
     pairs = list(itertools.pairwise(options(order(exclusive=True), parallel=("twelve", 36), exclusive="excl")))
     assert ("-l", "excl=true") in pairs
     assert ("twelve", "36") in pairs
+
+
+@pytest.mark.parametrize(
+    ("offers", "asked", "words"),
+    [({"node_cpus": (2, 12)}, {"cpus": 2, "nodes": 3}, ""), ({"node_cpus": (2, 12)}, {"cpus": 6, "tasks_per_node": 2, "nodes": 3}, ""),
+     ({"node_cpus": (2, 12)}, {"cpus": 4, "nodes": 3}, "asks 3 nodes with 4 processors each; queue all.q has several only with 2 or 12"),
+     ({"node_cpus": ()}, {"cpus": 4, "nodes": 3}, "has none of several"), ({"node_cpus": ()}, {"cpus": 4}, ""),
+     ({}, {"cpus": 4, "nodes": 3}, ""), ({"exclusive": False}, {"exclusive": True}, "gives no node to one job alone"),
+     ({"qos": (), "accounts": ("bio", "chem")}, {"qos": "long"}, "projects, named by resources.account: bio, chem"),
+     ({"qos": ()}, {"qos": "long"}, "it has: none")],
+)  # fmt: skip
+def test_a_queue_says_what_would_fit(offers, asked, words):
+    """Which processors several nodes can have, that none is given alone, and what is there in place of a qos."""
+    numbers = {"cpus": 64, "memory": 2**40, "time": None, "default_cpus": 1, "default_memory": 1, "default_time": 1}
+    queue = Queue(name="all.q", scheduler="gridengine", runtimes=("x",), nodes=9, **numbers, **offers)
+    refused = pytest.raises(Rejected, match=re.escape(words)) if words else contextlib.nullcontext()
+    with refused:
+        check_fits(order(**asked).ask, queue)

@@ -84,7 +84,7 @@ class World:
     def scheduler(self, name):
         return self
 
-    def runtime(self, ask):
+    def runtime(self, ask, *, offered=True):
         return self
 
     def runs_as(self, owner, runtime):

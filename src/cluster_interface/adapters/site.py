@@ -83,9 +83,14 @@ class Site:
         except KeyError:
             raise Transient(f"this server has no scheduler {name} now: see `schedulers` in its settings") from None
 
-    def runtime(self, ask: Ask) -> Runtime:
-        """Return the runtime as it is on the nodes of a queue; one that went away since may come back."""
+    def runtime(self, ask: Ask, *, offered: bool = True) -> Runtime:
+        """Return the runtime as it is on the nodes of a queue; one that went away since may come back.
+
+        `offered=False`: also one that went away, of which there may be something to end.
+        """
         known = self._local() if ask.scheduler == LOCAL else self._surveys.runtimes(ask.scheduler, ask.queue)
+        if not offered and ask.runtime not in known:
+            return self._surveys.runtime(ask.runtime)
         try:
             return known[ask.runtime]
         except KeyError:
@@ -102,7 +107,7 @@ class Site:
 
     def reap(self, ask: Ask, mark: str, owner: str, nodes: Mapping[str, str]) -> None:
         """Remove what an attempt's containers left: here at once, on other nodes by a small order of its own."""
-        runtime = self.runtime(ask)
+        runtime = self.runtime(ask, offered=False)
         here = os.uname().nodename
         if ask.scheduler == LOCAL or here in nodes:
             runtime.reap(mark)
@@ -113,7 +118,7 @@ class Site:
         nothing = {"gpus": 0, "gpu_type": None, "exclusive": False, "licenses": (), "constraint": None}
         for node in sorted({name for host, name in nodes.items() if host != here}):
             order = Order(
-                script=self._surveys.write(f"{mark}.reap", text),
+                script=self._surveys.write(f"{mark}.reap", f"#!/bin/sh\n{text}"),
                 mark=f"{mark}.reap.{node}"[:64],
                 account=self.runs_as(owner, runtime),
                 ask=ask.model_copy(update=little | nothing),

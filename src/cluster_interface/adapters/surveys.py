@@ -85,6 +85,10 @@ class Surveys:
         works = report.runtimes if report else ()
         return self._make(tuple(dict.fromkeys((*self._pinned.get(queue, ()), *works))))
 
+    def runtime(self, name: str) -> Runtime:
+        """Return a runtime for nodes by its name, found or not; Rejected if there is no such."""
+        return self._make((name,))[name]
+
     def bounds(self, scheduler: str, queue: str, runtime: str) -> Bounds | None:
         """Return how well a runtime keeps its bounds on a queue's nodes; None if that is not known."""
         report = self.report(scheduler, queue)

@@ -26,9 +26,9 @@ def end_orders(case: Case, tools: Tools) -> bool:
     """
     try:
         attempt = current(case, tools)
-    except Transient:  # the runtime went away; where nothing has been handed over, nothing needs to be known of it
+        scheduler = tools.scheduler(attempt.ask or case.plan.ask)
+    except Transient:  # it went away; where nothing has been handed over, nothing needs to be known of it
         return _never_handed(case, tools)
-    scheduler = tools.scheduler(attempt.ask or case.plan.ask)
     handles = _handles(attempt)
     seen = scheduler.observe(handles)
     asked = False
@@ -70,7 +70,7 @@ def _never_handed(case: Case, tools: Tools) -> bool:
     if case.attempt is not None and case.attempt.number == job.number:
         raise Transient("what this attempt has at the scheduler cannot be asked for now")
     if not tools.stager.declare(job.id, job.number, order_mark(attempt_mark(job.id, job.number), 0)):
-        raise Transient("it is not known whether the scheduler has taken this job: its runtime is not available now")
+        raise Transient("it is not known whether the scheduler has taken this job: its scheduler is not there now")
     return True
 
 

@@ -30,7 +30,7 @@ def current(case: Case, tools: Tools) -> Attempt:
     again = job.facts.get("again", {})
     ask = plan.ask.model_copy(update=again.get("ask", {}))
     tasks = tuple(again["tasks"]) if "tasks" in again else None
-    runtime = tools.site.runtime(ask)
+    runtime = tools.site.runtime(ask, offered=False)  # it may be there to be ended
     queue, sweep, mark = tools.queue(ask), job.spec.sweep, attempt_mark(job.id, job.number)
     pack = (sweep.pack if sweep else None) or 1
     count = len(case.tasks) if tasks is None else len(tasks)

@@ -22,7 +22,7 @@ class Bound(StrEnum):
     NONE = "none"
 
 
-#: Address space that the programs of these, in Go, reserve at their start; measured: 1.6 GiB (Apptainer, Podman).
+#: Address space that the programs of these, in Go, reserve at their start: 1.6 GiB by Apptainer 1.4 and Podman 4.3.
 RESERVED = dict.fromkeys(("apptainer", "podman", "docker", "any"), 2 * GIB)
 
 HOST = "none"  #: the runtime without a container, for the host's own software

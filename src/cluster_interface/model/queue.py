@@ -72,9 +72,11 @@ def _too_much(ask: Ask, queue: Queue) -> Iterator[Problem]:
     if ask.nodes > queue.nodes:
         yield Problem("resources.nodes", f"asks {ask.nodes}; queue {queue.name} has {queue.nodes}")
     elif ask.nodes > 1 and queue.node_cpus is not None and ask.cpus * ask.tasks_per_node not in queue.node_cpus:
-        asked, fit = ask.cpus * ask.tasks_per_node, " or ".join(map(str, queue.node_cpus))
-        words = f"asks {asked} processors on each of {ask.nodes} nodes; queue {queue.name} has several only with {fit}"
-        yield Problem("resources.nodes", words)
+        several = (
+            f"several only with {' or '.join(map(str, queue.node_cpus))}" if queue.node_cpus else "none of several"
+        )
+        words = f"asks {ask.nodes} nodes with {ask.cpus * ask.tasks_per_node} processors each; queue {queue.name} has "
+        yield Problem("resources.nodes", f"{words}{several}")
     if ask.exclusive and not queue.exclusive:
         yield Problem("resources.exclusive", f"queue {queue.name} gives no node to one job alone")
 

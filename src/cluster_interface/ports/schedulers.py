@@ -125,8 +125,8 @@ class Site(Protocol):
     def scheduler(self, name: str) -> Scheduler:
         """Return a scheduler; Transient if the site has none of that name now."""
 
-    def runtime(self, ask: Ask) -> Runtime:
-        """Return the runtime as it is on the nodes of a queue; Transient if it is not there now."""
+    def runtime(self, ask: Ask, *, offered: bool = True) -> Runtime:
+        """Return the runtime as it is on the nodes of a queue; Transient if it is `offered` there no more."""
 
     def bounds(self, ask: Ask) -> Bounds:
         """Say how well each limit is kept on the nodes of a queue by a runtime."""

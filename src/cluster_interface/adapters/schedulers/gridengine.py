@@ -241,7 +241,7 @@ class GridEngineScheduler:
         return any(float(host.resources.get(exclusive or "", "1")) == 0 for host in hosts)
 
     def _memory(self, order: Order, slots: int, complexes: Mapping[str, tables.Resource]) -> str | None:
-        """Write the request for memory, per slot where it is counted so, or for addresses where those are bounded."""
+        """Write the request for memory, or for addresses where those are bounded, per slot if it is counted so."""
         name = self._settings.memory_resource or tables.counted_memory(complexes)
         if name is None or name == "none":
             return None

@@ -29,8 +29,9 @@ def options(
     """Return qsub's arguments, the script and its offset last; Rejected if something in them is not plain.
 
     `parallel` is a parallel environment and how many slots of it; `memory` such as `h_vmem=512M`; `gpu` and `exclusive`
-    the names of the resources that stand for GPUs and for having hosts alone. `-C ""` keeps qsub from looking for directives in the script, where users' own
-    words are; `-notify` has USR2 sent before KILL, which would otherwise come at once.
+    the names of the resources that stand for GPUs and for having hosts alone. `-C ""` keeps qsub from looking for
+    directives in the script, where users' own words are; `-notify` has USR2 sent before KILL, which would otherwise
+    come at once.
     """
     argv = ["-terse", "-C", "", "-N", mark(order.mark), "-ac", f"clif={mark(order.mark)}", "-r", "n", "-notify"]
     # What can never run is refused; but hosts are taken for useless that are not empty when they are wanted alone.

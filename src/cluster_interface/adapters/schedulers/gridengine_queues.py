@@ -139,7 +139,10 @@ def queues(ask: Callable[..., str], defaults: Defaults, scheduler: str, *, gpu: 
         "qos": (),
         "max_array": int(most[1]) or None if most else None,
     }
-    return [_queue(name, ask("qconf", "-sq", name), found, defaults, gpu, known, common) for name in names]
+    return [
+        _queue(name, ask("qconf", "-sq", name), found, defaults=defaults, gpu=gpu, known=known, common=common)
+        for name in names
+    ]
 
 
 def _attribute(name: str, text: str) -> str:
@@ -152,6 +155,7 @@ def _queue(
     name: str,
     text: str,
     all_hosts: Iterable[Host],
+    *,
     defaults: Defaults,
     gpu: str | None,
     known: Site,
@@ -172,7 +176,7 @@ def _queue(
         default_memory=min(defaults.memory, memory),
         default_time=min(defaults.time, time or defaults.time),
         gpus=max((int(float(host.resources.get(gpu, "0"))) for host in mine), default=0) if gpu else 0,
-        nodes=len(mine) if spread else 1,
+        nodes=max(1, len(mine)),
         node_cpus=spread,
         exclusive=any(known.exclusive in host.resources for host in mine),
         state=_state(name, mine),
