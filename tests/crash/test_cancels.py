@@ -53,7 +53,7 @@ def cancel_at_random(server, kinds, natives, number):
             options = (*asked, *reason_to_stay(server, drawn, dice))
             job = server.submit(PROGRAMS[kind], "--memory", "100MiB", *options, name=f"{kind}.sh")
             if drawn:
-                wait_for(lambda job=job, drawn=drawn: has_come_to(server, job, drawn), 120, 0.002)
+                until_in(server, job, drawn)
             batch.append((time.monotonic() + dice.uniform(0, LIFE / 10 if drawn else LIFE), job, kind, options))
         for at, job, kind, options in sorted(batch):
             time.sleep(max(0.0, at - time.monotonic()))
@@ -93,10 +93,18 @@ def reason_to_stay(server, state, dice):
     return ["--output", "f*"] if state == "staging_out" else []
 
 
-def has_come_to(server, job, state):
-    """Say whether a job is in a state, or past it."""
-    now = state_in_database(server, job)
-    return now in FINAL or (now in DRAWN and DRAWN.index(now) >= DRAWN.index(state))
+def until_in(server, job, state):
+    """Wait until a job is in a state, or past it."""
+
+    def come():
+        now = state_in_database(server, job)
+        return now in FINAL or (now in DRAWN and DRAWN.index(now) >= DRAWN.index(state))
+
+    try:
+        wait_for(come, 120, 0.002)
+    except AssertionError:
+        say(job, "is not", state, server.clif("status", job).stdout, server.clif("events", job).stdout)
+        raise
 
 
 def report(took, tally, bad):

@@ -58,7 +58,7 @@ class Views:
             attempts=tuple(AttemptView.of(attempt) for attempt in attempts),
             progress=tuple(ProgressView.of(progress) for progress in self._progress(job)),
             waiting=self._waiting(db, job, attempts),
-            advice=advice(job, jobs.peak_use(db, job.id)),
+            advice=advice(job, jobs.peak_use(db, job.id)) if job.final else "",
             last_event=jobs.last_event(db, job.id),
             cancel_requested=job.cancel_requested,
             size=job.size,
