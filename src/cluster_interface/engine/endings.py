@@ -222,7 +222,7 @@ def ending_of(case: Case, collected: dict[str, Any], deliveries: Sequence[Delive
         outputs=outputs,
         size=collected.get("size"),
         deliveries=None if deliveries is None else tuple(deliveries),
-        facts={},
+        facts={"counts": dict(case.tasks.counts()), "used": case.tasks.peak_use()},
     )
 
 

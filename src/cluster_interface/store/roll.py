@@ -65,6 +65,11 @@ class Roll:
         with self._store.read() as db:
             return Counter({TaskState(state): count for state, count in db.execute(query)})
 
+    def peak_use(self) -> tuple[int | None, float | None, float | None]:
+        """Return the most that any completed one used: bytes of memory, seconds it ran, seconds of processor."""
+        with self._store.read() as db:
+            return jobs.peak_use(db, self._job)
+
     def first(self) -> Task | None:
         """Return the first task."""
         return next(iter(self._read(true(), first=True)), None)
