@@ -36,11 +36,12 @@ from cluster_interface.store import Store, claims
 from cluster_interface.store import tables as t
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 FEW, ARRAY = 1000, 1000  #: tasks to compare with; the site's largest array
 AT_ONCE = 10  #: elements that run at the same time
 BATCH = 1000  #: tasks written at a time
+PARTS = 3  #: of a server: web, engine, dispatcher
 ASK = {"cpus": 1, "memory": 2**27, "time": 60, "queue": "main", "scheduler": "slurm", "runtime": "r", "disk": 2**30}
 WAITING = Observation(state=NativeState.PENDING)
 RUNNING = Observation(state=NativeState.RUNNING, started=1.0)
@@ -53,7 +54,8 @@ class World:
     name = "imagined"
 
     def __init__(self, count: int) -> None:
-        self.count, self.done, self.seen = count, 0, {}
+        self.count, self.done = count, 0
+        self.seen: dict[str, Mapping[int, Observation]] = {}
         self.orders = orders_of(f"ci-tasks{count}-1", count, 1, first_alone=False, max_array=ARRAY)
         self.pictures = {order.mark: dict.fromkeys(range(order.elements), WAITING) for order in self.orders}
 
@@ -68,30 +70,36 @@ class World:
         self.seen.update(self.pictures)
 
     def status(self, _job: str, _attempt: int, task: int) -> dict[str, Any] | None:
+        """Say how a task ended."""
         ended = {"exit_code": 0, "started": 1.0, "ended": 2.0, "cpu_seconds": 1.0, "peak_memory": 2**20}
         return ended if task < self.done else None
 
     def claimed(self, *_: Any) -> dict[str, str]:
+        """Say who has a task."""
         return {"host": "n1"}
 
     def revoke(self, *_: Any) -> list[int]:
+        """Close no fence: every task began."""
         return []
 
     def now(self) -> float:
+        """Tell the time."""
         return time.time()
 
     def scheduler(self, _name: str) -> World:
+        """Be the scheduler as well."""
         return self
 
     def waiting(self, _handle: Any) -> None:
-        return None
+        """Know nothing of what waits."""
 
     def look(self, _mark: str) -> Work:
+        """Have the outputs listed already, one of every task."""
         outputs = [{"path": "table.csv", "size": 9, "sha256": "0" * 64, "task": task} for task in range(self.count)]
         return Work(state=WorkState.DONE, result={"outputs": outputs, "unmatched": [], "left": [], "size": 1})
 
     def stop(self, _mark: str) -> None:
-        pass
+        """Forget it."""
 
 
 def tools_of(world: World) -> Tools:
@@ -112,16 +120,16 @@ def fill(store: Store, world: World, name: str) -> None:
     plan = {"spec": spec, "command": "true", "lock": None, "ask": {**ASK, "pids": 100}, "tasks": world.count}
     orders = [{**vars(order), "native_id": "1"} for order in world.orders]
     with store.write() as db:
-        db.execute(insert(t.job).values(id=name, submission_key=name, name="tasks", state="queued", spec=spec, plan=plan,
-                                        attempt=1, created=at, changed=at, due=at, **whose))  # fmt: skip
+        db.execute(insert(t.job).values(id=name, submission_key=name, name="tasks", state="queued", spec=spec,
+                                        plan=plan, attempt=1, created=at, changed=at, due=at, **whose))  # fmt: skip
         for begin in range(0, world.count, BATCH):
             db.execute(insert(t.task), [
                 {"job": name, "index": n, "state": "queued", "attempt": 1, "reason": "",
                  "parameters": {"a": str(n // 100), "b": str(n % 100)}, **whose}
                 for n in range(begin, begin + BATCH)
             ])  # fmt: skip
-        db.execute(insert(t.attempt).values(job=name, number=1, mark=f"ci-tasks{world.count}-1", account=owner, ask=plan["ask"],
-                                            orders=orders, created=at, **whose))  # fmt: skip
+        db.execute(insert(t.attempt).values(job=name, number=1, mark=world.orders[0].mark, account=owner,
+                                            ask=plan["ask"], orders=orders, created=at, **whose))  # fmt: skip
         db.execute(insert(t.event).values(job=name, at=at, new="queued", who="engine", **whose))
 
 
@@ -144,10 +152,12 @@ def engine(url: str, count: int, steps: int) -> dict[str, float]:
     world.advance(0)
     tools = tools_of(world)
     first = stepped(store, tools, name)
-    took = []
+    took, busy = [], []
     for _ in range(steps):
         world.advance()
+        before = time.process_time()
         took.append(stepped(store, tools, name))
+        busy.append(time.process_time() - before)
     start = time.perf_counter()
     while world.done < count:
         world.advance(count // 20)
@@ -159,7 +169,8 @@ def engine(url: str, count: int, steps: int) -> dict[str, float]:
     store.close()
     if state != "completed":
         sys.exit(f"the job is {state}")
-    return {"step": statistics.median(took), "first step": first, "to the end": whole, "peak": peak}
+    step = {"step": statistics.median(took), "processor of a step": statistics.median(busy), "first step": first}
+    return {**step, "to the end": whole, "peak": peak}
 
 
 def web(environ: dict[str, str], names: dict[int, str]) -> dict[str, float]:
@@ -168,6 +179,8 @@ def web(environ: dict[str, str], names: dict[int, str]) -> dict[str, float]:
     with tempfile.TemporaryFile() as log:
         server = subprocess.Popen([Path(sys.executable).parent / "clif", "serve"], stdout=log, stderr=log)
         try:
+            while len(psutil.Process(server.pid).children()) < PARTS:
+                time.sleep(0.1)  # else the client would start a server of its own
             with ci.connect() as cluster:
                 found: dict[str, float] = {}
                 for count, name in names.items():
@@ -230,7 +243,7 @@ def measure(arguments: argparse.Namespace, top: Path) -> dict[str, float]:
         argv = [sys.executable, __file__, "--only", str(count), "--steps", str(arguments.steps), "--database", url]
         found[count] = json.loads(subprocess.run(argv, check=True, stdout=subprocess.PIPE).stdout)
     numbers: dict[str, float] = {}
-    for what in ("step", "first step"):
+    for what in ("step", "processor of a step", "first step"):
         for count, of in found.items():
             numbers[f"{what} of {count:,} tasks, ms"] = of[what] * 1000
         numbers[f"{what}, ratio"] = found[arguments.tasks][what] / found[FEW][what]

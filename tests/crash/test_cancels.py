@@ -19,8 +19,7 @@ PROGRAMS = {
     "writes": "#!/bin/sh\necho on\nseq -f f%g 3000 | xargs touch\n",
 }
 QUICK = ("short", "writes")  #: what may have completed before it is canceled
-LARGE = 256 * 2**20  #: bytes of an input that takes a moment to copy
-PACKAGES = ("six", "idna", "toml", "tomli", "colorama", "iniconfig", "zipp", "attrs", "packaging", "certifi", "pluggy")
+LARGE = 256 * 2**20  #: bytes of an input that takes a moment to read
 #: Half of the rounds cancel in one of these, which a job is given a reason to stay in for a while.
 DRAWN = ("submitted", "preparing", "queued", "running", "staging_out")
 
@@ -50,10 +49,10 @@ def cancel_at_random(server, kinds, natives, number):
         together = 1 if drawn else dice.choice([1, 1, 3])
         for asked in [queue.pop() for _ in range(min(together, len(queue)))]:
             kind = "writes" if drawn == "staging_out" else dice.choice(list(PROGRAMS))
-            options = (*asked, *reason_to_stay(server, drawn, dice))
+            options = (*asked, *reason_to_stay(server, drawn))
             job = server.submit(PROGRAMS[kind], "--memory", "100MiB", *options, name=f"{kind}.sh")
             if drawn:
-                wait_for(lambda job=job, drawn=drawn: has_come_to(server, job, drawn), 120, 0.002)
+                until_in(server, job, drawn)
             batch.append((time.monotonic() + dice.uniform(0, LIFE / 10 if drawn else LIFE), job, kind, options))
         for at, job, kind, options in sorted(batch):
             time.sleep(max(0.0, at - time.monotonic()))
@@ -81,11 +80,9 @@ def cancel_at_random(server, kinds, natives, number):
     assert not bad, bad
 
 
-def reason_to_stay(server, state, dice):
-    """Return options that keep a job in a state for a while: packages to resolve and build, a large input to copy."""
-    if state == "submitted" or (state == "preparing" and dice.random() < 0.5):
-        return [word for name in dice.sample(PACKAGES, 4) for word in ("--with", name)]
-    if state == "preparing":
+def reason_to_stay(server, state):
+    """Return options that keep a job in a state for a while: a large input to look at and to copy, many outputs."""
+    if state in ("submitted", "preparing"):
         large = server.work / "large"
         if not large.exists():
             large.write_bytes(bytes(LARGE))
@@ -93,10 +90,18 @@ def reason_to_stay(server, state, dice):
     return ["--output", "f*"] if state == "staging_out" else []
 
 
-def has_come_to(server, job, state):
-    """Say whether a job is in a state, or past it."""
-    now = state_in_database(server, job)
-    return now in FINAL or (now in DRAWN and DRAWN.index(now) >= DRAWN.index(state))
+def until_in(server, job, state):
+    """Wait until a job is in a state, or past it."""
+
+    def come():
+        now = state_in_database(server, job)
+        return now in FINAL or (now in DRAWN and DRAWN.index(now) >= DRAWN.index(state))
+
+    try:
+        wait_for(come, 120, 0.002)
+    except AssertionError:
+        say(job, "is not", state, server.clif("status", job).stdout, server.clif("events", job).stdout)
+        raise
 
 
 def report(took, tally, bad):

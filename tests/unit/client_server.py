@@ -251,7 +251,10 @@ class _Handler(BaseHTTPRequestHandler):
             return io.BytesIO(self.server.outputs[job][f"{file.task}:{file.path}"])
 
         try:
-            found = b"".join(gathering.gather(*self._tasks_and_files(job), self.query["path"], opened))
+            tasks, files = self._tasks_and_files(job)
+            done = {task.index: task.parameters for task in tasks if task.state is TaskState.COMPLETED}
+            chosen = [(file, done[file.task]) for file in files if file.task in done]
+            found = b"".join(gathering.gather(lambda: chosen, self.query["path"], opened))
         except Rejected as error:
             self.problem(error.status, str(error), *((problem.field, problem.message) for problem in error.problems))
             return

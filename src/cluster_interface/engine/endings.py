@@ -77,7 +77,8 @@ def look_at(case: Case, tools: Tools, attempt: Attempt) -> Picture:
         tools.looked[order.mark] = Looked(seen, frozenset(again))
         live |= bool(again)
     changed = tuple(task for number, task in view.tasks.items() if task != before[number])
-    counts = case.tasks.counts()
+    written = case.job.facts.get("counts")
+    counts = Counter({TaskState(state): count for state, count in written.items()}) if written else case.tasks.counts()
     counts.subtract(before[task.index].state for task in changed)
     counts.update(task.state for task in changed)
     starts = [task.started for task in view.tasks.values() if task.started]
@@ -221,7 +222,7 @@ def ending_of(case: Case, collected: dict[str, Any], deliveries: Sequence[Delive
         outputs=outputs,
         size=collected.get("size"),
         deliveries=None if deliveries is None else tuple(deliveries),
-        facts={},
+        facts={"counts": dict(case.tasks.counts()), "used": case.tasks.peak_use()},
     )
 
 

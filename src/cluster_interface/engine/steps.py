@@ -203,7 +203,7 @@ def watching(case: Case, tools: Tools) -> Step:
         after=_look_again(seen, tools, ended=ended and _waiting_orders(attempt)),
         note=_handed(tools.scheduler(case.plan.ask).name, attempt) if attempt.orders != case.attempt.orders else "",
         reason=tally(seen.counts) if running and len(case.tasks) > 1 else _why_waiting(tools, attempt),
-        facts=_kept(case) | ({"missing": dict(seen.missing)} if seen.missing else {}),
+        facts=_kept(case) | {"counts": dict(seen.counts)} | ({"missing": dict(seen.missing)} if seen.missing else {}),
     )
 
 

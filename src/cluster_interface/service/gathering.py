@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING, BinaryIO
 from cluster_interface.inspection.tables import separator_of
 from cluster_interface.model.errors import NotFound, Rejected
 from cluster_interface.model.patterns import matches
-from cluster_interface.model.state import TaskState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from cluster_interface.model.job import OutputFile, Task
+    from cluster_interface.model.sweep import Values
 
     Open = Callable[[OutputFile], BinaryIO]
+    Files = Callable[[], Iterable[tuple[OutputFile, Values]]]
 
 TABLES = (".csv", ".tsv")
 FATE = ("state", "exit_code", "seconds", "memory")  #: seconds, and bytes at most
@@ -29,43 +30,52 @@ PIECE = 2**16  #: bytes
 _FIELD = "path"
 
 
-def task_table(tasks: Sequence[Task]) -> Iterator[bytes]:
+def task_table(tasks: Iterable[Task]) -> Iterator[bytes]:
     """Yield a CSV with a row per task: its number, its parameters, how it ended, and what it took."""
-    names = _parameters(tasks)
-    fixed = ("task", *FATE)
-    yield _line(["task", *(_apart(name, fixed) for name in names), *FATE], ",")
+    names: tuple[str, ...] | None = None
     for task in tasks:
+        if names is None:
+            names = tuple(task.parameters)  # every task of a job has the same
+            fixed = ("task", *FATE)
+            yield _line(["task", *(_apart(name, fixed) for name in names), *FATE], ",")
         yield _line([str(task.index), *(task.parameters.get(name, "") for name in names), *_fate(task)], ",")
 
 
-def gather(tasks: Sequence[Task], outputs: Sequence[OutputFile], path: str, open_output: Open) -> Iterator[bytes]:
-    """Return the tables of that name, or that match it as a pattern, of all completed tasks as one.
+def gather(files: Files, path: str, open_output: Open) -> Iterator[bytes]:
+    """Return the tables of that name, or that match it as a pattern, as one.
 
+    `files` is asked twice: all headers are looked at before a byte is sent. There may be very many, so none is kept.
     Raises NotFound if there is none, and Rejected if one is no table or its header is not the first one's.
     """
-    done = {task.index: task for task in tasks if task.state is TaskState.COMPLETED}
-    files = [file for file in outputs if file.task in done and (file.path == path or matches(path, file.path))]
-    if not files:
-        raise NotFound(f"no completed task has an output {path!r}")
-    for file in files:
+
+    def chosen() -> Iterator[tuple[OutputFile, Values]]:
+        return (one for one in files() if one[0].path == path or matches(path, one[0].path))
+
+    first, several = None, False
+    for file, _ in chosen():
         if not file.path.lower().endswith(TABLES):
             words = f"{file.path} is no table: {' and '.join(TABLES)} are gathered; others are fetched one by one"
             raise Rejected.field(_FIELD, words)
-    header = _common_header(files, open_output)
-    return _buffered(_gathered(done, files, header, open_output, several={file.path for file in files} != {path}))
+        first = first or file
+        several |= file.path != path
+    if first is None:
+        raise NotFound(f"no completed task has an output {path!r}")
+    header = _common_header((file for file, _ in chosen()), open_output)
+    return _buffered(_gathered(chosen(), first, header, open_output, several=several))
 
 
 def _gathered(
-    tasks: dict[int, Task], files: Sequence[OutputFile], header: bytes, open_output: Open, *, several: bool
+    files: Iterable[tuple[OutputFile, Values]], first: OutputFile, header: bytes, open_output: Open, *, several: bool
 ) -> Iterator[bytes]:
     text = header.decode(errors="replace")
-    separator = separator_of(text, files[0].path)
+    separator = separator_of(text, first.path)
     own = next(csv.reader([text], delimiter=separator), [])
-    names = _parameters(tasks.values())
-    leading = ["task", *names, *(["file"] if several else [])]
-    yield _line([_apart(name, own) for name in leading], separator).rstrip() + separator.encode() + header + b"\n"
-    for file in files:
-        values = tasks[file.task].parameters
+    names: tuple[str, ...] | None = None
+    for file, values in files:
+        if names is None:
+            names = tuple(values)
+            leading = [_apart(name, own) for name in ["task", *names, *(["file"] if several else [])]]
+            yield _line(leading, separator).rstrip() + separator.encode() + header + b"\n"
         cells = [str(file.task), *(values.get(name, "") for name in names), *([file.path] if several else [])]
         with open_output(file) as stream:
             _header(stream)
@@ -85,18 +95,20 @@ def _rows(stream: BinaryIO, before: bytes) -> Iterator[bytes]:
         yield b"\n"
 
 
-def _common_header(files: Sequence[OutputFile], open_output: Open) -> bytes:
-    first = b""
+def _common_header(files: Iterable[OutputFile], open_output: Open) -> bytes:
+    first, task = b"", -1
     for file in files:
         with open_output(file) as stream:
             header = _header(stream)
         if not header or b"\0" in header:
             raise Rejected.field(_FIELD, f"task {file.task}: {file.path} is empty or no table in UTF-8")
-        first = first or header
+        if not first:
+            first, task = header, file.task
         if header != first:
             was, other = (text[:200].decode(errors="replace") for text in (first, header))
-            words = f"the header is {other!r} in task {file.task}, but {was!r} in task {files[0].task}"
-            raise Rejected.field(_FIELD, f"{file.path}: {words}")
+            raise Rejected.field(
+                _FIELD, f"{file.path}: the header is {other!r} in task {file.task}, but {was!r} in task {task}"
+            )
     return first
 
 
@@ -115,10 +127,6 @@ def _buffered(pieces: Iterable[bytes]) -> Iterator[bytes]:
             yield bytes(held)
             held.clear()
     yield bytes(held)
-
-
-def _parameters(tasks: Iterable[Task]) -> list[str]:
-    return list(dict.fromkeys(name for task in tasks for name in task.parameters))
 
 
 def _apart(name: str, taken: Sequence[str]) -> str:

@@ -13,6 +13,7 @@ from cluster_interface.service.gathering import gather, task_table
 from cluster_interface.service.previews import preview
 from cluster_interface.store import jobs, links
 from cluster_interface.store import outputs as rows
+from cluster_interface.store.roll import Roll
 from cluster_interface.wire import LinkView, OutputView
 
 if TYPE_CHECKING:
@@ -108,13 +109,17 @@ class Outputs:
         with self.store.read() as db:
             found = jobs.get(db, user, job)
             _must_be_kept(found)
-            tasks, outputs = jobs.tasks(db, found.id), jobs.outputs(db, found.id)
-        return gather(tasks, outputs, path, lambda file: self.stager.open_output(found.id, file.task, file.path))
+
+        def opened(file: OutputFile) -> BinaryIO:
+            return self.stager.open_output(found.id, file.task, file.path)
+
+        return gather(lambda: rows.of_completed(self.store, found.id), path, opened)
 
     def task_table(self, user: str, job: str) -> Iterator[bytes]:
         """Stream a table of a job's tasks: their parameters, how they ended and what they took."""
         with self.store.read() as db:
-            return task_table(jobs.tasks(db, jobs.get(db, user, job).id))
+            found = jobs.get(db, user, job)
+        return task_table(Roll(self.store, found.id))
 
     # --- links
 

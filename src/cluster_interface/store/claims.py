@@ -20,16 +20,20 @@ from cluster_interface.store.rows import columns, value
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
-    from sqlalchemy import ColumnElement, Connection
+    from sqlalchemy import ColumnElement, Connection, RowMapping
 
     from cluster_interface.model.job import Attempt
     from cluster_interface.model.step import Step
 
 LEASE_SECONDS = 60.0
 AT_ONCE = 1000  #: ids named in one statement
+MOST_KNOWN = 64  #: jobs whose spec and plan are kept as they were read
 ENGINE = "engine"  #: who made an event
 
 _CHANGING = tuple(field.name for field in fields(Task) if field.name not in ("job", "index", "parameters"))
+
+
+_KNOWN: dict[tuple[str, float, str | None], dict[str, Any]] = {}
 
 
 def claim(db: Connection) -> Job | None:
@@ -48,7 +52,19 @@ def claim(db: Connection) -> Job | None:
         .mappings()
         .first()
     )
-    return value(Job, row) if row else None
+    return _job_of(row) if row else None
+
+
+def _job_of(row: RowMapping) -> Job:
+    """Make the job of a row. What was read of its spec and plan is kept: they stay, and may name very many tasks."""
+    which = row["id"], row["created"], row["plan_sha256"]
+    if (known := _KNOWN.get(which)) is not None:
+        return value(Job, {**row, **known})
+    job = value(Job, row)
+    if len(_KNOWN) >= MOST_KNOWN:
+        _KNOWN.clear()
+    _KNOWN[which] = {"spec": job.spec, "plan": job.plan}
+    return job
 
 
 def apply(db: Connection, job: Job, step: Step, keep: float | None = None) -> bool:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import and_, func, or_, select, tuple_
 
 from cluster_interface.model.job import OutputFile
+from cluster_interface.model.state import TaskState
 from cluster_interface.store import tables as t
 from cluster_interface.store.rows import value
 
@@ -15,7 +16,11 @@ if TYPE_CHECKING:
 
     from sqlalchemy import ColumnElement, Connection
 
+    from cluster_interface.model.sweep import Values
+    from cluster_interface.store.database import Store
+
 AT_ONCE = 400  #: files named in one statement
+PAGE = 1000  #: files read at a time
 
 
 def find(db: Connection, job: str, task: int, path: str) -> OutputFile | None:
@@ -30,6 +35,32 @@ def beneath(db: Connection, job: str, task: int | None, prefix: str) -> Iterator
     query = select(t.output).where(_below(job, task, prefix)).order_by(t.output.c.task, t.output.c.path)
     for row in db.execute(query).mappings():
         yield value(OutputFile, row)
+
+
+def of_completed(store: Store, job: str) -> Iterator[tuple[OutputFile, Values]]:
+    """Yield the outputs of a job's completed tasks with the parameters of each, by task and path.
+
+    There may be very many: they are read some at a time, with no transaction open meanwhile.
+    """
+    place = tuple_(t.output.c.task, t.output.c.path)
+    same = and_(t.task.c.job == t.output.c.job, t.task.c.index == t.output.c.task)
+    query = (
+        select(t.output, t.task.c.parameters)
+        .join(t.task, same)
+        .where(t.output.c.job == job, t.task.c.state == TaskState.COMPLETED)
+        .order_by(t.output.c.task, t.output.c.path)
+        .limit(PAGE)
+    )
+    after: tuple[int, str] = (-1, "")
+    while True:
+        with store.read() as db:
+            page = [
+                (value(OutputFile, row), row["parameters"]) for row in db.execute(query.where(place > after)).mappings()
+            ]
+        yield from page
+        if len(page) < PAGE:
+            return
+        after = page[-1][0].task, page[-1][0].path
 
 
 def sizes(db: Connection, job: str, task: int, prefix: str) -> Sequence[tuple[str, int]]:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from sqlalchemy import func, select, true
 
 from cluster_interface.model.job import Task
 from cluster_interface.model.state import TASK_FINAL, TaskState
+from cluster_interface.store import jobs
 from cluster_interface.store import tables as t
 from cluster_interface.store.rows import value
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from sqlalchemy import ColumnElement
 
@@ -40,6 +42,17 @@ class Roll:
             self._count = 0 if last is None else last + 1
         return self._count
 
+    def __iter__(self) -> Iterator[Task]:
+        """Go through all of them in order, some at a time, with no transaction open meanwhile."""
+        last = -1
+        while True:
+            with self._store.read() as db:
+                page = jobs.task_page(db, self._job, after=last, limit=AT_ONCE)
+            yield from page
+            if len(page) < AT_ONCE:
+                return
+            last = page[-1].index
+
     def parameters(self) -> list[Values]:
         """List the parameters of all tasks, in order."""
         query = select(t.task.c.parameters).where(t.task.c.job == self._job).order_by(t.task.c.index)
@@ -52,13 +65,18 @@ class Roll:
         with self._store.read() as db:
             return Counter({TaskState(state): count for state, count in db.execute(query)})
 
+    def peak_use(self) -> tuple[int | None, float | None, float | None]:
+        """Return the most that any completed one used: bytes of memory, seconds it ran, seconds of processor."""
+        with self._store.read() as db:
+            return jobs.peak_use(db, self._job)
+
     def first(self) -> Task | None:
         """Return the first task."""
-        return next(iter(self._read(true(), limit=1)), None)
+        return next(iter(self._read(true(), first=True)), None)
 
     def first_open(self) -> Task | None:
         """Return the first task that has not ended."""
-        return next(iter(self._read(is_open, limit=1)), None)
+        return next(iter(self._read(is_open, first=True)), None)
 
     def running(self) -> list[Task]:
         """List the tasks that were last seen running."""
@@ -79,7 +97,11 @@ class Roll:
         parts = (ordered[at : at + AT_ONCE] for at in range(0, len(ordered), AT_ONCE))
         return [task for part in parts for task in self._read(t.task.c.index.in_(part) & is_open)]
 
-    def _read(self, where: ColumnElement[bool], limit: int | None = None) -> list[Task]:
-        query = select(t.task).where(t.task.c.job == self._job, where).order_by(t.task.c.index).limit(limit)
+    def _read(self, where: ColumnElement[bool], *, first: bool = False) -> list[Task]:
+        """List tasks in order. They are sorted here: to have them in order SQLite would go through all of the job's."""
+        query = select(t.task).where(t.task.c.job == self._job, where)
+        if first:
+            query = query.order_by(t.task.c.index).limit(1)
         with self._store.read() as db:
-            return [value(Task, row) for row in db.execute(query).mappings()]
+            found = [value(Task, row) for row in db.execute(query).mappings()]
+        return sorted(found, key=attrgetter("index"))

@@ -11,7 +11,7 @@ from cluster_interface.model.plan import Ask, Plan
 from cluster_interface.model.state import FailureCode, JobState, TaskState
 
 if TYPE_CHECKING:
-    from sqlalchemy import RowMapping
+    from collections.abc import Mapping
 
 T = TypeVar("T")
 
@@ -38,7 +38,7 @@ _CONVERT: dict[type, dict[str, Any]] = {
 _NAMES = {kind: tuple(field.name for field in fields(kind)) for kind in _CONVERT}  # all are dataclasses
 
 
-def value(kind: type[T], row: RowMapping) -> T:
+def value(kind: type[T], row: Mapping[Any, Any]) -> T:
     """Make the frozen value of a row. A job may have ten thousand tasks: this is kept quick."""
     found = {name: row[name] for name in _NAMES[kind]}
     for name, convert in _CONVERT[kind].items():
