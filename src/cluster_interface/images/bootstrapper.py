@@ -6,7 +6,6 @@ import os
 import platform
 import shlex
 import shutil
-import subprocess
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -103,7 +102,7 @@ def grow(under: Path, root: Path, packages: Sequence[str], tool: Bootstrapper) -
     with tool.running("null", list(_growing(under, packages, names, delta))) as (stream, ended):
         stream.read()
     tool.check(ended)
-    subprocess.run(["cp", "--archive", "--link", f"{under}/.", str(root)], check=True)
+    rootfs.copy(under, root, link=True)
     there = {name.decode(errors="surrogateescape") for name in names.read_bytes().split(b"\0")}
     with Tree(root) as tree:
         for name in sorted(_names(under) - there):

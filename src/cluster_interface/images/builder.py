@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import platform
-import subprocess
 import time
 from typing import TYPE_CHECKING
 
@@ -174,9 +172,9 @@ class Builder:
     def _after_setup(self, lock: Lock, under: Lock, target: Path, home: Path, log: Path) -> Base:
         """Run the setup step in a copy of the image that it is for."""
         root = _root(target)
-        _copy(self._shelf.base(under.base) / "rootfs", root)
+        rootfs.copy(self._shelf.base(under.base) / "rootfs", root)
         if under.layered:
-            _copy(self._shelf.layer(under.image) / "env", root / "opt/env")
+            rootfs.copy(self._shelf.layer(under.image) / "env", root / "opt/env")
         variables = self.variables(under)
         sandbox = Sandbox(root, {}, writable=True, network=self._settings.build_network)
         environ = environment(self._settings, home)
@@ -301,7 +299,7 @@ class Builder:
 
     def _amend(self, lock: Lock, installed: list[Package], report: Report) -> Lock:
         """Add the distribution packages that the installed ones need and the base has not; say why in the log."""
-        if lock.suite is None or lock.conda:  # conda's packages bring their own libraries
+        if lock.suite is None or conda.python(lock.conda):  # conda's packages bring their own libraries
             return lock
         found = {package.name: package.libraries for package in installed}
         extra = needs.missing(self._shelf.base(lock.base) / "rootfs", found, lock.suite)
@@ -324,17 +322,6 @@ def _root(target: Path) -> Path:
     root.mkdir(mode=0o755)
     root.chmod(0o755)
     return root
-
-
-def _copy(origin: Path, target: Path) -> None:
-    """Copy a tree, sharing its blocks where the filesystem can."""
-    target.mkdir(parents=True, exist_ok=True)
-    argv = ["cp", "--archive", "--reflink=auto", "--no-preserve=ownership", f"{origin}/.", str(target)]
-    done = subprocess.run(argv, capture_output=True, text=True, check=False, env={**os.environ, "LC_ALL": "C"})
-    if done.returncode != 0:
-        if "No space left" in done.stderr:
-            raise failures.disk_full(target)
-        raise failures.image_failed(f"the image could not be copied: {done.stderr.strip()[-300:]}")
 
 
 def _reachable(variables: dict[str, str]) -> dict[str, str]:

@@ -79,7 +79,7 @@ class Packages:
 
         All at once, which is quicker, unless it cannot be told from there which package has brought what.
         """
-        place = self._room("all")
+        place = self._room("_all")
         install("\n".join(entries.values()), place)
         if len(entries) == 1:
             return {name: (place, list(_walk(place))) for name in entries}
