@@ -1,6 +1,9 @@
 """Every shipped pattern's example, run for real; and what comes of a bad value on the surfaces."""
 
 import json
+import secrets
+import shutil
+from pathlib import Path
 
 import pytest
 
@@ -51,11 +54,18 @@ files:
 """
 
 
-def test_blast_against_a_database_of_the_site(make_server):
+@pytest.fixture
+def shared():
+    """A directory that a site may share: below one that containers have no own of."""
+    path = Path(f"/srv/clif-{secrets.token_hex(4)}")
+    path.mkdir(mode=0o755)
+    yield path
+    shutil.rmtree(path)
+
+
+def test_blast_against_a_database_of_the_site(make_server, shared):
     """A shared directory is mounted where it lies, and its alias, which has all volumes, is what is searched."""
     server = make_server("bubblewrap", start=False)
-    shared = server.directory / "shared"
-    shared.mkdir(mode=0o755)
     (server.directory / "config.toml").write_text(f'[staging.site.blast]\npath = "{shared}"\nversion = "1"\n')
     server.start()
     server.write("volumes.yaml", VOLUMES)

@@ -130,7 +130,7 @@ b.add_argument("--fast")
 def test_ready_command_lines_have_what_is_required():
     """One for each subcommand, with placeholders where only a person knows."""
     found = inspect({"a.py": SUBCOMMANDS}, "a.py")
-    assert found.suggestions == ("python a.py index --level LEVEL FASTA", "python a.py align --level LEVEL")
+    assert found.suggestions == ("python a.py --level LEVEL index FASTA", "python a.py --level LEVEL align")
     assert any("a.py needs what, --level" in warning for warning in found.warnings)
 
 

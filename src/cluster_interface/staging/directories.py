@@ -61,7 +61,8 @@ class Directories:
                 if place is None:
                     self._may_be_mounted(source, real, entry)
                 elif entry.writable or self.rules.is_containers_own(real):
-                    raise _unavailable(f"{source} cannot be mounted{' to be written' if entry.writable else ''}")
+                    why = "to be written" if entry.writable else f"from {real}: a container has its own there"
+                    raise _unavailable(f"{source} cannot be mounted {why}")
             if entry.writable:
                 _must_be_writable(root, real)
                 return SourceInfo(path=path, source=source, mount=str(real))
