@@ -55,7 +55,7 @@ def test_the_public_surface_is_what_is_promised():
         "site_data", "submit", "upload",
     }  # fmt: skip
     assert public(ci.Job) == {
-        "archive", "cancel", "capsule", "code", "counts", "events", "fetch", "final", "follow", "gather", "id", "is_sweep", "keep", "logs", "name",
+        "archive", "cancel", "capsule", "code", "counts", "deliver", "events", "fetch", "final", "follow", "gather", "id", "is_sweep", "keep", "logs", "name",
         "links", "output_list", "outputs", "poll_events",
         "printed", "reason", "refresh", "remove", "rerun", "share", "shell", "state", "tail", "task_page", "task_table", "tasks",
         "unshare", "view", "wait",

@@ -34,8 +34,9 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self):
         """Note the request and play."""
         self.server.seen.append((self.command, self.path, dict(self.headers)))
+        self.server.peers.add(self.client_address)
         self.server.play(self)
-        self.close_connection = True
+        self.close_connection = not self.server.keeps
 
     do_HEAD = do_GET  # noqa: N815 - named by http.server
 
@@ -66,6 +67,7 @@ class Server(socketserver.ThreadingTCPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.play = play
         self.seen = []
+        self.keeps, self.peers = False, set()
         self.url = f"http://127.0.0.1:{self.server_address[1]}/data.bin"
 
     def handle_error(self, request, client_address):
@@ -107,6 +109,32 @@ def fetch(web, home, url, limit=2**30):
         with open(f"/proc/self/fd/{home}/incoming/x", "rb") as file:
             assert hashlib.sha256(file.read()).hexdigest() == incoming.sha256
         return incoming.size, incoming.sha256
+
+
+def test_a_connection_is_kept_and_its_address_judged_anew(web, home):
+    """Many requests share a connection; none goes to it any more once the name leads to a blocked address."""
+    answers = ["127.0.0.1"]
+
+    def lookup(_host, port, **_):
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (answers[-1], port))]
+
+    judging = dataclasses.replace(web, guard=Guard(LOOPBACK, lookup))
+    with serving(lambda h: h.answer(200, DATA)) as server:
+        server.keeps = True
+        url = server.url.replace("127.0.0.1", "data.example")
+        for _ in range(3):
+            judging.look(url)
+            assert fetch(judging, home, url) == (len(DATA), SUM)
+        assert (len(server.seen), len(server.peers)) == (6, 1)
+        answers.append("169.254.169.254")
+        with pytest.raises(Permanent, match="metadata"):
+            judging.look(url)
+        assert len(server.seen) == 6
+        answers.append("127.0.0.1")
+        judging.close()
+        judging.look(url)
+        assert len(server.peers) == 2
+        judging.close()
 
 
 def test_a_whole_file_comes(web, home):

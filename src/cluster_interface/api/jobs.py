@@ -70,6 +70,12 @@ def _wishes(bp: APIBlueprint, service: Service) -> None:
         """Ask for a job to be canceled."""
         return answer(service.wishes.cancel(g.user, job), 202)
 
+    @bp.post("/jobs/<job>/deliver")
+    @bp.output(JobView, status_code=202)
+    def deliver(job: str) -> Response:
+        """Take an ended job's outputs once more to where they could not be delivered; nothing is run again."""
+        return answer(service.wishes.deliver(g.user, job), 202)
+
     @bp.post("/jobs/<job>/keep")
     @takes(KeepRequest)
     @bp.output(JobView)

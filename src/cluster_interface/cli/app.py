@@ -36,6 +36,7 @@ COMMANDS = {
     "wait": ("waiting", "Wait for jobs to end."),
     "cancel": ("waiting", "Cancel jobs."),
     "rerun": ("waiting", "Submit a job again as it was."),
+    "deliver": ("waiting", "Take outputs once more to where they did not arrive."),
     "outputs": ("outputs", "List a job's outputs, print one, or fetch them."),
     "capsule": ("capsule", "Write a job into one image that runs anywhere."),
     "patterns": ("patterns", "The common kinds of job: list, show and check them."),

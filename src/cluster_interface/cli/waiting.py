@@ -1,21 +1,25 @@
-"""`clif wait`, `clif cancel` and `clif rerun`."""
+"""`clif wait`, `clif cancel`, `clif rerun` and `clif deliver`."""
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import click
 
 from cluster_interface.cli.ending import say_failure, status_of_job
-from cluster_interface.cli.failing import DONE, say_error, status_of
+from cluster_interface.cli.failing import DONE, FAILED, say_error, status_of
 from cluster_interface.cli.flags import as_json
 from cluster_interface.cli.talk import print_json, say
+from cluster_interface.cli.terminal import plain
 from cluster_interface.client import connect
 from cluster_interface.model.errors import Rejected
 from cluster_interface.model.state import JobState
 
 if TYPE_CHECKING:
     from cluster_interface.client import Job
+
+PAUSE = 0.5  #: seconds between looks at a delivery
 
 
 @click.command("wait")
@@ -69,3 +73,28 @@ def rerun_command(job: str, *, failed: bool, json_: bool) -> None:
         print_json(again.data)
     else:
         click.echo(again.id)
+
+
+@click.command("deliver")
+@click.argument("job")
+@as_json
+def deliver_command(job: str, *, json_: bool) -> None:
+    """Take the outputs of JOB once more to where they could not be delivered; nothing is run again.
+
+    Waits until that is over. The exit status is 1 if they still did not arrive.
+    """
+    with connect() as cluster:
+        found = cluster.job(job).deliver()
+        if not json_:
+            say(f"delivering the outputs of {found.id} again …")
+        while found.data["delivering"]:
+            time.sleep(PAUSE)
+            found.refresh()
+    lost = [one for one in found.data["deliveries"] if one["trouble"]]
+    if json_:
+        print_json(found.data)
+    else:
+        for one in found.data["deliveries"]:
+            words = f"not delivered to {one['to']}: {one['trouble']}" if one["trouble"] else f"delivered to {one['to']}"
+            click.echo(plain(words))
+    click.get_current_context().exit(FAILED if lost else DONE)

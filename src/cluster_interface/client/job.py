@@ -160,6 +160,7 @@ class Job:
                 task=item["task"],
                 partial=item["partial"],
                 type=item.get("type", ""),
+                executable=item.get("executable", False),
                 place=item.get("place", ""),
             )
             for item in self.output_list()["outputs"]
@@ -284,6 +285,14 @@ class Job:
     def cancel(self) -> Job:
         """Ask for it to be canceled; Conflict if it has ended already."""
         self.data = self._transport.request("POST", f"/jobs/{segment(self.id)}/cancel").json()
+        return self
+
+    def deliver(self) -> Job:
+        """Have its outputs taken once more to where they did not arrive.
+
+        Conflict if it has not ended, or they are everywhere already.
+        """
+        self.data = self._transport.request("POST", f"/jobs/{segment(self.id)}/deliver").json()
         return self
 
     def keep(self, seconds: str | float | None = None) -> Job:

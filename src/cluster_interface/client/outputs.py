@@ -63,6 +63,7 @@ class Output:
         task: int,
         partial: bool,
         type: str = "",  # noqa: A002 - the API's word; keyword-only
+        executable: bool = False,
         place: str = "",
     ) -> None:
         self._transport, self.job = transport, job
@@ -72,6 +73,7 @@ class Output:
         self.task = task
         self.partial = partial  #: its job did not end well
         self.type = type  #: media type, by content and name
+        self.executable = executable  #: it is a program
         self.place = place or path  #: among all outputs of the job: in a sweep, below its task's number
 
     def __repr__(self) -> str:
@@ -124,6 +126,7 @@ class Written(Output):
         self.job = job
         self.path, self.size, self.sha256 = path, len(data), hashlib.sha256(data).hexdigest()
         self.task, self.partial, self.type, self.place = 0, False, "text/csv", path
+        self.executable = False
         self._data = data
 
     def chunks(self, offset: int = 0, digest: Any = None) -> Iterator[bytes]:
@@ -178,6 +181,8 @@ def _fetch_one(
         name = f"{name}.{output.job}" if fate is Fate.BESIDE else name
     with _part(root, name, output) as (temporary, file):
         _fill(file, output, progress)
+        if output.executable:
+            os.fchmod(file.fileno(), 0o777 & ~_umask())
         beneath.rename(root, temporary, name)
     return name, fate
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from cluster_interface.store import Store
 
 PAUSE = 1.0  #: seconds, after the database did not answer
-KEEPING = "keeping"  #: the hint that files are to be removed
+KEEPING = "keeping"  #: the hint that files are to be removed, or delivered again
 IDLE = 5.0  #: seconds between looks when nothing is going on
 
 log = structlog.get_logger()
@@ -96,7 +96,7 @@ class Engine:
                 images |= mark.startswith("image.")
                 if mark == "scheduler":
                     self._watch.hurry()
-                if mark == KEEPING or ".remove." in mark or ".measure." in mark:
+                if mark == KEEPING or ".remove." in mark or ".measure." in mark or ".deliver." in mark:
                     self._keep_at = 0.0
                 jobs.add(mark.partition(".")[0])
         if jobs or images:

@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 SOON = 2.0  #: seconds to the next look at long work, whose end wakes the engine anyway
 WATCHED = 300.0  #: seconds to the next look at a job of the scheduler; a change that is seen wakes it at once
 WAITING = 60.0  #: seconds to the next look at a job that waits for others, whose end wakes it at once
-JOB_HERE = "{job}"  #: stands for the job's id in a place that outputs are delivered to
 SETTLED = 5.0  #: seconds after which a scheduler knows when it will start what it has
 FIRST_LOOK, LAST_LOOK = 0.2, 2.0  #: seconds between looks at what is being canceled, the longer the more there were
 
@@ -311,10 +310,10 @@ def _delivered(
 ) -> tuple[tuple[Delivery, ...] | None, Step | None]:
     """Take the outputs to where the spec wants them. What cannot be is told, and is no failure: they are here."""
     job = case.job
-    to = [place.replace(JOB_HERE, job.id) for place in job.spec.deliver]
+    to = job.places
     if not to or not outputs:
         return None, None
-    request = {"job": job.id, "by_task": job.by_task, "to": to, "outputs": outputs}
+    request = {"job": job.id, "by_task": job.by_task, "to": list(to), "outputs": outputs}
     try:
         done, waiting = look(case, tools, "deliver", request)
     except (Permanent, Rejected) as error:

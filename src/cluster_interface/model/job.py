@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from cluster_interface.model.state import FailureCode, JobState, TaskState
 
 
+JOB_HERE = "{job}"  #: stands for the job's id in a place that outputs are delivered to
+
+
 @dataclass(frozen=True, kw_only=True)
 class Job:
     """One submission. Times are seconds since 1970, UTC."""
@@ -42,6 +45,7 @@ class Job:
     warned: float | None = None  #: when that was announced
     removed: float | None = None  #: when its files were removed
     deliveries: tuple[Delivery, ...] = ()  #: where its outputs were taken
+    deliver_asked: float | None = None  #: when it was asked that what was not delivered be, while that waits
     facts: dict[str, Any] = field(default_factory=dict)  #: the engine's own notes: progress, since when it is missing
     lease_token: str | None = None
 
@@ -49,6 +53,17 @@ class Job:
     def final(self) -> bool:
         """Whether nothing more will happen to it."""
         return self.state in FINAL
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """Where its outputs are to be delivered."""
+        return tuple(place.replace(JOB_HERE, self.id) for place in self.spec.deliver)
+
+    @property
+    def undelivered(self) -> tuple[str, ...]:
+        """Those of its places that its outputs did not reach."""
+        reached = {delivery.to for delivery in self.deliveries if not delivery.trouble}
+        return tuple(place for place in self.places if place not in reached)
 
     @property
     def by_task(self) -> bool:
@@ -168,6 +183,7 @@ class OutputFile:
     task: int = 0
     partial: bool = False  #: its job did not end well
     type: str = ""  #: media type by content and name, such as text/csv; empty: listed before types were
+    executable: bool = False  #: its owner may execute it, and so may who fetches it
 
     def place(self, *, by_task: bool) -> str:
         """Say where it stands among all outputs of its job: `results/top.txt`, or in a sweep `3/results/top.txt`.

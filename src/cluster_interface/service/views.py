@@ -66,6 +66,7 @@ class Views:
             warned=job.warned,
             removed=job.removed,
             deliveries=tuple(DeliveryView.of(delivery) for delivery in job.deliveries),
+            delivering=job.deliver_asked is not None,
         )
 
     def _waiting(self, db: Connection, job: Job, attempts: Sequence[Attempt]) -> WaitingView | None:
@@ -87,7 +88,7 @@ class Views:
 
     def _progress(self, job: Job) -> Iterator[Progress]:
         """Ask the running long work how far it is."""
-        if job.state in FINAL:
+        if job.state in FINAL and job.deliver_asked is None:
             return
         for mark in self._marks(job):
             work = self.works.look(mark)
@@ -99,6 +100,8 @@ class Views:
             return [work_mark(job.id, "resolve", job.number)]
         if job.state is JobState.PREPARING and job.plan:
             return [*self._building(job.plan), work_mark(job.id, "inputs", job.number)]
+        if job.deliver_asked is not None:
+            return [work_mark(job.id, "deliver", 0)]
         kinds = ("outputs", "deliver") if job.state is JobState.STAGING_OUT else ()
         return [work_mark(job.id, kind, job.number) for kind in kinds]
 

@@ -88,6 +88,19 @@ class Wishes:
         with self.store.read() as db:
             return self.views.job(db, jobs.get(db, user, job))
 
+    def deliver(self, user: str, job: str) -> JobView:
+        """Have an ended job's outputs taken once more to where they did not arrive; Conflict where they all did."""
+        found = self._ended(user, job)
+        if not found.places:
+            raise Conflict(f"job {job} delivers nowhere: nothing is named in `deliver` of its spec")
+        if not found.undelivered:
+            raise Conflict(f"the outputs of job {job} were delivered to {', '.join(found.places)} already")
+        with self.store.write() as db:
+            keeping.ask_delivery(db, found, user)
+        self.wake("keeping")
+        with self.store.read() as db:
+            return self.views.job(db, jobs.get(db, user, job))
+
     def shell(self, user: str, job: str, task: int) -> ShellView:
         """Write what opens a shell in the image and the directory of a task; Conflict if there is none (any more)."""
         with self.store.read() as db:

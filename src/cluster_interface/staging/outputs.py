@@ -95,13 +95,15 @@ class _Search:
 
     def _add(self, root: int, task: int, entry: Entry) -> None:
         try:
-            size, checksum, beginning = _measure(root, entry.path)
+            size, checksum, beginning, executable = _measure(root, entry.path)
         except OSError:
             self.skipped += 1
             return
         name = portable(entry.path)
         kind = media_type(name, beginning)
-        self.outputs.append(OutputFile(path=name, size=size, sha256=checksum, task=task, type=kind))
+        self.outputs.append(
+            OutputFile(path=name, size=size, sha256=checksum, task=task, type=kind, executable=executable)
+        )
         note = f"{self.skipped} could not be read" if self.skipped else ""
         self.report(Progress(stage="outputs", done=len(self.outputs), unit="files", note=note))
 
@@ -110,8 +112,8 @@ def _untouched(staged: Staged | None, entry: Entry) -> bool:
     return staged is not None and (entry.size, entry.mtime_ns) == (staged.size, staged.mtime_ns)
 
 
-def _measure(root: int, path: str) -> tuple[int, str, bytes]:
-    """Return how many bytes there are, their SHA-256 and the first of them, in one reading."""
+def _measure(root: int, path: str) -> tuple[int, str, bytes, bool]:
+    """Return how many bytes there are, their SHA-256, the first of them and whether it is a program, in one reading."""
     checksum = hashlib.sha256()
     size = 0
     beginning = b""
@@ -120,4 +122,5 @@ def _measure(root: int, path: str) -> tuple[int, str, bytes]:
             checksum.update(data)
             beginning = beginning or data[:BEGINNING]
             size += len(data)
-    return size, checksum.hexdigest(), beginning
+        executable = bool(os.fstat(file.fileno()).st_mode & 0o100)
+    return size, checksum.hexdigest(), beginning, executable

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -38,6 +38,7 @@ from cluster_interface.trees.beneath import (
     Kept,
     NotBeneath,
     directory,
+    open_directory,
     open_file,
     remove,
 )
@@ -190,18 +191,33 @@ class Workspace(Attempts):
 
     def open_output(self, job: str, task: int, path: str) -> BinaryIO:
         """Open one output for reading; NotFound if it is not a regular file inside the task's directory."""
-        try:
-            with self._home(job) as home, directory(home, f"{TASKS}/{task}") as root:
-                return os.fdopen(open_file(root, native(path)), "rb")
-        except (NotBeneath, UnicodeEncodeError):
-            raise NotFound(f"there is no output {path!r}") from None
-        except OSError as error:
-            pass_over(error)
-            raise NotFound(f"there is no output {path!r}") from None
+        with _words_for_output(path), self._home(job) as home, directory(home, f"{TASKS}/{task}") as root:
+            return os.fdopen(open_file(root, native(path)), "rb")
 
     def archive(self, job: str, files: Iterable[tuple[str, OutputFile]], form: Form) -> Iterator[bytes]:
         """Stream outputs, each under the name given with it, without a temporary copy (see archives.archive)."""
-        return archives.archive(files, form, lambda file: self.open_output(job, file.task, file.path))
+        with self._opener(job) as open_one:
+            yield from archives.archive(files, form, open_one)
+
+    @contextmanager
+    def _opener(self, job: str) -> Iterator[Callable[[OutputFile], BinaryIO]]:
+        """Give what opens outputs one after the other, as `open_output` does; their directories stay open meanwhile."""
+        account = self._account_of(job)
+        held: dict[int, Kept] = {}
+        with ExitStack() as stack:
+
+            def open_one(file: OutputFile) -> BinaryIO:
+                with _words_for_output(file.path), acting_as(account):
+                    if file.task not in held:
+                        stack.close()
+                        held.clear()
+                        with self._home(job) as home:
+                            root = open_directory(home, f"{TASKS}/{file.task}")
+                        stack.callback(os.close, root)
+                        held[file.task] = stack.enter_context(Kept(root))
+                    return os.fdopen(open_file(held[file.task], native(file.path)), "rb")
+
+            yield open_one
 
     def deliver(self, job: str, to: str, files: Sequence[tuple[str, OutputFile]], report: Report) -> Delivery:
         """Take outputs to a place, each under the name given with it: to a directory as the account, else by keys."""
@@ -228,6 +244,18 @@ class Workspace(Attempts):
                 except PermissionError:
                     with as_the_server():
                         remove(home, name)
+
+
+@contextmanager
+def _words_for_output(path: str) -> Iterator[None]:
+    """Say NotFound of whatever is no output; Transient where the filesystem does not answer."""
+    try:
+        yield
+    except (NotBeneath, UnicodeEncodeError):
+        raise NotFound(f"there is no output {path!r}") from None
+    except OSError as error:
+        pass_over(error)
+        raise NotFound(f"there is no output {path!r}") from None
 
 
 @contextmanager

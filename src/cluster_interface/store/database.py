@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import URL, ColumnElement, Connection
 
-HEAD = "0005"  #: the newest migration; a test compares it with the migrations themselves
+HEAD = "0006"  #: the newest migration; a test compares it with the migrations themselves
 BUSY_SECONDS = 10  #: that one waits for another's lock, or for a connection
 #: What every session of PostgreSQL is told, in milliseconds. Who stops in the middle of a transaction (a process that
 #: is suspended, a machine that is gone) loses it, and with it the locks that others wait for.

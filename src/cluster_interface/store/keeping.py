@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from sqlalchemy import and_, case, func, select, update
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sqlalchemy import ColumnElement, Connection
+
+    from cluster_interface.model.job import Delivery
 
 AT_ONCE = 100  #: jobs that one round looks at
 DAY = 86400.0
@@ -66,8 +69,9 @@ def announce(db: Connection, job: Job, seconds: float) -> None:
 
 
 def to_remove(db: Connection) -> Sequence[Job]:
-    """List jobs whose files' time is over, and was announced."""
-    return _some(db, and_(t.kept, t.job.c.keep_until <= now(db), t.job.c.warned.is_not(None)), t.job.c.keep_until)
+    """List jobs whose files' time is over, and was announced, and that nobody delivers just now."""
+    over = and_(t.kept, t.job.c.keep_until <= now(db), t.job.c.warned.is_not(None), t.job.c.deliver_asked.is_(None))
+    return _some(db, over, t.job.c.keep_until)
 
 
 def removed(db: Connection, job: str) -> None:
@@ -86,6 +90,33 @@ def keep(db: Connection, job: Job, until: float, who: str, why: str) -> None:
     same = and_(t.job.c.id == job.id, t.job.c.removed.is_(None))
     db.execute(update(t.job).where(same).values(keep_until=until, warned=at if until <= at else None))
     _note(db, job, who, why, at)
+
+
+def ask_delivery(db: Connection, job: Job, who: str) -> None:
+    """Note that the outputs of an ended job are to be taken once more to where they did not arrive."""
+    at = db.execute(select(now(db))).scalar_one()
+    same = and_(t.job.c.id == job.id, t.job.c.removed.is_(None), t.job.c.deliver_asked.is_(None))
+    if db.execute(update(t.job).where(same).values(deliver_asked=at)).rowcount:
+        _note(db, job, who, f"its outputs are to be delivered again to {', '.join(job.undelivered)}", at)
+
+
+def to_deliver(db: Connection) -> Sequence[Job]:
+    """List jobs whose outputs are to be delivered again, who asked first first."""
+    return _some(db, t.undelivered, t.job.c.deliver_asked)
+
+
+def delivered(db: Connection, job: Job, deliveries: Sequence[Delivery]) -> None:
+    """Note what became of delivering again; the others stay as they are."""
+    at = db.execute(select(now(db))).scalar_one()
+    found = {delivery.to: delivery for delivery in (*job.deliveries, *deliveries)}
+    lost = [f"not delivered to {one.to}: {one.trouble}" for one in found.values() if one.trouble]
+    reason = "; ".join([job.reason.partition("; not delivered to ")[0], *lost])
+    values = {"deliveries": [asdict(one) for one in found.values()], "deliver_asked": None, "reason": reason}
+    same = and_(t.job.c.id == job.id, t.job.c.deliver_asked.is_not(None))
+    if db.execute(update(t.job).where(same).values(values)).rowcount:
+        for one in deliveries:
+            words = f"not delivered to {one.to}: {one.trouble}" if one.trouble else f"delivered to {one.to}"
+            _note(db, job, ENGINE, words, at)
 
 
 def to_measure(db: Connection) -> Sequence[Job]:

@@ -67,6 +67,7 @@ job = Table(
     Column("warned", Float),
     Column("removed", Float),
     Column("deliveries", JSON, nullable=False, default=list, server_default="[]"),
+    Column("deliver_asked", Float),
     Column("due", Float, nullable=False),
     Column("lease_token", String(32)),
     Column("lease_until", Float, nullable=False, default=0),
@@ -82,6 +83,8 @@ Index(None, job.c.due, sqlite_where=live, postgresql_where=live)
 Index(None, job.c.lease_until, sqlite_where=leased, postgresql_where=leased)
 kept = job.c.keep_until.is_not(None) & job.c.removed.is_(None)
 Index(None, job.c.keep_until, sqlite_where=kept, postgresql_where=kept)
+undelivered = job.c.deliver_asked.is_not(None)
+Index(None, job.c.deliver_asked, sqlite_where=undelivered, postgresql_where=undelivered)
 unmeasured = job.c.ended.is_not(None) & job.c.size.is_(None)
 Index(None, job.c.ended, sqlite_where=unmeasured, postgresql_where=unmeasured)
 
@@ -156,6 +159,7 @@ output = Table(
     Column("sha256", String(64), nullable=False),
     Column("partial", Boolean, nullable=False, default=False),
     Column("type", String(128), nullable=False, default=""),
+    Column("executable", Boolean, nullable=False, default=False),
 )
 
 link = Table(

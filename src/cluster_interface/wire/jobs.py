@@ -207,6 +207,7 @@ class JobView(JobSummary):
     warned: float | None = Field(default=None, description="since when that is announced as near")
     removed: float | None = Field(default=None, description="when its files were removed")
     deliveries: tuple[DeliveryView, ...] = ()
+    delivering: bool = Field(default=False, description="whether what was not delivered is being delivered again")
 
 
 class JobPage(Model):

@@ -22,6 +22,7 @@ class OutputView(Model):
     task: int
     partial: bool
     type: str = Field(default="", description="media type by content and name; empty: not known")
+    executable: bool = Field(default=False, description="it is a program: who fetches it may execute it")
     place: str = Field(default="", description="its path among all outputs: in a sweep, below its task's number")
 
     @classmethod

@@ -62,7 +62,7 @@ class DirectoryPlace(AtOnce):
         temporary = native(item.temporary)
         with words_for(self.to):
             remove(self.home, temporary)
-            fd = create_file(self.home, temporary, 0o666 & ~_UMASK)
+            fd = create_file(self.home, temporary, (0o777 if item.output.executable else 0o666) & ~_UMASK)
             try:
                 with os.fdopen(fd, "wb") as file:
                     for data in item.chunks():
