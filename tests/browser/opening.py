@@ -47,20 +47,18 @@ def site(_served):
 
 @pytest.fixture(scope="module")
 def _signed_in(browser, _served):
-    """What a browser keeps once it has opened the pages with a link."""
-    context = browser.new_context()
+    """A window's surroundings, signed in; shared, so that the pages' code is loaded once."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    context.set_default_timeout(PATIENCE)
     context.request.get(_served.link())
-    state = context.storage_state()
+    yield context
     context.close()
-    return state
 
 
 @pytest.fixture
-def page(browser, site, _signed_in):
+def page(site, _signed_in):
     """Open a signed-in window; at the end nothing may have broken the policy or thrown, nor any script have run."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900}, storage_state=_signed_in)
-    context.set_default_timeout(PATIENCE)
-    opened = context.new_page()
+    opened = _signed_in.new_page()
     broken: list[str] = []
     opened.on("pageerror", lambda error: broken.append(str(error)))
     opened.on("console", lambda said: broken.append(said.text) if "Content Security" in said.text else None)
@@ -68,4 +66,4 @@ def page(browser, site, _signed_in):
     yield opened
     assert opened.title() != "owned"
     assert broken == []
-    context.close()
+    opened.close()

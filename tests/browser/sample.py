@@ -9,6 +9,7 @@ import hashlib
 import io
 import tempfile
 import time
+from dataclasses import replace
 
 from sqlalchemy import delete, insert
 from tests.browser.sample_files import EVIL, FIT
@@ -155,10 +156,11 @@ class SampleService:
             id=len(item.events) + 1, at=time.time(), old=item.view.state, new=state, who="cluster-interface", why=""
         )
         item.events.append(event)
-        item.view = item.view.model_copy(update={"state": state, "last_event": event.id, "changed": event.at, **more})
-        if state in FINAL:
+        view = item.view.model_copy(update={"state": state, "last_event": event.id, "changed": event.at, **more})
+        if state in FINAL:  # its outputs are there when its end is seen
             with self.store.write() as db:
-                _record_outputs(db, [item])
+                _record_outputs(db, [replace(item, view=view)])
+        item.view = view
 
     def inspect(self, user: str, request: object) -> InspectResponse:
         """Propose the same for whatever comes, but for scripts with parsers of their own: those are read."""

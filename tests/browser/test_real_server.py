@@ -74,7 +74,7 @@ def test_a_script_goes_from_the_browser_to_its_outputs(page: Page) -> None:
     """Script and table are handed over, the options filled in, the image made, the job run, its table looked at."""
     hand_over(page, fit_py=FIT, table_csv="n\n20\n1\n")
     expect(page.locator("#packages")).to_contain_text("six")
-    page.get_by_label("table").first.fill("table.csv")
+    page.get_by_role("textbox", name="table").fill("table.csv")
     page.get_by_label("factor").fill("2")
     expect(page.locator("#command")).to_have_value(re.compile("--factor 2.*table.csv"))
     page.fill("#memory", "256MiB")

@@ -28,9 +28,9 @@ _EXAMPLES = {
 }
 _LABELS = {
     "username": "User name",
-    "host_key": "The host's public key, as in known_hosts",
-    "endpoint": "Endpoint, if not Amazon's",
-    "passphrase": "Passphrase of the private key",
+    "host_key": "The host's key, as in known_hosts",
+    "endpoint": "Endpoint",
+    "passphrase": "Passphrase of the key",
 }
 
 
