@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,7 +56,12 @@ def _mounts(plan: Plan) -> tuple[Mount, ...]:
         named = Path(mounted_at(source.source)) if is_local(source.source) else real
         for target in (named, real):
             before = found.get(target)
-            found[target] = Mount(source=real, target=target, writable=writable or bool(before and before.writable))
+            writable = writable or bool(before and before.writable)
+            found[target] = Mount(source=real, target=target, writable=writable, listing=source.listing)
+    written = [mount.source for mount in found.values() if mount.writable]
+    for target, mount in found.items():
+        if any(place.is_relative_to(mount.source) for place in written):  # the job itself may change what is in it
+            found[target] = replace(mount, listing=None)
     return tuple(sorted(found.values(), key=lambda mount: mount.target))
 
 

@@ -83,6 +83,36 @@ def test_what_may_not_be_mounted_is_refused_in_words(server, data):
         assert words in view["reason"], view["reason"]
 
 
+def test_data_that_change_while_a_job_waits_are_not_used(server, data):
+    """The task that begins after the change fails, names the directory, and a rerun takes what is there now."""
+    changing = data / "waiting"
+    changing.mkdir()
+    (changing / "x").write_text("then\n")
+    path = spec(
+        server,
+        "until [ -e deliver/go ]; do sleep 0.1; done; cat in/x",
+        **{
+            "in/": {"source": f"file:{changing}", "mode": "mount"},
+            "deliver/": {"source": f"file:{data}/deliver", "mode": "mount", "writable": True},
+        },
+    )
+    text = json.loads(path.read_text())
+    path.write_text(json.dumps({**text, "sweep": {"parameters": {"n": [1, 2]}, "first_alone": True, "pack": 1}}))
+    done = server.clif("submit", str(path))
+    assert done.returncode == 0, done.stderr
+    server.until("last", "running")
+    (changing / "x").write_text("now, and longer\n")
+    (data / "deliver/go").touch()
+    server.clif("wait", "last")
+    view = server.json("status", "last")
+    assert (view["code"], "(1 input_unavailable)" in view["reason"]) == ("tasks_failed", True), view["reason"]
+    assert server.clif("logs", "last", "--task", "0").stdout == "then\n"
+    done = server.clif("rerun", "last", "--failed")
+    assert done.returncode == 0, done.stderr
+    server.clif("wait", "last")
+    assert server.json("status", "last")["state"] == "completed"
+
+
 def test_the_older_form_and_bags_are_submitted(server, tmp_path):
     """`--files` reads every form; what lies here is sent."""
     (tmp_path / "here.txt").write_text("sent\n")

@@ -303,6 +303,13 @@ def test_a_job_goes_all_the_way(store, world, engine):
     ("status", "verdict", "code", "words"),
     [
         ({"exit_code": 3}, None, FailureCode.EXIT_CODE, "exited with 3"),
+        (
+            {"exit_code": None, "reason": "input_unavailable: it changed"},
+            None,
+            FailureCode.INPUT_UNAVAILABLE,
+            "it changed",
+        ),
+        ({"exit_code": None, "reason": "no box: no"}, None, FailureCode.EXIT_CODE, "no box: no"),
         ({"exit_code": 137, "oom": True}, None, FailureCode.OUT_OF_MEMORY, "1 GiB"),
         ({"exit_code": 143}, "time_limit", FailureCode.TIME_LIMIT, "1 min"),
         ({}, "node_failed", FailureCode.NODE_FAILED, "went down"),

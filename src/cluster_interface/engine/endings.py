@@ -292,7 +292,8 @@ def _failure(verdict: str | None, exit_code: int | None, status: dict[str, Any],
     if verdict in words:
         return words[verdict]
     if status.get("reason"):
-        return f"exit_code: {status['reason']}"
+        code, _, words = status["reason"].partition(": ")
+        return status["reason"] if words and code in _CODE_OF_REASON else f"exit_code: {status['reason']}"
     if status.get("signal"):
         return f"exit_code: the program was ended by signal {status['signal']}"
     return f"exit_code: the program exited with {exit_code}"

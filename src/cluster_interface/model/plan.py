@@ -67,6 +67,7 @@ class SourceInfo(Model):
     sha256: str | None = None
     entries: int | None = Field(default=None, description="of a directory with a source: what is in it, in all")
     manifest: str | None = Field(default=None, description="SHA-256 of the paths, sizes and times of all that is in it")
+    listing: str | None = Field(default=None, description="SHA-256 of what the node can see again of the manifest")
     mount: str | None = Field(default=None, description="where what is mounted really is")
 
     @property
@@ -117,8 +118,11 @@ class Plan(Model):
 
     @property
     def sha256(self) -> str:
-        """The hash of what a steward looks at: the plan without the host's own properties."""
-        return digest(self.model_dump(mode="json", exclude={"bounds"}))
+        """The hash of what a steward looks at: the plan without the host's own properties.
+
+        Nor does it hold the listings, which say less than the manifests.
+        """
+        return digest(self.model_dump(mode="json", exclude={"bounds": True, "sources": {"__all__": {"listing"}}}))
 
 
 def digest(value: Any) -> str:

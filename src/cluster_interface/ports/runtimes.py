@@ -21,6 +21,7 @@ class Mount:
     source: Path  #: where it really is; no component is a link
     target: Path  #: where it is seen: its absolute path outside, as people write it
     writable: bool = False
+    listing: str | None = None  #: SHA-256 of what must be in it when a task begins; None: nobody looks
 
 
 @dataclass(frozen=True, kw_only=True)

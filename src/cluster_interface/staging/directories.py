@@ -20,8 +20,8 @@ from cluster_interface.model.errors import Permanent, Rejected
 from cluster_interface.model.filetree import FileEntry, Mode, check_links, check_name, is_local, lacking, mounted_at
 from cluster_interface.model.plan import SourceInfo
 from cluster_interface.model.resources import show_bytes
-from cluster_interface.model.state import FailureCode
 from cluster_interface.ports import Listed
+from cluster_interface.staging.manifests import Manifest, target_of, unavailable
 from cluster_interface.trees.beneath import Kept, look, open_file, parent, remove, write_new
 from cluster_interface.trees.names import native, portable
 from cluster_interface.trees.walking import Entry, Kind, kind_of, walk
@@ -55,26 +55,27 @@ class Directories:
         with _opened(f"file:{place}" if place else source) as root:
             real = _real(root)
             if _inside(self.workspace, real):
-                raise _unavailable(f"{real} holds the jobs' own directories: the tree would hold itself")
+                raise unavailable(f"{real} holds the jobs' own directories: the tree would hold itself")
             if entry.mode is Mode.MOUNT:
                 _must_be_plain(real, source)
                 if place is None:
                     self._may_be_mounted(source, real, entry)
                 elif entry.writable or self.rules.is_containers_own(real):
                     why = "to be written" if entry.writable else f"from {real}: a container has its own there"
-                    raise _unavailable(f"{source} cannot be mounted {why}")
+                    raise unavailable(f"{source} cannot be mounted {why}")
             if entry.writable:
                 _must_be_writable(root, real)
                 return SourceInfo(path=path, source=source, mount=str(real))
             manifest = self._manifest(root, entry)
         if problem := lacking(entry.require, manifest.names):
-            raise _unavailable(f"{problem} in {real}")
+            raise unavailable(f"{problem} in {real}")
         return SourceInfo(
             path=path,
             source=source,
             size=manifest.size,
             entries=manifest.entries,
             manifest=manifest.sha256,
+            listing=manifest.listing,
             mount=str(real) if entry.mode is Mode.MOUNT else None,
         )
 
@@ -90,12 +91,12 @@ class Directories:
 
     def _must_agree(self, root: int, info: SourceInfo, entry: FileEntry) -> list[Entry]:
         if info.mount is not None and info.mount != str(_real(root)):
-            raise _unavailable(f"{info.source} leads to {_real(root)} now, not to {info.mount} as planned")
+            raise unavailable(f"{info.source} leads to {_real(root)} now, not to {info.mount} as planned")
         if info.manifest is None:
             return [] if info.mount is not None else list(walk(root))
         manifest = self._manifest(root, entry, keep=info.mount is None)
         if manifest.sha256 != info.manifest:
-            raise _unavailable(
+            raise unavailable(
                 f"{info.source} changed since this was planned: {info.entries} entries with {info.size} bytes then, "
                 f"{manifest.entries} with {manifest.size} bytes now, the newest {manifest.newest!r}; submit it again"
             )
@@ -107,72 +108,37 @@ class Directories:
         named = Path(file_path(source))
         allowed = [Path(os.path.realpath(root)) for root in roots]
         if not any(_inside(named, root) for root in roots):
-            raise _unavailable(self.rules.refusal(str(named), writable=entry.writable))
+            raise unavailable(self.rules.refusal(str(named), writable=entry.writable))
         if not any(_inside(real, root) for root in allowed):
-            raise _unavailable(f"{named} leads to {real}. {self.rules.refusal(str(real), writable=entry.writable)}")
+            raise unavailable(f"{named} leads to {real}. {self.rules.refusal(str(real), writable=entry.writable)}")
 
-    def _manifest(self, root: int, entry: FileEntry, *, keep: bool = False) -> _Manifest:
+    def _manifest(self, root: int, entry: FileEntry, *, keep: bool = False) -> Manifest:
         mounted = entry.mode is Mode.MOUNT
-        made = _Manifest(keep=keep, keep_names=bool(entry.require))
+        made = Manifest(keep=keep, keep_names=bool(entry.require), listed=mounted)
         links: dict[str, str] = {}
         device = os.fstat(root).st_dev
         for found in walk(root):
             made.add(root, found)
             if found.kind is Kind.OTHER:
-                raise _unavailable(f"{portable(found.path)!r} in it is a fifo, a socket or a device")
+                raise unavailable(f"{portable(found.path)!r} in it is a fifo, a socket or a device")
             if made.entries > (self.rules.max_entries if mounted else MOST_COPIED):
                 most = self.rules.max_entries if mounted else MOST_COPIED
-                raise _unavailable(f"holds more than {most:,} entries{'' if mounted else '; mount it instead'}")
+                raise unavailable(f"holds more than {most:,} entries{'' if mounted else '; mount it instead'}")
             if mounted:
                 if found.kind is Kind.DIRECTORY and found.device != device:
                     words = "in it is another filesystem, which would not be read-only; mount it as an entry of its own"
-                    raise _unavailable(f"{portable(found.path)!r} {words}")
+                    raise unavailable(f"{portable(found.path)!r} {words}")
                 continue
             if found.kind is Kind.UNREADABLE:
-                raise _unavailable(f"{portable(found.path)!r} in it cannot be read: permission denied, or too deep")
+                raise unavailable(f"{portable(found.path)!r} in it cannot be read: permission denied, or too deep")
             _must_have_a_name(found)
             if found.kind is Kind.LINK:
-                links[portable(found.path)] = portable(_target(root, found.path))
+                links[portable(found.path)] = portable(target_of(root, found.path))
         try:
             check_links(links)
         except ValueError as error:
-            raise _unavailable(f"cannot be copied: {error}") from None
+            raise unavailable(f"cannot be copied: {error}") from None
         return made
-
-
-class _Manifest:
-    """Paths, kinds, sizes, times and permissions, hashed as they are met."""
-
-    def __init__(self, *, keep: bool, keep_names: bool) -> None:
-        self._hash = hashlib.sha256()
-        self._keep, self._keep_names = keep, keep_names
-        self.kept: list[Entry] = []
-        self._newest = -1
-        self.names: list[str] = []
-        self.entries = self.size = 0
-        self.newest = ""
-
-    @property
-    def sha256(self) -> str:
-        """The checksum of all that was added."""
-        return self._hash.hexdigest()
-
-    def add(self, root: int, entry: Entry) -> None:
-        """Add one entry, in the order of the walk."""
-        line = f"{entry.kind}\0{entry.path}"
-        if entry.kind is Kind.FILE:
-            line += f"\0{entry.size}\0{entry.mtime_ns}\0{entry.mode & 0o777:o}"
-            self.size += entry.size
-            if self._keep_names:
-                self.names.append(entry.path)
-            if entry.mtime_ns > self._newest:
-                self._newest, self.newest = entry.mtime_ns, portable(entry.path)
-        elif entry.kind is Kind.LINK:
-            line += f"\0{_target(root, entry.path)}"
-        self._hash.update(line.encode("utf-8", "surrogateescape") + b"\n")
-        self.entries += 1
-        if self._keep:
-            self.kept.append(entry)
 
 
 class Opened:
@@ -206,7 +172,7 @@ class Opened:
             if found.kind is Kind.DIRECTORY:
                 yield f"{path}/", alike(found.mode & 0o777, Mode.AUTO), found
             elif found.kind is Kind.LINK:
-                yield path, FileEntry.model_construct(target=_target(self.root, found.path)), found
+                yield path, FileEntry.model_construct(target=target_of(self.root, found.path)), found
             else:
                 yield path, alike(found.mode & 0o777, entry.mode), found
 
@@ -262,7 +228,7 @@ class Opened:
         if seen is None or not stat.S_ISREG(seen.st_mode) or (seen.st_size, seen.st_mtime_ns) != (
             entry.size, entry.mtime_ns
         ):  # fmt: skip
-            raise _unavailable("changed since this was planned; submit it again")
+            raise unavailable("changed since this was planned; submit it again")
         return seen
 
 
@@ -292,7 +258,7 @@ def _listed(path: str, name: str) -> Listed | None:
 def _must_be_plain(real: Path, source: str) -> None:
     """Runtimes have their lists of mounts in words that some signs would take apart."""
     if any(sign in f"{real}{source.partition(':')[2]}" for sign in ',:"\\\n'):
-        raise _unavailable(f"{source} has a comma, colon, quote, backslash or line break in it and cannot be mounted")
+        raise unavailable(f"{source} has a comma, colon, quote, backslash or line break in it and cannot be mounted")
 
 
 def _opened(source: str) -> Opened:
@@ -300,14 +266,14 @@ def _opened(source: str) -> Opened:
     try:
         return Opened(os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
     except OSError as error:
-        raise _unavailable(f"{path}: {(error.strerror or 'cannot be read').lower()}") from None
+        raise unavailable(f"{path}: {(error.strerror or 'cannot be read').lower()}") from None
 
 
 def file_path(source: str) -> str:
     """Return the absolute path of `file:/path` without a trailing slash; Permanent if it is none, or has `..`."""
     rest = source.removeprefix("file:")
     if not rest.startswith("/") or (rest.startswith("//") and rest[2:3] != "/") or {"..", "."} & set(rest.split("/")):
-        raise _unavailable(f"{source!r}: write an absolute path of this machine, such as file:/data/ada/raw")
+        raise unavailable(f"{source!r}: write an absolute path of this machine, such as file:/data/ada/raw")
     return mounted_at(source)
 
 
@@ -319,19 +285,11 @@ def _inside(path: Path, root: Path) -> bool:
     return path.is_relative_to(root)
 
 
-def _target(root: int, path: str) -> str:
-    try:
-        with parent(root, path) as (above, name):
-            return os.readlink(name, dir_fd=above)
-    except OSError:
-        raise _unavailable(f"{portable(path)!r} in it changed while it was looked at; submit again") from None
-
-
 def _must_have_a_name(entry: Entry) -> None:
     try:
         check_name(portable(entry.path))
     except ValueError as error:
-        raise _unavailable(str(error)) from None
+        raise unavailable(str(error)) from None
 
 
 def _must_be_writable(root: int, path: Path) -> None:
@@ -339,16 +297,12 @@ def _must_be_writable(root: int, path: Path) -> None:
         os.close(os.open(".", os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, 0o600, dir_fd=root))
     except OSError as error:
         if error.errno not in _NO_TMPFILE:
-            raise _unavailable(f"{path} cannot be written: {(error.strerror or '').lower()}") from None
+            raise unavailable(f"{path} cannot be written: {(error.strerror or '').lower()}") from None
 
 
 def _unreadable(error: OSError) -> Permanent:
-    return _unavailable(f"cannot be read: {(error.strerror or str(error)).lower()}")
+    return unavailable(f"cannot be read: {(error.strerror or str(error)).lower()}")
 
 
 def _changed(entry: Entry) -> Permanent:
-    return _unavailable(f"changed while it was read ({show_bytes(entry.size)} at first); submit again")
-
-
-def _unavailable(message: str) -> Permanent:
-    return Permanent(message, code=FailureCode.INPUT_UNAVAILABLE)
+    return unavailable(f"changed while it was read ({show_bytes(entry.size)} at first); submit again")

@@ -6,6 +6,7 @@ import re
 import shlex
 from functools import cache
 from importlib import resources
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from cluster_interface.adapters.runtimes import dialects
@@ -69,7 +70,8 @@ def _render(run: Run, parts: Sequence[str], settings: Mapping[str, str | int], b
         "parameters": "yes" if run.parameters else "no",
         "replaced": replaced(run),
     }
-    places = [mount.source for mount in run.mounts]
+    places = list(dict.fromkeys(str(mount.source) for mount in run.mounts))
+    listed = {str(mount.source): mount.listing for mount in run.mounts if mount.listing}
     lines = [f"{name}={shlex.quote(str(value))}" for name, value in {**common, **settings}.items()]
     return "\n".join(
         [
@@ -80,7 +82,8 @@ def _render(run: Run, parts: Sequence[str], settings: Mapping[str, str | int], b
             "# shellcheck disable=SC2154  # the parameters are set by evaluating their line",
             f'become() {{ exec "$@" {" ".join(become)}; }}',
             "open_element() { :; }; close_element() { :; }; prepare() { :; }; conclude() { :; }",
-            f"mounts_stay() {{ {shlex.join(['unmoved', *map(str, places)]) if places else ':'}; }}",
+            f"mounts_stay() {{ {shlex.join(['unmoved', *places]) if places else ':'}; }}",
+            f"mounts_hold() {{ {shlex.join(['unchanged', *chain(*listed.items())]) if listed else ':'}; }}",
             "has_heard() { false; }",
             "",
             *map(shipped, ["gpus.sh", *parts] if run.ask.gpus else parts),

@@ -51,7 +51,7 @@ run_task() {
     started=$now
     accounts "$claim"
     prepared=no
-    if load_parameters && mounts_stay && prepared=yes && prepare; then
+    if load_parameters && mounts_stay && mounts_hold && prepared=yes && prepare; then
         carry_out
         settle
         measure
@@ -99,9 +99,39 @@ unmoved() {
     for mounted in "$@"; do
         [ "$(as_the_user readlink -e -- "$mounted")" = "$mounted" ] && as_the_user test -d "$mounted/." && continue
         echo "$mounted is not there on $node, or leads elsewhere than when the job was planned" >>"${err:-/dev/stderr}"
-        reason='a directory to be mounted is not there, or leads elsewhere by now: the error log of the task says which'
+        reason='input_unavailable: a directory to be mounted is not there, or leads elsewhere by now: the error log of the task says which'
         return 1
     done
+}
+
+# --- and must hold what it held: paths, kinds, sizes, whole seconds of times, where links lead (staging/manifests.py).
+# An element looks once, where find(1) is the one that can tell. A network's filesystem may show for a minute what was.
+unchanged() { # DIRECTORY SHA256 ...
+    [ -z "${all_held:-}" ] || return 0
+    [ "$(find / -maxdepth 0 -printf %Ts)" = "$(stat -c %Y /)" ] || return 0
+    while [ $# -gt 0 ]; do
+        if ! holds "$1" "$2" && ! { remembers "$1" && nap 61 && holds "$1" "$2"; }; then
+            reason="input_unavailable: the mounted directory $(printf %s "$1" | tr -d '[:cntrl:]') changed since it was"
+            reason="$reason described: rerun the job to take it as it is now"
+            return 1
+        fi
+        shift 2
+    done
+    all_held=yes
+} 2>/dev/null
+
+holds() { # whoever needs longer than half a minute to tell is believed
+    seen=$({ { list "$1" || [ $? -lt 124 ] || echo late >&3; } | LC_ALL=C sort -z | sha256sum; } 3>&1)
+    case $seen in *late* | "$2"*) ;; *) return 1 ;; esac
+}
+
+list() {
+    as_the_user timeout -k 5 30 find "$1/" -mindepth 1 '(' -type f -printf 'f %s %Ts /%P\0' ')' -o \
+        '(' -type l -printf 'l %l/ /%P\0' ')' -o -printf '%y /%P\0'
+}
+
+remembers() {
+    case $(stat -f -c %T "$1") in nfs* | smb* | cifs* | fuse*) ;; *) return 1 ;; esac
 }
 
 as_the_user() {
