@@ -10,6 +10,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from tests.conftest import wait_for
 from tests.integration.test_rest import ask
 
 
@@ -90,7 +91,7 @@ def test_data_that_change_while_a_job_waits_are_not_used(server, data):
     (changing / "x").write_text("then\n")
     path = spec(
         server,
-        "until [ -e deliver/go ]; do sleep 0.1; done; cat in/x",
+        "cat in/x; until [ -e deliver/go ]; do sleep 0.1; done",
         **{
             "in/": {"source": f"file:{changing}", "mode": "mount"},
             "deliver/": {"source": f"file:{data}/deliver", "mode": "mount", "writable": True},
@@ -100,7 +101,7 @@ def test_data_that_change_while_a_job_waits_are_not_used(server, data):
     path.write_text(json.dumps({**text, "sweep": {"parameters": {"n": [1, 2]}, "first_alone": True, "pack": 1}}))
     done = server.clif("submit", str(path))
     assert done.returncode == 0, done.stderr
-    server.until("last", "running")
+    wait_for(lambda: server.clif("logs", "last", "--task", "0").stdout == "then\n", 120)
     (changing / "x").write_text("now, and longer\n")
     (data / "deliver/go").touch()
     server.clif("wait", "last")
