@@ -114,6 +114,39 @@ def test_data_that_change_while_a_job_waits_are_not_used(server, data):
     assert server.json("status", "last")["state"] == "completed"
 
 
+def test_a_sweep_goes_through_what_directories_hold(server, data):
+    """Mounted or copied, each file that the pattern chooses is a task; what is not here is refused in words."""
+    (data / "many/a/deep").mkdir(parents=True)
+    (data / "many/b").mkdir()
+    for name in ("a/1.txt", "a/deep/2.txt", "b/3.txt", "a/no.csv"):
+        (data / "many" / name).write_text(f"{name}\n")
+    (data / "many/closed").mkdir(mode=0o700)
+
+    def submit(pattern, source, mode):
+        path = spec(server, "cat {file}", **{"in/": {"source": source, "mode": mode}, "4.txt": {"content": "4"}})
+        path.write_text(json.dumps({**json.loads(path.read_text()), "sweep": {"files": pattern}}))
+        return server.clif("submit", str(path))
+
+    here = f"file:{data}/many"
+    for mode in ("mount", "copy"):
+        done = submit("in/[ab]/*.txt", here, mode)
+        assert done.returncode == 0, done.stderr
+        tasks = server.json("status", "last")["tasks"]
+        assert [task["parameters"]["file"] for task in tasks] == ["in/a/1.txt", "in/b/3.txt"]
+        if mode == "mount":
+            server.clif("wait", "last")
+            assert server.clif("logs", "last", "--task", "1").stdout == "b/3.txt\n"
+    assert submit("in/a/**", here, "mount").returncode == 0
+    assert len(server.json("status", "last")["tasks"]) == 3
+    done = submit("**/*.txt", here, "mount")
+    assert (done.returncode, "many/closed/: permission denied" in done.stderr) == (
+        2,
+        True,
+    ), done.stderr
+    done = submit("in/*.txt", "git:https://example.org/x", "copy")
+    assert (done.returncode, "is not here before the job begins" in done.stderr) == (2, True), done.stderr
+
+
 def test_the_older_form_and_bags_are_submitted(server, tmp_path):
     """`--files` reads every form; what lies here is sent."""
     (tmp_path / "here.txt").write_text("sent\n")

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cluster_interface.model.patterns import expand, matches
+from cluster_interface.service.sweeping import may_reach
 
 PARTS = st.text(alphabet="ab.*?[", min_size=1, max_size=4)
 
@@ -70,3 +71,29 @@ def test_without_double_stars_components_match_one_by_one(pattern, path):
         return
     expected = len(pattern) == len(path) and all(map(fnmatch.fnmatchcase, path, pattern))
     assert matches("/".join(pattern), "/".join(path)) is expected
+
+
+PART = st.sampled_from(["a", "b", "ab", "*", "a*", "?", "[ab]", "**"])
+NAME = st.sampled_from(["a", "b", "ab", "abc"])
+
+
+@given(
+    pattern=st.lists(PART, min_size=1, max_size=4),
+    end=st.sampled_from(["", "/"]),
+    path=st.lists(NAME, min_size=2, max_size=5),
+)
+def test_a_sweep_looks_into_every_directory_above_what_its_pattern_chooses(pattern, end, path):
+    """Nothing that a pattern chooses lies below a directory that is passed by."""
+    text = "/".join(pattern) + end
+    if matches(text, "/".join(path)):
+        for depth in range(1, len(path)):
+            assert may_reach(text, "/".join(path[:depth]) + "/")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "directory"),
+    [("data/*.txt", "other/"), ("data/*.txt", "data/deep/"), ("data/a", "data/b/"), ("in/a/**", "in/b/"), ("*", "in/")],
+)
+def test_a_sweep_passes_by_what_its_pattern_cannot_choose(pattern, directory):
+    """So that a large directory beside what is meant costs nothing."""
+    assert not may_reach(pattern, directory)

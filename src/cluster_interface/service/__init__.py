@@ -154,6 +154,8 @@ class Service:
             sweeps=self.settings.sweeps,
             files=self.settings.files,
             software=self.software,
+            stager=self.stager,
+            identity=self.identity,
         )
 
     @cached_property

@@ -17,16 +17,19 @@ from cluster_interface.model.placeholders import place
 from cluster_interface.model.plan import HOST
 from cluster_interface.model.queue import fill_in, find_queue
 from cluster_interface.model.wishes import split_after
+from cluster_interface.service.sweeping import names_for
 from cluster_interface.store import jobs
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from cluster_interface.inspection.software import Software
     from cluster_interface.model.filetree import FileTree
     from cluster_interface.model.jobspec import JobSpec
     from cluster_interface.model.plan import Ask
     from cluster_interface.model.resources import Resources
-    from cluster_interface.model.sweep import Values
-    from cluster_interface.ports import Site, Uploads
+    from cluster_interface.model.sweep import Sweep, Values
+    from cluster_interface.ports import Identity, Site, Stager, Uploads
     from cluster_interface.settings import Defaults, FileRules, Sweeps
     from cluster_interface.store import Store
 
@@ -47,20 +50,25 @@ class Intake:
     sweeps: Sweeps
     files: FileRules
     software: Software
+    stager: Stager
+    identity: Identity
 
     def take(self, user: str, spec: JobSpec) -> tuple[JobSpec, list[Values]]:
         """Return the spec with everything inferred that it leaves out, and the parameters of each of its tasks."""
         self.check_uploads(user, spec)
         self.check_mounts(spec)
         self._check_after(user, spec)
-        spec = with_environments(self._infer(user, spec))
+        spec = self._infer(user, spec)
+        inputs = spec.files
+        spec = with_environments(spec)
         self.check_mounts(spec)
         ask = self.fit(spec.resources, chained=spec.checkpoint.resume)
         if ask.runtime != HOST:
             spec = spec.model_copy(update={"environment": self.software.in_container(spec.environment)})
         if spec.sweep is None:
             return spec, [{}]
-        rows = expand(spec.sweep, list(spec.files), lambda path: self._bytes(user, spec, path), self.sweeps.max_tasks)
+        names = self._names(user, inputs, spec.sweep)
+        rows = expand(spec.sweep, names, lambda path: self._bytes(user, spec, path), self.sweeps.max_tasks)
         place(spec.command or "", tuple(rows[0]))
         return self._packed(user, spec, len(rows), ask), rows
 
@@ -140,6 +148,11 @@ class Intake:
                 | {path: entry.model_copy(update={"executable": True}) for path, entry in programs.items()},
             }
         )
+
+    def _names(self, user: str, files: Mapping[str, FileEntry], sweep: Sweep) -> list[str]:
+        if sweep.files is None:
+            return list(files)
+        return names_for(sweep.files, files, self.stager, self.identity.account(user))
 
     def _packed(self, user: str, spec: JobSpec, tasks: int, ask: Ask) -> JobSpec:
         """Settle how many tasks share a container start, by what the same script took last time."""
