@@ -16,6 +16,7 @@ from tests.browser.sample_files import EVIL, FIT
 from tests.browser.sample_jobs import OWNER, PLACE, Made, S, made_up, make_job, propose
 
 from cluster_interface.inspection import inspect as real_inspect
+from cluster_interface.inspection.sweeps import with_places
 from cluster_interface.model.errors import Conflict, NotFound, Rejected, Transient
 from cluster_interface.model.jobspec import JobSpec
 from cluster_interface.model.media import media_type
@@ -168,6 +169,7 @@ class SampleService:
         name = request.script or next(iter(request.files))
         read = real_inspect if "import argparse" in (request.files[name] or "") else propose
         proposal = read(*((request.files, name) if read is real_inspect else (name, request.files)), request.arguments)
+        proposal = with_places(proposal, request.parameters)
         return InspectResponse(proposal=proposal, queue="local", runtime="bubblewrap", bounds={"memory": "enforced"})
 
     def submit(self, user: str, spec: JobSpec, key: str) -> tuple[JobView, bool]:
