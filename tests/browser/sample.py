@@ -242,7 +242,10 @@ class SampleService:
         item = self.made[job]
         ended = {"trouble": trouble} if trouble else {"trouble": "", "files": 11, "size": 3 * MIB}
         found = tuple(one.model_copy(update=ended) if one.trouble else one for one in item.view.deliveries)
-        more = {"deliveries": found, "delivering": False, "progress": (), "reason": trouble or "11 outputs"}
+        reason = "; ".join(
+            ["11 outputs", *(f"not delivered to {one.to}: {one.trouble}" for one in found if one.trouble)]
+        )
+        more = {"deliveries": found, "delivering": False, "progress": (), "reason": reason}
         item.view = item.view.model_copy(update=more)
 
     def cancel(self, user: str, job: str) -> JobView:
