@@ -46,6 +46,8 @@ def own_server(config: str = "") -> Iterator[Path]:
     }
     server = subprocess.Popen([CLIF, "serve"], stdout=log, stderr=log, stdin=subprocess.DEVNULL)
     try:
+        while server.poll() is None and not any((top / "run").glob("*.sock")):
+            time.sleep(0.1)  # else the client would start a server of its own
         yield top
     finally:
         server.terminate()

@@ -186,7 +186,9 @@ def web(environ: dict[str, str], names: dict[int, str]) -> dict[str, float]:
                 for count, name in names.items():
                     found |= {f"{what}, {count:,}": seconds for what, seconds in looked_at(cluster, name, count)}
                 parts = psutil.Process(server.pid).children()
-                sizes = [p.memory_info().rss / 2**20 for part in parts for p in (part, *part.children(recursive=True))]
+                sizes = [
+                    p.memory_full_info().pss / 2**20 for part in parts for p in (part, *part.children(recursive=True))
+                ]
                 return {**found, "memory of all of the server": sum(sizes)}
         finally:
             server.terminate()

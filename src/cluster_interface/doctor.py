@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import shlex
 import shutil
+import stat
 from typing import TYPE_CHECKING, Protocol
 
 from cluster_interface.model.errors import ClusterError
@@ -12,6 +14,7 @@ from cluster_interface.settings import load
 from cluster_interface.wire import DoctorReport, Finding, Setting
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from cluster_interface.model.job import Account
@@ -65,6 +68,7 @@ def examine(
         Finding(about="account", good=True, says=f"jobs run as {account.name}, uid {account.uid}"),
         _database(database),
         *_disks(settings),
+        *reach(settings, account),
         *(Finding(about=f"pattern {file}", good=False, says=says) for file, says in patterns),
     )
     return DoctorReport(findings=findings, settings=tuple(_settings()))
@@ -108,6 +112,23 @@ def _queues(site: Site, surveyed: Callable[[Queue], Iterable[tuple[str, bool, st
 
 def _kept(bounds: Bounds) -> str:
     return ", ".join(f"{bound} {kept}" for bound, kept in bounds.items())
+
+
+def reach(settings: Settings, account: Account) -> Iterator[Finding]:
+    """Say what keeps the jobs' account from its own directories: as far as permissions tell, not access lists."""
+    place = settings.workspace
+    for above in (*reversed(place.parents), place):
+        if above.is_dir() and not _may_pass(above.stat(), account):
+            advice = f"chmod o+x {shlex.quote(str(above))}, or set server.workspace to another place"
+            says = f"{account.name} cannot pass through {above} to {place}: its jobs cannot begin"
+            yield Finding(about="way to the workspace", good=False, says=says, advice=advice)
+            return
+
+
+def _may_pass(seen: os.stat_result, account: Account) -> bool:
+    if seen.st_uid == account.uid:
+        return bool(seen.st_mode & stat.S_IXUSR)
+    return bool(seen.st_mode & (stat.S_IXGRP if seen.st_gid in (account.gid, *account.groups) else stat.S_IXOTH))
 
 
 def _bases(images: ImageStore) -> Finding:

@@ -13,13 +13,14 @@ from dataclasses import replace
 
 from sqlalchemy import delete, insert
 from tests.browser.sample_files import EVIL, FIT
-from tests.browser.sample_jobs import OWNER, Made, S, made_up, make_job, propose
+from tests.browser.sample_jobs import OWNER, PLACE, Made, S, made_up, make_job, propose
 
 from cluster_interface.inspection import inspect as real_inspect
+from cluster_interface.inspection.sweeps import with_places
 from cluster_interface.model.errors import Conflict, NotFound, Rejected, Transient
 from cluster_interface.model.jobspec import JobSpec
 from cluster_interface.model.media import media_type
-from cluster_interface.model.resources import GIB
+from cluster_interface.model.resources import GIB, MIB
 from cluster_interface.model.state import FINAL, JobState, TaskState
 from cluster_interface.patterns import Catalogue
 from cluster_interface.ports import LogPart, Upload
@@ -37,6 +38,7 @@ from cluster_interface.wire import (
     JobSummary,
     JobView,
     Me,
+    ProgressView,
     QueueView,
     SiteDataView,
     TaskPage,
@@ -167,6 +169,7 @@ class SampleService:
         name = request.script or next(iter(request.files))
         read = real_inspect if "import argparse" in (request.files[name] or "") else propose
         proposal = read(*((request.files, name) if read is real_inspect else (name, request.files)), request.arguments)
+        proposal = with_places(proposal, request.parameters)
         return InspectResponse(proposal=proposal, queue="local", runtime="bubblewrap", bounds={"memory": "enforced"})
 
     def submit(self, user: str, spec: JobSpec, key: str) -> tuple[JobView, bool]:
@@ -224,6 +227,26 @@ class SampleService:
         """List tasks."""
         found = [t for t in self._find(user, job).tasks if t.index > after and state in (None, t.state)]
         return TaskPage(tasks=tuple(found[:limit]), next=found[limit - 1].index if len(found) > limit else None)
+
+    def deliver(self, user: str, job: str) -> JobView:
+        """Begin to deliver what did not arrive; `arrive` ends it."""
+        item = self.made[self._find(user, job).view.id]
+        if not any(one.trouble for one in item.view.deliveries):
+            raise Conflict(f"the outputs of job {job} were delivered already")
+        progress = ProgressView(stage="delivery", done=MIB, total=3 * MIB, unit="bytes", note=PLACE)
+        item.view = item.view.model_copy(update={"delivering": True, "progress": (progress,)})
+        return item.view
+
+    def arrive(self, job: str, trouble: str = "") -> None:
+        """End a delivery, as the engine would."""
+        item = self.made[job]
+        ended = {"trouble": trouble} if trouble else {"trouble": "", "files": 11, "size": 3 * MIB}
+        found = tuple(one.model_copy(update=ended) if one.trouble else one for one in item.view.deliveries)
+        reason = "; ".join(
+            ["11 outputs", *(f"not delivered to {one.to}: {one.trouble}" for one in found if one.trouble)]
+        )
+        more = {"deliveries": found, "delivering": False, "progress": (), "reason": reason}
+        item.view = item.view.model_copy(update=more)
 
     def cancel(self, user: str, job: str) -> JobView:
         """Cancel at once."""

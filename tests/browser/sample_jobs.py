@@ -14,6 +14,7 @@ from cluster_interface.model.resources import GIB, MIB
 from cluster_interface.model.state import FINAL, FailureCode, JobState, TaskState
 from cluster_interface.wire import (
     AttemptView,
+    DeliveryView,
     EventView,
     JobView,
     ProgressView,
@@ -23,6 +24,7 @@ from cluster_interface.wire import (
 
 S = JobState
 OWNER = "ada"
+PLACE = "sftp://archive.example.edu/ada/surveys"  #: could not be reached when a job ended
 WAY = (S.SUBMITTED, S.PREPARING, S.QUEUED, S.RUNNING, S.STAGING_OUT)
 
 
@@ -132,6 +134,17 @@ def _sweep(job: str, state: JobState, began: float) -> Made:
     return item
 
 
+def _lost(job: str, began: float) -> Made:
+    """Make a job whose outputs reached one of two places."""
+    told = DeliveryView(to=PLACE, trouble="the host refused the connection (tried 3 times)", at=began + 400)
+    there = DeliveryView(to="file:/srv/results/lostjob234", files=len(FILES), size=3 * MIB, at=began + 400)
+    reason = f"{len(FILES)} outputs; not delivered to {told.to}: {told.trouble}"
+    item = make_job(job, "nightly-survey", S.COMPLETED, began, (2, 41, 4, 312, 3), files=FILES, reason=reason)
+    spec = item.view.spec.model_copy(update={"deliver": (told.to, there.to)})
+    item.view = item.view.model_copy(update={"deliveries": (told, there), "spec": spec})
+    return item
+
+
 def made_up(now: float) -> dict[str, Made]:
     """Make the jobs, newest first."""
     image = ProgressView(stage="image", done=3, total=5, unit="packages", note="installing pandas 2.3.3")
@@ -151,6 +164,7 @@ def made_up(now: float) -> dict[str, Made]:
             "eviljob234", EVIL, S.FAILED, now - 180000, (1,), code=FailureCode.INPUT_UNAVAILABLE,
             out=EVIL_LOG, reason=f"{EVIL}: no such file \u202e{LONG}{LONG}",
         ),
+        _lost("lostjob234", now - 240000),
         make_job("longjob234", LONG[:120], S.COMPLETED, now - 260000, (1, 1, 1, 1, 1), rerun_of="donejob234"),
     ]  # fmt: skip
     waiting = WaitingView(
@@ -164,7 +178,7 @@ def made_up(now: float) -> dict[str, Made]:
     made[2].view = made[2].view.model_copy(update={"waiting": waiting, "reason": ""})
     made[1:1] = [_sweep("sweepjob23", S.FAILED, now - 3000), _sweep("sweeprun23", S.RUNNING, now - 400)]
     old = [
-        make_job(f"oldjob{n:04d}", f"survey-{n}", S.COMPLETED, now - 400000 - n, (1, 9, 1, 60, 1)) for n in range(60)
+        make_job(f"oldjob{n:04d}", f"survey-{n}", S.COMPLETED, now - 400000 - n, (1, 9, 1, 60, 1)) for n in range(59)
     ]
     return {item.view.id: item for item in [*made, *old]}
 

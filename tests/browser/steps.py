@@ -13,7 +13,7 @@ SCRIPT = b"import numpy\nimport labtools\nprint('hello')\n"
 PLACES = (
     "/jobs/donejob234?in=results", "/s/nothing", "/", "/?state=rejected", "/submit", "/submit?from=failjob234", "/jobs/unknown",
     "/jobs/runjob2345", "/jobs/prepjob234", "/jobs/sweepjob23?task=2", "/jobs/sweeprun23?tasks=running", "/jobs/waitjob234",
-    "/submit?from=sweepjob23", "/jobs/donejob234", "/jobs/failjob234", "/jobs/eviljob234", "/new/blast", "/account",
+    "/submit?from=sweepjob23", "/jobs/donejob234", "/jobs/failjob234", "/jobs/lostjob234", "/jobs/eviljob234", "/new/blast", "/account",
 )  # fmt: skip
 _AXE = [
     "wcag2a",

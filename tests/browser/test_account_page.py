@@ -5,6 +5,7 @@ from __future__ import annotations
 from playwright.sync_api import Page, expect
 from tests.browser.sample_files import EVIL
 from tests.browser.serving import Site
+from tests.browser.steps import faults
 
 from cluster_interface.model.credential import Credential
 
@@ -93,6 +94,7 @@ def test_removing_asks_first(page: Page, site: Site) -> None:
     assert page.locator("img").count() == 0
     page.click("[data-remove]")
     expect(page.locator("#forget")).to_contain_text("lab")
+    assert faults(page, "#forget") == []
     page.keyboard.press("Escape")
     assert len(site.service.credentials.held("ada")) == 1
     page.click("[data-remove]")

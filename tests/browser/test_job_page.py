@@ -7,7 +7,9 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect
 from tests.browser.sample_files import EVIL
+from tests.browser.sample_jobs import PLACE
 from tests.browser.serving import Site
+from tests.browser.steps import faults
 
 from cluster_interface.model.state import JobState
 
@@ -132,3 +134,35 @@ def test_running_again_opens_the_new_job(page: Page, site: Site) -> None:
     page.dblclick("[data-act=rerun]")
     page.wait_for_url("**/jobs/newjob0000")
     assert len(site.service.specs) == 1
+
+
+def test_what_was_not_delivered_is_delivered_again(page: Page, site: Site) -> None:
+    """One button, how far it is, and what came of it, in place; the folder that is read stays open, nothing runs again."""
+    page.goto(f"{site.url}/jobs/lostjob234?in=results")
+    told, button = page.locator("#deliveries"), page.locator("[data-act=deliver]")
+    expect(told).to_contain_text(f"Not delivered to {PLACE}: the host refused the connection")
+    expect(told).to_contain_text("Delivered to file:/srv/results/lostjob234: 11 files")
+    button.click()
+    expect(button).to_have_text("Delivering…")
+    expect(button).to_be_disabled()
+    expect(page.locator("#outputs .progress")).to_contain_text("1 MiB of 3 MiB")
+    assert faults(page) == []
+    site.service.arrive("lostjob234", "the key was not taken")
+    expect(told).to_contain_text(f"Not delivered to {PLACE}: the key was not taken")
+    expect(button).to_have_text("Deliver again")
+    expect(page.locator("#outputs")).to_have_attribute("data-place", "results")
+    button.click()
+    expect(button).to_have_text("Delivering…")
+    site.service.arrive("lostjob234")
+    expect(told).to_contain_text(f"Delivered to {PLACE}: 11 files, 3 MiB.")
+    expect(button).to_have_count(0)
+    assert page.locator("#live").get_attribute("hx-get") is None
+    assert site.service.specs == []
+
+
+def test_a_delivery_that_is_not_wanted_any_more_is_said(page: Page, site: Site) -> None:
+    """When somebody else's has arrived between looking and clicking, the refusal is in words."""
+    page.goto(f"{site.url}/jobs/lostjob234")
+    site.service.arrive("lostjob234")
+    page.click("[data-act=deliver]")
+    expect(page.locator("#act-error")).to_contain_text("were delivered already")

@@ -35,6 +35,28 @@ def test_the_form_makes_sweeps(page: Page, site: Site, kind: str, text: str, say
     assert spec.command == ("python3 fit.py --rounds {rounds}" if kind == "grid" else "python3 fit.py")
 
 
+def test_what_no_option_takes_is_told(page: Page, site: Site) -> None:
+    """Until a command of one's own has a place for it; back at the proposed one it is told again."""
+    choose(page, site)
+    write_sweep(page, "rounds = 1..3\nlabel = a, b")
+    expect(page.locator("#command")).to_have_value("python3 fit.py --rounds {rounds}")
+    expect(page.locator("#warnings")).to_contain_text("parameter label: the program finds it as $CLIF_PARAM_label")
+    page.fill("#command", "python3 fit.py {label}")
+    expect(page.locator("#warnings")).not_to_contain_text("parameter label")
+    page.click("#command-back")
+    expect(page.locator("#command")).to_have_value("python3 fit.py --rounds {rounds}")
+    expect(page.locator("#warnings")).to_contain_text("parameter label")
+
+
+def test_what_is_written_just_before_is_sent(page: Page, site: Site) -> None:
+    """The command that comes of the last words is the one that is sent, also when nobody waited for it."""
+    choose(page, site)
+    page.fill("#arguments", "--plot")
+    page.click("#send")
+    page.wait_for_url("**/jobs/newjob0000")
+    assert site.service.specs[0].command == "python3 fit.py --plot"
+
+
 @pytest.mark.parametrize(
     ("kind", "text", "words"),
     [

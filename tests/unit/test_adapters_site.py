@@ -59,7 +59,7 @@ class Runtime:
         self.reaped.append(mark)
 
     def reap_script(self, mark):
-        return f"#!/bin/sh\nrm {mark}\n"
+        return f"rm {mark}\n"
 
 
 class Identity:

@@ -900,18 +900,18 @@ def test_who_canceled_what_had_not_begun(store, world, engine, node, outcome):
     assert len(world.submissions) == (1 if node is None else 2)
 
 
-def test_a_cancel_needs_no_runtime_where_nothing_was_handed_over(store, world, engine, monkeypatch):
-    """A job that waits for a runtime which went away can be canceled; not where the scheduler may have it."""
+def test_a_cancel_needs_no_scheduler_where_nothing_was_handed_over(store, world, engine, monkeypatch):
+    """A job whose scheduler went away can be canceled; not where that may have taken it."""
     world.results["build"] = Transient("later")
     add(store)
     engine.tools.images.find = lambda lock, face: None
     settle(engine, 1)
     assert job(store).state is JobState.PREPARING
 
-    def gone(ask):
-        raise Transient("the runtime r is not available in queue q now")
+    def gone(name):
+        raise Transient(f"this server has no scheduler {name} now")
 
-    monkeypatch.setattr(world, "runtime", gone)
+    monkeypatch.setattr(world, "scheduler", gone)
     with store.write() as db:
         jobs.request_cancel(db, "a")
     world.declared.add("ci-a-1")

@@ -93,7 +93,7 @@ docopt(__doc__)
         "x": Option(name="x", positional=True),
         "y": Option(name="y", positional=True),
         "--speed": Option(name="--speed", default="10", help="Speed in knots ."),
-        "--output-file": Option(name="--output-file", help="Where it is written.", kind="path"),
+        "--output-file": Option(name="--output-file", aliases=("-o",), help="Where it is written.", kind="path"),
         "--moored": Option(name="--moored", flag=True, help="At rest."),
     }
 

@@ -321,3 +321,10 @@ def test_parameters_go_to_the_options_of_a_proposal():
     assert found.warnings == tuple(
         f"parameter {name}: the program finds it as $CLIF_PARAM_{name}" for name in ("n", "seed")
     )
+
+
+def test_an_option_that_is_given_by_another_name_is_not_given_twice():
+    """`-n 3` and `--number` are one option."""
+    script = "import argparse\np = argparse.ArgumentParser()\np.add_argument('-n', '--number')\np.parse_args()\n"
+    assert with_places(inspect({"a.py": script}, "a.py", ["-n", "3"]), ["number"]).command == "python a.py -n 3"
+    assert with_places(inspect({"a.py": script}, "a.py"), ["number"]).command == "python a.py --number {number}"

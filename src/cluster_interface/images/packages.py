@@ -57,7 +57,7 @@ class Packages:
         """Put all packages of a lock into an environment; those that are not there yet are installed first."""
         entries = _entries(requirements)
         keys = {name: self._key(entry) for name, entry in entries.items()}
-        fresh = {name: entries[name] for name, key in keys.items() if not self.shelf.package(key).is_dir()}
+        fresh = {name: entries[name] for name, key in keys.items() if not _wanted(self.shelf.package(key))}
         if fresh:
             for name, (place, files) in self._install(fresh, install).items():
                 self._made[keys[name]] = self._gather(keys[name], name, place, files)
@@ -112,6 +112,24 @@ class Packages:
         package = Package.model_validate_json((place / "package.json").read_bytes())
         _link(package.files, place / "tree", env)
         return package
+
+
+def _wanted(package: Path) -> bool:
+    """Say whether it is there, and mark it as used now, so that it is not pruned."""
+    try:
+        os.utime(package)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def unused(package: Path) -> bool:
+    """Say whether no layer has it: the first of its files is nowhere else."""
+    try:
+        made = Package.model_validate_json((package / "package.json").read_bytes())
+        return not made.files or (package / "tree" / made.files[0]).lstat().st_nlink == 1
+    except (OSError, ValueError):
+        return False
 
 
 def _entries(requirements: str) -> dict[str, str]:

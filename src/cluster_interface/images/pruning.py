@@ -10,6 +10,7 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from cluster_interface.images import packages
 from cluster_interface.images.faces import archives, squashfs
 from cluster_interface.images.faces.docker import tag
 from cluster_interface.images.shelf import remove
@@ -59,6 +60,15 @@ def take_away(shelf: Shelf, engine: Engine, info: ImageInfo) -> bool:
         _remove(shelf, place, info.key)
         return True
     return False
+
+
+def take_away_packages(shelf: Shelf, *, older_than: float) -> None:
+    """Remove installed packages that no image has any more and that were not used for `older_than` seconds."""
+    before = time.time() - older_than
+    for place in shelf.packages():
+        with suppress(FileNotFoundError):
+            if place.stat().st_mtime <= before and packages.unused(place):
+                _remove(shelf, place, place.name)
 
 
 def _remove(shelf: Shelf, place: Path, key: str) -> None:

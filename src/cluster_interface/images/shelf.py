@@ -99,6 +99,10 @@ class Shelf:
         """Where an installed package is, once it is there."""
         return self.root / "packages" / key
 
+    def packages(self) -> list[Path]:
+        """List the installed packages."""
+        return list((self.root / "packages").glob("*"))
+
     def fresh_log(self, key: str) -> Path:
         """Begin the log of `key` anew."""
         path = self.log(key)

@@ -134,7 +134,9 @@ class Store:
         chosen = pruning.choose(self.images(), used, older_than=older_than, larger_than=larger_than, keep=keep)
         if dry_run:
             return chosen
-        return [info for info in chosen if pruning.take_away(self._shelf, self._engine, info)]
+        gone = [info for info in chosen if pruning.take_away(self._shelf, self._engine, info)]
+        pruning.take_away_packages(self._shelf, older_than=older_than)
+        return gone
 
     def keys(self, lock: Lock) -> set[str]:
         """Name every image and base that a lock needs."""

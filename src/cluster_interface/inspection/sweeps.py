@@ -36,7 +36,12 @@ def expand(sweep: Sweep, files: Collection[str], read: Callable[[str], bytes | N
 
 def with_places(proposal: Proposal, parameters: Collection[str]) -> Proposal:
     """Give parameters of a sweep to the script's options of their names; warn of those that have none."""
-    options = [option for option in proposal.options if not (option.positional or option.flag)]
+    words = set(proposal.command.split())
+    options = [
+        option
+        for option in proposal.options
+        if not (option.positional or option.flag) and words.isdisjoint((option.name, *option.aliases))
+    ]
     named = {option.name.lstrip("-").replace("-", "_"): option.written or option.name for option in options}
     command, notes = offer(proposal.command, parameters, named)
     return proposal.model_copy(update={"command": command, "warnings": (*proposal.warnings, *notes)})

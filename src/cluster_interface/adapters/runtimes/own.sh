@@ -6,8 +6,9 @@
 heard=TERM,USR2 opening=''
 [ -z "${SGE_TASK_ID:-}" ] || heard=TERM opening="trap '' USR2; "
 # Nor is the address space the program's that its scheduler allows for what is around it.
+# shellcheck disable=SC3045  # dash, bash and busybox have it; where it is not known there is no limit
 most=$(ulimit -v)
-case $most in *[!0-9]*) most=0 ;; esac
+case $most in '' | *[!0-9]*) most=0 ;; esac
 [ "$reserved" -eq 0 ] || [ "$most" -le $((reserved / 1024)) ] || opening="${opening}ulimit -v $((most - reserved / 1024)); "
 alone=yes # no other task of this element has run before
 canary=''

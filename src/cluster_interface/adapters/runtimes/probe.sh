@@ -56,6 +56,7 @@ memory_limit() { # the smallest limit from its cgroup up; nothing where there is
 }
 
 addresses() { # bytes that each process may map; nothing where there is no limit
+    # shellcheck disable=SC3045  # dash, bash and busybox have it
     most=$(ulimit -v)
     case $most in *[!0-9]*) ;; *) echo $((most * 1024)) ;; esac
 }

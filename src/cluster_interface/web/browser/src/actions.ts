@@ -1,4 +1,4 @@
-// Cancel and run again: REST, once per intention, with the refusal in words.
+// Cancel, run again, deliver again: REST, once per intention, with the refusal in words.
 import { askJson, Refused } from "./api.ts";
 import { byId, say } from "./dom.ts";
 import { wake } from "./live.ts";
@@ -15,6 +15,7 @@ export function listenForActions(job: string): void {
     if (act?.dataset.act === "rerun") void during(act, () => rerun(job, ""));
     if (act?.dataset.act === "rerun-failed") void during(act, () => rerun(job, "?failed=true"));
     if (act?.dataset.act === "keep") void during(act, () => keep(job));
+    if (act?.dataset.act === "deliver") void during(act, () => deliver(job));
     if (act?.dataset.act === "discard") byId<HTMLDialogElement>("discard").showModal();
     const gone = target.closest<HTMLButtonElement>("[data-discard]");
     if (gone) void during(gone, () => discard(job)).finally(() => gone.closest("dialog")?.close());
@@ -36,6 +37,11 @@ async function cancel(job: string): Promise<void> {
 async function keep(job: string): Promise<void> {
   await askJson(`/jobs/${job}/keep`, "POST", {});
   location.reload();
+}
+
+async function deliver(job: string): Promise<void> {
+  await askJson(`/jobs/${job}/deliver`, "POST");
+  location.reload(); // which follows it from there
 }
 
 async function discard(job: string): Promise<void> {

@@ -4,6 +4,8 @@ import { OptionForm } from "./options.ts";
 import { join, split } from "./shellwords.ts";
 import type { Proposal } from "./wire.ts";
 
+const PLACES = /( -\S+( [^\s-]\S*)? \{\w+\})+$/; // what a sweep's parameters add to a command
+
 export class ArgumentsForm {
   private readonly line = byId<HTMLTextAreaElement>("arguments");
   private readonly options: OptionForm;
@@ -39,7 +41,7 @@ export class ArgumentsForm {
   /** Show what was found for these words. */
   propose(proposal: Proposal, words: string[]): void {
     this.options.show(proposal.options);
-    const whole = split(proposal.command);
+    const whole = split(proposal.command.replace(PLACES, ""));
     const start = whole.slice(0, whole.length - words.length);
     const lines = proposal.suggestions.map(split).filter((line) => line.length > start.length && start.every((word, at) => line[at] === word));
     byId("suggestion-lines").replaceChildren(...lines.map((line) => this.ready(join(line.slice(start.length)))));

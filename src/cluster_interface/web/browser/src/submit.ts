@@ -7,8 +7,8 @@ import { JobFiles } from "./jobfiles.ts";
 import { Packages, type Kind } from "./packages.ts";
 import { clearProblems, showProblems } from "./problems.ts";
 import { placeholder, Sender, tellProgress } from "./sending.ts";
-import { places, read as readSweep, show as showSweep, PASTED, type Kind as SweepKind, type Written } from "./sweep.ts";
-import type { Environment, Inspected, Option, Proposal, Spec } from "./wire.ts";
+import { read as readSweep, show as showSweep, PASTED, type Kind as SweepKind, type Written } from "./sweep.ts";
+import type { Environment, Inspected, Proposal, Spec } from "./wire.ts";
 
 const REST = 350; // milliseconds after the last key before looking again
 const NUMBERS = ["gpus", "nodes", "tasks_per_node"]; // of the further resources
@@ -32,12 +32,10 @@ class SubmitForm {
   private readonly sender = new Sender();
   private environment: Environment = {};
   private proposed = ""; // the command as last proposed
-  private found = ""; // and as the server proposed it, without places for parameters
-  private knownOptions: Option[] = [];
   private sweep: Written = readSweep("", "");
   private given: Spec = {}; // what an earlier job's spec says beyond the form
   private turn = 0;
-  private timer = 0;
+  private looked = Promise.resolve(); // when what was last asked for has been answered
   private sending = false;
 
   private readonly script = byId<HTMLSelectElement>("script");
@@ -74,8 +72,9 @@ class SubmitForm {
   // --- what was found
 
   private look(): void {
-    clearTimeout(this.timer);
-    this.timer = window.setTimeout(() => void this.inspect(++this.turn), this.turn ? REST : 0);
+    const turn = ++this.turn;
+    const rest = new Promise((done) => setTimeout(done, turn > 1 ? REST : 0));
+    this.looked = rest.then(() => (turn === this.turn ? this.inspect(turn) : undefined));
   }
 
   private async inspect(turn: number): Promise<void> {
@@ -86,7 +85,7 @@ class SubmitForm {
     looking.textContent = "Looking at it…";
     try {
       const files = await texts(this.entries.values());
-      const asked = { script: this.script.value || null, arguments: words, files };
+      const asked = { script: this.script.value || null, arguments: words, parameters: this.unplaced(), files };
       const found = await askJson<Inspected>("/inspect", "POST", asked);
       if (turn === this.turn) this.propose(found.proposal, words);
       looking.textContent = "";
@@ -98,8 +97,9 @@ class SubmitForm {
 
   private propose(proposal: Proposal, words: string[]): void {
     if (proposal.script && this.entries.has(proposal.script)) this.script.value = proposal.script;
-    [this.found, this.knownOptions] = [proposal.command, proposal.options];
-    this.proposeCommand();
+    if (!this.isOwn()) this.command.value = proposal.command;
+    this.proposed = proposal.command;
+    this.explainCommand();
     if (!this.name.value || this.name.value === this.name.dataset.proposed) this.name.value = proposal.name;
     this.name.dataset.proposed = proposal.name;
     this.environment = proposal.environment;
@@ -109,18 +109,21 @@ class SubmitForm {
     this.drawSpec();
   }
 
-  /** The command that was found, with a place for each parameter that the script has an option for. */
-  private proposeCommand(): void {
-    const own = this.command.value && this.command.value !== this.proposed;
-    this.proposed = this.found + places(this.found, this.knownOptions, this.sweep.names);
-    if (!own) this.command.value = this.proposed;
-    this.explainCommand();
+  private isOwn(): boolean {
+    return this.command.value !== "" && this.command.value !== this.proposed;
+  }
+
+  /** The parameters to find places for: all, but for those that a command of one's own has. */
+  private unplaced(): string[] {
+    return this.sweep.names.filter((name) => !this.isOwn() || !this.command.value.includes(`{${name}}`));
   }
 
   private readTasks(): void {
     const kind = byId<HTMLSelectElement>("sweep-kind").value as SweepKind;
     const text = byId<HTMLTextAreaElement>("sweep-text");
+    const before = this.sweep.names.join();
     this.sweep = readSweep(kind, text.value);
+    if (this.sweep.names.join() !== before) this.look();
     const examples = { "": "", grid: "n = 1..10\nrate = 0.1, 0.01", zip: "n = 1, 2, 3\nname = a, b, c", table: "n,rate\n1,0.1\n2,0.05", files: "data/*.fastq" };
     text.placeholder = examples[kind];
     byId("sweep-fields").hidden = kind === "";
@@ -128,11 +131,6 @@ class SubmitForm {
     text.toggleAttribute("aria-invalid", false);
     const table = kind === "table" && !this.sweep.sweep && !this.sweep.wrong ? this.tableAmongFiles() : undefined;
     byId("sweep-count").textContent = table ? `A task for each row of ${visible(table)}.` : this.sweep.says;
-    const carried = this.sweep.names.filter((name) => !this.command.value.includes(`{${name}}`) && !this.found.includes(`{${name}}`));
-    const placed = places(this.found, this.knownOptions, this.sweep.names);
-    const loose = carried.filter((name) => !placed.includes(`{${name}}`));
-    byId("sweep-how").textContent = loose.length ? `The program finds ${loose.map((name) => `$CLIF_PARAM_${name}`).join(", ")}; or write {${loose[0]}} in the command.` : "";
-    if (this.found) this.proposeCommand();
   }
 
   private explainCommand(): void {
@@ -161,13 +159,17 @@ class SubmitForm {
     this.form.addEventListener("input", (event) => {
       if (event.target !== this.spec) this.drawSpec();
     });
-    for (const id of ["sweep-kind", "sweep-text", "command"]) byId(id).addEventListener("input", () => this.readTasks());
+    for (const id of ["sweep-kind", "sweep-text"]) byId(id).addEventListener("input", () => this.readTasks());
     this.script.addEventListener("change", () => this.look());
-    this.command.addEventListener("input", () => this.explainCommand());
+    this.command.addEventListener("input", () => {
+      this.explainCommand();
+      if (this.sweep.names.length) this.look();
+    });
     byId("command-back").addEventListener("click", () => {
       this.command.value = this.proposed;
       this.explainCommand();
       this.drawSpec();
+      this.look();
       this.command.focus();
     });
     byId("package-add").addEventListener("click", () => this.addPackage());
@@ -292,9 +294,10 @@ class SubmitForm {
   private async send(): Promise<void> {
     if (this.sending) return; // a double click is one job
     if (this.sweep.wrong && !this.byHand.checked) return this.showSweepError();
-    const spec = this.read();
-    if (!spec) return;
     this.setSending(true);
+    await this.looked; // a command that is being worked out is the one that is meant
+    const spec = this.read();
+    if (!spec) return this.setSending(false);
     clearProblems(this.form);
     try {
       const id = await this.sender.send(spec, this.entries, tellProgress);

@@ -1,7 +1,7 @@
 // Many tasks in the form: lists, a table or a pattern of files in, the spec's sweep out, counted as it is written.
 import { byId } from "./dom.ts";
 import { parseTable } from "./table.ts";
-import type { Option, Sweep } from "./wire.ts";
+import type { Sweep } from "./wire.ts";
 
 export const PASTED = "parameters.csv"; // what a pasted table is called in the job
 const MOST_VALUES = 1_000_000; // of one range
@@ -81,15 +81,6 @@ function range(cell: string): string[] {
 
 function tasks(count: number): string {
   return count === 1 ? "1 task" : `${count.toLocaleString("en")} tasks`;
-}
-
-/** What to add to a proposed command so that each parameter gets to the script's option of its name. */
-export function places(command: string, options: Option[], names: string[]): string {
-  const words = new Set(command.split(/\s+/));
-  if (words.has("--")) return "";
-  const named = options.filter((option) => !option.positional && !option.flag && ![option.name, ...option.aliases].some((name) => words.has(name)));
-  const own = new Map(named.map((option) => [option.name.replace(/^-+/, "").replaceAll("-", "_"), option.written || option.name]));
-  return names.filter((name) => own.has(name) && !command.includes(`{${name}}`)).map((name) => ` ${own.get(name)} {${name}}`).join("");
 }
 
 /** Write a sweep of an earlier job back into the form. */

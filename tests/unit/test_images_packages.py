@@ -1,0 +1,64 @@
+"""Installed packages are kept once, hard-linked into what needs them, and removed when nothing does."""
+
+import os
+import time
+
+import pytest
+
+from cluster_interface.images import pruning
+from cluster_interface.images.lock import Target
+from cluster_interface.images.packages import Packages
+from cluster_interface.images.shelf import Shelf
+
+SITE = "lib/python3.11/site-packages"
+
+
+@pytest.fixture
+def shelf(tmp_path):
+    made = Shelf(tmp_path / "store")
+    made.prepare()
+    return made
+
+
+def lay(shelf, env, *names):
+    """Make an environment of packages; say which ones had to be installed."""
+    asked = []
+
+    def install(requirements, place):
+        for name in [line.partition("==")[0] for line in requirements.splitlines()]:
+            asked.append(name)
+            info = place / SITE / f"{name}-1.dist-info"
+            info.mkdir(parents=True)
+            (place / SITE / f"{name}.py").write_text(f"NAME = {name!r}\n")
+            (info / "RECORD").write_text(f"{name}.py,,\n{name}-1.dist-info/RECORD,,\n")
+
+    env.mkdir()
+    with shelf.temporary("layer") as home:
+        made = Packages(shelf, Target(python="3.11", glibc=36), home)
+        made.lay("\n".join(f"{name}==1" for name in names), env, install)
+        made.keep()
+    return asked
+
+
+def test_each_is_installed_once(shelf, tmp_path):
+    """A list with one package more installs that one; the files are the same files."""
+    assert lay(shelf, tmp_path / "a", "one", "two") == ["one", "two"]
+    assert lay(shelf, tmp_path / "b", "one", "two", "three") == ["three"]
+    assert (tmp_path / f"a/{SITE}/one.py").samefile(tmp_path / f"b/{SITE}/one.py")
+
+
+def test_what_no_environment_has_is_pruned_once_it_is_old(shelf, tmp_path):
+    """What one still has stays, and so does what was used lately."""
+    lay(shelf, tmp_path / "a", "one", "two")
+    lay(shelf, tmp_path / "b", "two")
+    for file in (tmp_path / "a" / SITE).rglob("*"):
+        if file.is_file():
+            file.unlink()
+    pruning.take_away_packages(shelf, older_than=3600)
+    assert len(shelf.packages()) == 2
+    before = time.time() - 7200
+    for place in shelf.packages():
+        os.utime(place, (before, before))
+    pruning.take_away_packages(shelf, older_than=3600)
+    assert len(shelf.packages()) == 1
+    assert lay(shelf, tmp_path / "c", "one", "two") == ["one"]
