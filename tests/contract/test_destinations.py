@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import threading
 import time
 from pathlib import Path
 
@@ -206,11 +205,9 @@ def test_a_killed_delivery_is_repeated(place):
         if child == 0:
             deliver(place.workspace, place.to, files)
             os._exit(0)
-        timer = threading.Timer(moment, os.kill, (child, signal.SIGKILL))
-        timer.start()
+        time.sleep(moment)
+        os.kill(child, signal.SIGKILL)  # it waits for us, even where it has ended
         os.waitpid(child, 0)
-        timer.cancel()
-        timer.join()
         assert {
             name: data for name, data in place.held().items() if not name.endswith(".part")
         }.items() <= FILES.items()

@@ -279,7 +279,9 @@ class Autotools(Builder):
         if configure not in draft.project:
             for package in ("autoconf", "automake", "libtool"):
                 draft.add_system(package, f"{name} is made into configure")
-            prepare = f"autoreconf -fi {shlex.quote(home or '.')} && "
+            sources = f"{PLACE}/sources"  # what it writes beside them is nothing that the job leaves
+            prepare = f"cp -RL {shlex.quote(home or '.')} {sources} && autoreconf -fi {sources} && "
+            configure = f"{sources}/configure"
         made = _text(draft.project, posixpath.join(home, "Makefile.am")) + _text(
             draft.project, posixpath.join(home, "src/Makefile.am")
         )
