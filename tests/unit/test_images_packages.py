@@ -9,6 +9,7 @@ from cluster_interface.images import pruning
 from cluster_interface.images.lock import Target
 from cluster_interface.images.packages import Packages
 from cluster_interface.images.shelf import Shelf
+from cluster_interface.model.errors import Permanent
 
 SITE = "lib/python3.11/site-packages"
 
@@ -32,7 +33,7 @@ def lay(shelf, env, *names):
             (place / SITE / f"{name}.py").write_text(f"NAME = {name!r}\n")
             (info / "RECORD").write_text(f"{name}.py,,\n{name}-1.dist-info/RECORD,,\n")
 
-    env.mkdir()
+    env.mkdir(exist_ok=True)
     with shelf.temporary("layer") as home:
         made = Packages(shelf, Target(python="3.11", glibc=36), home)
         made.lay("\n".join(f"{name}==1" for name in names), env, install)
@@ -62,3 +63,23 @@ def test_what_no_environment_has_is_pruned_once_it_is_old(shelf, tmp_path):
     pruning.take_away_packages(shelf, older_than=3600)
     assert len(shelf.packages()) == 1
     assert lay(shelf, tmp_path / "c", "one", "two") == ["one"]
+
+
+@pytest.mark.parametrize("link", ["lib", SITE, f"{SITE}/one-1.dist-info"])
+def test_no_file_goes_through_a_link_out_of_the_environment(shelf, tmp_path, link):
+    """A link that something else put there, such as a package of conda's, is refused by name."""
+    outside, env = tmp_path / "outside", tmp_path / "env"
+    outside.mkdir()
+    (outside / "RECORD").write_text("canary")
+    (env / link).parent.mkdir(parents=True)
+    (env / link).symlink_to(outside)
+    with pytest.raises(Permanent, match=link):
+        lay(shelf, env, "one")
+    assert [path.read_text() for path in outside.iterdir()] == ["canary"]
+
+
+def test_a_directory_in_a_files_place_is_said_in_words(shelf, tmp_path):
+    """It is not replaced by the file."""
+    (tmp_path / f"env/{SITE}/one.py").mkdir(parents=True)
+    with pytest.raises(Permanent, match=r"one\.py is a directory"):
+        lay(shelf, tmp_path / "env", "one")

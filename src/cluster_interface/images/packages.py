@@ -10,13 +10,14 @@ from __future__ import annotations
 import os
 import posixpath
 import re
+import stat
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
 
-from cluster_interface.images import needs
+from cluster_interface.images import failures, needs
 from cluster_interface.images.needs import Libraries
 from cluster_interface.model.base import Model
 from cluster_interface.model.plan import digest
@@ -174,7 +175,10 @@ def _recorded(record: Path, place: Path) -> set[str]:
 
 
 def _link(files: Iterable[str], origin: Path, target: Path) -> None:
-    """Make files of `origin` files of `target` too; what is there already gives way."""
+    """Make files of `origin` files of `target` too; what is there already gives way, but for directories.
+
+    What made the target's directories may be hostile: Permanent for one that is a link, which may lead anywhere.
+    """
     source, place = str(origin), str(target)
     made: set[str] = set()
     for file in files:
@@ -182,7 +186,10 @@ def _link(files: Iterable[str], origin: Path, target: Path) -> None:
         try:
             os.link(f"{source}/{file}", f"{place}/{file}", follow_symlinks=False)
         except FileExistsError:
-            os.unlink(f"{place}/{file}")  # noqa: PTH108 - text is quicker, and there are thousands
+            try:
+                os.unlink(f"{place}/{file}")  # noqa: PTH108 - text is quicker, and there are thousands
+            except IsADirectoryError:
+                raise failures.image_failed(f"two packages exclude one another: {file} is a directory too") from None
             os.link(f"{source}/{file}", f"{place}/{file}", follow_symlinks=False)
 
 
@@ -193,7 +200,10 @@ def _directory(place: str, name: str, made: set[str]) -> None:
     if name:
         _directory(place, name.rpartition("/")[0], made)
     path = f"{place}/{name}"
-    with suppress(FileExistsError):
+    try:
         os.mkdir(path)  # noqa: PTH102 - as above
         os.chmod(path, 0o755)  # noqa: PTH101, S103 - past the umask: jobs run as somebody else
+    except FileExistsError:
+        if not stat.S_ISDIR(os.lstat(path).st_mode):
+            raise failures.image_failed(f"packages have files in {name}, which is a file or a link there") from None
     made.add(name)
