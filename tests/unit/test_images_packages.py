@@ -5,13 +5,15 @@ import time
 
 import pytest
 
-from cluster_interface.images import pruning
+from cluster_interface.images import layer, pruning
 from cluster_interface.images.lock import Target
 from cluster_interface.images.packages import Packages
+from cluster_interface.images.rootfs import Interpreter
 from cluster_interface.images.shelf import Shelf
 from cluster_interface.model.errors import Permanent
 
 SITE = "lib/python3.11/site-packages"
+PYTHON = Interpreter(path="/usr/bin/python3", binary="/usr/bin/python3.11", version="3.11")
 
 
 @pytest.fixture
@@ -83,3 +85,26 @@ def test_a_directory_in_a_files_place_is_said_in_words(shelf, tmp_path):
     (tmp_path / f"env/{SITE}/one.py").mkdir(parents=True)
     with pytest.raises(Permanent, match=r"one\.py is a directory"):
         lay(shelf, tmp_path / "env", "one")
+
+
+def test_an_environment_is_laid_out_through_no_link(tmp_path):
+    """A link in a file's place is replaced, what it leads to stays; one in a directory's place is refused."""
+    canary, outside, env = tmp_path / "canary", tmp_path / "outside", tmp_path / "env"
+    canary.write_text("canary")
+    outside.mkdir(mode=0o700)
+    (outside / "python").write_text("canary")
+    env.mkdir()
+    (env / "pyvenv.cfg").symlink_to(canary)
+    layer.begin(env, PYTHON)
+    assert canary.read_text() == "canary"
+    assert (env / "pyvenv.cfg").read_text().startswith("home = /usr/bin\n")
+    assert not (env / "pyvenv.cfg").is_symlink()
+    assert (env / "bin/python3.11").readlink().as_posix() == "/usr/bin/python3"
+    for name in ("bin", "lib"):
+        bad = tmp_path / f"bad-{name}"
+        bad.mkdir()
+        (bad / name).symlink_to(outside)
+        with pytest.raises(Permanent, match=f"/opt/env/{name} a link"):
+            layer.begin(bad, PYTHON)
+    assert (outside / "python").read_text() == "canary"
+    assert outside.stat().st_mode & 0o777 == 0o700

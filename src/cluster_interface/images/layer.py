@@ -16,7 +16,7 @@ from uv import find_uv_bin
 
 from cluster_interface.images import failures, rootfs
 from cluster_interface.images.commands import environment, run
-from cluster_interface.images.tree import inside
+from cluster_interface.images.tree import Tree, Unsafe, inside
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -116,16 +116,25 @@ def _reach(script: Path) -> None:
 
 
 def begin(env: Path, python: Interpreter) -> None:
-    """Lay out a virtual environment (PEP 405) of the base's interpreter; `python -m venv` would run the base's pip."""
-    (env / "bin").mkdir(exist_ok=True)
-    (env / "bin").chmod(0o755)  # past the umask: jobs run as somebody else
-    for name in ("python", "python3", f"python{python.version}"):
-        (env / "bin" / name).unlink(missing_ok=True)
-        (env / "bin" / name).symlink_to(python.path)
-    (env / "pyvenv.cfg").write_text(
+    """Lay out a virtual environment (PEP 405) of the base's interpreter; `python -m venv` would run the base's pip.
+
+    What is there already may be hostile: no link in it is followed, Permanent where one is in the way.
+    """
+    about = (
         f"home = {os.path.dirname(python.path)}\nimplementation = CPython\nversion_info = {python.version}\n"  # noqa: PTH120 - a path inside, as text
         "include-system-site-packages = false\n"
     )
+    for name in ("bin", "lib"):
+        if (env / name).is_symlink():
+            raise failures.image_failed(f"what was installed before the packages has made {PLACE}/{name} a link")
+    try:
+        with Tree(env) as tree:
+            tree.directory("bin")
+            for name in ("python", "python3", f"python{python.version}"):
+                tree.link(f"bin/{name}", python.path)
+            tree.write("pyvenv.cfg", about.encode())
+    except Unsafe as error:
+        raise failures.image_failed(f"the environment cannot be laid out at {PLACE}: {error}") from None
 
 
 def compile_inside(sandbox: Sandbox, version: str, *, settings: Images, home: Path, log: Path) -> None:
