@@ -24,7 +24,7 @@ def shelf(tmp_path):
 
 
 def lay(shelf, env, *names):
-    """Make an environment of packages; say which ones had to be installed."""
+    """Make an environment of packages, as uv does, with its cache; say which ones had to be installed."""
     asked = []
 
     def install(requirements, place):
@@ -32,8 +32,16 @@ def lay(shelf, env, *names):
             asked.append(name)
             info = place / SITE / f"{name}-1.dist-info"
             info.mkdir(parents=True)
-            (place / SITE / f"{name}.py").write_text(f"NAME = {name!r}\n")
-            (info / "RECORD").write_text(f"{name}.py,,\n{name}-1.dist-info/RECORD,,\n")
+            (info / "INSTALLER").write_text("uv")
+            files = [f"{name}.py", f"{info.name}/AUTHORS"]
+            for file in files:
+                cached = shelf.wheels / file
+                cached.parent.mkdir(exist_ok=True)
+                if not cached.exists():
+                    cached.write_text(f"NAME = {name!r}\n")
+                (place / SITE / file).hardlink_to(cached)
+            files += [f"{info.name}/INSTALLER", f"{info.name}/RECORD"]
+            (info / "RECORD").write_text("".join(f"{file},,\n" for file in files))
 
     env.mkdir(exist_ok=True)
     with shelf.temporary("layer") as home:
@@ -63,7 +71,7 @@ def test_what_no_environment_has_is_pruned_once_it_is_old(shelf, tmp_path):
     for place in shelf.packages():
         os.utime(place, (before, before))
     pruning.take_away_packages(shelf, older_than=3600)
-    assert len(shelf.packages()) == 1
+    assert len(shelf.packages()) == 1  # though uv's cache has the other's files too
     assert lay(shelf, tmp_path / "c", "one", "two") == ["one"]
 
 

@@ -125,10 +125,12 @@ def _wanted(package: Path) -> bool:
 
 
 def unused(package: Path) -> bool:
-    """Say whether no layer has it: the first of its files is nowhere else."""
+    """Say whether no layer has it: a file of it that uv wrote anew, and not as a link to its cache, is nowhere else."""
     try:
         made = Package.model_validate_json((package / "package.json").read_bytes())
-        return not made.files or (package / "tree" / made.files[0]).lstat().st_nlink == 1
+        anew = (file for file in made.files if file.endswith(".dist-info/INSTALLER"))
+        file = next(anew, made.files[0] if made.files else None)
+        return file is None or (package / "tree" / file).lstat().st_nlink == 1
     except (OSError, ValueError):
         return False
 
