@@ -23,7 +23,7 @@ def shelf(tmp_path):
     return made
 
 
-def lay(shelf, env, *names):
+def lay(shelf, env, *names, compiled=True):
     """Make an environment of packages, as uv does, with its cache; say which ones had to be installed."""
     asked = []
 
@@ -45,7 +45,7 @@ def lay(shelf, env, *names):
 
     env.mkdir(exist_ok=True)
     with shelf.temporary("layer") as home:
-        made = Packages(shelf, Target(python="3.11", glibc=36), home)
+        made = Packages(shelf, Target(python="3.11", glibc=36), home, compiled=compiled)
         made.lay("\n".join(f"{name}==1" for name in names), env, install)
         made.keep()
     return asked
@@ -56,6 +56,13 @@ def test_each_is_installed_once(shelf, tmp_path):
     assert lay(shelf, tmp_path / "a", "one", "two") == ["one", "two"]
     assert lay(shelf, tmp_path / "b", "one", "two", "three") == ["three"]
     assert (tmp_path / f"a/{SITE}/one.py").samefile(tmp_path / f"b/{SITE}/one.py")
+
+
+def test_what_is_compiled_is_another_package(shelf, tmp_path):
+    """An image whose Python cannot compile them does not decide what the others get."""
+    assert lay(shelf, tmp_path / "a", "one", compiled=False) == ["one"]
+    assert lay(shelf, tmp_path / "b", "one") == ["one"]
+    assert lay(shelf, tmp_path / "c", "one", compiled=False) == []
 
 
 def test_what_no_environment_has_is_pruned_once_it_is_old(shelf, tmp_path):

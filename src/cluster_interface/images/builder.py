@@ -253,15 +253,16 @@ class Builder:
         wanted = conda.target(version, base.target, platform.machine()) if version else base.target
         if wanted is None:
             raise failures.image_failed(f"the base {base.name!r} has no Python to install packages for")
-        return Packages(self._shelf, wanted, home)
+        python = base.interpreter  # which compiles them, unless they are for another one, of conda's
+        compiled = python is not None and python.version == wanted.minor
+        return Packages(self._shelf, wanted, home, compiled=compiled)
 
     def _python(self, lock: Lock, base: Base, packages: Packages, env: Path, log: Path) -> list[Package]:
         """Install the packages of a package index, for the base's own Python or for conda's in the environment."""
-        python, minor = base.interpreter, packages.target.minor
-        likes = python is not None and python.version == minor
+        python, root = base.interpreter, self._shelf.base(lock.base) / "rootfs"
         installer = layer.Installer(
             target=packages.target,
-            compiler=layer.compiler(self._shelf.base(lock.base) / "rootfs", python) if python and likes else (),
+            compiler=layer.compiler(root, python) if python and packages.compiled else (),
             environ=locks.uv_environment(self._settings, self._shelf.wheels, packages.home, lock.indexes, lock.torch),
             log=log,
             timeout=self._settings.timeout,

@@ -1,8 +1,9 @@
 """Installed packages: each is installed and compiled once, and is in all layers that have it as hard links.
 
 A list of packages mostly changes by one, so a layer is made of what is there already and that one. What is kept is
-named by the package's own line of the lock, hashes included, and by the Python and the platform that it is for: nothing
-else can have made it. Layers do not differ by what was there: where packages have the same file, the last by name wins.
+named by the package's own line of the lock, hashes included, by the Python and the platform that it is for, and by
+whether it is compiled: nothing else can have made it. Layers do not differ by what was there: where packages have the
+same file, the last by name wins.
 """
 
 from __future__ import annotations
@@ -52,6 +53,7 @@ class Packages:
     shelf: Shelf
     target: Target
     home: Path  #: on the store's filesystem, for what is new
+    compiled: bool  #: whether what installs them compiles them too
     _made: dict[str, Path] = field(default_factory=dict)
 
     def lay(self, requirements: str, env: Path, install: Install) -> list[Package]:
@@ -72,7 +74,7 @@ class Packages:
 
     def _key(self, entry: str) -> str:
         words = entry.replace("\\\n", " ").split()
-        made = {"recipe": PACKAGE_RECIPE, "package": [words[0], *sorted(words[1:])]}
+        made = {"recipe": PACKAGE_RECIPE, "package": [words[0], *sorted(words[1:])], "compiled": self.compiled}
         return digest({**made, "python": self.target.python, "platform": self.target.platform})
 
     def _install(self, entries: dict[str, str], install: Install) -> dict[str, tuple[Path, list[str]]]:
