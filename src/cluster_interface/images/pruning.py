@@ -62,9 +62,12 @@ def take_away(shelf: Shelf, engine: Engine, info: ImageInfo) -> bool:
     return False
 
 
-def take_away_packages(shelf: Shelf, *, older_than: float) -> None:
-    """Remove installed packages that no image has any more and that were not used for `older_than` seconds."""
-    before = time.time() - older_than
+def take_away_packages(shelf: Shelf, *, older_than: float, timeout: float) -> None:
+    """Remove installed packages that no image has any more and that were not used for `older_than` seconds.
+
+    None that were used within `timeout`, the seconds that a build may take: one may be about to link them.
+    """
+    before = time.time() - max(older_than, timeout)
     for place in shelf.packages():
         with suppress(FileNotFoundError):
             if place.stat().st_mtime <= before and packages.unused(place):

@@ -135,7 +135,7 @@ class Store:
         if dry_run:
             return chosen
         gone = [info for info in chosen if pruning.take_away(self._shelf, self._engine, info)]
-        pruning.take_away_packages(self._shelf, older_than=older_than)
+        pruning.take_away_packages(self._shelf, older_than=older_than, timeout=self._settings.timeout)
         return gone
 
     def keys(self, lock: Lock) -> set[str]:
