@@ -58,6 +58,14 @@ def test_each_is_installed_once(shelf, tmp_path):
     assert (tmp_path / f"a/{SITE}/one.py").samefile(tmp_path / f"b/{SITE}/one.py")
 
 
+def test_a_package_that_is_recorded_under_another_name_is_whole(shelf, tmp_path):
+    """Old wheels have a hyphen in the directory's name: then each is installed alone."""
+    lay(shelf, tmp_path / "a", "one-two", "three")
+    assert (tmp_path / f"a/{SITE}/one-two.py").exists()
+    assert lay(shelf, tmp_path / "b", "one-two") == []
+    assert (tmp_path / f"b/{SITE}/one-two.py").exists()
+
+
 def test_what_is_compiled_is_another_package(shelf, tmp_path):
     """An image whose Python cannot compile them does not decide what the others get."""
     assert lay(shelf, tmp_path / "a", "one", compiled=False) == ["one"]

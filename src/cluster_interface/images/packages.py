@@ -86,8 +86,8 @@ class Packages:
         install("\n".join(entries.values()), place)
         if len(entries) == 1:
             return {name: (place, list(_walk(place))) for name in entries}
-        if (owned := _owned(place)) is not None:
-            return {name: (place, owned.get(name, [])) for name in entries}
+        if (owned := _owned(place)) is not None and owned.keys() == entries.keys():
+            return {name: (place, owned[name]) for name in entries}
         found = {}
         for name, entry in entries.items():
             alone = self._room(name)
