@@ -28,6 +28,7 @@ def lay(shelf, env, *names, compiled=True):
     asked = []
 
     def install(requirements, place):
+        (place / ".lock").touch()
         for name in [line.partition("==")[0] for line in requirements.splitlines()]:
             asked.append(name)
             info = place / SITE / f"{name}-1.dist-info"
@@ -40,7 +41,8 @@ def lay(shelf, env, *names, compiled=True):
                 if not cached.exists():
                     cached.write_text(f"NAME = {name!r}\n")
                 (place / SITE / file).hardlink_to(cached)
-            files += [f"{info.name}/INSTALLER", f"{info.name}/RECORD"]
+            (place / f"{name}.cfg").write_text("data")
+            files += [f"{info.name}/INSTALLER", f"{info.name}/RECORD", f"../../../{name}.cfg"]
             (info / "RECORD").write_text("".join(f"{file},,\n" for file in files))
 
     env.mkdir(exist_ok=True)
@@ -52,10 +54,11 @@ def lay(shelf, env, *names, compiled=True):
 
 
 def test_each_is_installed_once(shelf, tmp_path):
-    """A list with one package more installs that one; the files are the same files."""
+    """A list with one package more installs that one; the files are the same files, and none is uv's own."""
     assert lay(shelf, tmp_path / "a", "one", "two") == ["one", "two"]
     assert lay(shelf, tmp_path / "b", "one", "two", "three") == ["three"]
     assert (tmp_path / f"a/{SITE}/one.py").samefile(tmp_path / f"b/{SITE}/one.py")
+    assert {path.name for path in (tmp_path / "b").iterdir()} == {"lib", "one.cfg", "two.cfg", "three.cfg"}
 
 
 def test_a_package_that_is_recorded_under_another_name_is_whole(shelf, tmp_path):

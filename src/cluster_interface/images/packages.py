@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 
     Install = Callable[[str, Path], None]  #: a lock, and the empty directory that it is installed into
 
-PACKAGE_RECIPE = 1
+PACKAGE_RECIPE = 2
+_OF_UV = (".lock",)  #: what uv puts at the top of an environment
 _OBJECT = re.compile(r"\.so(\.\d+)*$")
 _COMPILED = re.compile(r"(.*)__pycache__/(.+)\.cpython-\d+\.pyc")
 
@@ -144,10 +145,13 @@ def _entries(requirements: str) -> dict[str, str]:
 
 
 def _walk(place: Path) -> Iterator[str]:
-    """List an environment's files, but for those at its top: they are uv's own."""
+    """List an environment's files, but for uv's own."""
     for directory, _, names in os.walk(place):
         below = os.path.relpath(directory, place)
-        yield from (f"{below}/{name}" for name in names if below != ".")
+        if below == ".":
+            yield from (name for name in names if name not in _OF_UV)
+        else:
+            yield from (f"{below}/{name}" for name in names)
 
 
 def _owned(place: Path) -> dict[str, list[str]] | None:
