@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cluster_interface.images import base as bases
 from cluster_interface.images import failures, sources
 from cluster_interface.images.archive import listing, stream
 from cluster_interface.images.keys import image_key
@@ -20,6 +21,7 @@ from cluster_interface.images.lock import Target, _only_given_hashes, pinned
 from cluster_interface.images.requirements import Wanted, read
 from cluster_interface.images.shelf import Shelf, remove
 from cluster_interface.model.errors import Permanent, Rejected, Transient
+from cluster_interface.settings import Images
 
 HASH = "sha256:" + "a" * 64
 
@@ -349,3 +351,27 @@ def test_a_file_that_shrinks_while_it_is_read_is_noticed(tmp_path):
     (tmp_path / "a").write_bytes(b"x")
     with pytest.raises(OSError, match="shorter"):
         list(stream(found))
+
+
+# --- bases
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_a_base_that_grows_keeps_the_sites_certificates(shelf, tmp_path, monkeypatch, again):
+    """Whether or not a package has made the bundle again, they are at its end, once."""
+    bundle = "etc/ssl/certs/ca-certificates.crt"
+    site, root = tmp_path / "site.pem", tmp_path / "target/rootfs"
+    site.write_text("site\n")
+
+    def grow(under, root, packages, tool):
+        (root / bundle).parent.mkdir(parents=True)
+        (root / bundle).write_text("debian\n" if again else "debian\n\nsite\n")
+        return 1
+
+    monkeypatch.setattr(bases, "grow", grow)
+    settings = Images(ca_bundle=site)
+    wanted = bases.recipe_of(settings, "bookworm", {*bases.ALWAYS, *settings.packages, "jq"}, None)
+    root.parent.mkdir()
+    bases.bootstrap(wanted, root.parent, shelf, settings, tmp_path)
+    assert wanted.under
+    assert (root / bundle).read_text() == "debian\n\nsite\n"

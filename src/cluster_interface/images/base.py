@@ -142,11 +142,10 @@ def bootstrap(wanted: Recipe, target: Path, shelf: Shelf, settings: Images, home
     tool = Bootstrapper(wanted.suite, settings, shelf.log(wanted.key), home, wanted.day)
     if wanted.under:
         size = grow(shelf.base(wanted.under.key) / "rootfs", root, wanted.more, tool)
-        python = rootfs.finish(root)
     else:
         size = _from_nothing(wanted, root, tool)
-        python = rootfs.finish(root, settings.ca_bundle.read_bytes() if settings.ca_bundle else None)
         rootfs.keep_bytecode(root, times_changed=True)  # mmdebstrap sets them to SOURCE_DATE_EPOCH
+    python = rootfs.finish(root, settings.ca_bundle.read_bytes() if settings.ca_bundle else None)
     return Base(
         key=wanted.key,
         name=wanted.suite,

@@ -67,7 +67,7 @@ def _glibc(root: Path) -> int | None:
 
 
 def finish(root: Path, certificates: bytes | None = None) -> Interpreter | None:
-    """Make what every image needs, and say which Python it has. `certificates` (PEM) join the image's own."""
+    """Make what every image needs, and say which Python it has. `certificates` (PEM) join the image's own, once."""
     python = interpreter(root)
     with Tree(root) as tree:
         for name in MOUNT_POINTS:
@@ -77,8 +77,8 @@ def finish(root: Path, certificates: bytes | None = None) -> Interpreter | None:
         if python and inside(root, "/usr/bin/python") is None and inside(root, "/usr/local/bin/python") is None:
             tree.link(f"{Path(python.path).parent}/python".lstrip("/"), "python3")
         bundle = inside(root, "/etc/ssl/certs/ca-certificates.crt")
-        if certificates and bundle:
-            tree.write("etc/ssl/certs/ca-certificates.crt", bundle.read_bytes() + b"\n" + certificates)
+        if certificates and bundle and not (own := bundle.read_bytes()).endswith(certificates):
+            tree.write("etc/ssl/certs/ca-certificates.crt", own + b"\n" + certificates)
     return python
 
 
