@@ -137,3 +137,12 @@ def test_a_script_with_gpus_is_whole(runtime, tmp_path):
     assert "given_gpus() {" not in runtime.job_script(plain)
     assert evaluated(run)["LD_LIBRARY_PATH"].startswith("/run/nvidia:")
     assert "LD_LIBRARY_PATH" not in evaluated(plain)
+
+
+@pytest.mark.parametrize(("own", "path"), [({"LD_LIBRARY_PATH": "/opt/own:/x"}, "/opt/own:/x:"), ({}, "")])
+def test_the_driver_is_found_beside_an_images_own_libraries(own, path):
+    """Whoever sets where libraries are looked for does not lose the driver's."""
+    image = ImageRef(key="k", face=Face.DIRECTORY, rootfs=Path("/r"))
+    with_gpus = dataclasses.replace(run_of(ask={"gpus": 1}, variables=own), image=image)
+    assert evaluated(with_gpus)["LD_LIBRARY_PATH"] == f"{path}/run/nvidia:/.singularity.d/libs"
+    assert evaluated(run_of(variables=own)).get("LD_LIBRARY_PATH") == own.get("LD_LIBRARY_PATH")
