@@ -2,13 +2,14 @@
 
 import dataclasses
 import os
+import re
 import subprocess
 from pathlib import Path
 
 import pytest
 from tests.unit.test_runtime_script import evaluated, run_of
 
-from cluster_interface.adapters.runtimes import Apptainer, Charliecloud, Docker, Podman
+from cluster_interface.adapters.runtimes import Apptainer, Bubblewrap, Charliecloud, Docker, Podman
 from cluster_interface.adapters.runtimes.script import shipped
 from cluster_interface.model import cuda
 from cluster_interface.model.errors import Permanent
@@ -120,7 +121,9 @@ def test_the_drivers_own_libraries_are_found(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "runtime", [Docker(), Podman(), Apptainer(face=Face.DIRECTORY), Charliecloud()], ids=lambda r: r.name
+    "runtime",
+    [Docker(), Podman(), Apptainer(face=Face.DIRECTORY), Charliecloud(), Bubblewrap(remote=True)],
+    ids=lambda r: r.name,
 )
 def test_a_script_with_gpus_is_whole(runtime, tmp_path):
     """It says how many, has what finds them, and is good shell; one without has none of it."""
@@ -146,3 +149,29 @@ def test_the_driver_is_found_beside_an_images_own_libraries(own, path):
     with_gpus = dataclasses.replace(run_of(ask={"gpus": 1}, variables=own), image=image)
     assert evaluated(with_gpus)["LD_LIBRARY_PATH"] == f"{path}/run/nvidia:/.singularity.d/libs"
     assert evaluated(run_of(variables=own)).get("LD_LIBRARY_PATH") == own.get("LD_LIBRARY_PATH")
+
+
+@pytest.mark.parametrize(
+    ("runtime", "told"),
+    [
+        (Apptainer(face=Face.DIRECTORY), True),
+        (Charliecloud(), True),
+        (Bubblewrap(remote=True), True),
+        (Podman(), False),
+    ],
+    ids=lambda value: getattr(value, "name", ""),
+)
+def test_cuda_is_told_which_devices_are_the_jobs(tmp_path, runtime, told):
+    """In containers that have all of the node's; the job's own word counts more, and nothing else gets in."""
+    image = ImageRef(key="k", face=Face.DIRECTORY, rootfs=Path("/r"))
+
+    def seen(gpus=1, own=None, **outer):
+        run = dataclasses.replace(run_of(ask={"gpus": gpus}, variables=own or {}), image=image)
+        become = re.search(r"^become\(\) .*?; }$", runtime.job_script(run), re.MULTILINE | re.DOTALL)[0]
+        parts = shipped("gpus.sh") if gpus else ""
+        text = f"native=1 task=0 opening= reset=\n{parts}\n{become}\nbecome printf '%s '"
+        return re.findall(r"CUDA_VISIBLE_DEVICES[= ](\S+)", " ".join(shell(text, tmp_path, **outer)))
+
+    assert seen(CUDA_VISIBLE_DEVICES="2,GPU-8f") == (["2,GPU-8f"] if told else [])
+    assert seen(CUDA_VISIBLE_DEVICES="1", own={"CUDA_VISIBLE_DEVICES": "0"})[-1] == "0"
+    assert seen(CUDA_VISIBLE_DEVICES="0 --dev-bind / /") == seen() == seen(gpus=0, CUDA_VISIBLE_DEVICES="1") == []

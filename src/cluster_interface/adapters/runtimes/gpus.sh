@@ -6,6 +6,11 @@ given_gpus() {
     case $given in *[!0-9A-Za-z,-]*) given='' ;; esac
 }
 
+# Which of the devices that are there CUDA is to use, in containers that bring in all of them; empty where the scheduler
+# does not say.
+visible=${CUDA_VISIBLE_DEVICES:-}
+case $visible in *[!0-9A-Za-z,-]*) visible='' ;; esac
+
 # The devices are the scheduler's to keep from whom they were not given to.
 gpu_devices() {
     for device in /dev/nvidia*; do
