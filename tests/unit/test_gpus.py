@@ -120,6 +120,15 @@ def test_the_drivers_own_libraries_are_found(tmp_path):
     assert found == ["libcuda.so.1", "libnvidia-ml.so.1"]
 
 
+def test_a_library_that_is_there_twice_is_brought_once(tmp_path):
+    """The one that the linker would take, which is the first; what only begins like it is another."""
+    paths = ["/compat/libcuda.so.1", "/lib/libcuda.so.1", "/lib/libcuda.so", "/lib/libnvidia-ml.so.1"]
+    lines = [f"{Path(path).name} (libc6,x86-64) => {path}" for path in paths]
+    fake(tmp_path, "ldconfig", "\n".join(f"printf '\\t{line}\\n'" for line in lines))
+    found = shell(f"{shipped('gpus.sh')}\ndriver_libraries", tmp_path)
+    assert found == ["/compat/libcuda.so.1", "/lib/libcuda.so", "/lib/libnvidia-ml.so.1"]
+
+
 @pytest.mark.parametrize(
     "runtime",
     [Docker(), Podman(), Apptainer(face=Face.DIRECTORY), Charliecloud(), Bubblewrap(remote=True)],

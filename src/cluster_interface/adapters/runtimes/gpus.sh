@@ -18,7 +18,14 @@ gpu_devices() {
     done
 }
 
-# What belongs to the kernel's module and must be of its version: no image can bring it.
+# What belongs to the kernel's module and must be of its version: no image can bring it. Of one name, the first that the
+# linker would take: they all go into one directory.
 driver_libraries() {
-    ldconfig -p | sed -n 's/^[[:space:]]*\(libcuda\|libcudadebugger\|libnvidia-[a-z0-9-]*\|libnvcuvid\)\.so.*(libc6,\(x86-64\|AArch64\).* => //p'
+    known=' '
+    ldconfig -p | sed -n 's/^[[:space:]]*\(libcuda\|libcudadebugger\|libnvidia-[a-z0-9-]*\|libnvcuvid\)\.so.*(libc6,\(x86-64\|AArch64\).* => //p' |
+        while read -r library; do
+            case $known in *" ${library##*/} "*) continue ;; esac
+            known="$known${library##*/} "
+            echo "$library"
+        done
 }
