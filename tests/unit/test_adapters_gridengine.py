@@ -212,6 +212,23 @@ def test_parallel_environments_are_found_by_queue():
     assert site.exclusive == "excl"
 
 
+def test_a_parallel_environment_that_is_set_gives_every_queue_its_slots():
+    """Whatever its rule: what would be asked for is what the queue says it has."""
+    host = "<host name='vm'><queue name='one.q'><queuevalue qname='one.q' name='slots'>8</queuevalue></queue></host>"
+    answers = {"qhost": f"<qhost>{host}</qhost>", "-sql": "one.q", "-sconf": "", "-sprjl": ""}
+
+    def ask(*argv, allow=()):
+        known = [answers[word] for word in argv if word in answers]
+        return known[0] if known else cell(*argv, allow=allow)
+
+    for site, cpus in ((gridengine_queues.site(cell, "fill"), 8), (gridengine_queues.site(cell), 1)):
+        (queue,) = gridengine_queues.queues(ask, Defaults(), "gridengine", gpu=None, known=site)
+        assert queue.cpus == cpus
+    scheduler = GridEngineScheduler(GridEngine(parallel_environment="fill"), Defaults())
+    scheduler._ask = cell
+    assert scheduler._parallel(order(cpus=4, queue="one.q"), scheduler._survey()) == ("fill", 4)
+
+
 def test_several_nodes_and_nodes_alone():
     """Several hosts are slots of an environment that takes as many of each; alone is the resource with relation EXCL."""
     scheduler = GridEngineScheduler(GridEngine(), Defaults())

@@ -2,13 +2,14 @@
 
 import dataclasses
 import os
+import re
 import subprocess
 from pathlib import Path
 
 import pytest
 from tests.unit.test_runtime_script import evaluated, run_of
 
-from cluster_interface.adapters.runtimes import Apptainer, Charliecloud, Docker, Podman
+from cluster_interface.adapters.runtimes import Apptainer, Bubblewrap, Charliecloud, Docker, Podman
 from cluster_interface.adapters.runtimes.script import shipped
 from cluster_interface.model import cuda
 from cluster_interface.model.errors import Permanent
@@ -119,8 +120,19 @@ def test_the_drivers_own_libraries_are_found(tmp_path):
     assert found == ["libcuda.so.1", "libnvidia-ml.so.1"]
 
 
+def test_a_library_that_is_there_twice_is_brought_once(tmp_path):
+    """The one that the linker would take, which is the first; what only begins like it is another."""
+    paths = ["/compat/libcuda.so.1", "/lib/libcuda.so.1", "/lib/libcuda.so", "/lib/libnvidia-ml.so.1"]
+    lines = [f"{Path(path).name} (libc6,x86-64) => {path}" for path in paths]
+    fake(tmp_path, "ldconfig", "\n".join(f"printf '\\t{line}\\n'" for line in lines))
+    found = shell(f"{shipped('gpus.sh')}\ndriver_libraries", tmp_path)
+    assert found == ["/compat/libcuda.so.1", "/lib/libcuda.so", "/lib/libnvidia-ml.so.1"]
+
+
 @pytest.mark.parametrize(
-    "runtime", [Docker(), Podman(), Apptainer(face=Face.DIRECTORY), Charliecloud()], ids=lambda r: r.name
+    "runtime",
+    [Docker(), Podman(), Apptainer(face=Face.DIRECTORY), Charliecloud(), Bubblewrap(remote=True)],
+    ids=lambda r: r.name,
 )
 def test_a_script_with_gpus_is_whole(runtime, tmp_path):
     """It says how many, has what finds them, and is good shell; one without has none of it."""
@@ -137,3 +149,38 @@ def test_a_script_with_gpus_is_whole(runtime, tmp_path):
     assert "given_gpus() {" not in runtime.job_script(plain)
     assert evaluated(run)["LD_LIBRARY_PATH"].startswith("/run/nvidia:")
     assert "LD_LIBRARY_PATH" not in evaluated(plain)
+
+
+@pytest.mark.parametrize(("own", "path"), [({"LD_LIBRARY_PATH": "/opt/own:/x"}, "/opt/own:/x:"), ({}, "")])
+def test_the_driver_is_found_beside_an_images_own_libraries(own, path):
+    """Whoever sets where libraries are looked for does not lose the driver's."""
+    image = ImageRef(key="k", face=Face.DIRECTORY, rootfs=Path("/r"))
+    with_gpus = dataclasses.replace(run_of(ask={"gpus": 1}, variables=own), image=image)
+    assert evaluated(with_gpus)["LD_LIBRARY_PATH"] == f"{path}/run/nvidia:/.singularity.d/libs"
+    assert evaluated(run_of(variables=own)).get("LD_LIBRARY_PATH") == own.get("LD_LIBRARY_PATH")
+
+
+@pytest.mark.parametrize(
+    ("runtime", "told"),
+    [
+        (Apptainer(face=Face.DIRECTORY), True),
+        (Charliecloud(), True),
+        (Bubblewrap(remote=True), True),
+        (Podman(), False),
+    ],
+    ids=lambda value: getattr(value, "name", ""),
+)
+def test_cuda_is_told_which_devices_are_the_jobs(tmp_path, runtime, told):
+    """In containers that have all of the node's; the job's own word counts more, and nothing else gets in."""
+    image = ImageRef(key="k", face=Face.DIRECTORY, rootfs=Path("/r"))
+
+    def seen(gpus=1, own=None, **outer):
+        run = dataclasses.replace(run_of(ask={"gpus": gpus}, variables=own or {}), image=image)
+        become = re.search(r"^become\(\) .*?; }$", runtime.job_script(run), re.MULTILINE | re.DOTALL)[0]
+        parts = shipped("gpus.sh") if gpus else ""
+        text = f"native=1 task=0 opening= reset=\n{parts}\n{become}\nbecome printf '%s '"
+        return re.findall(r"CUDA_VISIBLE_DEVICES[= ](\S+)", " ".join(shell(text, tmp_path, **outer)))
+
+    assert seen(CUDA_VISIBLE_DEVICES="2,GPU-8f") == (["2,GPU-8f"] if told else [])
+    assert seen(CUDA_VISIBLE_DEVICES="1", own={"CUDA_VISIBLE_DEVICES": "0"})[-1] == "0"
+    assert seen(CUDA_VISIBLE_DEVICES="0 --dev-bind / /") == seen() == seen(gpus=0, CUDA_VISIBLE_DEVICES="1") == []

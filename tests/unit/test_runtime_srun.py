@@ -20,7 +20,7 @@ def tools(tmp_path):
     """A path that has no mpirun and no srun."""
     tools = tmp_path / "bin"
     tools.mkdir()
-    for name in ("sh", "sed", "cat", "chmod", "mkdir", "mkfifo", "mktemp", "rm", "sleep", "true"):
+    for name in ("sh", "env", "sed", "cat", "chmod", "mkdir", "mkfifo", "mktemp", "rm", "sleep", "true"):
         (tools / name).symlink_to(f"/bin/{name}")
     return str(tools)
 
@@ -82,6 +82,17 @@ def test_options_without_meaning_here_are_skipped(start, options):
     assert (status, [line.removeprefix("0: ") for line in lines]) == (0, ["got -n x"])
 
 
+@pytest.mark.parametrize("count", [1, 2])
+def test_variables_are_exported_with_their_values(start, count):
+    """As they are written, beside all that the job has; none of them is one of srun's own."""
+    awkward = "$(touch canary) `id` * \\n;  x=y"
+    text = r'printf "%s\n" "$A|$number|$tasks|$E|$KEPT|$SLURM_NTASKS"'
+    exported = f"ALL,A={awkward},KEPT,number=7,tasks=first,E=,tasks=9"
+    for option in (["--export", exported], [f"--export={exported}"]):
+        status, lines, error = done(start("-n", str(count), *option, "sh", "-c", text, KEPT="kept"))
+        assert (status, lines, error) == (0, [f"{awkward}|7|9||kept|{count}"] * count, "")
+
+
 def test_the_highest_exit_status_counts(start):
     """And each that is not zero is told with its process."""
     status, _, error = done(start("sh", "-c", "exit $((SLURM_PROCID * 4))"))
@@ -130,6 +141,12 @@ def test_labels(start):
         (["-n", "0", "true"], "no process"),
         (["-n"], "needs a value"),
         (["-n", "2"], "no program"),
+        (["--export=NONE", "true"], "write --export=ALL"),
+        (["--export", "A=1", "true"], "write --export=ALL"),
+        (["--export=ALL,A='1,2'", "true"], "quotes"),
+        (["--export=ALL,2=1", "true"], "no variable's name"),
+        (["--export=ALL,=1", "true"], "no variable's name"),
+        (["--export=ALL,a b=1", "true"], "no variable's name"),
     ],
 )
 def test_what_cannot_be_is_refused_in_words(start, words, said):

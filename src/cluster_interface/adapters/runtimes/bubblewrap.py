@@ -95,6 +95,8 @@ def _words(run: Run, text: str) -> list[str]:
     # The limit counts this account's processes inside this user namespace alone, if it is set in there.
     limit = f"ulimit -u {run.ask.pids} 2>/dev/null || ulimit -p {run.ask.pids}; "
     words = [f"--setenv {name} {word}" for name, word in variables(run)]
+    if run.ask.gpus:
+        words.insert(0, '${visible:+--setenv CUDA_VISIBLE_DEVICES "$visible"}')  # see gpus.sh
     mounts = [
         f"{'--bind' if mount.writable else '--ro-bind'} {shlex.join([str(mount.source), str(mount.target)])}"
         for mount in run.mounts

@@ -48,16 +48,19 @@ _INIT = (
 _SPECIAL = ',:"\n'
 
 
-def words(run: Run, *, interactive: bool = False, init: bool = False) -> list[str]:
+def words(run: Run, *, interactive: bool = False, init: bool = False, devices: bool = False) -> list[str]:
     """Return the words of shell that run the program in an image, with its variables and its limit of processes.
 
     The limit counts the account's processes in this user namespace alone, if it is set in there. `init`: the shell
-    is the first process of its namespace, so it stays and clears up after others.
+    is the first process of its namespace, so it stays and clears up after others. `devices`: the container has all
+    GPUs of the node in it, and CUDA is told which are the job's.
     """
     limit = f"ulimit -c 0; ulimit -u {run.ask.pids} 2>/dev/null || ulimit -p {run.ask.pids}; "
     text = limit + (shell_program(run) if interactive else program(run))
     enter = _ENTER + (_HIDE if init else _BECOME)
     given = [f"{name}={word}" for name, word in variables(run)]
+    if devices and run.ask.gpus:
+        given.insert(0, '${visible:+"CUDA_VISIBLE_DEVICES=$visible"}')  # see gpus.sh
     if interactive:
         given.insert(0, '"TERM=${TERM:-xterm}"')
     last = [shlex.quote(_INIT)] if init else []

@@ -65,12 +65,13 @@ class Namespaced(ABC):
 
     def job_script(self, run: Run) -> str:
         """Write job.sh; Permanent if the image is not in this runtime's face."""
-        return render(run, self._parts, self._settings(run) | {"interactive": "no"}, entry.words(run, init=self.init))
+        words = entry.words(run, init=self.init, devices=True)
+        return render(run, self._parts, self._settings(run) | {"interactive": "no"}, words)
 
     def shell_script(self, run: Run, task: int) -> str:
         """Write what opens a shell in the image and the directory of a task."""
         settings = self._settings(run) | {"interactive": "yes", "job_source": ""}
-        return render_shell(run, task, self._parts, settings, entry.words(run, interactive=True))
+        return render_shell(run, task, self._parts, settings, entry.words(run, interactive=True, devices=True))
 
     def reap(self, mark: str) -> None:  # noqa: B027 - it is what it does
         """Nothing outlives job.sh: the namespaces end with it."""

@@ -167,10 +167,12 @@ def _words(run: Run) -> dict[str, str]:
         "TMPDIR": "/tmp",  # noqa: S108 - private to the sandbox
         "PYTHONUNBUFFERED": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
-        **({"LD_LIBRARY_PATH": _DRIVER} if run.ask.gpus and run.image else {}),
         **dict.fromkeys(_THREADS, run.ask.cpus),
     }
-    fixed = {name: shlex.quote(str(value)) for name, value in {**defaults, **run.variables}.items()}
+    chosen = {**defaults, **run.variables}
+    if run.ask.gpus and run.image:  # after the image's own places and the user's
+        chosen["LD_LIBRARY_PATH"] = ":".join(filter(None, (run.variables.get("LD_LIBRARY_PATH"), _DRIVER)))
+    fixed = {name: shlex.quote(str(value)) for name, value in chosen.items()}
     certain = {name: shlex.quote(str(value)) for name, value in ours.items()}
     return {**fixed, **dialects.variables(run), **certain, "CLIF_NATIVE_ID": '"$native"'}
 

@@ -80,7 +80,7 @@ if [ "${1-}" = --one ]; then # by mpirun, below
 fi
 
 tasks=${SLURM_NTASKS:-1} nodes=${SLURM_JOB_NUM_NODES:-1} counted=no
-SRUN_INPUT='' SRUN_OUTPUT='' SRUN_ERROR='' SRUN_LABEL=no
+SRUN_INPUT='' SRUN_OUTPUT='' SRUN_ERROR='' SRUN_LABEL=no exported=ALL
 
 # value OPTION [WORD]: the value of an option that is written --option=value, -ovalue, or with a word after it
 value() {
@@ -111,12 +111,13 @@ while [ $# -gt 0 ]; do
         -e* | --error | --error=*) value "$@" && SRUN_ERROR=$value ;;
         -D* | --chdir | --chdir=*) value "$@" && { cd "$value" || exit 1; } ;;
         -l | --label) SRUN_LABEL=yes ;;
+        --export | --export=*) value "$@" && exported=$value ;;
         --multi-prog*) refuse "--multi-prog is not there inside a container: start each program by an srun of its own" ;;
         # what takes a value and means nothing here
         -[ABCFGJLMPSTWdmpqrtwx] | --account | --acctg-freq | --begin | --cluster-constraint | --clusters | --comment | \
             --constraint | --container | --core-spec | --cores-per-socket | --cpu-bind | --cpu_bind | --cpu-freq | \
             --cpus-per-gpu | --deadline | --delay-boot | --dependency | --distribution | --epilog | --exclude | \
-            --export | --extra-node-info | --gid | --gpu-bind | --gpu-freq | --gpus | --gpus-per-node | \
+            --extra-node-info | --gid | --gpu-bind | --gpu-freq | --gpus | --gpus-per-node | \
             --gpus-per-socket | --gpus-per-task | --gres | --gres-flags | --hint | --jobid | --job-name | --licenses | \
             --mail-type | --mail-user | --mem | --mem-bind | --mem_bind | --mem-per-cpu | --mem-per-gpu | --mincpus | \
             --mpi | --msg-timeout | --network | --nodefile | --nodelist | --ntasks-per-core | --ntasks-per-gpu | \
@@ -133,6 +134,23 @@ done
 case $tasks:$nodes in :* | *: | *[!0-9:]*) refuse "'$tasks' processes on '$nodes' nodes: these are no numbers" ;; esac
 [ "$tasks" -gt 0 ] || refuse "no process is asked for"
 [ "$nodes" -le 1 ] || refuse "a container is on one node, so nothing is started on $nodes of them: ask for one node"
+
+# What is exported by name is there already; what has a value is the program's alone, whatever we call our own variables.
+case ,$exported, in
+    ,[Aa][Ll][Ll],) ;;
+    *[\"\']*) refuse "--export=$exported: quotes are not read inside a container: export the variable before" ;;
+    *,[Aa][Ll][Ll],*)
+        while [ -n "$exported" ]; do # from the end: of two values the last counts
+            part=${exported##*,}
+            case $part in =*) name='=' ;; *) name=${part%%=*} ;; esac
+            case $name in [0-9]* | *[!A-Za-z0-9_]*) refuse "--export: '$part' begins with no variable's name" ;; esac
+            case $part in *=*) set -- "$part" "$@" ;; esac
+            case $exported in *,*) exported=${exported%,*} ;; *) exported='' ;; esac
+        done
+        set -- env "$@"
+        ;;
+    *) refuse "--export=$exported: inside a container a step has all variables of its job: write --export=ALL,NAME=value" ;;
+esac
 
 export SLURM_NTASKS="$tasks" SLURM_NPROCS="$tasks" SLURM_TASKS_PER_NODE="$tasks" SLURM_STEP_NUM_TASKS="$tasks"
 export SLURM_STEP_ID=0 SLURM_STEP_NUM_NODES=1 SLURM_STEP_TASKS_PER_NODE="$tasks"

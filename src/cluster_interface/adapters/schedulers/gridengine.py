@@ -219,16 +219,16 @@ class GridEngineScheduler:
         """Find out what the site has beside its queues; it is kept for some minutes."""
         now = time.monotonic()
         if self._site is None or now - self._site[0] > _KNOWN_FOR:
-            self._site = (now, tables.site(self._ask))
+            self._site = (now, tables.site(self._ask, self._settings.parallel_environment))
         return self._site[1]
 
     def _parallel(self, order: Order, site: tables.Site) -> tuple[str, int] | None:
         """Choose the parallel environment for an order, and the slots it asks of it; None for one slot alone."""
         each, nodes = order.ask.cpus * order.ask.tasks_per_node, order.ask.nodes
-        spread, one = site.many_nodes(order.ask.queue), self._settings.parallel_environment
+        spread = site.many_nodes(order.ask.queue)
         if nodes == 1 and each == 1:
             return None
-        found = (one or site.one_node(order.ask.queue) or spread.get(each)) if nodes == 1 else spread.get(each)
+        found = (site.one_node(order.ask.queue) or spread.get(each)) if nodes == 1 else spread.get(each)
         if found is None:
             field = "resources.cpus" if nodes == 1 else "resources.nodes"
             words = f"queue {order.ask.queue} has no parallel environment for {each} slots on each of {nodes} hosts"

@@ -55,10 +55,11 @@ class Site:
     environments: tuple[Environment, ...]
     resources: Mapping[str, Resource]
     offered: Mapping[str, str]  #: queue -> names of the environments it has, as its configuration lists them
+    parallel: str | None = None  #: the environment that is set for several slots on one host of any queue
 
     def one_node(self, queue: str) -> str | None:
         """Name the environment for several slots on one host of a queue; None if there is none."""
-        return next((e.name for e in self._of(queue) if e.per_host is None), None)
+        return self.parallel or next((e.name for e in self._of(queue) if e.per_host is None), None)
 
     def many_nodes(self, queue: str) -> dict[int, str]:
         """Name the environments for several hosts of a queue, each by the slots that it takes on every one of them."""
@@ -110,8 +111,11 @@ def counted_memory(complexes: Mapping[str, Resource]) -> str | None:
     return next((n for n in _CONSUMED if n in complexes and complexes[n].consumable != "NO"), None)
 
 
-def site(ask: Callable[..., str]) -> Site:
-    """Ask for parallel environments, resources and what the queues offer of them. Transient if qmaster is away."""
+def site(ask: Callable[..., str], parallel: str | None = None) -> Site:
+    """Ask for parallel environments, resources and what the queues offer of them. Transient if qmaster is away.
+
+    `parallel`: the environment for several slots on one host, where it is set and not to be found.
+    """
     rules = {name: ask("qconf", "-sp", name) for name in ask("qconf", "-spl", allow=("no parallel env",)).split()}
     found = {
         name: re.search(r"^allocation_rule\s+(\$pe_slots|\d+)\s*$", text, re.MULTILINE) for name, text in rules.items()
@@ -124,6 +128,7 @@ def site(ask: Callable[..., str]) -> Site:
         ),
         resources=resources(ask("qconf", "-sc")),
         offered={name: _attribute("pe_list", ask("qconf", "-sq", name)) for name in ask("qconf", "-sql").split()},
+        parallel=parallel,
     )
 
 
