@@ -1,7 +1,8 @@
-"""Which subcommand a command line chooses, of those that a program's options belong to."""
+"""Which subcommand a command line chooses, and the options that it can still be given."""
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -25,6 +26,22 @@ def chosen(words: Iterable[str], options: Collection[Mapping[str, Any]]) -> str:
     return found
 
 
+def free_options(command: str, options: Collection[Mapping[str, Any]]) -> dict[str, str]:
+    """Return the options with a value that a command can still be given at its end: bare name -> as it is written.
+
+    With a subcommand these are its own alone: after it argparse and click refuse those of others and the program's.
+    """
+    words = _split(command)
+    own = chosen(words, options)
+    return {
+        option["name"].lstrip("-").replace("-", "_"): option.get("written") or option["name"]
+        for option in options
+        if not (option["positional"] or option["flag"])
+        and (option.get("command") or "") == own
+        and not {option["name"], *(option.get("aliases") or ())} & set(words)
+    }
+
+
 def levels(*commands: str) -> list[str]:
     """List the program itself, the subcommands, and those on the way to them."""
     parts = [command.split(" ") for command in commands]
@@ -34,6 +51,13 @@ def levels(*commands: str) -> list[str]:
 def below(command: str, word: str) -> str:
     """Name a subcommand of a subcommand."""
     return f"{command} {word}".strip()
+
+
+def _split(command: str) -> list[str]:
+    try:
+        return shlex.split(command)
+    except ValueError:  # a quote that is not closed
+        return command.split()
 
 
 def _takes(option: Mapping[str, Any], word: str) -> bool:
