@@ -66,6 +66,7 @@ def test_what_is_wrong_is_said(page: Page, site: Site) -> None:
     )
     page.goto(f"{site.url}/account")
     page.click("text=Add a credential")
+    assert page.locator("#credential .error:not([data-error-for])").count() == 0
     page.fill("#credential-name", "a b")
     page.click("#credential-keep")
     expect(page.locator("#credential-name-error")).to_contain_text("write letters, digits")

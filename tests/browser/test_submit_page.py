@@ -120,6 +120,18 @@ def test_what_the_server_has_is_not_sent_again(page: Page, site: Site) -> None:
     assert site.uploads.data["up0"] == data
 
 
+def test_a_file_that_is_gone_does_not_hold_the_form(page: Page, site: Site, tmp_path: Path) -> None:
+    """What can no longer be read has no checksum; to send it is tried nevertheless, which says what is wrong."""
+    script = tmp_path / "fit.py"
+    script.write_bytes(SCRIPT + b"#" * 300_000)
+    page.goto(f"{site.url}/submit")
+    page.set_input_files("#pick-files", script)
+    expect(page.locator("#packages code").first).to_be_visible()
+    script.unlink()
+    page.click("#send")
+    expect(page.locator("#send-note")).to_contain_text("Sending your files")
+
+
 def test_a_folder_keeps_its_shape_and_loses_its_clutter(page: Page, site: Site, tmp_path: Path) -> None:
     """A folder's files keep their places below it; version control and caches stay behind."""
     project = tmp_path / "project"

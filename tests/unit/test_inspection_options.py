@@ -252,3 +252,17 @@ def test_options_of_a_local_module_are_found():
 def test_strange_declarations_do_no_harm(source):
     """What cannot be read is left out, and what is said can be written as JSON."""
     inspect({"a.py": source}, "a.py").model_dump_json()
+
+
+def test_the_value_of_an_option_is_no_subcommand():
+    """`--mode fit` says how, `plot` what: only what `plot` reads and writes counts."""
+    source = (
+        "import argparse\np = argparse.ArgumentParser()\np.add_argument('-m', '--mode')\n"
+        "p.add_argument('--quick', action='store_true')\ns = p.add_subparsers(dest='what')\n"
+        "fit = s.add_parser('fit')\nfit.add_argument('--out', default='fit.csv')\n"
+        "plot = s.add_parser('plot')\nplot.add_argument('--out', default='plot.png')\n"
+        "args = p.parse_args()\nopen(args.out, 'w')\n"
+    )
+    for arguments in (["--mode", "fit", "plot"], ["-m", "fit", "plot"], ["--mode=fit", "plot"], ["--quick", "plot"]):
+        assert inspect({"a.py": source}, "a.py", arguments).outputs == ("plot.png",)
+    assert inspect({"a.py": source}, "a.py", ["--quick", "fit", "plot"]).outputs == ("fit.csv",)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from cluster_interface.inspection import inspect
 from cluster_interface.inspection.project import Project, simplify
+from cluster_interface.inspection.python.argparse_commands import LONGEST, MOST
 from cluster_interface.inspection.python.distributions import table
 from cluster_interface.inspection.python.metadata import BLOCK, read_metadata
 from cluster_interface.inspection.python.newer import in_older_words
@@ -135,6 +136,9 @@ def test_a_file_matches_its_own_name_and_stars_fold(pattern, name):
     assert simplify(simplify(pattern)) == simplify(pattern)
 
 
+PARSER = "import argparse\np = argparse.ArgumentParser()\ns = p.add_subparsers()\n"
+
+
 @pytest.mark.parametrize(
     ("name", "text"),
     [
@@ -144,6 +148,8 @@ def test_a_file_matches_its_own_name_and_stars_fold(pattern, name):
         ("a.py", "# /// script\n" * 50_000),
         ("a.py", "# /// script\n" + "# /// x\n" * 60_000),
         ("a.py", "open(f'{x}" + "*a" * 300 + "')\n" * 300),
+        ("a.py", PARSER + "p" + ".add_parser('a')" * 1300 + ".add_argument('--x')"),
+        ("a.py", PARSER + "s.add_parser('w')\n" * 50_000),
         ("a.sh", "a" * 900_000),
         ("a.sh", "'\n" * 50_000),
         ("a.sh", "$(" * 50_000),
@@ -154,6 +160,22 @@ def test_a_file_matches_its_own_name_and_stars_fold(pattern, name):
 def test_hostile_texts_end_soon(name, text):
     """Deep, long and ambiguous texts are answered in seconds, not hours."""
     tolerant({name: text, **{f"{'a' * 200}{n}": None for n in range(500)}}, name)
+
+
+def test_parsers_that_multiply_are_bounded():
+    """Every line doubles the subcommands that the last name stands for."""
+    doubling = "".join(f"a{n} = z{n}.add_parser('w{n}')\nfor z{n + 1} in (z{n}, a{n}):\n    pass\n" for n in range(14))
+    found = inspect({"a.py": f"{PARSER}{doubling}z14.add_argument('--x')\n"}, "a.py")
+    assert len([option for option in found.options if option.name == "--x"]) <= MOST
+    assert all(len(option.command) <= LONGEST for option in found.options)
+    assert {option.command for option in found.options} > {"", "w0", "w0 w1"}
+
+
+def test_options_shared_by_many_subcommands_are_bounded():
+    """Some lines times some subcommands stay a list that can be sent."""
+    subcommands = ", ".join(f"s.add_parser('w{n}')" for n in range(100))
+    shared = "".join(f"    one.add_argument('--x{n}')\n" for n in range(100))
+    assert len(inspect({"a.py": f"{PARSER}for one in ({subcommands}):\n{shared}"}, "a.py").options) == 5_000
 
 
 @pytest.mark.parametrize("script", SCRIPTS)

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cluster_interface.client.completing import with_places as placed_by_client
 from cluster_interface.inspection import inspect
 from cluster_interface.inspection.sweeps import with_places
 from cluster_interface.model.advice import Earlier, advice, earlier, enough_memory, enough_time
@@ -328,3 +329,23 @@ def test_an_option_that_is_given_by_another_name_is_not_given_twice():
     script = "import argparse\np = argparse.ArgumentParser()\np.add_argument('-n', '--number')\np.parse_args()\n"
     assert with_places(inspect({"a.py": script}, "a.py", ["-n", "3"]), ["number"]).command == "python a.py -n 3"
     assert with_places(inspect({"a.py": script}, "a.py"), ["number"]).command == "python a.py --number {number}"
+
+
+def test_a_subcommand_is_given_its_own_options_only():
+    """By the server and by the client alike: argparse would refuse the others, and the program's own behind it."""
+    script = (
+        "import argparse\np = argparse.ArgumentParser()\np.add_argument('--seed')\n"
+        "s = p.add_subparsers(dest='what')\nfit = s.add_parser('fit')\nfit.add_argument('table')\n"
+        "fit.add_argument('--rate')\nplot = s.add_parser('plot')\nplot.add_argument('--scale')\np.parse_args()\n"
+    )
+    names = ["rate", "scale", "seed"]
+    for arguments, added, carried in (
+        (["fit", "my plot"], " --rate {rate}", ["scale", "seed"]),
+        ([], " --seed {seed}", ["rate", "scale"]),
+    ):
+        proposal = inspect({"a.py": script}, "a.py", arguments)
+        notes = [f"parameter {name}: the program finds it as $CLIF_PARAM_{name}" for name in carried]
+        found = with_places(proposal, names)
+        assert (found.command, [*found.warnings[-2:]]) == (proposal.command + added, notes)
+        document, words = placed_by_client({"command": proposal.command}, proposal.model_dump(mode="json"), names)
+        assert (document["command"], words) == (proposal.command + added, notes)

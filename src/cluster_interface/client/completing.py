@@ -36,12 +36,12 @@ def with_places(document: Document, proposal: Document, names: Iterable[str]) ->
     Returns the document, and a word about each that only the environment carries.
     """
     from cluster_interface.model.placeholders import offer  # noqa: PLC0415 - only for sweeps
+    from cluster_interface.model.subcommands import free_options  # noqa: PLC0415 - as above
 
     command = str(document.get("command") or "")
     inferred = command == proposal.get("command")
-    options = [o for o in proposal["options"] if not (o["positional"] or o["flag"])] if inferred and command else []
-    named = {_bare(option["name"]): option.get("written") or option["name"] for option in options}
-    placed, notes = offer(command, tuple(names), named)
+    options = free_options(command, proposal["options"]) if inferred and command else {}
+    placed, notes = offer(command, tuple(names), options)
     return {**document, "command": placed} if placed != command else document, notes
 
 
@@ -75,7 +75,3 @@ def parameters_of(sweep: Any, local: Mapping[str, Path]) -> list[str]:
 def _mapping(value: Any) -> Document:
     """Return a document's part; the server has words for one of another shape."""
     return value if isinstance(value, dict) else {}
-
-
-def _bare(option: str) -> str:
-    return option.lstrip("-").replace("-", "_")

@@ -8,6 +8,7 @@ from cluster_interface.inspection.tables import read_table
 from cluster_interface.model.errors import Rejected
 from cluster_interface.model.patterns import matches
 from cluster_interface.model.placeholders import offer
+from cluster_interface.model.subcommands import free_options
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -36,14 +37,8 @@ def expand(sweep: Sweep, files: Collection[str], read: Callable[[str], bytes | N
 
 def with_places(proposal: Proposal, parameters: Collection[str]) -> Proposal:
     """Give parameters of a sweep to the script's options of their names; warn of those that have none."""
-    words = set(proposal.command.split())
-    options = [
-        option
-        for option in proposal.options
-        if not (option.positional or option.flag) and words.isdisjoint((option.name, *option.aliases))
-    ]
-    named = {option.name.lstrip("-").replace("-", "_"): option.written or option.name for option in options}
-    command, notes = offer(proposal.command, parameters, named)
+    options = free_options(proposal.command, [option.model_dump() for option in proposal.options])
+    command, notes = offer(proposal.command, parameters, options)
     return proposal.model_copy(update={"command": command, "warnings": (*proposal.warnings, *notes)})
 
 

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 Commands = tuple[str, ...]  #: subcommands; the empty one is the program itself
 TOP: Commands = ("",)
-MOST = 100  #: parsers that share an option
+MOST = 100  #: parsers that share an option, and calls in one chain
+MOST_NAMED = 10_000  #: subcommands that are told apart in one module
+LONGEST = 200  #: characters of the words that lead to a subcommand
 _DECLARES = ("add_argument", "add_option")
 _SAME = frozenset({"add_argument_group", "add_mutually_exclusive_group", "add_subparsers"})
 
@@ -30,6 +32,7 @@ class Holders:
 
     def __init__(self, module: Module) -> None:
         self._names: dict[str, Commands] = {}
+        self._named = 0  # subcommands that were written out
         self._adopted: dict[str, dict[str, None]] = defaultdict(dict)  # parsers that are others' parents
         self._given: dict[tuple[str, str], dict[str, None]] = defaultdict(dict)  # (function, parameter) -> commands
         self._of_function = dict(_in_functions(module))
@@ -63,7 +66,7 @@ class Holders:
             )
         elif isinstance(node, ast.For) and isinstance(node.iter, ast.Tuple | ast.List):
             several = [command for item in node.iter.elts[:MOST] for command in self._of(item)]
-            self._names[dotted(node.target)] = tuple(dict.fromkeys(several))
+            self._names[dotted(node.target)] = tuple(dict.fromkeys(several))[:MOST]
 
     def _called(self, call: ast.Call) -> None:
         if isinstance(call.func, ast.Attribute):
@@ -85,18 +88,27 @@ class Holders:
             self._adopted[dotted(parent)].update(dict.fromkeys(self._of(call)))
 
     def _of(self, node: ast.expr) -> Commands:
-        """Return what a parser, or what is made of one, belongs to."""
+        """Return what a parser, or what is made of one, belongs to: at most MOST subcommands."""
+        words: list[str] = []
+        found = TOP
         for _ in range(MOST):
             if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+                found = self._names.get(dotted(node), TOP)
                 break
             if node.func.attr == "add_parser":
                 name = plain(node.args[0], {}) if node.args else None
-                above = self._of(node.func.value)
-                return tuple(f"{one} {name}".strip() for one in above) if isinstance(name, str) else above
-            if node.func.attr not in _SAME:
-                return TOP
+                words += [name] if isinstance(name, str) else []
+            elif node.func.attr not in _SAME:
+                break
             node = node.func.value
-        return self._names.get(dotted(node), TOP)
+        return self._below_each(found, " ".join(reversed(words))) if words else found
+
+    def _below_each(self, above: Commands, words: str) -> Commands:
+        """Write out subcommands of subcommands, until there are too many of them."""
+        self._named += len(above)
+        if self._named > MOST_NAMED:
+            return TOP
+        return tuple(dict.fromkeys(f"{one} {words}".strip()[:LONGEST] for one in above))
 
 
 def _in_functions(module: Module) -> Iterator[tuple[int, tuple[str, str]]]:

@@ -22,6 +22,7 @@ from cluster_interface.model.proposal import Option
 if TYPE_CHECKING:
     from cluster_interface.inspection.python.source import Module
 
+MOST = 5_000  #: options, those of each subcommand counted
 _FLAGS = frozenset({"store_true", "store_false", "store_const", "append_const", "count", "BooleanOptionalAction"})
 _NO_OPTIONS = frozenset({"help", "version"})
 _MANY = frozenset({"append", "extend"})
@@ -45,7 +46,9 @@ def argparse_options(module: Module) -> list[Declared]:
             one = _command(node, known, holders.choices(node))
         if one is not None:
             found += [one.within(command) for command in holders.commands(node)]
-    return found
+        if len(found) >= MOST:
+            break
+    return found[:MOST]
 
 
 def _command(node: ast.Call, known: dict[str, ast.expr], names: tuple[str, ...]) -> Declared:

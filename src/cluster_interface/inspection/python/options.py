@@ -9,6 +9,7 @@ from cluster_interface.inspection.python.argv_options import argv_options
 from cluster_interface.inspection.python.click_options import click_options
 from cluster_interface.inspection.python.docopt_options import absl_options, docopt_options
 from cluster_interface.inspection.python.functions import fire_options, typer_options
+from cluster_interface.model.subcommands import chosen, levels
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,13 +63,8 @@ def bind(declared: Sequence[Declared], arguments: Sequence[str]) -> dict[str, st
 
 def _of_command(declared: Sequence[Declared], arguments: Sequence[str]) -> list[Declared]:
     """Leave out what belongs to another subcommand than the one that the arguments choose, if they choose one."""
-    chosen = ""
-    for word in arguments:
-        named = f"{chosen} {word}".strip()
-        if any(item.command and item.option.command == chosen and word in item.option.choices for item in declared):
-            chosen = named
-    around = {""} | {chosen[:at] for at, letter in enumerate(chosen) if letter == " "} | {chosen}
-    return [item for item in declared if not chosen or item.option.command in around]
+    command = chosen(arguments, [item.shown.model_dump() for item in declared])
+    return [item for item in declared if not command or item.option.command in levels(command)]
 
 
 def _once(found: Sequence[Declared]) -> list[Declared]:

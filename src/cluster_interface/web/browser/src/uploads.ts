@@ -66,7 +66,11 @@ function sumOf(worker: Worker, file: File, tell: (done: number) => void): Promis
   return new Promise((resolve, reject) => {
     worker.onerror = reject;
     worker.onmessageerror = reject;
-    worker.onmessage = ({ data }: MessageEvent<{ done?: number; sha256?: string }>) => (data.sha256 ? resolve(data.sha256) : tell(data.done ?? 0));
+    worker.onmessage = ({ data }: MessageEvent<{ done?: number; sha256?: string; failed?: true }>) => {
+      if (data.failed) reject(new Error("the file cannot be read"));
+      else if (data.sha256) resolve(data.sha256);
+      else tell(data.done ?? 0);
+    };
     worker.postMessage(file);
   });
 }
