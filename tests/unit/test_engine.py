@@ -635,6 +635,45 @@ def test_one_task_goes_first_and_the_rest_if_it_succeeds(store, world, engine, e
     assert job(store).state is JobState.COMPLETED
 
 
+def finish(world, engine, attempt, tasks):
+    """Let every element of an attempt's orders run one of these tasks, as they come, and end well."""
+    left = list(tasks)
+    for number in range(len(left)):
+        mark = f"ci-a-{attempt}.{number}" if number else f"ci-a-{attempt}"
+        for element in range(world.orders[mark].elements if mark in world.orders else 0):
+            world.runs(mark, element, task=left.pop(0), exit_code=0)
+        settle(engine, 1)
+
+
+@pytest.mark.parametrize("how", ["failed", "lost"])
+def test_one_task_goes_first_once_more_and_the_rest_follows(store, world, engine, how):
+    """A first task that is tried again goes alone again, and takes those along that wait for it."""
+    add_sweep(store, 3, sweep={"first_alone": True}, retry={"exit_code": 1})
+    settle(engine, 1)
+    if how == "failed":
+        world.runs("ci-a-1", exit_code=1)
+    else:
+        del world.orders["ci-a-1"], world.states["ci-a-1"]
+    settle(engine, GRACE * 3)
+    assert world.submissions == ["ci-a-1", "ci-a-2"]
+    assert world.orders["ci-a-2"].elements == 1
+    finish(world, engine, 2, [0, 1, 2])
+    assert (job(store).state, states(store)) == (JobState.COMPLETED, ["completed"] * 3)
+    assert world.submissions == ["ci-a-1", "ci-a-2", "ci-a-2.1"]
+
+
+def test_what_waited_for_a_lost_order_goes_along_with_it(store, world, engine):
+    """With a bound on running tasks, the orders behind a lost one belong to the next attempt."""
+    world.queue = dataclasses.replace(QUEUE, max_array=2)
+    add_sweep(store, 4, sweep={"max_running": 1})
+    settle(engine, 1)
+    del world.orders["ci-a-1"], world.states["ci-a-1"]
+    settle(engine, GRACE * 3)
+    assert world.submissions == ["ci-a-1", "ci-a-2"]
+    finish(world, engine, 2, range(4))
+    assert (job(store).state, states(store)) == (JobState.COMPLETED, ["completed"] * 4)
+
+
 def test_packed_tasks_share_an_element(store, world, engine):
     """Each line of the list names the tasks of one element; a task ends when its status is there."""
     add_sweep(store, 5, sweep={"pack": 2})

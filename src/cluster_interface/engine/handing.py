@@ -38,7 +38,7 @@ def current(case: Case, tools: Tools) -> Attempt:
         mark,
         count,
         pack,
-        first_alone=sweep is not None and sweep.first_alone and job.number == 1,
+        first_alone=sweep is not None and sweep.first_alone and (tasks is None or tasks[0] == 0),
         max_array=queue.max_array if queue else None,
     )
     return Attempt(
@@ -116,7 +116,7 @@ def may_go(case: Case, attempt: Attempt) -> set[int]:
     that runs alone and has failed.
     """
     sweep, count = case.job.spec.sweep, len(attempt.orders)
-    first_alone = sweep is not None and sweep.first_alone and attempt.number == 1
+    first_alone = sweep is not None and sweep.first_alone and attempt.numbers(len(case.tasks))[0] == 0
     if count == 1 or sweep is None or not (first_alone or sweep.max_running):
         return set(range(count))
     if not any(order.native_id for order in attempt.orders):

@@ -188,8 +188,10 @@ def watching(case: Case, tools: Tools) -> Step:
     if any(attempt.orders[number].native_id is None for number in go):
         attempt = hand(case, tools, attempt, go)
         ended = False
-    elif not (ended and _waiting_orders(attempt)) and seen.still_open == len(seen.unbegun) + _not_handed(case, attempt):
-        return _over(case, tools, attempt, seen)
+    elif not (ended and _waiting_orders(attempt)):
+        idle = len(seen.unbegun) + len(attempt.not_handed(len(case.tasks)))
+        if seen.still_open == idle:
+            return _over(case, tools, attempt, seen)
     if seen.started and attempt.started is None:
         attempt = dataclasses.replace(attempt, started=seen.first_started)
     elif not seen.started:
@@ -222,14 +224,6 @@ def _look_again(seen: Picture, tools: Tools, *, ended: bool) -> float:
 
 def _waiting_orders(attempt: Attempt) -> bool:
     return any(order.native_id is None for order in attempt.orders)
-
-
-def _not_handed(case: Case, attempt: Attempt) -> int:
-    """Count the tasks of those orders that the scheduler has not been given."""
-    elements = attempt.elements(len(case.tasks))
-    waiting = (order for order in attempt.orders if order.native_id is None)
-    places = (range(order.offset, order.offset + order.elements) for order in waiting)
-    return sum(len(elements[place]) for order in places for place in order)
 
 
 def _over(case: Case, tools: Tools, attempt: Attempt, seen: Picture) -> Step:

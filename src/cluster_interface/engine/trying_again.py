@@ -47,6 +47,7 @@ def next_attempt(case: Case, tools: Tools, attempt: Attempt, tasks: Iterable[Tas
             change["memory"] = _more_memory(case, tools, attempt)
     if not again:
         return None
+    again.update(attempt.not_handed(len(case.tasks)))  # whatever is open goes along, or nobody would see to it
     keep = case.job.spec.checkpoint.resume
     return {"again": {"tasks": sorted(again), "ask": change, "keep": keep, "why": _words(why, change)}, "tried": tried}
 

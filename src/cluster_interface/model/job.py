@@ -126,6 +126,13 @@ class Attempt:
         """Name the tasks that are tried, out of the job's so many."""
         return range(tasks) if self.tasks is None else self.tasks
 
+    def not_handed(self, tasks: int) -> list[int]:
+        """Name the tasks of those orders that the scheduler has not been given, out of the job's so many."""
+        elements = self.elements(tasks)
+        waiting = (order for order in self.orders if order.native_id is None)
+        places = (range(order.offset, order.offset + order.elements) for order in waiting)
+        return [task for order in places for place in order for task in elements[place]]
+
     def elements(self, tasks: int) -> Elements:
         """Say which tasks each element runs, one after the other, out of the job's so many."""
         numbers = self.numbers(tasks)
