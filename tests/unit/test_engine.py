@@ -706,6 +706,22 @@ def test_what_was_never_begun_is_handed_over_again(store, world, engine):
     assert world.runs_of == [("a", 0)]
 
 
+def test_what_is_lost_bit_by_bit_is_handed_over_again(store, world, engine):
+    """Tasks that vanish one after the other, before they began, are all tried again once the last one's grace is over."""
+    add_sweep(store, 2)
+    settle(engine, 1)
+    for element in (0, 1):
+        world.states["ci-a-1"] = {n: seen for n, seen in world.states["ci-a-1"].items() if n != element}
+        settle(engine, GRACE / 2)
+    for _ in range(4):
+        settle(engine, GRACE / 2)
+    assert world.submissions == ["ci-a-1", "ci-a-2"]
+    for element in (0, 1):
+        world.runs("ci-a-2", element, exit_code=0)
+    settle(engine, 1)
+    assert job(store).state is JobState.COMPLETED
+
+
 def test_a_scheduler_that_loses_everything_is_not_fed_for_ever(store, world, engine):
     """After some attempts that never began the job fails, and says so."""
     add(store)

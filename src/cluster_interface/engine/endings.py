@@ -38,7 +38,7 @@ class Picture:
     started: float | None = None  #: when the latest that was looked at began
     first_started: float | None = None
     unbegun: tuple[int, ...] = ()  #: gone from the scheduler, and never begun
-    missing: Mapping[str, float] = field(default_factory=dict)  #: gone without a word, and since when
+    missing: Mapping[str, float] = field(default_factory=dict)  #: gone without a word, and since when; unbegun ones too
     live: bool = False  #: some have left the queue and not ended: they need another look soon
 
     @property
@@ -173,6 +173,7 @@ class _View:
             return task
         if not begun and not _was_canceled(observation):
             self.unbegun.append(task.index)
+            self.missing[str(task.index)] = since  # else its time would begin again, while others' is not over
             return task
         return _without_status(task, observation, self._now, self._ask)
 

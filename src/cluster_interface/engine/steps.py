@@ -215,7 +215,7 @@ def _look_again(seen: Picture, tools: Tools, *, ended: bool) -> float:
     """
     if ended:
         return 0.0
-    if seen.missing:
+    if len(seen.missing) > len(seen.unbegun):  # some may still turn up
         return 0.5
     if not seen.live:
         return WATCHED
