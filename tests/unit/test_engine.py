@@ -17,6 +17,7 @@ from cluster_interface.model.jobspec import JobSpec
 from cluster_interface.model.queue import Queue
 from cluster_interface.model.state import FailureCode, JobState, TaskState
 from cluster_interface.ports import Face, ImageRef, NativeState, Observation, Order, Work, WorkState
+from cluster_interface.service.views import Views
 from cluster_interface.settings import Defaults, Retention
 from cluster_interface.store import claims, jobs
 
@@ -561,6 +562,32 @@ def add_sweep(store, count, name="a", **spec):
 
 def states(store, name="a"):
     return [task.state.value for task in tasks(store, name)]
+
+
+@pytest.mark.parametrize("trouble", [None, Permanent("it may not be asked any more")])
+def test_a_canceled_sweep_is_shown_with_what_became_of_its_tasks(store, world, engine, monkeypatch, trouble):
+    """Not with the counts from before the cancel, whether the scheduler lets it be canceled or not."""
+
+    def observe(handles):
+        raise trouble
+
+    add_sweep(store, 3)
+    settle(engine, 1)
+    world.runs("ci-a-1", 0, exit_code=0)
+    world.begin("ci-a-1", 1)
+    settle(engine, 1)
+    with store.write() as db:
+        jobs.request_cancel(db, "a")
+    if trouble:
+        monkeypatch.setattr(world, "observe", observe)
+    for _ in range(60):
+        with store.write() as db:
+            claims.nudge_states(db, list(JobState))
+        if not turn(store, engine.tools):
+            break
+    assert job(store).state is JobState.CANCELED
+    with store.read() as db:
+        assert Views(site=world, works=world).job(db, job(store)).counts == {"completed": 1, "canceled": 2}
 
 
 def test_every_task_of_a_sweep_has_its_own_ending(store, world, engine):

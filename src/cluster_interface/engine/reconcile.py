@@ -83,7 +83,7 @@ def _step(case: Case, tools: Tools) -> Step:
 def _failed(job: Job, code: FailureCode, reason: str) -> Step:
     """Fail a job, or cancel it where that is what was asked for."""
     if job.cancel_requested:
-        return Step(state=JobState.CANCELED, reason="canceled by its owner")
+        return Step(state=JobState.CANCELED, rest="canceled", reason="canceled by its owner", facts={})
     if job.state is JobState.AWAITING_APPROVAL:
         return Step(state=JobState.REJECTED, reason=reason)
     return Step(state=JobState.FAILED, code=code, reason=reason)

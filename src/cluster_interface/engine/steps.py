@@ -323,7 +323,7 @@ def canceling(case: Case, tools: Tools) -> Step:
         looks = job.facts.get("looks", 0)
         after = min(FIRST_LOOK * 1.5**looks, LAST_LOOK)
         return Step(state=job.state, reason="being canceled", after=after, facts={**job.facts, "looks": looks + 1})
-    return Step(state=JobState.CANCELED, rest="canceled", reason="canceled by its owner")
+    return Step(state=JobState.CANCELED, rest="canceled", reason="canceled by its owner", facts={})
 
 
 STEPS: dict[JobState, Callable[[Case, Tools], Step]] = {
