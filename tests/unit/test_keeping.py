@@ -5,10 +5,12 @@ from sqlalchemy import func, select, update
 from tests.unit.test_engine import World, add, engine_of, job, settle
 
 from cluster_interface.engine.keeping import Keeper
-from cluster_interface.model.errors import Permanent, Transient
+from cluster_interface.model.errors import Conflict, Permanent, Transient
 from cluster_interface.model.job import Delivery
 from cluster_interface.model.state import JobState
 from cluster_interface.ports import NativeState
+from cluster_interface.service.views import Views
+from cluster_interface.service.wishes import Wishes
 from cluster_interface.settings import Retention
 from cluster_interface.store import jobs, keeping
 from cluster_interface.store import tables as t
@@ -163,6 +165,47 @@ def test_a_delivery_that_failed_is_a_note_and_no_failure(store, world, how):
     run(store, engine_of(store, world), world, deliver=["s3://x/y"])
     assert job(store).reason == "1 output; not delivered to s3://x/y: no such bucket"
     assert job(store).deliveries[0].trouble == "no such bucket"
+
+
+def wishes(store, world):
+    views = Views(site=world, works=world)
+    return Wishes(
+        store=store, site=world, shelf=None, stager=world, identity=world, views=views, retention=POLICY,
+        wake=lambda job: None,
+    )  # fmt: skip
+
+
+def test_each_request_to_deliver_again_is_work_of_its_own(store, world, monkeypatch):
+    """What an engine that died left of the request before is not taken for the answer to the next."""
+    engine, ask = engine_of(store, world), wishes(store, world).deliver
+    world.results["deliver"] = {"deliveries": [{"to": "s3://x/y", "trouble": "no such bucket", "at": 1.0}]}
+    run(store, engine, world, deliver=["s3://x/y"])
+    assert ask("ada", "a").delivering
+    with monkeypatch.context() as patch:
+        patch.setattr(world, "stop", lambda mark: None)
+        keeper(engine).round()
+    world.results["deliver"] = {"deliveries": [{"to": "s3://x/y", "files": 1, "size": 1, "at": 2.0}]}
+    assert ask("ada", "a").delivering
+    keeper(engine).round()
+    assert [(one.files, one.trouble) for one in job(store).deliveries] == [(1, "")]
+    assert job(store).reason == "1 output"
+
+
+def test_what_is_not_there_is_not_delivered(store, world):
+    """A job without outputs, and one whose files are about to go, are refused in words."""
+    engine, ask = engine_of(store, world), wishes(store, world)
+    add(store, deliver=["s3://x/y"])
+    with store.write() as db:
+        jobs.request_cancel(db, "a")
+    settle(engine, 1)
+    with pytest.raises(Conflict, match="left no outputs"):
+        ask.deliver("ada", "a")
+    world.results["deliver"] = {"deliveries": [{"to": "s3://x/y", "trouble": "no such bucket", "at": 1.0}]}
+    run(store, engine, world, "b", deliver=["s3://x/y"])
+    ask.discard("ada", "b")
+    with pytest.raises(Conflict, match="are being removed"):
+        ask.deliver("ada", "b")
+    assert (job(store).deliver_asked, job(store, "b").deliver_asked) == (None, None)
 
 
 def test_a_delivery_waits_for_what_is_away(store, world):

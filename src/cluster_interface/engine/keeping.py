@@ -11,7 +11,7 @@ import structlog
 
 from cluster_interface.model.errors import ClusterError, Transient
 from cluster_interface.model.job import Delivery
-from cluster_interface.model.marks import work_mark
+from cluster_interface.model.marks import again_mark, work_mark
 from cluster_interface.ports import WorkState
 from cluster_interface.store import jobs, keeping
 
@@ -67,6 +67,8 @@ class Keeper:
             if running >= MOST_AT_ONCE:
                 break
             mark = work_mark(job.id, kind, 0)
+            if kind == "deliver" and job.deliver_asked is not None:
+                mark = again_mark(job.id, job.deliver_asked)
             if self._failures.get(mark, 0) < MOST_FAILURES:
                 running += not self._over(mark, kind, job)
         return running > 0

@@ -18,6 +18,11 @@ def work_mark(job: str, kind: str, attempt: int) -> str:
     return f"{job}.{kind}.{attempt}"
 
 
+def again_mark(job: str, asked: float) -> str:
+    """Name delivering an ended job's outputs again: each time that was asked for is work of its own."""
+    return work_mark(job, "deliver", int(asked * 1000))
+
+
 def image_mark(image: str, face: str) -> str:
     """Name the building of an image in one face, which jobs share."""
     return f"image.{image}.{face}"

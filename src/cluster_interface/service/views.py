@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from cluster_interface.model.advice import advice
 from cluster_interface.model.errors import ClusterError
-from cluster_interface.model.marks import image_mark, work_mark
+from cluster_interface.model.marks import again_mark, image_mark, work_mark
 from cluster_interface.model.state import FINAL, JobState
 from cluster_interface.ports import Handle, WorkState
 from cluster_interface.store import jobs
@@ -101,7 +101,7 @@ class Views:
         if job.state is JobState.PREPARING and job.plan:
             return [*self._building(job.plan), work_mark(job.id, "inputs", job.number)]
         if job.deliver_asked is not None:
-            return [work_mark(job.id, "deliver", 0)]
+            return [again_mark(job.id, job.deliver_asked)]
         kinds = ("outputs", "deliver") if job.state is JobState.STAGING_OUT else ()
         return [work_mark(job.id, kind, job.number) for kind in kinds]
 

@@ -89,13 +89,20 @@ class Wishes:
             return self.views.job(db, jobs.get(db, user, job))
 
     def deliver(self, user: str, job: str) -> JobView:
-        """Have an ended job's outputs taken once more to where they did not arrive; Conflict where they all did."""
+        """Have an ended job's outputs taken once more to where they did not arrive.
+
+        Conflict where they all did, where there is none, and where they are being removed.
+        """
         found = self._ended(user, job)
         if not found.places:
             raise Conflict(f"job {job} delivers nowhere: nothing is named in `deliver` of its spec")
         if not found.undelivered:
             raise Conflict(f"the outputs of job {job} were delivered to {', '.join(found.places)} already")
         with self.store.write() as db:
+            if not keeping.has_outputs(db, found.id):
+                raise Conflict(f"job {job} left no outputs: there is nothing to deliver")
+            if keeping.is_going(db, found.id):
+                raise Conflict(f"the files of job {job} are being removed; rerun it to have them again")
             keeping.ask_delivery(db, found, user)
         self.wake("keeping")
         with self.store.read() as db:

@@ -70,8 +70,17 @@ def announce(db: Connection, job: Job, seconds: float) -> None:
 
 def to_remove(db: Connection) -> Sequence[Job]:
     """List jobs whose files' time is over, and was announced, and that nobody delivers just now."""
-    over = and_(t.kept, t.job.c.keep_until <= now(db), t.job.c.warned.is_not(None), t.job.c.deliver_asked.is_(None))
-    return _some(db, over, t.job.c.keep_until)
+    return _some(db, and_(_over(db), t.job.c.deliver_asked.is_(None)), t.job.c.keep_until)
+
+
+def is_going(db: Connection, job: str) -> bool:
+    """Say whether a job's files are removed just now, or will be with the next round."""
+    going = and_(t.job.c.id == job, _over(db), t.job.c.deliver_asked.is_(None))
+    return db.execute(select(t.job.c.id).where(going)).first() is not None
+
+
+def _over(db: Connection) -> ColumnElement[bool]:
+    return and_(t.kept, t.job.c.keep_until <= now(db), t.job.c.warned.is_not(None))
 
 
 def removed(db: Connection, job: str) -> None:
@@ -90,6 +99,11 @@ def keep(db: Connection, job: Job, until: float, who: str, why: str) -> None:
     same = and_(t.job.c.id == job.id, t.job.c.removed.is_(None))
     db.execute(update(t.job).where(same).values(keep_until=until, warned=at if until <= at else None))
     _note(db, job, who, why, at)
+
+
+def has_outputs(db: Connection, job: str) -> bool:
+    """Say whether a job left anything that could be delivered."""
+    return db.execute(select(t.output.c.path).where(t.output.c.job == job).limit(1)).first() is not None
 
 
 def ask_delivery(db: Connection, job: Job, who: str) -> None:
