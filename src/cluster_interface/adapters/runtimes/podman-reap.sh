@@ -40,6 +40,18 @@ for file in /proc/[0-9]*/cmdline; do
     as_owner sh -c "$end_it" sh "$conmon" "$room"
 done 2>/dev/null
 
+# Where conmon was killed as well (Grid Engine does), the first process of the container is known by the job's variable.
+for file in /proc/[0-9]*/environ; do
+    grep -qzFx "CLIF_MARK=$mark" "$file" || continue
+    process=${file%/environ}
+    process=${process#/proc/}
+    owner=0 numbers=
+    while read -r word value more; do
+        case $word in Uid:) owner=$value ;; NSpid:) numbers=" $more" ;; esac
+    done <"/proc/$process/status"
+    case $numbers in *[' 	']1) as_owner kill -s KILL "$process" ;; esac
+done 2>/dev/null
+
 # What job.sh had no time to remove, if it was killed: its private directories on this node. Some files in there belong
 # to other numbers of the account's namespace.
 # shellcheck disable=SC2016  # its own words
