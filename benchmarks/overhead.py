@@ -21,12 +21,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from serving import CLIF, serving
+
 import cluster_interface as ci
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-CLIF = Path(sys.executable).parent / "clif"
 SCRIPT = 'import numpy\nprint("numpy", numpy.__version__, flush=True)\n'
 
 
@@ -36,22 +37,17 @@ def own_server(config: str = "") -> Iterator[Path]:
     top = Path(tempfile.mkdtemp(prefix="clif-bench-"))
     top.chmod(0o711)  # where the job account passes through
     (top / "config.toml").write_text(config)
-    log = (top / "server.log").open("wb")
-    os.environ |= {
+    environ = {
         "CLIF_CONFIG": str(top / "config.toml"),
         "CLIF_SERVER__STATE": str(top / "state"),
         "CLIF_SERVER__RUNTIME": str(top / "run"),
         "CLIF_IMAGES__STORE": os.environ.get("CLIF_IMAGES__STORE", str(top / "images")),
         "CLIF_RUNTIME": "docker",
     }
-    server = subprocess.Popen([CLIF, "serve"], stdout=log, stderr=log, stdin=subprocess.DEVNULL)
     try:
-        while server.poll() is None and not any((top / "run").glob("*.sock")):
-            time.sleep(0.1)  # else the client would start a server of its own
-        yield top
+        with serving(environ, top / "server.log"):
+            yield top
     finally:
-        server.terminate()
-        server.wait(30)
         for image in USED - BEFORE:
             subprocess.run(["docker", "image", "rm", image], capture_output=True, check=False)
         shutil.rmtree(top, ignore_errors=True)

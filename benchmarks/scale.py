@@ -24,6 +24,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 import psutil
+from serving import resident, serving
 from sqlalchemy import insert
 
 from cluster_interface.adapters.schedulers.slurm import SlurmScheduler
@@ -36,7 +37,7 @@ from cluster_interface.store import Store, claims
 from cluster_interface.store import tables as t
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
 PROJECT = Path(__file__).parent.parent
 CLIF = Path(sys.executable).parent / "clif"
@@ -166,28 +167,11 @@ def growth(engine: Engine, scheduler: Timed, count: int) -> tuple[float, float]:
     return before, resident(psutil.Process())
 
 
-def resident(process: psutil.Process) -> float:
-    """Return MiB that a process holds."""
-    return float(process.memory_info().rss) / 2**20
-
-
-def served(environ: Mapping[str, str], seconds: float) -> dict[str, float]:
+def served(environ: dict[str, str], log: Path, seconds: float) -> dict[str, float]:
     """Serve that database for some seconds; return MiB per part, the web with its worker."""
-    with tempfile.TemporaryFile() as log:
-        server = subprocess.Popen([CLIF, "serve"], env=environ, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
-        try:
-            time.sleep(seconds)
-            if server.poll() is not None:
-                log.seek(0)
-                sys.exit(log.read().decode())
-            found: dict[str, float] = {}
-            for part in psutil.Process(server.pid).children():
-                name = part.cmdline()[-1]
-                found[name] = sum(resident(process) for process in (part, *part.children(recursive=True)))
-            return found
-        finally:
-            server.terminate()
-            server.wait(30)
+    with serving(environ, log) as server:
+        time.sleep(seconds)
+        return {part.cmdline()[-1]: resident(part) for part in server.children()}
 
 
 def main() -> None:
@@ -217,7 +201,7 @@ def measure(arguments: argparse.Namespace, top: Path) -> dict[str, float]:
     """Do all of it; times in ms, memory in MiB."""
     url = arguments.database or f"sqlite:///{top / 'scale.db'}"
     environ = {
-        **os.environ, "CLIF_CONFIG": str(top / "none.toml"), "CLIF_SERVER__STATE": str(top / "state"),
+        "CLIF_CONFIG": str(top / "none.toml"), "CLIF_SERVER__STATE": str(top / "state"),
         "CLIF_SERVER__RUNTIME": str(top / "run"), "CLIF_SERVER__DATABASE": url, "CLIF_SCHEDULERS": "local,slurm",
     }  # fmt: skip
     start = time.perf_counter()
@@ -229,7 +213,7 @@ def measure(arguments: argparse.Namespace, top: Path) -> dict[str, float]:
         scheduler = Timed(Slurm(), Defaults())
         engine = engine_on(store, scheduler)
         listing, own = ticks(engine, scheduler, 20)
-        parts = served(environ, arguments.seconds)
+        parts = served(environ, top / "server.log", arguments.seconds)
         before, after = growth(engine, scheduler, arguments.ticks)
         store.close()
     return {

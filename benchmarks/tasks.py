@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import psutil
 import structlog
+from serving import resident, serving
 from sqlalchemy import insert, select
 
 import cluster_interface as ci
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
 FEW, ARRAY = 1000, 1000  #: tasks to compare with; the site's largest array
 AT_ONCE = 10  #: elements that run at the same time
 BATCH = 1000  #: tasks written at a time
-PARTS = 3  #: of a server: web, engine, dispatcher
 ASK = {"cpus": 1, "memory": 2**27, "time": 60, "queue": "main", "scheduler": "slurm", "runtime": "r", "disk": 2**30}
 WAITING = Observation(state=NativeState.PENDING)
 RUNNING = Observation(state=NativeState.RUNNING, started=1.0)
@@ -173,30 +173,17 @@ def engine(url: str, count: int, steps: int) -> dict[str, float]:
     return {**step, "to the end": whole, "peak": peak}
 
 
-def web(environ: dict[str, str], names: dict[int, str]) -> dict[str, float]:
+def web(environ: dict[str, str], log: Path, names: dict[int, str]) -> dict[str, float]:
     """Measure a real server on that database."""
-    os.environ.update(environ)
-    with tempfile.TemporaryFile() as log:
-        server = subprocess.Popen([Path(sys.executable).parent / "clif", "serve"], stdout=log, stderr=log)
-        try:
-            while len(psutil.Process(server.pid).children()) < PARTS:
-                time.sleep(0.1)  # else the client would start a server of its own
-            with ci.connect() as cluster:
-                found: dict[str, float] = {}
-                for count, name in names.items():
-                    found |= {f"{what}, {count:,}": seconds for what, seconds in looked_at(cluster, name, count)}
-                parts = psutil.Process(server.pid).children()
-                sizes = [
-                    p.memory_full_info().pss / 2**20 for part in parts for p in (part, *part.children(recursive=True))
-                ]
-                return {**found, "memory of all of the server": sum(sizes)}
-        finally:
-            server.terminate()
-            server.wait(30)
+    with serving(environ, log) as server, ci.connect() as cluster:
+        found: dict[str, float] = {}
+        for count, name in names.items():
+            found |= {f"{what}, {count:,}": seconds for what, seconds in looked_at(cluster, name, count)}
+        return {**found, "memory of all of the server": resident(server)}
 
 
 def looked_at(cluster: ci.Cluster, name: str, count: int) -> Iterator[tuple[str, float]]:
-    """Yield what is looked at, and the seconds that takes (median of five)."""
+    """Yield what is looked at, and the seconds that takes: the median of three, once it is warm."""
     looks = {
         "job's view": f"/jobs/{name}",
         "page of tasks": f"/jobs/{name}/tasks?after={count // 2}&limit=100",
@@ -256,7 +243,7 @@ def measure(arguments: argparse.Namespace, top: Path) -> dict[str, float]:
         "CLIF_CONFIG": str(top / "none.toml"), "CLIF_SERVER__STATE": str(top / "state"),
         "CLIF_SERVER__RUNTIME": str(top / "run"), "CLIF_SERVER__DATABASE": url, "CLIF_SCHEDULERS": "local",
     }  # fmt: skip
-    for name, value in web(environ, {count: f"tasks{count}" for count in found}).items():
+    for name, value in web(environ, top / "server.log", {count: f"tasks{count}" for count in found}).items():
         numbers[f"{name}, MiB" if "memory" in name else f"{name}, ms"] = value if "memory" in name else value * 1000
     for what in ("job's view", "page of tasks"):
         numbers[f"{what}, ratio"] = numbers[f"{what}, {arguments.tasks:,}, ms"] / numbers[f"{what}, {FEW:,}, ms"]
