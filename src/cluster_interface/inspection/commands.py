@@ -49,6 +49,7 @@ def need_command(draft: Draft, name: str, where: str) -> None:
         for package in draft.software.archive.command(name)[:1]:
             draft.add_system(package, f"{where} calls {name}")
     else:
+        draft.opaque = True
         draft.warn_once(
             f"command {name}",
             f"{where} calls {name}, which no package of Debian {archive.suite} has: say --system PACKAGE or --with "

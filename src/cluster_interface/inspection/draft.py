@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from cluster_interface.inspection.batch.request import Request
     from cluster_interface.inspection.project import Project
     from cluster_interface.inspection.software import Module
+    from cluster_interface.model.proposal import Missing
 
 MOST_WARNINGS = 40
 MOST_SYSTEM = 200  #: packages of the distribution in one environment
@@ -31,26 +32,41 @@ PYTHON_PATH = "PYTHONPATH"
 _USER = re.compile(r"(\w://)[^/@\s'\"]*@")
 
 Follow = Callable[["Draft", str, "Sequence[str]"], bool]
+FollowText = Callable[["Draft", str, str, str], None]
 
 
 def _follow_nothing(_draft: Draft, _name: str, _arguments: Sequence[str]) -> bool:
     return False
 
 
+def _follow_no_text(_draft: Draft, _interpreter: str, _name: str, _text: str) -> None:
+    pass
+
+
 class Draft:
     """What has been found so far about one script."""
 
     def __init__(
-        self, project: Project, script: str, arguments: Sequence[str], software: Software | None = None
+        self,
+        project: Project,
+        script: str,
+        arguments: Sequence[str],
+        software: Software | None = None,
+        start: str | None = None,
+        *,
+        home: str = "",
     ) -> None:
         self.project = project
         self.software = software or Software()  #: where the site has its software from
         self.script = script
         self.arguments = tuple(arguments)
         self.command = ""
-        self.start = ""  #: the directory in which the program starts, below the job's
+        self.asked_start = start  #: the directory in which the program is to be started; None: nobody said
+        self.home = home  #: the directory of the job that the project's names count from
+        self.start = ""  #: the one in which it starts, below the job's
         self.options: tuple[Option, ...] = ()
         self.suggestions: tuple[str, ...] = ()
+        self.missing: Missing | None = None
         self.uses_python = False
         self.python_version: str | None = None
         self.requirements: str | None = None
@@ -59,13 +75,19 @@ class Draft:
         self.batch: Request | None = None  #: what the directives of a batch script ask for
         self.dialect: Dialect | None = None  #: the batch system whose variables the script uses
         self._lines: Callable[[str], str] = str  #: how lines of the script are called
+        self.first: dict[str, str] = {}  #: commands that run before its own, and why
         self.built: set[str] = set()  #: programs that are made in the job itself
+        self.builds = False  #: its scripts build by themselves what their words do not name
+        self.unbuilt: dict[str, str] = {}  #: programs of the job's directory that are started, and where
         self.looked_up: set[str] = set()  #: commands that were looked for in the archive
         self.absolute: set[str] = set()  #: absolute paths that were named
         self.followed: set[str] = set()  #: files that were read because another one runs them
         self.follow: Follow = _follow_nothing  #: reads a file that another one runs, whatever its kind
+        self.follow_text: FollowText = _follow_no_text  #: reads what an interpreter is given to run
         self._modules: dict[str, None] = {}
         self._host: dict[str, str] = {}
+        self.lent: dict[str, tuple[Module, str]] = {}  #: modules of the host that others may stand in for, and where
+        self.opaque = False  #: it starts what cannot be seen here
         self._r: dict[str, None] = {}
         self._bioconductor: dict[str, None] = {}
         self._ready: dict[str, str] = {}  # environments that are there already: "conda" or "venv" -> path
@@ -175,6 +197,11 @@ class Draft:
             self._host[what] = rests_on
             self.guess("resources.runtime", "none", f"{what}: {rests_on}", Sureness.LIKELY)
 
+    @property
+    def on_host(self) -> bool:
+        """Whether the job runs on the host's own software, where modules bring the compilers."""
+        return bool(self._host)
+
     def stand_in(self, module: Module, rests_on: str) -> None:
         """Take the packages that are in a container what a module is on the cluster."""
         for package in module.packages:
@@ -196,6 +223,7 @@ class Draft:
 
     def add_python_path(self, directory: str, rests_on: str) -> None:
         """Have Python look for modules in a directory of the job, after the script's own."""
+        directory = self.of_job(directory)
         path = "/job" if directory in ("", ".") else f"/job/{directory}"
         before = self.variables.get(PYTHON_PATH)
         if path not in (before or "").split(":"):
@@ -212,20 +240,24 @@ class Draft:
         new = [n for n in names if n in self.project and n != self.script and n not in self._inputs]
         self._inputs.update(dict.fromkeys(new))
         for name in new if len(new) <= MOST_NAMED else ():
-            self.guess("files", name, rests_on, sure)
+            self.guess("files", self.of_job(name), rests_on, sure)
         if len(new) > MOST_NAMED:
-            common = posixpath.commonpath(new)
+            common = posixpath.commonpath(map(self.of_job, new))
             self.guess("files", f"{common}/**" if common else "**", f"{rests_on} ({len(new)} files)", sure)
 
     def add_output(self, pattern: str, rests_on: str) -> None:
         """Add a pattern of files that seem to be written; what cannot be a name below /job is left out."""
         try:
-            check_name(pattern)
+            check_name(self.of_job(pattern))
         except ValueError:
             return
         if pattern not in self._outputs:
             self._outputs[pattern] = None
-            self.guess("outputs", pattern, rests_on, Sureness.LIKELY)
+            self.guess("outputs", self.of_job(pattern), rests_on, Sureness.LIKELY)
+
+    def of_job(self, name: str) -> str:
+        """Write a name of the project as one in the job; what leads outside of it begins with `..`."""
+        return posixpath.normpath(posixpath.join(self.home, name)) if self.home else name
 
     def written(self, names: Iterable[str]) -> set[str]:
         """Return those names that are outputs and nothing but outputs so far."""
@@ -257,7 +289,7 @@ class Draft:
         if self._host:
             self._stay_on_host()
         return Proposal(
-            script=self.script,
+            script=self.of_job(self.script),
             name=self.name,
             command=self.command,
             environment=Environment(
@@ -268,10 +300,11 @@ class Draft:
                 variables=self.variables,
                 **self._ready,
             ),
-            inputs=tuple(self._inputs),
-            outputs=tuple(self._outputs),
+            inputs=tuple(map(self.of_job, self._inputs)),
+            outputs=tuple(map(self.of_job, self._outputs)),
             options=self.options,
             suggestions=tuple(map(writable, self.suggestions)),
+            missing=self.missing,
             resources={**(batch.resources if batch else {}), **({"runtime": "none"} if self._host else {})},
             sweep=batch.sweep if batch else None,
             dialect=self.dialect,
@@ -285,7 +318,7 @@ class Draft:
         return PythonEnvironment(
             version=self.python_version,
             packages=tuple(self._packages.values()),
-            requirements=self.requirements,
+            requirements=self.requirements and self.of_job(self.requirements),
             extra_index_urls=tuple(self._indexes),
         )
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 from cluster_interface.inspection.batch.directives import begins_with_directives
 from cluster_interface.inspection.foreign import is_foreign
 from cluster_interface.inspection.languages.jar import JAR
+from cluster_interface.inspection.languages.language import Language
 from cluster_interface.inspection.languages.program import PROGRAM, is_program
 from cluster_interface.inspection.languages.registry import BUILDERS, LANGUAGES
 from cluster_interface.inspection.python.kind import PythonScript
@@ -50,6 +51,14 @@ class Followed(Protocol):
         """Add what a file needs that the draft's script starts."""
 
 
+@runtime_checkable
+class Moving(Protocol):
+    """A kind whose files may be started in another directory than the top, which all their names then count from."""
+
+    def starts(self, project: Project, name: str, arguments: Sequence[str]) -> tuple[str, str]:
+        """Return the directory that a file is started in, and what is found from there."""
+
+
 MOST_FOLLOWED = 50
 SHELL = ShellScript()
 NOTEBOOK = NotebookKind()
@@ -83,3 +92,10 @@ def follow(draft: Draft, name: str, arguments: Sequence[str]) -> bool:
         draft.followed.add(name)
         kind.follow(draft, name, arguments)
     return True
+
+
+def follow_text(draft: Draft, interpreter: str, name: str, text: str) -> None:
+    """Add what a text needs that an interpreter is given to run on its command line."""
+    language = next((one for one in LANGUAGES if isinstance(one, Language) and interpreter in one.interpreters), None)
+    if language is not None:
+        language.follow_text(draft, name, text)

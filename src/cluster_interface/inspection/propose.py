@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import posixpath
 from typing import TYPE_CHECKING
 
 from cluster_interface.inspection.batch.reading import add_to_draft
+from cluster_interface.inspection.batch.uses import settle_modules
 from cluster_interface.inspection.choosing import choose_script
 from cluster_interface.inspection.draft import Draft, shown
 from cluster_interface.inspection.foreign import why_not
-from cluster_interface.inspection.kinds import KINDS, follow, kind_of
+from cluster_interface.inspection.kinds import KINDS, Moving, follow, follow_text, kind_of
+from cluster_interface.inspection.languages.unbuilt import build_first
 from cluster_interface.inspection.project import Project
+from cluster_interface.inspection.python.places import started_in
+from cluster_interface.inspection.rooted import Rooted
 from cluster_interface.model.errors import Rejected
 from cluster_interface.model.proposal import Sureness
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from cluster_interface.inspection.kinds import Kind
     from cluster_interface.inspection.software import Software
     from cluster_interface.model.proposal import Proposal
 
@@ -25,12 +31,14 @@ def inspect(
     script: str | None = None,
     arguments: Sequence[str] = (),
     software: Software | None = None,
+    start: str | None = None,
 ) -> Proposal:
     """Propose how to run a script: environment, command, inputs, outputs, and what each guess rests on.
 
     `files` maps names (relative to the directory where the job starts) to text, or None where a file is binary
     or too large; `script` is one of them, or None to have the one plausible script found; `software` says where
-    the site has its software from. Raises Rejected,
+    the site has its software from; `start` is the directory among them in which the program is started, None to have
+    that found out. Raises Rejected,
     naming field and file, where there is no such script, where it cannot be read or its kind is not supported.
     """
     project = Project(files)
@@ -45,14 +53,33 @@ def inspect(
     kind = kind_of(project, script)
     if kind is None:
         raise Rejected.field("script", why_not(project, script, tuple(k.says for k in KINDS)))
-    draft = Draft(project, script, arguments, software)
-    draft.follow = follow
+    home, example = _home(project, script, kind, arguments, start)
+    if home:
+        project, script = Rooted(project, home), posixpath.relpath(script, home)
+    draft = Draft(project, script, arguments, software, start, home=home)
+    draft.follow, draft.follow_text = follow, follow_text
     draft.followed.add(script)
-    draft.guess("script", script, why, sure)
+    draft.guess("script", draft.of_job(script), why, sure)
+    if home and start is None:
+        why = f"{shown(example)} is found from there, not from the directory above"
+        draft.guess("command", f"cd {home}", why, Sureness.LIKELY)
     add_to_draft(draft)
     _name(draft)
     kind.read(draft)
+    build_first(draft)
+    settle_modules(draft)
+    for command, why in draft.first.items():
+        draft.guess("command", command, why, Sureness.LIKELY)
+    draft.command = started_in(home, " && ".join([*draft.first, draft.command]))
     return draft.proposal()
+
+
+def _home(project: Project, script: str, kind: Kind, arguments: Sequence[str], asked: str | None) -> tuple[str, str]:
+    """Return the directory that all names count from but those of Python, which asks for its own by itself."""
+    if not isinstance(kind, Moving):
+        return "", ""
+    home, example = kind.starts(project, script, arguments)
+    return (home, example) if asked is None else (asked, "")
 
 
 def _name(draft: Draft) -> None:

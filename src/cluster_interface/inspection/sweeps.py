@@ -8,12 +8,11 @@ from cluster_interface.inspection.tables import read_table
 from cluster_interface.model.errors import Rejected
 from cluster_interface.model.patterns import matches
 from cluster_interface.model.placeholders import offer
-from cluster_interface.model.subcommands import free_options
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
-    from cluster_interface.model.proposal import Proposal
+    from cluster_interface.model.proposal import Missing, Proposal
     from cluster_interface.model.sweep import Sweep, Values
 
 FILE = "file"  #: the parameter of a sweep over files
@@ -37,9 +36,22 @@ def expand(sweep: Sweep, files: Collection[str], read: Callable[[str], bytes | N
 
 def with_places(proposal: Proposal, parameters: Collection[str]) -> Proposal:
     """Give parameters of a sweep to the script's options of their names; warn of those that have none."""
-    options = free_options(proposal.command, [option.model_dump() for option in proposal.options])
-    command, notes = offer(proposal.command, parameters, options)
-    return proposal.model_copy(update={"command": command, "warnings": (*proposal.warnings, *notes)})
+    command, notes = offer(proposal.command, parameters, [option.model_dump() for option in proposal.options])
+    more = {
+        "command": command,
+        "warnings": (*proposal.warnings, *notes),
+        "missing": _still_missing(proposal, parameters),
+    }
+    return proposal.model_copy(update=more)
+
+
+def _still_missing(proposal: Proposal, parameters: Collection[str]) -> Missing | None:
+    """Leave out what the parameters give."""
+    if proposal.missing is None:
+        return None
+    given = {name.replace("-", "_") for name in parameters}
+    names = tuple(name for name in proposal.missing.names if name.lstrip("-").replace("-", "_") not in given)
+    return proposal.missing.model_copy(update={"names": names}) if names else None
 
 
 def _from_files(sweep: Sweep, files: Collection[str]) -> list[Values]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import lzma
+import re
 import tomllib
 from bisect import bisect_left
 from functools import cache
@@ -16,9 +17,11 @@ SUITES = ("bullseye", "bookworm", "trixie")  #: in the order of the table's colu
 CURRENT = "bookworm"
 PYTHONS = {"bullseye": "3.9", "bookworm": "3.11", "trixie": "3.13"}  #: by which an environment names a suite
 
+MOST_ALIKE = 100  #: commands that begin like one that is looked for
+
 Section = Literal[
     "below", "cmake", "command", "fortran", "go", "header", "library", "lua", "maven", "node", "octave", "perl",
-    "pkgconfig", "r", "ruby", "rust",
+    "pkgconfig", "r", "ruby", "rust", "toolbox",
 ]  # fmt: skip
 
 
@@ -33,7 +36,18 @@ class Archive:
         """List the packages that have a command, the site's choice or else the best known first."""
         if package := self._prefer.get(name):
             return (package,)
-        return self.find("command", name)
+        return self.find("command", name) or self._alternative(name)
+
+    def _alternative(self, name: str) -> tuple[str, ...]:
+        """Find what update-alternatives(1) makes when it is installed: figlet's figlet-figlet becomes figlet."""
+        lines, column = _lines("command"), SUITES.index(self.suite)
+        for line in lines[bisect_left(lines, name.encode()) :][:MOST_ALIKE]:
+            longer, _, packages = line.decode().partition("\t")
+            if not longer.startswith(name):
+                break
+            if longer[len(name) :][:1] in ("-", ".") and name in _named(packages, column):
+                return (name,)
+        return ()
 
     def find(self, section: Section, name: str) -> tuple[str, ...]:
         """List the packages that have something of this name in this suite, the best first; empty: none."""
@@ -58,6 +72,17 @@ class Archive:
             if not name.startswith(start):
                 break
             if "/" not in name[len(start) :] and (found := _named(packages, SUITES.index(self.suite))):
+                return found
+        return ()
+
+    def versioned(self, directory: str) -> tuple[str, ...]:
+        """List the packages that have a directory of headers with their version in its name: pcl-1.13 for pcl."""
+        lines, head = _lines("header"), f"{directory}-".encode("utf-8", "replace")
+        for line in lines[bisect_left(lines, head) :]:
+            name, _, packages = line.decode().partition("\t")
+            if not name.startswith(f"{directory}-"):
+                break
+            if re.fullmatch(r"\d[\d.]*/", name[len(head) :]) and (found := _named(packages, SUITES.index(self.suite))):
                 return found
         return ()
 

@@ -124,7 +124,9 @@ def read_modules(draft: Draft, words: tuple[str, ...], where: str) -> None:
         module = draft.software.module(name)
         if not draft.add_module(name, f"{where} loads it"):
             continue
-        if module.host:
+        if module.host and module.packages:
+            draft.lent[name] = (module, where)
+        elif module.host:
             draft.needs_host(name, f"{where} loads it ({module.rests_on})")
         elif module.known:
             draft.stand_in(module, f"{where} loads {name} ({module.rests_on})")
@@ -134,6 +136,18 @@ def read_modules(draft: Draft, words: tuple[str, ...], where: str) -> None:
                 f"{where} calls {words[0]}: modules of the site are not there in a container, and it is not known what "
                 f"{name} is; say --with or --system for what it loads, or name it in the site's [software.modules]",
             )
+
+
+def settle_modules(draft: Draft) -> None:
+    """Take the host's compilers only where something needs them that cannot be had, or seen, in a container.
+
+    Many load them by habit; who calls them, or starts what was made with them, is right to.
+    """
+    for name, (module, where) in draft.lent.items():
+        if draft.on_host or draft.opaque:
+            draft.needs_host(name, f"{where} loads it ({module.rests_on})")
+        else:
+            draft.stand_in(module, f"{where} loads {name}, in whose place these do ({module.rests_on})")
 
 
 def _loaded(words: tuple[str, ...]) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+import shlex
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from cluster_interface.inspection.project import Project
 
 PLACE = "/tmp"  # noqa: S108 - private in the container; what is built there is no output
+#: a process for each processor, and two at least: who writes for MPI has others to talk to, and many programs say so
+_MPIRUN = 'mpirun -np "$((CLIF_CPUS > 2 ? CLIF_CPUS : 2))"'
 MOST_FILES = 500  #: sources that are read
 C_ENDINGS = (".c",)
 CXX_ENDINGS = (".cc", ".cpp", ".cxx", ".c++", ".cp")
@@ -26,17 +29,24 @@ SOURCES = (*C_ENDINGS, *CXX_ENDINGS, *FORTRAN_ENDINGS)
 HEADERS = (".h", ".hh", ".hpp", ".hxx", ".inc", ".ipp", ".tpp")
 ALL = (*SOURCES, *HEADERS)
 
-_INCLUDE = re.compile(r"^[ \t]*#[ \t]*include[ \t]*([<\"])([^>\"\n]+)[>\"]", re.MULTILINE)
-_FORTRAN_USE = re.compile(
-    r"^[ \t]*use[ \t]*(?:,[^:\n]*::)?[ \t]*(?!.*intrinsic)([a-z]\w*)", re.MULTILINE | re.IGNORECASE
+INCLUDE = re.compile(r"^[ \t]*#[ \t]*include[ \t]*([<\"])([^>\"\n]+)[>\"]", re.MULTILINE)
+_OF_OTHERS = re.compile(  #: what is only for other systems
+    r"""(?msx) ^[ \t]* \# [ \t]* (?:if|ifdef|elif) \b (?![^\n]*(?:!|linux|unix|GNUC)) [^\n]*
+    \b (?:_?WIN32|_?WIN64|_MSC_VER|__APPLE__|__MINGW32__|__CYGWIN__) \b [^\n]* \n
+    .*? (?= ^[ \t]* \# [ \t]* (?:else|elif|endif) | \Z )"""
 )
-_FORTRAN_MODULE = re.compile(r"^[ \t]*module[ \t]+(?!procedure\b)([a-z]\w*)", re.MULTILINE | re.IGNORECASE)
+FORTRAN_USE = re.compile(
+    r"(?:^|;)[ \t]*use(?:[ \t]*(?:,[^:\n]*)?::[ \t]*|[ \t]+)(?!.*intrinsic)([a-z]\w*)", re.MULTILINE | re.IGNORECASE
+)
+FORTRAN_MODULE = re.compile(r"^[ \t]*module[ \t]+(?!procedure\b)([a-z]\w*)", re.MULTILINE | re.IGNORECASE)
 _FORTRAN_INCLUDE = re.compile(r"^[ \t]*include[ \t]*['\"]([^'\"\n]+)", re.MULTILINE | re.IGNORECASE)
 _LINKED = re.compile(r"(?<![\w-])-l([A-Za-z][\w+.-]*)")
 _COMPILING = re.compile(r"\b(?:gcc|g\+\+|cc|c\+\+|gfortran|clang|clang\+\+|mpicc|mpicxx|mpif90)\b[^\n]*")
 _OPENMP = re.compile(r"^[ \t]*(?:#[ \t]*pragma[ \t]+omp\b|!\$omp\b|[cC*]\$omp\b)", re.MULTILINE | re.IGNORECASE)
 _MPI_CALL = re.compile(r"\bMPI_Init", re.IGNORECASE)
 _THREADS = re.compile(r"\b(?:pthread_create|std::thread|std::async|std::jthread)\b")
+#: what a library looks for when a program runs, and no package of it brings along
+_RUNS_WITH = {"OpenCL": "pocl-opencl-icd"}
 _STANDARD = (
     "libc6-dev",
     "linux-libc-dev",
@@ -47,6 +57,11 @@ _STANDARD = (
     "gcc",
     "gfortran",
     "g++",
+)
+#: https://gcc.gnu.org/onlinedocs/gcc/Standards.html, what a freestanding implementation has; and of its intrinsics
+_OF_COMPILER = re.compile(
+    r"(?:float|iso646|limits|stdalign|stdarg|stdatomic|stdbool|stddef|stdint|stdnoreturn|varargs|cpuid|mm_malloc|"
+    r"quadmath|unwind|\w*intrin)\.h"
 )
 _FORTRAN_OWN = frozenset(
     {"iso_fortran_env", "iso_c_binding", "ieee_arithmetic", "ieee_exceptions", "ieee_features", "omp_lib"}
@@ -121,7 +136,7 @@ def _of_file(draft: Draft, name: str, needs: Needs) -> None:
     if compiler := language_of(name):
         needs.compilers[compiler] = None
     of = "" if name == draft.script else f" of {name}"
-    for found in _INCLUDE.finditer(_without_comments(source)):
+    for found in INCLUDE.finditer(_OF_OTHERS.sub(_blank, _without_comments(source))):
         where = f"#include <{found[2]}>, line {source.line(found.start())}{of}"
         if not local_header(draft.project, name, found[2]):
             add_header(draft, found[2], where, needs)
@@ -142,13 +157,17 @@ def _without_comments(source: Source) -> str:
     text = list(source.text)
     for found in source.lexis.pattern.finditer(source.text):
         if found.lastgroup == "comment":
-            text[found.start() : found.end()] = re.sub(r"[^\n]", " ", found[0])
+            text[found.start() : found.end()] = _blank(found)
     return "".join(text)
 
 
+def _blank(found: re.Match[str]) -> str:
+    return re.sub(r"[^\n]", " ", found[0])
+
+
 def _fortran(draft: Draft, source: Source, needs: Needs, of: str) -> None:
-    own = {name.lower() for name in _FORTRAN_MODULE.findall(source.code)}
-    for found in _FORTRAN_USE.finditer(source.code):
+    own = {name.lower() for name in FORTRAN_MODULE.findall(source.code)}
+    for found in FORTRAN_USE.finditer(source.code):
         module = found[1].lower()
         if module in own | _FORTRAN_OWN or _fortran_file(draft.project, module):
             continue
@@ -176,6 +195,16 @@ def _fortran_file(project: Project, module: str) -> bool:
     return any(pattern.search(project.text(name) or "") for name in files)
 
 
+def start(draft: Draft, program: str, needs: Needs) -> str:
+    """Return the command line that starts what was built."""
+    run = shlex.join([program, *draft.arguments])
+    if not needs.mpi:
+        return run
+    draft.set_variable("OMPI_MCA_rmaps_base_oversubscribe", "1", "it uses MPI", Sureness.KNOWN)
+    draft.set_variable("OMPI_MCA_btl_vader_single_copy_mechanism", "none", "it uses MPI", Sureness.KNOWN)
+    return f"{_MPIRUN} {run}"
+
+
 def local_header(project: Project, name: str, header: str) -> str | None:
     """Return the project's own file that an #include means."""
     home = posixpath.dirname(name)
@@ -196,10 +225,15 @@ def add_header(draft: Draft, header: str, rests_on: str, needs: Needs) -> None:
     if "mpi.h" in (header, posixpath.basename(header)):
         needs.mpi = True
         return
-    if header == "omp.h" or ("." not in header and "/" not in header):
+    if header.startswith("CL/"):  # whose package only names those that have them
+        add_library(draft, "OpenCL", rests_on, needs)
+        return
+    plain = "." not in header and "/" not in header
+    if header == "omp.h" or (plain and not archive.find("header", header)) or _OF_COMPILER.fullmatch(header):
         return
     packages = archive.path("header", header)
     below = "" if packages else next(iter(archive.find("below", header.split("/")[0])), "")
+    below = below or ("" if packages else _versioned(draft, header))
     if below:
         packages = archive.find("pkgconfig", below)
     if not packages:
@@ -217,6 +251,14 @@ def add_header(draft: Draft, header: str, rests_on: str, needs: Needs) -> None:
         needs.pkgconfig[below] = None
     else:
         _link(draft, packages[0], header, needs)
+
+
+def _versioned(draft: Draft, header: str) -> str:
+    """Return the pkg-config name that finds a header below a directory called like it and its version; empty: none."""
+    archive, parts = draft.software.archive, header.split("/")
+    package = next(iter(archive.versioned(parts[0]) if len(parts) > 1 else ()), "")
+    names = [f"{parts[0]}_{parts[1]}" if len(parts) > 2 else "", *(parts[0] + end for end in ("", "_core", "_common"))]
+    return next((name for name in names if package and package in archive.find("pkgconfig", name)), "")
 
 
 def _link(draft: Draft, package: str, header: str, needs: Needs) -> None:
@@ -259,6 +301,8 @@ def add_library(draft: Draft, library: str, rests_on: str, needs: Needs) -> None
     if not found:
         return
     needs.libraries[library] = None
+    if library in _RUNS_WITH:
+        draft.add_system(_RUNS_WITH[library], f"{rests_on}: what it finds when it runs, on the processors of any node")
     if not found[0].startswith(_STANDARD):
         draft.add_system(_unversioned(found[0]), rests_on)
 

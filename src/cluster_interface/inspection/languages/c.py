@@ -8,9 +8,20 @@ import shlex
 from typing import TYPE_CHECKING
 
 from cluster_interface.inspection.languages import building
-from cluster_interface.inspection.languages.building import PLACE, SOURCES, language_of, read_source
+from cluster_interface.inspection.languages.building import (
+    FORTRAN_MODULE,
+    FORTRAN_USE,
+    PLACE,
+    SOURCES,
+    language_of,
+    read_source,
+)
+from cluster_interface.inspection.languages.c_options import c_options
 from cluster_interface.inspection.languages.files import Verbs, Where, read_files
+from cluster_interface.inspection.languages.linking import has_main, linked_with
 from cluster_interface.inspection.python.files import read_arguments
+from cluster_interface.inspection.rooted import named_in, where_it_starts
+from cluster_interface.inspection.suggestions import offer
 from cluster_interface.inspection.wordlist import words
 from cluster_interface.model.proposal import Sureness
 
@@ -28,10 +39,8 @@ VERBS = Verbs(
     opens=words("fopen freopen fstream std::fstream open OPEN Open"),
     makes=words("mkdir create_directory create_directories"),
 )
-_MAIN = re.compile(r"\bmain\s*\(|^[ \t]*program[ \t]+\w+|^[ \t]*PROGRAM[ \t]+\w+", re.MULTILINE)
-_QUOTED = re.compile(r"^[ \t]*#[ \t]*include[ \t]*[\"<]([^\">\n]+)", re.MULTILINE)
-_USED = re.compile(r"^[ \t]*use[ \t]+([a-z]\w*)", re.MULTILINE | re.IGNORECASE)
-_MODULE = re.compile(r"^[ \t]*module[ \t]+(?!procedure\b)([a-z]\w*)", re.MULTILINE | re.IGNORECASE)
+#: what older compilers took and newer ones refuse, as nobody has told them which the program was written for
+_AS_BEFORE = {"g++": "-fpermissive", "gfortran": "-std=legacy"}
 
 
 class Compiled:
@@ -47,20 +56,26 @@ class Compiled:
         """Name the files that are compiled with this one."""
         return frozenset(together(project, name)) - {name}
 
+    def starts(self, project: Project, name: str, arguments: Sequence[str]) -> tuple[str, str]:
+        """Return the directory that it is compiled and started in, and what is found from there."""
+        return where_it_starts(project, name, arguments, named_in(project, name))
+
     def read(self, draft: Draft) -> None:
         """Fill the draft."""
         files = together(draft.project, draft.script)
-        needs = self._add(draft, files)
+        needs = self.add(draft, files)
         read_arguments(draft, draft.arguments, draft.written(draft.arguments))
         sources = [name for name in files if language_of(name)]
         draft.command = command(draft, sources, needs)
         draft.guess("command", draft.command, "it is compiled in the container, then run", Sureness.KNOWN)
+        offer(draft, c_options(read_source(draft.project, draft.script)), "its C or C++")
 
     def follow(self, draft: Draft, name: str, _arguments: Sequence[str]) -> None:
         """Add what a file needs that a script compiles."""
-        self._add(draft, together(draft.project, name))
+        self.add(draft, together(draft.project, name))
 
-    def _add(self, draft: Draft, files: list[str]) -> building.Needs:
+    def add(self, draft: Draft, files: list[str]) -> building.Needs:
+        """Add what files need that are compiled together."""
         needs = building.find_needs(draft, files)
         draft.add_inputs(files, "it is compiled with it", Sureness.KNOWN)
         for name in files:
@@ -73,37 +88,83 @@ def command(draft: Draft, sources: list[str], needs: building.Needs) -> str:
     program = posixpath.join(
         PLACE, re.sub(r"[^\w.-]", "-", posixpath.splitext(posixpath.basename(draft.script))[0]) or "a"
     )
-    homes = dict.fromkeys(posixpath.dirname(name) for name in draft.project.files if name.endswith(building.HEADERS))
-    includes = [shlex.quote(f"-I{home}") for home in homes if home][:20] if len(sources) > 1 or any(homes) else []
+    return f"{build(draft, program, sources, needs)} && {building.start(draft, program, needs)}"
+
+
+def build(draft: Draft, program: str, sources: list[str], needs: building.Needs) -> str:
+    """Return the command line that compiles sources into a program."""
+    includes = [shlex.quote(f"-I{home}") for home in _include_directories(draft.project, sources)]
     names = [shlex.quote(f"./{name}" if name.startswith("-") else name) for name in sources]
     modules = [f"-J{PLACE}"] if "gfortran" in needs.compilers else []
-    run = shlex.join([program, *draft.arguments])
-    if needs.mpi:
-        run = f'mpirun -np "${{CLIF_CPUS:-1}}" {run}'
-        draft.set_variable("OMPI_MCA_rmaps_base_oversubscribe", "1", "it uses MPI", Sureness.KNOWN)
-        draft.set_variable("OMPI_MCA_btl_vader_single_copy_mechanism", "none", "it uses MPI", Sureness.KNOWN)
     links = ["-lstdc++"] if needs.compiler in ("gfortran", "mpifort") and "g++" in needs.compilers else []
     links += ["-lgfortran"] if needs.compiler in ("g++", "mpicxx") and "gfortran" in needs.compilers else []
-    build = " ".join([needs.compiler, "-O2", *modules, *includes, "-o", program, *names, *needs.flags, *links])
-    return f"{build} && {run}"
+    older = [_AS_BEFORE[one] for one in needs.compilers if len(needs.compilers) == 1 and one in _AS_BEFORE]
+    words = [
+        needs.compiler,
+        "-O2",
+        *older,
+        *modules,
+        *includes,
+        "-o",
+        shlex.quote(program),
+        *names,
+        *needs.flags,
+        *links,
+    ]
+    return " ".join(words)
+
+
+def _include_directories(project: Project, sources: list[str]) -> list[str]:
+    """List the directories in which the compiler is to look for headers that do not lie beside what includes them."""
+    found: dict[str, None] = {}
+    pending, seen = [*sources], set[str]()
+    while pending and len(seen) < MOST_TOGETHER:
+        one = pending.pop()
+        if one in seen:
+            continue
+        seen.add(one)
+        for mark, header in building.INCLUDE.findall(read_source(project, one).text):
+            path = building.local_header(project, one, header)
+            if path is None:
+                continue
+            pending.append(path)
+            if mark == "<" or path != posixpath.normpath(posixpath.join(posixpath.dirname(one), header)):
+                found[path.removesuffix(header).rstrip("/") or "."] = None
+    return [*found]
 
 
 def together(project: Project, name: str) -> list[str]:
     """List a source and the project's files that it takes to compile and link it: headers, and what they declare."""
-    found: dict[str, None] = {}
+    found: dict[str, list[str]] = {}  # each with the files whose modules it uses
     pending = [name]
     while pending and len(found) < MOST_TOGETHER:
         one = pending.pop(0)
         if one in found:
             continue
-        found[one] = None
         source = read_source(project, one)
-        for header in _QUOTED.findall(source.text):
+        found[one] = _modules(project, one, source.code)
+        for _, header in building.INCLUDE.findall(source.text):
             if path := building.local_header(project, one, header):
                 pending += [path, *_implementation(project, path)]
-        pending += _modules(project, one, source.code)
-    files = [one for one in found if one != name]
+        pending += found[one]
+        if not pending:
+            pending += linked_with(project, name, [*found])
+    files = [one for one in _after_what_they_use(found) if one != name]
     return [*(one for one in files if _is_module(one)), name, *(one for one in files if not _is_module(one))]
+
+
+def _after_what_they_use(uses: dict[str, list[str]]) -> list[str]:
+    """Put each file behind those whose modules it uses, as the compiler wants them; else they stay in their order."""
+    placed: dict[str, None] = {}
+    pending, seen = [*reversed(uses)], set[str]()
+    while pending:
+        one = pending[-1]
+        ahead = [] if one in seen else [other for other in uses[one] if other in uses and other not in seen]
+        seen.add(one)
+        pending += reversed(ahead)
+        if not ahead:
+            placed[pending.pop()] = None
+    return [*placed]
 
 
 def _is_module(name: str) -> bool:
@@ -115,18 +176,32 @@ def _implementation(project: Project, header: str) -> list[str]:
     stem = posixpath.splitext(header)[0]
     places = (stem, stem.replace("include/", "src/", 1), posixpath.join("src", posixpath.basename(stem)))
     candidates = dict.fromkeys(place + ending for place in places for ending in SOURCES)
-    return [path for path in candidates if path in project and not _MAIN.search(read_source(project, path).code)]
+    return [path for path in candidates if path in project and not has_main(read_source(project, path))]
 
 
 def _modules(project: Project, name: str, code: str) -> list[str]:
     """List the files that have the Fortran modules which a file uses."""
     if not _is_module(name):
         return []
-    used = {module.lower() for module in _USED.findall(code)} - {module.lower() for module in _MODULE.findall(code)}
+    used = {module.lower() for module in FORTRAN_USE.findall(code)} - {
+        module.lower() for module in FORTRAN_MODULE.findall(code)
+    }
     if not used:
         return []
     files = [path for path in project.files if _is_module(path) and path != name][: building.MOST_FILES]
-    return [path for path in files if used & {m.lower() for m in _MODULE.findall(project.text(path) or "")}]
+    found: dict[str, None] = {}
+    for path in sorted(files, key=lambda path: _away(name, path)):  # of several with one module the nearest
+        has = {module.lower() for module in FORTRAN_MODULE.findall(project.text(path) or "")}
+        if used & has:
+            found[path] = None
+            used -= has
+    return [path for path in files if path in found]
+
+
+def _away(name: str, other: str) -> int:
+    """Count the steps from a file's directory to another one's."""
+    steps = posixpath.relpath(posixpath.dirname(other) or ".", posixpath.dirname(name) or ".")
+    return 0 if steps == "." else steps.count("/") + 1
 
 
 LANGUAGE = Compiled()

@@ -7,6 +7,7 @@ directory source: https://doc.rust-lang.org/cargo/reference/source-replacement.h
 from __future__ import annotations
 
 import posixpath
+import re
 import shlex
 from typing import TYPE_CHECKING, Any
 
@@ -26,8 +27,10 @@ LOCK = "Cargo.lock"
 _CRATE = f"{PLACE}/crate"  #: the project as it is built: linked, but for its manifest, and without its lock
 _REGISTRY = "/usr/share/cargo/registry"
 _EDITIONS = {"2018": "1.31", "2021": "1.56", "2024": "1.85"}  # https://doc.rust-lang.org/edition-guide
-# cargo wants the crates of tests and benchmarks to be there as well: without the network they are left out
+# cargo wants the crates of tests and benchmarks to be there as well: without the network they are left out, but for
+# those that an example uses
 _FOR_RUNNING = r"/^[[:space:]]*\[/ { skip = /dev-dependencies/ } !skip"
+_FOR_AN_EXAMPLE = r" || /^[[:space:]]*(\[dev-dependencies\]|(%s)[[:space:]]*=)/"
 
 
 def add_crates(draft: Draft, cargo: str) -> None:
@@ -43,7 +46,7 @@ def add_crates(draft: Draft, cargo: str) -> None:
     package = table_at(document, "package")
     edition, version = str(package.get("edition", "")), str(package.get("rust-version", ""))
     newer_suite(draft, "Rust", version or _EDITIONS.get(edition, ""), cargo)
-    for crate, wish in _dependencies(document):
+    for crate, wish in (*_dependencies(document), *_of_example(draft, cargo, document)):
         _add(draft, cargo, crate, wish)
     if posixpath.join(home, LOCK) in draft.project:
         draft.warn(f"{LOCK} is not used: of each crate there is the one version that Debian {draft.software.suite} has")
@@ -52,17 +55,40 @@ def add_crates(draft: Draft, cargo: str) -> None:
 def by_cargo(draft: Draft, cargo: str) -> tuple[str, str]:
     """Return the command line that builds a project, and the program that it makes."""
     home, manifest = shlex.quote(posixpath.dirname(cargo) or "."), shlex.quote(cargo)
-    options = ["--release", "--offline", "--manifest-path", f"{_CRATE}/{CARGO}", "--target-dir", f"{PLACE}/target"]
+    options = ["--release", "--offline", "--ignore-rust-version"]
+    options += ["--manifest-path", f"{_CRATE}/{CARGO}", "--target-dir", f"{PLACE}/target"]
     if any(package.startswith("librust-") for package in draft.system):
         settings = ('source.crates-io.replace-with="debian"', f'source.debian.directory="{_REGISTRY}"')
         options += [word for one in settings for word in ("--config", one)]
-    program = _program(draft, cargo)
+    program, kind = _program(draft, cargo), "bin"
+    leaving_out = _FOR_RUNNING
+    if example := _example(draft, cargo):
+        program, kind = example, "example"
+        document = read_toml(draft.project.text(cargo) or "")
+        used = [] if isinstance(document, str) else [crate for crate, _ in _of_example(draft, cargo, document)]
+        leaving_out += _FOR_AN_EXAMPLE % "|".join(used) if used else ""
     steps = [
         f'mkdir -p {_CRATE} && ln -sf "$PWD"/{home}/* {_CRATE}/ && rm -f {_CRATE}/{CARGO} {_CRATE}/{LOCK}',
-        f"awk {shlex.quote(_FOR_RUNNING)} {manifest} >{_CRATE}/{CARGO}",
-        shlex.join(["cargo", "build", *options, "--bin", program]),
+        f"awk {shlex.quote(leaving_out)} {manifest} >{_CRATE}/{CARGO}",
+        shlex.join(["cargo", "build", *options, f"--{kind}", program]),
     ]
-    return " && ".join(steps), f"{PLACE}/target/release/{program}"
+    return " && ".join(steps), f"{PLACE}/target/release/{'examples/' if example else ''}{program}"
+
+
+def _example(draft: Draft, cargo: str) -> str:
+    """Name the example that a script is: examples/x.rs and examples/x/main.rs are x; empty: it is none."""
+    parts = posixpath.relpath(draft.script, posixpath.dirname(cargo) or ".").split("/")
+    if parts[0] != "examples" or len(parts) > 3 or (len(parts) == 3 and parts[2] != "main.rs"):
+        return ""
+    return parts[1].removesuffix(".rs")
+
+
+def _of_example(draft: Draft, cargo: str, document: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield the crates for tests and examples that the draft's script uses, if it is an example."""
+    text = draft.project.text(draft.script) or ""
+    for crate, wish in table_at(document, "dev-dependencies").items() if _example(draft, cargo) else ():
+        if re.search(rf"\b{re.escape(crate.replace('-', '_'))}\b", text):
+            yield crate, wish
 
 
 def _dependencies(document: dict[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -85,6 +111,8 @@ def _add(draft: Draft, cargo: str, name: str, wish: Any) -> None:
         missing(draft, crate, cargo, "Rust")
         return
     draft.add_system(packages[0], f"{cargo} depends on {crate}")
+    if packages[0] == f"librust-{crate}-dev" and table.get("default-features", True):  # what other crates depend on
+        draft.add_system(f"librust-{crate}+default-dev", f"{cargo} wants {crate} with its default features")
     features = table.get("features")
     for feature in features if isinstance(features, list) else ():
         for part in draft.software.archive.find("rust", f"{crate}-{feature}")[:1]:

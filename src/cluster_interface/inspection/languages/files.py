@@ -179,7 +179,7 @@ def _writes(draft: Draft, text: str, where: str) -> None:
             draft.warn(f"{where} writes {shown(text)}, which is not there in the job: write a relative path")
         return
     name = simplify(posixpath.normpath(text))
-    if name.startswith(".."):
+    if draft.of_job(name).startswith(".."):
         draft.warn(f"{where} writes {shown(text)}, outside the job's directory, which is not possible")
     elif _PATHLIKE.fullmatch(name) or "/" in name or "." in name:
         draft.add_output(name, where)

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 from cluster_interface.inspection.languages import lexis
 from cluster_interface.inspection.languages.building import PLACE
 from cluster_interface.inspection.languages.files import Verbs, Where
+from cluster_interface.inspection.languages.go_options import go_options
 from cluster_interface.inspection.languages.language import Language
 from cluster_interface.inspection.languages.loading import above, missing
-from cluster_interface.inspection.languages.releases import newer_suite
+from cluster_interface.inspection.languages.releases import newer_suite, version_of
 from cluster_interface.inspection.wordlist import words
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ _CACHE = f"{PLACE}/go-cache"
 class Go(Language):
     """Go: packages of the distribution lie below /usr/share/gocode."""
 
+    moves = False  # what it is a part of is looked for above it
+
     def needs(self, draft: Draft, name: str, source: Source) -> None:
         """Add the packages that have what is imported."""
         where = Where(draft, name)
@@ -42,8 +45,7 @@ class Go(Language):
             else:
                 missing(draft, imported, where(text), "Go")
         if file := above(draft.project, name, MODULE):
-            found = re.search(r"^go[ \t]+(\d+\.\d+)", draft.project.text(file) or "", re.MULTILINE)
-            newer_suite(draft, "Go", found[1] if found else "", file)
+            newer_suite(draft, "Go", _asked(draft.project, file), file)
 
     def local(self, project: Project, name: str, _source: Source) -> Iterable[str]:
         """Name the other files of its directory and what go.mod is above it."""
@@ -70,10 +72,14 @@ class Go(Language):
         elif draft.variables.get("GO111MODULE") == "off":
             build = _by_path(draft, posixpath.dirname(module), program)
         else:
-            build = f"GOCACHE={_CACHE} GOFLAGS=-mod=mod GOTOOLCHAIN=local {self._build(draft, source, program)}"
+            home = posixpath.dirname(module)
+            lower, flags = _lowered(draft, module)
+            build = f"{lower}GOCACHE={_CACHE} GOFLAGS='-mod=mod{flags}' GOTOOLCHAIN=local "
+            build += self._build(draft, source, program, home)
+            build = f"(cd {shlex.quote(home)} && {build})" if home else build
         return f"{build} && {shlex.join([program, *draft.arguments])}"
 
-    def _build(self, draft: Draft, source: Source, program: str) -> str:
+    def _build(self, draft: Draft, source: Source, program: str, start: str = "") -> str:
         home = posixpath.dirname(draft.script)
         others = [
             file
@@ -81,7 +87,26 @@ class Go(Language):
             if file.endswith(".go") and posixpath.dirname(file) == home and not file.endswith("_test.go")
         ]
         path = "GOPATH=/usr/share/gocode " if "GO111MODULE" in draft.variables else ""
-        return path + shlex.join(["go", "build", "-o", program, draft.script, *others])
+        return path + shlex.join(
+            ["go", "build", "-o", program, *(posixpath.relpath(one, start or ".") for one in (draft.script, *others))]
+        )
+
+
+def _asked(project: Project, module: str) -> str:
+    """Return the version of Go that a go.mod asks for."""
+    found = re.search(r"^go[ \t]+(\d+\.\d+)", project.text(module) or "", re.MULTILINE)
+    return found[1] if found else ""
+
+
+def _lowered(draft: Draft, module: str) -> tuple[str, str]:
+    """Have a go.mod that asks for what is there: Go refuses one that asks for a newer Go, whatever its code needs."""
+    asked, there = _asked(draft.project, module), version_of(draft, "Go")
+    if not asked or tuple(map(int, asked.split("."))) <= tuple(map(int, there.split("."))):
+        return "", ""
+    copy = f"{PLACE}/{MODULE}"
+    lower = f"sed -e 's/^go .*/go {there}/' -e '/^toolchain /d' {MODULE} >{copy} && "
+    sums = posixpath.join(posixpath.dirname(module), "go.sum") in draft.project
+    return lower + (f"cp go.sum {PLACE}/go.sum && " if sums else ""), f" -modfile={copy}"
 
 
 def _by_path(draft: Draft, top: str, program: str) -> str:
@@ -131,4 +156,5 @@ LANGUAGE = Go(
         makes=words("os.Mkdir os.MkdirAll"),
     ),
     packages=("golang-go",),
+    declares=go_options,
 )

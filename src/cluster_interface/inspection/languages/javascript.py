@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from cluster_interface.inspection.languages import lexis
 from cluster_interface.inspection.languages.files import Verbs
+from cluster_interface.inspection.languages.javascript_options import javascript_options
 from cluster_interface.inspection.languages.loading import Loading, beside_it
 from cluster_interface.inspection.wordlist import words
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 class Node(Loading):
     """JavaScript for Node.js; its modules in the distribution are node-foo."""
+
+    moves = False  # what it is a part of is looked for above it
 
     own = words(
         "assert async_hooks buffer child_process cluster console constants crypto dgram diagnostics_channel dns "
@@ -63,5 +66,6 @@ LANGUAGE = Node(
     ),
     packages=("nodejs",),
     program=("node",),
+    declares=javascript_options,
     interpreters=frozenset({"node", "nodejs"}),
 )

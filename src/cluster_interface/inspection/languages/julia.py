@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
+import shlex
 from typing import TYPE_CHECKING
 
 from cluster_interface.inspection.commands import need_command
 from cluster_interface.inspection.languages import lexis
 from cluster_interface.inspection.languages.files import Verbs
+from cluster_interface.inspection.languages.julia_options import julia_options
 from cluster_interface.inspection.languages.loading import Loading
 from cluster_interface.inspection.wordlist import words
 
@@ -16,10 +19,13 @@ if TYPE_CHECKING:
 
     from cluster_interface.inspection.draft import Draft
     from cluster_interface.inspection.languages.lexis import Source
+    from cluster_interface.inspection.project import Project
 
 
 class Julia(Loading):
     """Julia; the distribution has the language where it has it, and no packages."""
+
+    moves = False  # what it is a part of is looked for above it
 
     own = words(
         "Base Core Main ArgTools Artifacts Base64 CRC32c Dates DelimitedFiles Distributed Downloads FileWatching "
@@ -41,6 +47,29 @@ class Julia(Loading):
                 if name not in local:
                     yield name, source.line(found.start())
 
+    def command(self, draft: Draft, source: Source) -> str:
+        """Return the command line; a script that uses the package whose project it is in starts in that project."""
+        plain = super().command(draft, source)
+        for module, _ in self.modules(source):
+            if file := self.beside(draft.project, draft.script, module):
+                home = posixpath.dirname(posixpath.dirname(file))
+                why = f"it uses {module}, whose Project.toml is there"
+                draft.add_inputs(draft.project.below(home), why)
+                return plain.replace("julia ", f"julia --project={shlex.quote(home or '.')} ", 1)
+        return plain
+
+    def beside(self, project: Project, name: str, module: str) -> str | None:
+        """Return the file of a package in whose project a script is."""
+        home = posixpath.dirname(name)
+        while True:
+            text = project.text(posixpath.join(home, "Project.toml")) or ""
+            file = posixpath.join(home, "src", f"{module}.jl")
+            if file in project and re.search(rf"^name\s*=\s*\"{module}\"", text, re.MULTILINE):
+                return file
+            if not home:
+                return None
+            home = posixpath.dirname(home)
+
 
 LANGUAGE = Julia(
     says="Julia (.jl)",
@@ -54,5 +83,6 @@ LANGUAGE = Julia(
         makes=words("mkdir mkpath"),
     ),
     program=("julia",),
+    declares=julia_options,
     interpreters=frozenset({"julia"}),
 )

@@ -12,14 +12,17 @@ from cluster_interface.inspection.languages.lexis import Lexis, Source
 from cluster_interface.inspection.project import LARGEST
 from cluster_interface.inspection.python.files import read_arguments
 from cluster_interface.inspection.python.source import normalize
+from cluster_interface.inspection.rooted import named_in, where_it_starts
 from cluster_interface.inspection.shebang import Shebang, read_shebang
+from cluster_interface.inspection.suggestions import offer
 from cluster_interface.model.proposal import Sureness
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from cluster_interface.inspection.draft import Draft
     from cluster_interface.inspection.project import Project
+    from cluster_interface.model.proposal import Option
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,9 @@ class Language:
     packages: tuple[str, ...] = ()  #: of the distribution, always
     program: tuple[str, ...] = ()  #: what runs a file: the words before its name
     interpreters: frozenset[str] = field(default_factory=frozenset)  #: in a first line
+    declares: Callable[[Source], Iterable[Option]] | None = None  #: finds the options of its command line
+
+    moves = True  #: it may be started in another directory of the job than its top
 
     def detects(self, name: str, shebang: Shebang | None) -> bool:
         """Say whether the first line names the language's program or, where there is none, the ending does."""
@@ -46,18 +52,27 @@ class Language:
         named = {posixpath.normpath(text.value) for text in source.texts if text.value}
         return frozenset(file for file in named if file in project) | frozenset(self.local(project, name, source))
 
+    def starts(self, project: Project, name: str, arguments: Sequence[str]) -> tuple[str, str]:
+        """Return the directory that a file is started in, and what is found from there."""
+        return where_it_starts(project, name, arguments, named_in(project, name)) if self.moves else ("", "")
+
     def read(self, draft: Draft) -> None:
         """Fill the draft."""
         source = self.source(draft.project, draft.script)
         self._add(draft, draft.script, source)
-        self.options(draft, source)
         read_arguments(draft, draft.arguments, draft.written(draft.arguments))
         draft.command = self.command(draft, source)
         draft.guess("command", draft.command, self.says, Sureness.KNOWN)
+        if self.declares is not None:
+            offer(draft, self.declares(source), f"read from {self.says}")
 
     def follow(self, draft: Draft, name: str, _arguments: Sequence[str]) -> None:
         """Add what a file needs that another one starts or loads."""
         self._add(draft, name, self.source(draft.project, name))
+
+    def follow_text(self, draft: Draft, name: str, text: str) -> None:
+        """Add what a text needs that stands in another file: `Rscript -e TEXT`."""
+        self._add(draft, name, Source(normalize(text)[:LARGEST], self.lexis))
 
     def source(self, project: Project, name: str) -> Source:
         """Read a file; one that is too large is taken for empty."""
@@ -77,9 +92,6 @@ class Language:
     def local(self, _project: Project, _name: str, _source: Source) -> Iterable[str]:
         """Name the files of the project that it loads by other than their whole names."""
         return ()
-
-    def options(self, draft: Draft, source: Source) -> None:
-        """Add the options that it declares."""
 
     def _add(self, draft: Draft, name: str, source: Source) -> None:
         for package in self.packages:

@@ -22,6 +22,7 @@ _LONG = r'"(?:\\.|[^"\\])*"'
 _LONG_SINGLE = r"'(?:\\.|[^'\\])*'"
 _SLASHES = r"//[^\n]*|/\*.*?(?:\*/|\Z)"
 _HASH = r"#[^\n]*"
+_HEREDOC = r"(?<=<<)[-~]?[\"']?(?P<end>[A-Z]\w*)[\"']?[^\n]*\n.*?^[ \t]*(?P=end)[ \t]*$"
 
 _INTERPOLATED = re.compile(r"\$\{[^}]*\}|#\{[^}]*\}|\$\([^)]*\)|\$\w+|%[-+0 #]*\d*(?:\.\d+)?l*[a-zA-Z]")
 _NAME = re.compile(r"([A-Za-z_.@$&*][\w.$:!]*(?:::[\w.]+)*)[<>\w\s]{0,40}$")
@@ -50,8 +51,8 @@ RUST = Lexis(_SLASHES, rf"{_LONG}|'(?:\\.|[^'\\\n])'")
 FORTRAN = Lexis(r"^[cC*!][^\n]*|![^\n]*", r"\"[^\"\n]*\"|'[^'\n]*'")
 R = Lexis(_HASH, f"{_LONG}|{_LONG_SINGLE}")
 JULIA = Lexis(rf"#=.*?(?:=#|\Z)|{_HASH}", rf'"""(?:\\.|[^\\])*?"""|{_LONG}')
-PERL = Lexis(rf"^=[a-z].*?(?:^=cut[^\n]*|\Z)|^__(?:END|DATA)__.*|(?:^|(?<=\s)){_HASH}", f"{_LONG}|{_SINGLE}")
-RUBY = Lexis(r"^=begin.*?(?:^=end[^\n]*|\Z)|^__END__.*|(?:^|(?<=\s))#(?!\{)[^\n]*", f"{_LONG}|{_SINGLE}")
+PERL = Lexis(rf"^=[a-z].*?(?:^=cut[^\n]*|\Z)|^__(?:END|DATA)__.*|(?:^|(?<=\s)){_HASH}", f"{_HEREDOC}|{_LONG}|{_SINGLE}")
+RUBY = Lexis(r"^=begin.*?(?:^=end[^\n]*|\Z)|^__END__.*|(?:^|(?<=\s))#(?!\{)[^\n]*", f"{_HEREDOC}|{_LONG}|{_SINGLE}")
 OCTAVE = Lexis(
     r"^[ \t]*%\{[ \t]*$.*?(?:^[ \t]*%\}[ \t]*$|\Z)|[%#][^\n]*|\.\.\.[^\n]*",
     r"\"(?:\\.|[^\"\\\n])*\"|(?<![\w)\]}'.])'(?:''|[^'\n])*'",

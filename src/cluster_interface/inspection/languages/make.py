@@ -14,6 +14,7 @@ from cluster_interface.inspection.languages.files import Where, read_files
 from cluster_interface.inspection.project import LARGEST
 from cluster_interface.inspection.python.files import read_arguments
 from cluster_interface.inspection.python.source import normalize
+from cluster_interface.inspection.rooted import found_from
 from cluster_interface.inspection.shell.reader import Reader
 from cluster_interface.inspection.wordlist import words
 from cluster_interface.model.proposal import Sureness
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from cluster_interface.inspection.shebang import Shebang
 
 MOST_RULES = 2000
+NAMES = ("Makefile", "makefile", "GNUmakefile")  #: of what make reads by itself
 BUILD = f"{PLACE}/build"
 _VARIABLE = re.compile(r"^[ \t]*(?:export[ \t]+|override[ \t]+)?([\w.]+)[ \t]*(?::{0,3}|\?|\+)=[ \t]*(.*)$")
 _RULE = re.compile(r"^([^\t#=:][^=:]*?)[ \t]*::?(?!=)[ \t]*([^=;]*?)(?:;(.*))?$")
@@ -63,10 +65,15 @@ class Builder:
         """Say whether the file is the one that says how to build."""
         return posixpath.basename(name) in self._names
 
+    def starts(self, project: Project, name: str, arguments: Sequence[str]) -> tuple[str, str]:
+        """Return its own directory: what is built there is run there, too, but for what was given from the top."""
+        home = posixpath.dirname(name)
+        return ("", "") if found_from(project, "", arguments) else (home, posixpath.basename(name))
+
     def uses(self, project: Project, name: str) -> frozenset[str]:
         """Name what is built: the sources and the other files of its sort, at any depth."""
         below = project.below(posixpath.dirname(name))
-        named = set(_WORD.findall(_text(project, name)))
+        named = set(_WORD.findall(text_of(project, name)))
         parts = (one for one in below if one.endswith(ALL) or self._is_part(one) or posixpath.basename(one) in named)
         return frozenset(parts) - {name}
 
@@ -105,8 +112,9 @@ class Make(Builder):
 
     def _command(self, draft: Draft, name: str) -> str:
         draft.add_system("make", f"{name} says how to build")
-        rules = _Rules(_text(draft.project, name))
+        rules = Rules(text_of(draft.project, name))
         sources = any(language_of(one) for one in draft.project.below(posixpath.dirname(name)))
+        needs = Needs()
         if sources and (rules.compiles or not rules.recipes):
             needs = self._sources(draft, name)
             for library in building.linked_in(rules.text):
@@ -120,9 +128,9 @@ class Make(Builder):
         for line, recipe in rules.recipes:
             reader.read_text(recipe, name, at=line - 1)
         reader.finish()
-        return self._line(draft, name, rules)
+        return self._line(draft, name, rules, needs)
 
-    def _line(self, draft: Draft, name: str, rules: _Rules) -> str:
+    def _line(self, draft: Draft, name: str, rules: Rules, needs: Needs) -> str:
         home = posixpath.dirname(name)
         make = [
             "make",
@@ -134,11 +142,11 @@ class Make(Builder):
         program = rules.program()
         if program is None:
             return shlex.join([*make, *draft.arguments])
-        start = posixpath.normpath(posixpath.join(home, program))
-        return f"{shlex.join(make)} && {shlex.join([f'./{start}', *draft.arguments])}"
+        path = f"./{posixpath.normpath(posixpath.join(home, program))}"
+        return f"{shlex.join(make)} && {building.start(draft, path, needs)}"
 
 
-class _Rules:
+class Rules:
     """A Makefile: variables, targets and recipes, as far as its text tells."""
 
     def __init__(self, text: str) -> None:
@@ -148,25 +156,31 @@ class _Rules:
         self.recipes: list[tuple[int, str]] = []
         self.by_target: dict[str, list[str]] = {}
         self.phony: set[str] = set()
+        self.patterns: list[tuple[str, tuple[str, ...]]] = []  #: targets with a %, and what they are made of
         current: list[str] = []
         for number, line in _joined(text):
             if line.startswith("\t"):
                 recipe = line.strip().lstrip("@-+")
                 if recipe and len(self.recipes) < MOST_RULES:
-                    self.recipes.append((number, self.filled(recipe)))
+                    filled = self.filled(recipe)
+                    self.recipes.append((number, filled))
                     for target in current:
-                        self.by_target.setdefault(target, []).append(recipe)
+                        self.by_target.setdefault(target, []).extend((recipe, filled))
             elif found := _VARIABLE.match(line):
                 self.variables[found[1]] = found[2].split(" #")[0].strip()
             elif (found := _RULE.match(line)) and len(self.targets) < MOST_RULES:
                 current = self.filled(found[1]).split()
-                wanted = self.filled(found[2]).split()
-                if ".PHONY" in current:
-                    self.phony.update(wanted)
-                for target in current:
-                    if not target.startswith(".") and "%" not in target:
-                        self.targets.setdefault(target, []).extend(wanted)
+                self._take(current, self.filled(found[2]).split())
         self.compiles = bool(_COMPILER.search(text)) or ".o" in text
+
+    def _take(self, targets: list[str], wanted: list[str]) -> None:
+        if ".PHONY" in targets:
+            self.phony.update(wanted)
+        for target in targets:
+            if "%" in target:
+                self.patterns.append((target, tuple(wanted)))
+            elif not target.startswith("."):
+                self.targets.setdefault(target, []).extend(wanted)
 
     def filled(self, text: str, depth: int = 0) -> str:
         """Fill plain variables in; automatic ones and functions become wildcards."""
@@ -228,7 +242,7 @@ class CMake(Builder):
         ]
         programs: list[str] = []
         for file in files:
-            text = re.sub(r"#[^\n]*", "", _text(draft.project, file))
+            text = re.sub(r"#[^\n]*", "", text_of(draft.project, file))
             self._packages(draft, file, text, needs)
             below = posixpath.relpath(posixpath.dirname(file) or ".", home or ".")
             names = {found[1]: found[2] for found in re.finditer(r"\bproject\s*\(\s*(()[\w.-]+)", text, re.IGNORECASE)}
@@ -240,7 +254,7 @@ class CMake(Builder):
         draft.add_system("libc6-dev", f"{name} says how to build")
         build = f"cmake -S {shlex.quote(home or '.')} -B {BUILD} -DCMAKE_BUILD_TYPE=Release && cmake --build {BUILD}"
         program = next((one for one in programs if "*" not in one and "test" not in one.lower()), None)
-        return f"{build} && {shlex.join([posixpath.join(BUILD, program), *draft.arguments])}" if program else build
+        return f"{build} && {building.start(draft, posixpath.join(BUILD, program), needs)}" if program else build
 
     def _packages(self, draft: Draft, file: str, text: str, needs: Needs) -> None:
         for found in re.finditer(r"\bfind_package\s*\(\s*(\w+)([^)]*)\)", text, re.IGNORECASE):
@@ -266,7 +280,7 @@ class Autotools(Builder):
         configure = posixpath.join(home, "configure")
         draft.add_system("make", f"{name} says how to build")
         needs = self._sources(draft, name)
-        told = "\n".join(_text(draft.project, posixpath.join(home, one)) for one in ("configure.ac", "configure.in"))
+        told = "\n".join(text_of(draft.project, posixpath.join(home, one)) for one in ("configure.ac", "configure.in"))
         for library in re.findall(r"AC_CHECK_LIB\s*\(\s*\[?(\w+)|AC_SEARCH_LIBS\s*\([^,]*,\s*\[?(\w+)", told):
             building.add_library(draft, library[0] or library[1], f"{name} checks for it", needs)
         for names in re.findall(r"PKG_CHECK_MODULES\s*\(\s*\[?\w+\]?\s*,\s*\[?([^\]),]+)", told):
@@ -282,24 +296,25 @@ class Autotools(Builder):
             sources = f"{PLACE}/sources"  # what it writes beside them is nothing that the job leaves
             prepare = f"cp -RL {shlex.quote(home or '.')} {sources} && autoreconf -fi {sources} && "
             configure = f"{sources}/configure"
-        made = _text(draft.project, posixpath.join(home, "Makefile.am")) + _text(
+        made = text_of(draft.project, posixpath.join(home, "Makefile.am")) + text_of(
             draft.project, posixpath.join(home, "src/Makefile.am")
         )
         programs = re.findall(r"^\s*(?:bin|noinst)_PROGRAMS\s*\+?=\s*([\w.-]+)", made, re.MULTILINE)
-        below = "src/" if "PROGRAMS" in _text(draft.project, posixpath.join(home, "src/Makefile.am")) else ""
+        below = "src/" if "PROGRAMS" in text_of(draft.project, posixpath.join(home, "src/Makefile.am")) else ""
         build = (
             f"{prepare}mkdir -p {BUILD} && (cd {BUILD} && sh {shlex.quote(posixpath.join('/job', configure))} && make)"
         )
         if not programs:
             return build
-        return f"{build} && {shlex.join([posixpath.join(BUILD, below + programs[0]), *draft.arguments])}"
+        return f"{build} && {building.start(draft, posixpath.join(BUILD, below + programs[0]), needs)}"
 
 
-def _text(project: Project, name: str) -> str:
+def text_of(project: Project, name: str) -> str:
+    """Return the text of a build file; empty if it is too large."""
     text = project.text(name) or ""
     return normalize(text) if len(text) <= LARGEST else ""
 
 
 AUTOTOOLS = Autotools("autotools (configure)", ("configure", "configure.ac", "configure.in"))
 CMAKE = CMake("CMake (CMakeLists.txt)", ("CMakeLists.txt",))
-MAKE = Make("make (Makefile)", ("Makefile", "makefile", "GNUmakefile"))
+MAKE = Make("make (Makefile)", NAMES)

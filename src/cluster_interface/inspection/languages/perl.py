@@ -10,6 +10,8 @@ from cluster_interface.inspection.languages import lexis
 from cluster_interface.inspection.languages.files import Verbs, Where
 from cluster_interface.inspection.languages.language import Language
 from cluster_interface.inspection.languages.loading import MOST_MODULES, missing
+from cluster_interface.inspection.languages.perl_options import perl_options
+from cluster_interface.inspection.languages.releases import newer_suite
 from cluster_interface.inspection.wordlist import words
 
 if TYPE_CHECKING:
@@ -20,8 +22,9 @@ if TYPE_CHECKING:
     from cluster_interface.inspection.project import Project
 
 
-_PERL_USE = re.compile(r"^[ \t]*(?:use|require|no)\s+([A-Z][\w]*(?:::\w+)*)", re.MULTILINE)
-_PERL_BASE = re.compile(r"^[ \t]*use\s+(?:base|parent)\b[^;]*;", re.MULTILINE)
+_PERL_USE = re.compile(r"(?:^|;)[ \t]*(?:use|require|no)\s+([A-Z][\w]*(?:::\w+)*)", re.MULTILINE)
+_PERL_VERSION = re.compile(r"(?:^|;)[ \t]*(?:use|require)\s+(?:v5\.(\d{1,3})|5\.(\d{3}))", re.MULTILINE)
+_PERL_BASE = re.compile(r"(?:^|;)[ \t]*use\s+(?:base|parent)\b[^;]*;", re.MULTILINE)
 _PERL_OWN = re.compile(r"[a-z]\w*")  # pragmas: strict, warnings, constant
 _PERLS_OWN = ("perl", "libperl5")  # packages that have what comes with Perl
 
@@ -32,6 +35,8 @@ class Perl(Language):
     def needs(self, draft: Draft, name: str, source: Source) -> None:
         """Add the packages of the modules that are used."""
         where = Where(draft, name)
+        if found := _PERL_VERSION.search(source.code):
+            newer_suite(draft, "Perl", f"5.{int(found[1] or found[2])}", name)
         archive = draft.software.archive
         for module, place in list(_perl_modules(source))[:MOST_MODULES]:
             path = f"{module.replace('::', '/')}.pm"
@@ -75,5 +80,6 @@ LANGUAGE = Perl(
     ),
     packages=("perl",),
     program=("perl",),
+    declares=perl_options,
     interpreters=frozenset({"perl"}),
 )

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import posixpath
-import shlex
 from typing import TYPE_CHECKING
 
 from cluster_interface.inspection.archive.index import SUITES
 from cluster_interface.inspection.draft import shown
+from cluster_interface.inspection.languages.building import Needs, start
 from cluster_interface.inspection.python.files import read_arguments
 from cluster_interface.model.executable import Executable, parse
 from cluster_interface.model.proposal import Sureness
@@ -43,11 +43,10 @@ class Program:
         """Fill the draft."""
         self.follow(draft, draft.script, ())
         read_arguments(draft, draft.arguments, set())
-        start = [draft.script if "/" in draft.script else f"./{draft.script}", *draft.arguments]
         if len(draft.project.files) > 1:
             draft.warn("which files a compiled program reads cannot be seen: say --input for what it needs")
-        parallel = draft.has_system("openmpi-bin")
-        draft.command = ('mpirun -np "${CLIF_CPUS:-1}" ' if parallel else "") + shlex.join(start)
+        path = draft.script if "/" in draft.script else f"./{draft.script}"
+        draft.command = start(draft, path, Needs(mpi=draft.has_system("openmpi-bin")))
         draft.guess("command", draft.command, "an executable program", Sureness.KNOWN)
 
     def follow(self, draft: Draft, name: str, _arguments: Sequence[str]) -> None:
@@ -55,6 +54,7 @@ class Program:
         found = parse(draft.project.text(name) or "")
         if found is None:
             return
+        draft.opaque = True
         if found.machine != MACHINE:
             draft.warn(f"{name} was made for {found.machine}, so it does not run on {MACHINE}: compile it for that")
             return

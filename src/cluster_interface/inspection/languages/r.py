@@ -7,19 +7,20 @@ import re
 import shlex
 from typing import TYPE_CHECKING
 
+from cluster_interface.inspection.archive.index import SUITES
+from cluster_interface.inspection.draft import shown
 from cluster_interface.inspection.languages.files import Verbs, Where
 from cluster_interface.inspection.languages.language import Language
 from cluster_interface.inspection.languages.lexis import R as LEXIS
 from cluster_interface.inspection.languages.lexis import Source
+from cluster_interface.inspection.languages.r_options import r_options
 from cluster_interface.inspection.wordlist import words
-from cluster_interface.model.proposal import Option, Sureness
+from cluster_interface.model.proposal import Sureness
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from cluster_interface.inspection.draft import Draft
-    from cluster_interface.inspection.languages.lexis import Text
-    from cluster_interface.inspection.project import Project
 
 MOST_PACKAGES = 200
 #: https://cran.r-project.org/doc/FAQ/R-FAQ.html, "add-on packages of R itself"; the recommended ones are packages here
@@ -44,14 +45,25 @@ VERBS = Verbs(
     makes=words("dir.create dir_create"),
 )
 _ATTACHING = words("library require requireNamespace loadNamespace p_load pacman::p_load use attachNamespace")
+#: packages that compile what they are given, or ask for what does where they are loaded, and calls of others that do
+_COMPILING = words("rstan brms rstanarm rethinking cmdstanr nimble TMB inline RcppParallel")
+_COMPILED = re.compile(r"\b(sourceCpp|cppFunction|evalCpp)[ \t]*\(")
 _INSTALLING = words("install.packages BiocManager::install biocLite install install_github remotes::install_github pak")
+_FURTHER = r"(?:[^()]|\((?:[^()]|\([^()]*\)){0,200}\)){0,500}"  #: arguments, which may be calls of calls
 _CALL = re.compile(
-    r"\b(?:library|require|requireNamespace|loadNamespace)\s*\(\s*([A-Za-z][\w.]*)\s*(,[^()]*)?\)|"
+    rf"\b(?:library|require|requireNamespace|loadNamespace)\s*\(\s*([A-Za-z][\w.]*)\s*(,{_FURTHER})?\)|"
     r"\bp_load\s*\(([^()]*)\)"
 )
+_IF_THERE = re.compile(r"\bif\s*\((?:[^!]*[^!\w.:])?requireNamespace\s*\(\s*$")  #: what stands before such a name
+_LIST = re.compile(r"([A-Za-z][\w.]*)\s*(?:<-|=)\s*c\s*\(([^()]{0,5000})\)")
+_LIST_AT_ONCE = re.compile(r"(?:apply|map|walk)\s*\(\s*c\s*\(([^()]{0,5000})\)\s*,\s*(?:library|require)\b")
+_AWAY = re.compile(r"[/~]|[A-Za-z]:[\\/]")  #: a directory of some machine
+#: a setwd that does not end a script which goes to a directory of another machine, as many begin
+_STAYING = (
+    "attach(list(setwd = function(dir) if (dir.exists(dir)) base::setwd(dir) else "
+    'warning("there is no ", dir, ", it stays in ", getwd(), call. = FALSE)), warn.conflicts = FALSE)'
+)
 _QUALIFIED = re.compile(r"(?<![\w.:])([A-Za-z][\w.]*[A-Za-z0-9]):::?[A-Za-z._]")
-_ARGUMENT = re.compile(r"\b(?:args|argv|arguments|opts?)\s*\[\[?\s*(\d)\s*\]")
-_CHUNK = re.compile(r"^[ \t]*```\{[rR][^}\n]*\}[ \t]*\n(.*?)^[ \t]*```", re.MULTILINE | re.DOTALL)
 _DEPENDS = re.compile(r"^(?:Depends|Imports|LinkingTo)\s*:(.*(?:\n[ \t].*)*)", re.MULTILINE)
 
 
@@ -68,49 +80,53 @@ class RLanguage(Language):
             if any("Bioc" in call or "biocLite" in call for call in text.calls[:2])
             for package in [text.value]
         }
+        needless = _needless(draft, source)
+        if needless:
+            words = "left out, because the script can do without them and Debian has none of them"
+            draft.warn(f"{words}: {', '.join(sorted(needless))}; to have them name them under environment.r.packages")
         for package, line, how in wanted[: 4 * MOST_PACKAGES]:
+            if package in needless:
+                continue
             add_package(draft, package, f"{how}, {where(line)}", bioconductor=package in of_bioconductor)
+        compiling = {package for package, _, _ in wanted} & _COMPILING or set(_COMPILED.findall(source.code))
+        if compiling:
+            draft.add_system("r-base-dev", f"{name} uses {min(compiling)}, which compiles when it runs")
         if any(set(text.calls[:2]) & _INSTALLING for text in source.texts) or "install.packages" in source.code:
             draft.warn("it installs R packages: they are there before the job starts; take that out")
+        if gone := next(
+            (text for text in source.texts if text.calls[:1] == ("setwd",) and _AWAY.match(text.value)), None
+        ):
+            why = f"{where(gone.line)} goes to {shown(gone.value)}: where that is not there, it stays where it is"
+            draft.first.setdefault(f"echo {shlex.quote(_STAYING)} >>~/.Rprofile", why)
         if name == draft.script:
             _declared(draft)
-
-    def options(self, draft: Draft, source: Source) -> None:
-        """Add the options of optparse and argparse, and the places of commandArgs()."""
-        found = [*_options(source)] or [*_places(source)]
-        draft.options = tuple(dict.fromkeys(found))[:100]
-        if found:
-            draft.guess("options", ", ".join(option.name for option in draft.options), "its R code", Sureness.LIKELY)
-
-
-class RMarkdown(RLanguage):
-    """R Markdown and Quarto documents, rendered."""
-
-    def source(self, project: Project, name: str) -> Source:
-        """Read the chunks of code; what stands between them is blank."""
-        whole = super().source(project, name).text
-        parts: list[str] = []
-        at = 0
-        for chunk in _CHUNK.finditer(whole):
-            parts += [re.sub(r"[^\n]", "", whole[at : chunk.start(1)]), chunk[1]]
-            at = chunk.end(1)
-        return Source("".join(parts), LEXIS)
-
-    def command(self, draft: Draft, _source: Source) -> str:
-        """Return the command line that renders it."""
-        stem = draft.script.rsplit(".", 1)[0]
-        draft.add_output(f"{stem}.*", "what it is rendered to")
-        return shlex.join(["Rscript", "-e", f"rmarkdown::render({json.dumps(draft.script)})", *draft.arguments])
 
 
 def add_package(draft: Draft, name: str, rests_on: str, *, bioconductor: bool = False) -> None:
     """Add an R package: the distribution's where it has one."""
     if name in BASE or not re.fullmatch(r"[A-Za-z][A-Za-z0-9.]*[A-Za-z0-9]", name):
         return
-    if packages := draft.software.archive.find("r", name.lower()):
+    archive = draft.software.archive
+    newer = next(
+        (s for s in archive.suites_with("r", name.lower()) if SUITES.index(s) > SUITES.index(archive.suite)), ""
+    )
+    packages = archive.find("r", name.lower())
+    if (
+        not packages
+        and newer
+        and draft.in_suite(newer, f"{rests_on}: Debian {newer} has {name}, {archive.suite} has not")
+    ):
+        packages = draft.software.archive.find("r", name.lower())
+    if packages:
         draft.add_system(packages[0], rests_on)
     else:
         draft.add_r(name, rests_on, bioconductor=bioconductor, sure=Sureness.LIKELY)
+
+
+def _needless(draft: Draft, source: Source) -> set[str]:
+    """Name the packages that are only used `if (requireNamespace(…))`, and that would have to be built for that."""
+    names = {text.value for text in source.texts if _IF_THERE.search(text.before)} - BASE
+    return {name for name in names if not draft.software.archive.find("r", name.lower())}
 
 
 def _wanted(source: Source) -> Iterator[tuple[str, int, str]]:
@@ -122,9 +138,26 @@ def _wanted(source: Source) -> Iterator[tuple[str, int, str]]:
             yield name, source.line(found.start()), f"{found[0].split('(')[0].strip()}()"
     for found in _QUALIFIED.finditer(source.code):
         yield found[1], source.line(found.start()), f"{found[1]}::"
+    yield from _listed(source)
     for text in source.texts:
         if text.calls and text.calls[0] in _ATTACHING and text.key in ("", "package"):
             yield text.value, text.line, f"{text.calls[0]}()"
+
+
+def _listed(source: Source) -> Iterator[tuple[str, int, str]]:
+    """Yield what is in a list of which each is attached: `lapply(packages, library, character.only = TRUE)`."""
+    if "character.only" not in source.code:
+        return
+    spans = [found.span(2) for found in _LIST.finditer(source.code) if _each_attached(found[1], source.code)]
+    spans += [found.span(1) for found in _LIST_AT_ONCE.finditer(source.code)]
+    for text in source.texts:
+        if any(start <= text.start < end for start, end in spans) and not text.key:
+            yield text.value, text.line, "library() of each"
+
+
+def _each_attached(name: str, code: str) -> bool:
+    each = rf"(?:apply|map|walk)\s*\(\s*(?:X\s*=\s*|\.x\s*=\s*)?{re.escape(name)}\b|\bin\s+{re.escape(name)}\s*\)"
+    return bool(re.search(each, code))
 
 
 def _declared(draft: Draft) -> None:
@@ -143,55 +176,6 @@ def _declared(draft: Draft) -> None:
             add_package(draft, name, "renv.lock", bioconductor=names[name] == "Bioconductor")
 
 
-_TYPES = {"integer": "int", "double": "float", "numeric": "float", "character": "text"}
-
-
-def _options(source: Source) -> Iterator[Option]:
-    """Yield what make_option (optparse, getopt) and add_argument (argparse, argparser) declare."""
-    for call in re.finditer(r"\b(?:make_option|add_option|add_argument)\s*\(", source.code):
-        inside = _inside(source, call.end())
-        names = [text.value for text in inside if text.value.startswith("-")]
-        plain = [text.value for text in inside if not text.key and re.fullmatch(r"[A-Za-z][\w-]*", text.value)]
-        keyed = {text.key: text.value for text in reversed(inside) if text.key}
-        body = (
-            source.code[call.end() : inside[-1].start if inside else call.end()]
-            + source.code[inside[-1].start if inside else call.end() :].split("\n", 1)[0]
-        )
-        name = next((name for name in names if name.startswith("--")), names[0] if names else plain[0] if plain else "")
-        if not name:
-            continue
-        default = keyed.get("default") or _plain(body, "default")
-        yield Option(
-            name=name,
-            positional=not name.startswith("-"),
-            flag=keyed.get("action", "").startswith("store_"),
-            default=default,
-            help=keyed.get("help", "")[:200],
-            kind=_TYPES.get(keyed.get("type", ""), "text"),
-            required="required" in body and _plain(body, "required") in ("TRUE", "T"),
-        )
-
-
-def _inside(source: Source, start: int) -> list[Text]:
-    """List the strings inside a call that begins at a place."""
-    depth, at, end = 1, start, min(len(source.code), start + 4000)
-    while at < end and depth:
-        depth += {"(": 1, ")": -1}.get(source.code[at], 0)
-        at += 1
-    return [text for text in source.texts if start <= text.start < at]
-
-
-def _plain(body: str, key: str) -> str | None:
-    found = re.search(rf"\b{key}\s*=\s*([\w.+-]+)", body)
-    return found[1] if found and found[1] not in ("NULL", "NA", "c") else None
-
-
-def _places(source: Source) -> Iterator[Option]:
-    if "commandArgs" in source.code:
-        for place in sorted({int(number) for number in _ARGUMENT.findall(source.code)} - {0}):
-            yield Option(name=f"arg{place}", positional=True, required=True)
-
-
 LANGUAGE = RLanguage(
     says="R (.R)",
     suffixes=(".r",),
@@ -199,12 +183,6 @@ LANGUAGE = RLanguage(
     verbs=VERBS,
     packages=("r-base-core",),
     program=("Rscript",),
+    declares=r_options,
     interpreters=frozenset({"Rscript", "R", "littler", "r"}),
-)
-DOCUMENT = RMarkdown(
-    says="R Markdown (.Rmd, .qmd)",
-    suffixes=(".rmd", ".qmd"),
-    lexis=LEXIS,
-    verbs=VERBS,
-    packages=("r-base-core", "r-cran-rmarkdown", "pandoc"),
 )

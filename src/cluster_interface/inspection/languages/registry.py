@@ -11,12 +11,21 @@ from cluster_interface.inspection.languages import (
     octave,
     perl,
     r,
+    rmarkdown,
     ruby,
     rust,
 )
 
 BUILDERS = (make.CMAKE, make.AUTOTOOLS, make.MAKE)
 LANGUAGES = (
-    *(r.LANGUAGE, r.DOCUMENT, perl.LANGUAGE, ruby.LANGUAGE, javascript.LANGUAGE, octave.LANGUAGE, julia.LANGUAGE),
+    *(
+        r.LANGUAGE,
+        rmarkdown.DOCUMENT,
+        perl.LANGUAGE,
+        ruby.LANGUAGE,
+        javascript.LANGUAGE,
+        octave.LANGUAGE,
+        julia.LANGUAGE,
+    ),
     *(lua.LANGUAGE, java.LANGUAGE, rust.LANGUAGE, go.LANGUAGE, c.LANGUAGE),
 )

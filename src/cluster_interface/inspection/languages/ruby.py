@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from cluster_interface.inspection.languages import lexis
 from cluster_interface.inspection.languages.files import Verbs
 from cluster_interface.inspection.languages.loading import Loading, beside_it
+from cluster_interface.inspection.languages.ruby_options import ruby_options
 from cluster_interface.inspection.wordlist import words
 
 if TYPE_CHECKING:
@@ -62,5 +63,6 @@ LANGUAGE = Ruby(
     ),
     packages=("ruby",),
     program=("ruby",),
+    declares=ruby_options,
     interpreters=frozenset({"ruby"}),
 )

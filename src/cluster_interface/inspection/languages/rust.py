@@ -30,6 +30,8 @@ _MOD = re.compile(r"^[ \t]*(?:pub(?:\([^)]*\))?[ \t]+)?mod[ \t]+(\w+)[ \t]*;", r
 class Rust(Language):
     """Rust: one file by rustc; a cargo project with the crates that the distribution has, without the network."""
 
+    moves = False  # what it is a part of is looked for above it
+
     def needs(self, draft: Draft, name: str, source: Source) -> None:
         """Add the crates' packages."""
         where = Where(draft, name)

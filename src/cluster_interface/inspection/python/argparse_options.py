@@ -11,10 +11,12 @@ from cluster_interface.inspection.python.declared import (
     choices_of,
     constants,
     default_of,
+    exactly,
     keywords,
     kind_of_type,
-    looks_like_path,
+    or_path,
     plain,
+    speaks_of_directory,
     text_of,
 )
 from cluster_interface.model.proposal import Option
@@ -80,8 +82,9 @@ def _option(node: ast.Call, known: dict[str, ast.expr]) -> Declared | None:
         choices=choices_of(words.get("choices"), known),
         help=text_of(words.get("help"), known),
         kind=_kind(words, known, name, dest),
-        many=action in _MANY or nargs in ("*", "+") or (isinstance(nargs, int) and nargs > 1),
-        repeat=action in _MANY and nargs is None,
+        many=action in _MANY or nargs in ("*", "+") or exactly(nargs) > 0,
+        count=exactly(nargs),
+        repeat=action in _MANY and (nargs is None or exactly(nargs) > 0),
     )
     return Declared(option, names, dest, node.lineno)
 
@@ -105,6 +108,7 @@ def _kind(words: dict[str, ast.expr], known: dict[str, ast.expr], name: str, des
     if isinstance(wanted, ast.Constant):
         return _OPTPARSE_KINDS.get(str(wanted.value), "text")
     kind = kind_of_type(wanted)
-    if kind == "text" and "choices" not in words and looks_like_path(name, dest, text_of(words.get("metavar"), known)):
-        return "path"
-    return kind
+    said = (name, dest, text_of(words.get("metavar"), known))
+    if kind in ("text", "path") and "choices" not in words and speaks_of_directory(*said):
+        return "directory"
+    return kind if "choices" in words else or_path(kind, *said)

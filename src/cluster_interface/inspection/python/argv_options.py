@@ -6,7 +6,7 @@ import ast
 from typing import TYPE_CHECKING, TypeGuard
 
 from cluster_interface.inspection.python.conditions import dotted
-from cluster_interface.inspection.python.declared import Declared, looks_like_path
+from cluster_interface.inspection.python.declared import Declared, or_path
 from cluster_interface.model.proposal import Option
 
 if TYPE_CHECKING:
@@ -83,13 +83,13 @@ def _assigned(node: ast.Assign | ast.AnnAssign) -> Iterable[tuple[int, str]]:
     targets = node.targets if isinstance(node, ast.Assign) else [node.target]
     target, value = targets[0], node.value
     if isinstance(target, ast.Name) and value is not None:
-        place = next((p for inner in ast.walk(value) if (p := _place(inner)) is not None), None)
+        place = next(iter(_places(value)), None)
         if place is not None and len(list(ast.walk(value))) < 40:
             yield place, target.id
     elif isinstance(target, ast.Tuple) and value is not None:
         names = [item.id if isinstance(item, ast.Name) else "" for item in target.elts]
         if isinstance(value, ast.Tuple) and len(value.elts) == len(names):
-            pairs = [(_place(item), name) for item, name in zip(value.elts, names, strict=True)]
+            pairs = [(next(iter(_places(item)), None), name) for item, name in zip(value.elts, names, strict=True)]
             yield from ((place, name) for place, name in pairs if place is not None and name)
         elif dotted(value) == "sys.argv":
             yield from ((place, name) for place, name in enumerate(names) if place and name)
@@ -102,8 +102,6 @@ def _declare(name: str, line: int) -> Declared:
 
 
 def _final(item: Declared, place: int, optional: set[int], kinds: dict[int, str]) -> Declared:
-    kind = kinds.get(place, "text")
-    if kind == "text" and looks_like_path(item.option.name):
-        kind = "path"
+    kind = or_path(kinds.get(place, "text"), item.option.name)
     option = item.option.model_copy(update={"required": place not in optional, "kind": kind})
     return Declared(option, (), item.dest, item.line)

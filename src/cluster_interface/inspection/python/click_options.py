@@ -11,12 +11,14 @@ from cluster_interface.inspection.python.declared import (
     choices_of,
     constants,
     default_of,
+    exactly,
     keywords,
     kind_of_type,
-    looks_like_path,
+    or_path,
     plain,
     text_of,
 )
+from cluster_interface.inspection.python.signatures import Function, choice
 from cluster_interface.model.proposal import Option
 
 if TYPE_CHECKING:
@@ -34,7 +36,7 @@ def click_options(module: Module) -> list[Declared]:
     if "click" not in module.text:
         return []
     known = constants(module)
-    functions = [node for node in module.nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    functions = [node for node in module.nodes if isinstance(node, Function)]
     added = dict(_added(module))
     groups: dict[str, str] = {}  # functions that are groups -> the commands that lead to them
     found: list[Declared] = []
@@ -47,15 +49,10 @@ def click_options(module: Module) -> list[Declared]:
         if group:
             choices.setdefault(groups.get(group, ""), ([], node.lineno))[0].append(name)
         found += _decorated(node, known, path)
-    return [*(_choice(above, names, line) for above, (names, line) in choices.items()), *found]
+    return [*(choice(names, line).within(above) for above, (names, line) in choices.items()), *found]
 
 
-def _choice(above: str, names: Iterable[str], line: int) -> Declared:
-    option = Option(name="command", positional=True, required=True, choices=tuple(dict.fromkeys(names)))
-    return Declared(option, (), "command", line, command=True).within(above)
-
-
-def _is_group(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+def _is_group(node: Function) -> bool:
     calls = (item.func if isinstance(item, ast.Call) else item for item in node.decorator_list)
     return any(dotted(call).rpartition(".")[2] == "group" for call in calls)
 
@@ -69,9 +66,7 @@ def _added(module: Module) -> Iterable[tuple[str, str]]:
             yield node.args[0].id, dotted(node.func.value)
 
 
-def _decorated(
-    node: ast.FunctionDef | ast.AsyncFunctionDef, known: dict[str, ast.expr], command: str
-) -> Iterable[Declared]:
+def _decorated(node: Function, known: dict[str, ast.expr], command: str) -> Iterable[Declared]:
     for decorator in node.decorator_list:
         if not isinstance(decorator, ast.Call):
             continue
@@ -80,7 +75,7 @@ def _decorated(
             yield found.within(command)
 
 
-def _subcommand(node: ast.FunctionDef | ast.AsyncFunctionDef) -> Iterable[tuple[str, str]]:
+def _subcommand(node: Function) -> Iterable[tuple[str, str]]:
     """Yield the group and the name of a command or group that belongs to one: `@cli.command()`, `@cli.group("db")`."""
     for decorator in node.decorator_list:
         call = decorator.func if isinstance(decorator, ast.Call) else decorator
@@ -107,9 +102,8 @@ def _option(node: ast.Call, known: dict[str, ast.expr], positional: bool) -> Dec
     flag = flag or any("/" in one for one in names if one.startswith("-"))
     required = plain(words.get("required"), known)
     choices = _choices(words.get("type"), known)
-    kind = _kind(words.get("type"), plain(default, known))
-    if kind == "text" and not choices and looks_like_path(name, dest):
-        kind = "path"
+    kind = _kind(words.get("type"), plain(default, known), known)
+    kind = kind if choices else or_path(kind, name, dest)
     option = Option(
         name=name,
         positional=positional,
@@ -119,8 +113,9 @@ def _option(node: ast.Call, known: dict[str, ast.expr], positional: bool) -> Dec
         choices=choices,
         help=text_of(words.get("help"), known),
         kind=kind,
-        many=plain(words.get("multiple"), known) is True or nargs == -1 or (isinstance(nargs, int) and nargs > 1),
-        repeat=plain(words.get("multiple"), known) is True and nargs is None,
+        many=plain(words.get("multiple"), known) is True or nargs == -1 or exactly(nargs) > 0,
+        count=exactly(nargs),
+        repeat=plain(words.get("multiple"), known) is True and (nargs is None or exactly(nargs) > 0),
     )
     return Declared(option, tuple(dashed), dest, node.lineno)
 
@@ -131,7 +126,9 @@ def _choices(node: ast.expr | None, known: dict[str, ast.expr]) -> tuple[str, ..
     return choices_of(node, known) if isinstance(node, ast.List | ast.Tuple) else ()
 
 
-def _kind(node: ast.expr | None, default: object) -> str:
+def _kind(node: ast.expr | None, default: object, known: dict[str, ast.expr]) -> str:
     inner = node.func if isinstance(node, ast.Call) else node
+    if isinstance(node, ast.Call) and plain(keywords(node).get("file_okay"), known) is False:
+        return "directory"
     last = dotted(inner).rpartition(".")[2] if inner is not None else ""
     return _KINDS.get(last) or kind_of_type(node, default)

@@ -52,6 +52,8 @@ def of_conda(where: str, specs: Sequence[str]) -> Stated:
             continue
         elif debian := table().conda_system.get(name):
             system.append(Need(debian, f"{where}: {spec}"))
+        elif name == "anaconda":  # the collection: its number is a date
+            needs.append(Need(table().conda[name], f"{where}: {spec}"))
         elif pypi := table().conda.get(name) or (name if is_known(name) or table().has(name) else None):
             needs.append(Need(pypi + version, f"{where}: {spec}"))
         else:

@@ -43,6 +43,8 @@ class Table:
     conda: dict[str, str]  #: conda's name -> PyPI's, where they differ
     conda_system: dict[str, str]  #: conda's name -> Debian's
     conda_parts: frozenset[str]  #: what Python, its wheels or the base bring by themselves
+    other_systems: frozenset[str]  #: what only Windows or macOS can have
+    wheels: dict[str, tuple[str, ...]]  #: distribution -> its first release for each Python of an image
 
     def has(self, distribution: str) -> bool:
         """Say whether some import is known to be brought by this distribution."""
@@ -91,6 +93,8 @@ def table() -> Table:
         conda=data["conda"],
         conda_system=data["conda_system"],
         conda_parts=frozenset(data["conda_parts"].split()),
+        other_systems=frozenset(data["other_systems"].split()),
+        wheels={name: tuple(first) for name, first in data["wheels"].items()},
     )
 
 

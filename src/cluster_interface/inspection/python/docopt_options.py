@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from cluster_interface.inspection.python.conditions import dotted
@@ -27,7 +28,11 @@ if TYPE_CHECKING:
 _USAGE = re.compile(r"usage:(.*?)(?:\n[ \t]*\n|\Z)", re.IGNORECASE | re.DOTALL)
 _OPTION_LINE = re.compile(r"^[ \t]*(-\S.*?)(?:[ \t]{2,}(.*(?:\n(?![ \t]*-)[ \t]+\S.*)*))?$", re.MULTILINE)
 _DEFAULT = re.compile(r"\[default: (.*?)\]", re.IGNORECASE)
-_WORD = re.compile(r"--?[\w-]+(?:[= ]?(?:<[^>]+>|[A-Z][A-Z0-9_-]+\b))?|<[^>]+>|[A-Za-z][\w-]*|\.\.\.|[][()|]")
+_WORD = re.compile(r"--?[\w-]+(?:=[\w.-]+|[= ]?(?:<[^>]+>|[A-Z][A-Z0-9_-]+\b))?|<[^>]+>|[A-Za-z][\w-]*|\.\.\.|[][()|]")
+_OPTIONAL_WORD = re.compile(r"\[[^\[\]<]*\]|(?<![\w<])--?[\w-]+(?:=(?:<[^>]*>|[\w.-]+)| <[^>]*>)?")  # options
+_NO_OPTIONS = ("--help", "--version", "-h")
+MOST_WAYS = 200
+_COMMAND = re.compile(r"[a-z][\w-]*")
 _KINDS = {"integer": "int", "float": "float"}
 LONGEST = 20_000  #: characters of a usage text that are read
 
@@ -45,7 +50,7 @@ def docopt_options(module: Module) -> list[Declared]:
                 if first is None or dotted(first) == "__doc__"
                 else plain_text(first, known)
             )
-            return list(_of_text(text or "", node.lineno))
+            return list(usage_options(text or "", node.lineno))
     return []
 
 
@@ -55,17 +60,88 @@ def plain_text(node: ast.expr, known: dict[str, ast.expr]) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _of_text(text: str, line: int) -> Iterator[Declared]:
+def usage_options(text: str, line: int) -> Iterator[Declared]:
+    """Yield what a usage text in docopt's language names."""
     text = text[:LONGEST]
     usage = found[1] if (found := _USAGE.search(text)) else ""
     options = {item.option.name: item for item in _described(text.replace(usage, "", 1), line)}
     names = {name: item for item in options.values() for name in item.names}
     commands, positional = _used(usage, names, options, line)
+    if tree := _subcommands(usage):
+        yield from _tree(tree, positional, line)
+        yield from options.values()
+        return
     if commands:
-        option = Option(name="command", positional=True, required=True, choices=tuple(commands))
-        yield Declared(option, (), "command", line, command=True)
+        option = Option(name="command", positional=True, choices=tuple(commands))
+        yield Declared(option, (), "command", line)
     yield from positional.values()
     yield from options.values()
+
+
+Places = dict[str, bool]  #: arguments, and whether they are many
+_REST: Places = {"args": True}  #: what cannot be told apart
+
+
+def _subcommands(usage: str) -> dict[str, tuple[Places, bool]]:
+    """Return of the program (""), and of each subcommand, the arguments before the next one, and whether there is one.
+
+    Empty where the program takes a command in one pattern and an argument instead in another.
+    """
+    patterns = [words for pattern in usage.strip().splitlines() for words in _alternatives(pattern)]
+    found: dict[str, tuple[Places, bool]] = {}
+    _grow(found, "", [words for words in patterns if words])
+    return found if found.get("", ({}, False))[1] else {}
+
+
+def _alternatives(pattern: str) -> Iterator[list[str]]:
+    """Yield the commands and arguments of a pattern in their order; of `(set|remove)` each in its turn."""
+    ways: list[list[str]] = [[]]
+    rest = _OPTIONAL_WORD.sub("", [*pattern.split(None, 1), "", ""][1])
+    for group in re.findall(r"\([^()]*\)|[^()]+", rest):
+        branches = group.strip("()").split("|") if group.startswith("(") else [group]
+        taken = [_tokens(branch) for branch in branches]
+        ways = [[*way, *words] for way in ways for words in taken][:MOST_WAYS]
+    yield from ways
+
+
+def _tokens(text: str) -> list[str]:
+    """List the commands and arguments of a text; `<name>...` stays so."""
+    words = _WORD.findall(text)
+    pairs = zip(words, [*words[1:], ""], strict=False)
+    named = [
+        (word, after) for word, after in pairs if _COMMAND.fullmatch(word) or word.startswith("<") or word.isupper()
+    ]
+    return [f"{word}..." if after == "..." else word for word, after in named if word != "options"]
+
+
+def _grow(found: dict[str, tuple[Places, bool]], path: str, patterns: list[list[str]]) -> None:
+    """Add a command, of which these patterns are what follows, and those below it."""
+    starts = [list(takewhile(lambda word: not _COMMAND.fullmatch(word), words)) for words in patterns]
+    behind = [words[len(start) :] for words, start in zip(patterns, starts, strict=True)]
+    longest = max(starts, key=len, default=[])
+    same = all(longest[: len(start)] == start for start in starts)
+    if not same or (any(behind) and not all(behind)) or (any(behind) and any(start != longest for start in starts)):
+        found[path] = (_REST, False)
+        return
+    found[path] = (
+        {word.strip("<>.").removesuffix(">"): word.endswith("...") for word in longest},
+        any(map(bool, behind)),
+    )
+    for command in dict.fromkeys(words[0] for words in behind if words):
+        _grow(found, f"{path} {command}".strip(), [words[1:] for words in behind if words[0] == command])
+
+
+def _tree(tree: dict[str, tuple[Places, bool]], positional: dict[str, Declared], line: int) -> Iterator[Declared]:
+    for path, (places, goes_on) in sorted(tree.items(), key=lambda one: not one[1][1]):
+        for name, many in places.items():
+            kind = positional[name].option.kind if name in positional else "text"
+            option = Option(name=name, positional=True, many=many, required=goes_on, kind=kind)
+            yield Declared(option, (), name, line).within(path)
+        if goes_on:
+            depth = len(path.split())
+            below = [one.split()[depth] for one in tree if one.split()[:depth] == path.split() and one != path]
+            option = Option(name="command", positional=True, required=True, choices=tuple(dict.fromkeys(below)))
+            yield Declared(option, (), "command", line, command=True).within(path)
 
 
 def _used(
@@ -84,7 +160,7 @@ def _used(
                 positional[last] = _many(positional[last])
             elif word.startswith("-"):
                 name, _, value = re.sub(r"[ =]", "=", word, count=1).partition("=")
-                if name not in names and name.startswith("--"):
+                if name not in names and name.startswith("--") and name not in _NO_OPTIONS:
                     option = Option(name=name, flag=not value, required=not depth and bool(value))
                     options[name] = names[name] = Declared(option, (name,), name.lstrip("-"), line)
             elif word.startswith("<") or (word.isupper() and len(word) > 1):
@@ -92,7 +168,7 @@ def _used(
                 option = Option(name=last, positional=True, required=not depth and len(patterns) == 1,
                                 kind="path" if looks_like_path(last) else "text")  # fmt: skip
                 positional.setdefault(last, Declared(option, (), last, line))
-            elif word[0].isalpha() and word != "options":
+            elif word[0].isalpha() and word != "options" and last is None:
                 commands[word] = None
     return commands, positional
 
@@ -109,13 +185,13 @@ def _described(text: str, line: int) -> Iterator[Declared]:
         name = next((one for one in names if one.startswith("--")), names[0])
         default = _DEFAULT.search(help_text)
         flag = len(names) == len(parts)
-        if name in ("--help", "--version", "-h"):
+        if name in _NO_OPTIONS:
             continue
         option = Option(
             name=name,
             flag=flag,
             default=default[1] if default else None,
-            help=_DEFAULT.sub("", help_text).strip()[:500],
+            help=re.sub(r" +(?=[.,;]$)", "", _DEFAULT.sub("", help_text).strip())[:500],
             kind="path" if not flag and looks_like_path(name, *parts) else "text",
         )
         yield Declared(option, names, name.lstrip("-").replace("-", "_"), line)

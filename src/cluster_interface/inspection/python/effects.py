@@ -77,7 +77,7 @@ _READS: dict[str, int] = {
             "SeqIO.read SeqIO.index AlignIO.read AlignIO.parse Phylo.read ET.parse etree.parse minidom.parse "
             "AlignmentFile VariantFile FastaFile Fasta wavfile.read sf.read librosa.load nib.load VideoCapture "
             "read_edgelist read_gml read_graphml read_gexf read_adjlist load_dotenv MolFromMolFile SDMolSupplier "
-            "Universe md.load read_mtx read_loom"
+            "Universe md.load read_mtx read_loom truetype"
         ),
         0,
     ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 from typing import TYPE_CHECKING
 
+from cluster_interface.inspection.archive.index import PYTHONS
 from cluster_interface.inspection.draft import distribution_of, shown
 from cluster_interface.inspection.python.beside import homes, stated_in
 from cluster_interface.inspection.python.distributions import table
@@ -13,8 +14,15 @@ from cluster_interface.inspection.python.metadata import read_metadata
 from cluster_interface.inspection.python.names import look_up
 from cluster_interface.inspection.python.needs import add_companions, add_imported, add_system
 from cluster_interface.inspection.python.requirements import is_requirement
-from cluster_interface.inspection.python.stated import without_build
-from cluster_interface.inspection.python.versions import choose_version, read_version_file
+from cluster_interface.inspection.python.stated import loosened, without_build
+from cluster_interface.inspection.python.versions import (
+    BUILT,
+    choose_version,
+    nearest,
+    older_than_all,
+    read_version_file,
+)
+from cluster_interface.inspection.python.wheels import newest_python
 from cluster_interface.model.proposal import Sureness
 
 if TYPE_CHECKING:
@@ -39,13 +47,15 @@ def propose_environment(draft: Draft, programs: Sequence[Program], installed: Se
     if not _by_metadata(draft, programs):
         stated, source, offered = _by_files(draft, programs)
         for need in installed:
-            _add(draft, need.requirement, need.where)
+            if need.where.partition(",")[0] != draft.requirements:  # that file is taken whole already
+                _add(draft, need.requirement, need.where)
         _add_offered(draft, programs, stated, offered)
-        add_imported(draft, programs, stated, source or _source(installed, programs))
+        limits = add_imported(draft, programs, stated, source or _source(installed, programs))
+        _state_python_of_pins(draft, limits)
         add_companions(draft, programs, stated)
     if draft.python_version is None and (found := read_version_file(draft.project, draft.script)):
-        draft.python_version = found[0]
-        draft.guess(VERSION, found[0], found[1], Sureness.STATED)
+        draft.python_version = _built(draft, found[0], found[1])
+        draft.guess(VERSION, draft.python_version, found[1], Sureness.STATED)
     for module in (module for program in programs for module in program.modules.values() if module.needs):
         _state_version(draft, f">={module.needs}", f"the syntax of {module.name}")
         break
@@ -84,12 +94,14 @@ def _by_files(draft: Draft, programs: Sequence[Program]) -> tuple[frozenset[str]
         found = [one for one in stated_in(draft.project, home, draft.script) if _concerns(draft, one, programs)]
         for one in found:
             _state_version(draft, one.requires_python, f"{one.file}, Python")
+        found = [_of_old_python(draft, one) for one in found]
         propose_indexes(draft, (index for one in found for index in one.indexes))
         offered = {**{name: need for one in reversed(found) for name, need in one.offered.items()}, **offered}
         chosen = next((place for place, one in enumerate(found) if one.says_something), len(found))
         for trouble in (trouble for one in found[: chosen + 1] for trouble in one.troubles):
             draft.warn(trouble)
         if chosen < len(found):
+            _state_python_of_pins(draft, found[chosen].needs)
             return _take(draft, found[chosen], found[chosen + 1 :]), found[chosen].file, offered
     return frozenset(), "", offered
 
@@ -192,5 +204,41 @@ def _state_version(draft: Draft, requires: str | None, where: str) -> None:
     except ValueError as error:
         draft.warn(f"{where}: {error}; the image's own Python is taken")
         return
+    version = version and _built(draft, version, where)
     draft.python_version = draft.python_version or version
     draft.guess(VERSION, version or "the image's own", f"{where}: {shown(requires)}", Sureness.STATED)
+
+
+def _of_old_python(draft: Draft, stated: Stated) -> Stated:
+    """Loosen what is written for a Python older than any that an image has: its versions were not made for newer."""
+    try:
+        version = choose_version(stated.requires_python) if stated.requires_python else None
+    except ValueError:
+        version = None
+    _, holder = newest_python((*stated.needs, *stated.offered.values()))
+    if version is not None and older_than_all(version):
+        why = f"are for Python {version}"
+    elif holder is not None and not newest_python((holder,))[0]:
+        why = f"are of a time before Python {BUILT[0]} ({holder.requirement})"
+    else:
+        return stated
+    if (loose := loosened(stated)) != stated:
+        draft.warn(f"{stated.file}: its exact versions {why}: they are taken as the oldest that will do")
+    return loose
+
+
+def _state_python_of_pins(draft: Draft, needs: Sequence[Need]) -> None:
+    """Take an older Python than the image's own where the versions that are wanted are there for that one only."""
+    newest, holder = newest_python(needs)
+    own = draft.python_version or PYTHONS.get(draft.software.suite, BUILT[-1])
+    if draft.python_version is None and holder is not None and newest in BUILT[: BUILT.index(own)]:
+        draft.python_version = newest
+        draft.guess(VERSION, newest, f"{holder.where}: {holder.requirement} is of before Python {own}", Sureness.LIKELY)
+
+
+def _built(draft: Draft, version: str, where: str) -> str:
+    """Return the Python that can be had for one that is stated, and say so where it is another."""
+    found = nearest(version)
+    if found != version:
+        draft.warn(f"{where}: Python {version} is in no image; {found} is taken, the nearest of {', '.join(BUILT)}")
+    return found

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from cluster_interface.inspection.draft import shown
 from cluster_interface.inspection.project import simplify
 from cluster_interface.inspection.python.effects import Does, Effect, effects
-from cluster_interface.inspection.python.values import HOLE, Values
+from cluster_interface.inspection.python.values import HOLE, JOB, Values
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -20,6 +20,13 @@ if TYPE_CHECKING:
 
 MOST_PATTERNS = 200  #: looked up among the files per module
 _OF_THE_SYSTEM = ("/dev/", "/proc/", "/sys/", "/etc/", "/usr/", "/tmp/", "/var/tmp/", "/bin/")  # noqa: S108 - only named
+_PACKAGED = {  #: files of the system that many programs read and a small one does not have
+    "/usr/share/dict/": "wamerican",
+    "/usr/share/fonts/truetype/dejavu/": "fonts-dejavu-core",
+    "/usr/share/fonts/truetype/freefont/": "fonts-freefont-ttf",
+    "/usr/share/fonts/truetype/liberation/": "fonts-liberation",
+    "/usr/share/zoneinfo/": "tzdata",
+}
 _WINDOWS = re.compile(r"[A-Za-z]:[\\/]")
 _PATHISH = re.compile(r"dir|path|folder|root|data|input", re.IGNORECASE)
 
@@ -69,6 +76,8 @@ def _read(draft: Draft, text: str, where: str) -> None:
     if _is_link(text):
         draft.needs_network(f"{where} reads {shown(_pattern(text))}")
     elif _is_absolute(text):
+        for package in (package for start, package in _PACKAGED.items() if text.startswith(start)):
+            draft.add_system(package, f"{where} reads {shown(_pattern(text))}")
         if not text.startswith(_OF_THE_SYSTEM):
             path = _pattern(text)
             draft.warn(f"{where} reads {shown(path)}, which the job does not see: say --input {path}")
@@ -185,7 +194,7 @@ def _where(draft: Draft, module: Module, node: ast.AST | None) -> str:
 
 
 def _is_absolute(text: str) -> bool:
-    return text.startswith(("/", "~")) or bool(_WINDOWS.match(text))
+    return (text.startswith(("/", "~")) and not f"{text}/".startswith(f"{JOB}/")) or bool(_WINDOWS.match(text))
 
 
 def _is_link(text: str) -> bool:
@@ -198,10 +207,14 @@ def _pattern(text: str) -> str:
 
 def _clean(draft: Draft, text: str) -> str | None:
     """Write a text as a name or pattern below the job's directory; None if it leads outside, empty: the whole."""
-    name = posixpath.normpath(posixpath.join(draft.start, _pattern(text) if text else "."))
-    if name.startswith(("../", "/")) or name == "..":
-        return None
-    return "" if name == "." else name
+    name = place_of(posixpath.join(draft.home, draft.start), _pattern(text))
+    return posixpath.relpath(name or ".", draft.home) if draft.home and name is not None else name
+
+
+def place_of(start: str, text: str) -> str | None:
+    """Write what a program that is started in a directory of the job calls so as a name in the job, as `_clean`."""
+    name = posixpath.normpath(posixpath.join(JOB, start, text))
+    return name[len(JOB) + 1 :] if f"{name}/".startswith(f"{JOB}/") else None
 
 
 def read_arguments(draft: Draft, arguments: Sequence[str], written: set[str]) -> None:

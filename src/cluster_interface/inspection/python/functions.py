@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from typing import TYPE_CHECKING
 
 from cluster_interface.inspection.python.conditions import dotted
@@ -13,10 +14,11 @@ from cluster_interface.inspection.python.declared import (
     default_of,
     keywords,
     kind_of_type,
-    looks_like_path,
+    or_path,
     plain,
     text_of,
 )
+from cluster_interface.inspection.python.signatures import Function, calls_of, choice, parameters, rest
 from cluster_interface.model.proposal import Option
 
 if TYPE_CHECKING:
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
 
     from cluster_interface.inspection.python.source import Module
 
-Function = ast.FunctionDef | ast.AsyncFunctionDef
 _NO_OPTIONS = ("Context", "CallbackParam")
 
 
@@ -36,15 +37,15 @@ def typer_options(module: Module) -> list[Declared]:
     functions = [node for node in module.nodes if isinstance(node, Function)]
     below = dict(_typers(module))
     commands = [(below.get(app, ""), name, node) for node in functions for app, name in _typer_command(node)]
-    run = {dotted(call.args[0]) for call in _calls(module, "typer.run") if call.args}
+    run = {dotted(call.args[0]) for call in calls_of(module, "typer.run") if call.args}
     commands += [("", "", node) for node in functions if node.name in run]
     if not commands:  # a part that other modules make commands of
-        parts = [node for node in functions if any(_declares(default) for _, default in _parameters(node))]
+        parts = [node for node in functions if any(_declares(default) for _, default in parameters(node))]
         commands = [("", "", node) for node in parts]
     several = len(commands) > 1
     found = list(_typer_choices(commands)) if several else []
     for above, name, node in commands:
-        for argument, default in _parameters(node):
+        for argument, default in parameters(node):
             if option := _typer_option(argument, default, known):
                 found.append(option.within(f"{above} {name}".strip() if several else ""))
     return found
@@ -69,7 +70,7 @@ def _typer_choices(commands: Iterable[tuple[str, str, Function]]) -> Iterator[De
         if name:
             choices.setdefault(above, {})[name] = None
     for above, names in choices.items():
-        yield _choice(names, line).within(above)
+        yield choice(names, line).within(above)
 
 
 def fire_options(module: Module) -> list[Declared]:
@@ -77,7 +78,7 @@ def fire_options(module: Module) -> list[Declared]:
     if "fire" not in module.text:
         return []
     known = constants(module)
-    calls = [*_calls(module, "fire.Fire"), *_calls(module, "Fire")]
+    calls = [*calls_of(module, "fire.Fire"), *calls_of(module, "Fire")]
     parts = {node.name: node for node in module.tree.body if isinstance(node, Function | ast.ClassDef)}
     found: list[Declared] = []
     for call in calls[:1]:
@@ -91,21 +92,6 @@ def fire_options(module: Module) -> list[Declared]:
         elif node := parts.get(dotted(wanted).removesuffix("()")):
             found += _part(node, known)
     return found
-
-
-def _calls(module: Module, name: str) -> Iterator[ast.Call]:
-    return (node for node in module.nodes if isinstance(node, ast.Call) and dotted(node.func) == name)
-
-
-def _parameters(node: Function) -> list[tuple[ast.arg, ast.expr | None]]:
-    positional = [*node.args.posonlyargs, *node.args.args]
-    defaults: list[ast.expr | None] = [None] * (len(positional) - len(node.args.defaults)) + list(node.args.defaults)
-    return [*zip(positional, defaults, strict=True), *zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)]
-
-
-def _choice(names: Iterable[str], line: int) -> Declared:
-    option = Option(name="command", positional=True, required=True, choices=tuple(dict.fromkeys(names)))
-    return Declared(option, (), "command", line, command=True)
 
 
 # --- typer
@@ -141,10 +127,9 @@ def _typer_option(argument: ast.arg, default: ast.expr | None, known: dict[str, 
     positional = said == "typer.Argument" or (not said and required)
     many = isinstance(kept, ast.Subscript) and dotted(kept.value).lower().endswith("list")
     names = [text for item in (call.args if call else ()) if isinstance(text := plain(item, known), str)]
-    dashed = [name for text in names for name in text.split("/") if name.startswith("--")]
+    dashed = [name.strip() for text in names for name in text.split("/") if re.match(r"\s*--?[A-Za-z]", name)]
     flag = not positional and kept is not None and dotted(kept) == "bool"
-    name = argument.arg if positional else next(iter(dashed), f"--{argument.arg.replace('_', '-')}")
-    kind = kind_of_type(kept, value)
+    name = argument.arg if positional else _long_name(argument, dashed)
     option = Option(
         name=name,
         positional=positional,
@@ -153,11 +138,16 @@ def _typer_option(argument: ast.arg, default: ast.expr | None, known: dict[str, 
         default=None if flag else default_of(default, known),
         choices=_choices(kept, known),
         help=text_of(keywords(call).get("help"), known) if call is not None else "",
-        kind="path" if kind == "text" and looks_like_path(argument.arg) else kind,
+        kind=or_path(kind_of_type(kept, value), argument.arg),
         many=many,
         repeat=many and not positional,
     )
-    return Declared(option, () if positional else (name,), argument.arg, argument.lineno)
+    return Declared(option, () if positional else (name, *dashed), argument.arg, argument.lineno)
+
+
+def _long_name(argument: ast.arg, dashed: list[str]) -> str:
+    custom = next((name for name in dashed if name.startswith("--")), next(iter(dashed), ""))
+    return custom or f"--{argument.arg.replace('_', '-')}"
 
 
 def _annotation(node: ast.expr | None) -> tuple[ast.expr | None, ast.Call | None]:
@@ -181,7 +171,7 @@ def _choices(node: ast.expr | None, known: dict[str, ast.expr]) -> tuple[str, ..
     if isinstance(node, ast.Subscript) and dotted(node.value).endswith("Literal"):
         inner = node.slice if isinstance(node.slice, ast.Tuple) else ast.Tuple([node.slice], ast.Load())
         return choices_of(inner, known)
-    return ()
+    return choices_of(node, known) if isinstance(node, ast.Name) else ()
 
 
 # --- fire
@@ -189,7 +179,7 @@ def _choices(node: ast.expr | None, known: dict[str, ast.expr]) -> tuple[str, ..
 
 def _commands(parts: dict[str, Function | ast.ClassDef], line: int, known: dict[str, ast.expr]) -> Iterator[Declared]:
     if parts:
-        yield _choice(parts, line)
+        yield choice(parts, line)
     for name, node in parts.items():
         yield from (item.within(name) for item in _part(node, known))
 
@@ -197,16 +187,14 @@ def _commands(parts: dict[str, Function | ast.ClassDef], line: int, known: dict[
 def _part(node: Function | ast.ClassDef, known: dict[str, ast.expr]) -> Iterator[Declared]:
     """Yield a function's parameters; of a class those of its making, and its methods as commands."""
     if isinstance(node, Function):
-        for argument, default in _parameters(node):
+        for argument, default in parameters(node):
             if argument.arg not in ("self", "cls"):
                 yield _fire_option(argument, default, known)
-        if node.args.vararg:
-            option = Option(name=node.args.vararg.arg, positional=True, many=True)
-            yield Declared(option, (), node.args.vararg.arg, node.lineno)
+        yield from rest(node)
         return
     methods = {item.name: item for item in node.body if isinstance(item, Function)}
     if "__init__" in methods:
-        for argument, default in _parameters(methods["__init__"])[1:]:
+        for argument, default in parameters(methods["__init__"])[1:]:
             yield _fire_option(argument, default, known, always=True)
     public: dict[str, Function | ast.ClassDef] = {name: item for name, item in methods.items() if name[0] != "_"}
     yield from _commands(public, node.lineno, known)
@@ -218,13 +206,12 @@ def _fire_option(
     positional = default is None and not always
     value = plain(default, known)
     name = argument.arg if positional else f"--{argument.arg}"
-    kind = kind_of_type(argument.annotation, value)
     option = Option(
         name=name,
         positional=positional,
         required=default is None,
         flag=value is False,
         default=None if value is False else default_of(default, known),
-        kind="path" if kind == "text" and looks_like_path(argument.arg) else kind,
+        kind=or_path(kind_of_type(argument.annotation, value), argument.arg),
     )
     return Declared(option, () if positional else (name,), argument.arg, argument.lineno)

@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING
 from cluster_interface.inspection.python.conditions import decide, dotted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
 _IMPORT_ERRORS = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
 _EXITS = frozenset({"sys.exit", "exit", "quit", "os._exit", "SystemExit"})
+_FOR_GPUS = frozenset(
+    {"cudf", "cugraph", "cuml", "cupy", "cupyx", "pycuda"}
+)  #: where they stand in for another package
 _DYNAMIC = frozenset({"importlib.import_module", "import_module", "__import__", "pytest.importorskip"})
 
 
@@ -46,21 +49,33 @@ def find_imports(tree: ast.Module, needs_package: Callable[[str], bool]) -> list
     `needs_package` says of a top-level name that it is neither standard library nor a file of the project.
     """
     found: list[Import] = []
+    dynamic = _DYNAMIC | _renamed(tree)
     pending: list[tuple[ast.AST, bool]] = [(tree, False)]
     while pending:
         node, optional = pending.pop()
-        found.extend(replace(item, optional=optional) for item in _imports_of(node))
+        found.extend(replace(item, optional=optional) for item in _imports_of(node, dynamic))
         pending.extend(reversed(list(_inside(node, needs_package, optional=optional))))
     return sorted(found, key=lambda item: item.line)
 
 
-def _imports_of(node: ast.AST) -> Iterable[Import]:
+def _renamed(tree: ast.Module) -> set[str]:
+    """Name what `import_module` is called here: by `from importlib import import_module as load` and its like."""
+    return {
+        f"{alias.asname}.import_module" if isinstance(node, ast.Import) else alias.asname
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import) or (isinstance(node, ast.ImportFrom) and node.module == "importlib")
+        for alias in node.names
+        if alias.asname and alias.name in ("importlib", "import_module")
+    }
+
+
+def _imports_of(node: ast.AST, dynamic: Collection[str] = _DYNAMIC) -> Iterable[Import]:
     if isinstance(node, ast.Import):
         for alias in node.names:
             yield Import(alias.name, node.lineno)
     elif isinstance(node, ast.ImportFrom):
         yield Import(node.module or "", node.lineno, node.level, tuple(alias.name for alias in node.names))
-    elif isinstance(node, ast.Call) and node.args and dotted(node.func) in _DYNAMIC:
+    elif isinstance(node, ast.Call) and node.args and dotted(node.func) in dynamic:
         first = node.args[0]
         if isinstance(first, ast.Constant) and isinstance(first.value, str) and _is_module(first.value):
             yield Import(first.value, node.lineno)
@@ -77,10 +92,13 @@ def _inside(node: ast.AST, needs_package: Callable[[str], bool], *, optional: bo
         yield from ((item, optional) for item in node.body if answer is not False)
         yield from ((item, optional) for item in node.orelse if answer is not True)
     elif isinstance(node, ast.Try | ast.TryStar) and any(map(_catches, node.handlers)):
-        spared = not _needed(node, needs_package)
+        for_gpus = any(item.top in _FOR_GPUS for item in _shallow(node.body))
+        spared = for_gpus or not _needed(node, needs_package)
         yield from ((item, optional or spared) for item in node.body)
         needless = _only_there(node, needs_package)
-        yield from ((item, True) for handler in node.handlers for item in handler.body if not needless)
+        yield from (
+            (item, optional or not for_gpus) for handler in node.handlers for item in handler.body if not needless
+        )
         yield from ((item, optional) for item in (*node.orelse, *node.finalbody))
     else:
         yield from ((item, optional) for item in ast.iter_child_nodes(node))

@@ -1,4 +1,4 @@
-"""What the shell lines of a notebook install: `%pip install`, `!pip3 install`, `!apt-get install`, `%conda install`."""
+"""What shell lines install: `pip install`, and of notebooks `%pip install`, `!apt-get install`, `%conda install`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 
 _WITH_VALUE = words_of(
     "-i --index-url --extra-index-url -f --find-links -t --target --trusted-host --proxy --timeout -c --constraint "
-    "--channel -n --name --progress-bar -e --editable --python --prefix --root --upgrade-strategy"
+    "--channel -n --name --progress-bar -e --editable --python --prefix --root --upgrade-strategy -C --config-settings "
+    "--config-setting --global-option --build-option --platform --python-version --implementation --abi --no-binary "
+    "--only-binary --src --log --cache-dir --cert --client-cert --retries --report --exists-action --use-feature "
+    "--use-deprecated --keyring-provider --build-constraint"
 )
 _FETCHERS = frozenset({"wget", "curl", "gdown", "git", "kaggle", "aws", "gsutil", "huggingface-cli"})
 _SYSTEM = frozenset({"apt", "apt-get", "aptitude"})
@@ -72,7 +75,7 @@ def _one(draft: Draft, words: list[str], where: str) -> list[Need]:
         return []
     program = posixpath.basename(words[0])
     if "install" in words[1:] and re.fullmatch(r"pip[0-9.]*", program):
-        return _pip(draft, words[words.index("install") + 1 :], where)
+        return installed_by_pip(draft, words[words.index("install") + 1 :], where)
     if "install" in words[1:] and program in _SYSTEM:
         for name in words[words.index("install") + 1 :]:
             if _DEBIAN.fullmatch(name.partition("=")[0]):
@@ -93,7 +96,8 @@ def _names(words: Sequence[str]) -> list[str]:
     return found
 
 
-def _pip(draft: Draft, words: list[str], where: str) -> list[Need]:
+def installed_by_pip(draft: Draft, words: Sequence[str], where: str) -> list[Need]:
+    """Return the packages that `pip install` names, and those of its requirements files; indexes go into the draft."""
     needs: list[Need] = []
     for option, file in itertools.pairwise(words):
         if option in ("-r", "--requirement"):

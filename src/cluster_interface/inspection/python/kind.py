@@ -11,9 +11,11 @@ from cluster_interface.inspection.python.files import read_arguments, read_files
 from cluster_interface.inspection.python.modules import Program, gather, imported_files
 from cluster_interface.inspection.python.network import look_for_network
 from cluster_interface.inspection.python.options import bind, find_options
+from cluster_interface.inspection.python.places import started_in, where_to_start
+from cluster_interface.inspection.python.source import Module, parse_text
 from cluster_interface.inspection.python.starting import is_python, start
-from cluster_interface.inspection.python.suggestions import suggest
 from cluster_interface.inspection.python.values import HOLE, Values
+from cluster_interface.inspection.suggestions import suggest
 from cluster_interface.model.errors import Rejected
 from cluster_interface.model.proposal import Sureness
 
@@ -45,12 +47,13 @@ class PythonScript:
     def read(self, draft: Draft) -> None:
         """Fill the draft; raise Rejected if the script or its inline metadata cannot be read."""
         program = gather(draft.project, draft.script)
+        draft.start = where_to_start(draft, program)
         declared = read_program(draft, program, draft.arguments)
         draft.options = tuple(item.shown for item in declared)
         propose_environment(draft, [program])
         words = start(draft, program)
-        draft.command = shlex.join([*words, *draft.arguments])
-        suggest(draft, words, declared)
+        draft.command = started_in(draft.start, shlex.join([*words, *draft.arguments]))
+        suggest(draft, declared)
         draft.guess("command", draft.command, "a Python script", Sureness.KNOWN)
 
 
@@ -70,6 +73,17 @@ def read_program(draft: Draft, program: Program, arguments: Sequence[str]) -> li
     for trouble in program.troubles:
         draft.warn(f"{trouble}; what it needs is not known")
     return declared
+
+
+def read_text(draft: Draft, name: str, text: str) -> Program | None:
+    """Add what a text needs that Python is given to run; None where it cannot be read."""
+    draft.uses_python = True
+    tree = parse_text(text)
+    if tree is None:
+        return None
+    program = gather(draft.project, name, Module(name, text, tree))
+    read_program(draft, program, ())
+    return program
 
 
 def _shared_constants(program: Program) -> dict[str, str]:

@@ -9,7 +9,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from cluster_interface.inspection.python.beside import homes
+from cluster_interface.inspection.python.distributions import table
 from cluster_interface.inspection.python.imports import Import, find_imports
+from cluster_interface.inspection.python.requirements import local_packages
 from cluster_interface.inspection.python.source import Module, parse
 from cluster_interface.inspection.wordlist import words
 from cluster_interface.model.errors import Rejected
@@ -121,7 +123,9 @@ class Local:
         self._project = project
         self._home = posixpath.dirname(script)
         above = [posixpath.join(home, root) if root else home for home in homes(script) for root in ("", "src", "lib")]
-        self._roots = list(dict.fromkeys([self._home, *above]))
+        installed = [place for home in homes(script) for place in local_packages(project, home, script)]
+        sources = [posixpath.join(place, root) if root else place for place in installed for root in ("", "src")]
+        self._roots = list(dict.fromkeys([self._home, *above, *sources]))
         self._compiled = [name for name in project.files if name.endswith(_COMPILED)]
         self.needs_package = partial(_needs_package, self)
 
@@ -131,17 +135,15 @@ class Local:
 
     def root(self, item: Import) -> str | None:
         """Return the directory that has to be put on the path for this import; None if none has to."""
-        for root in self._roots:
-            if self._exists(posixpath.join(root, item.top)):
-                return None if root == self._home else root or "."
-        return None
+        root, _ = self._found(item)
+        return None if root in (None, self._home) else root or "."
 
     def package(self, importer: str, item: Import) -> str | None:
         """Return the directory of the local package that an import is from; None for a single module."""
         if item.level:
             return posixpath.dirname(importer) or None
-        bases = [posixpath.join(root, item.top) for root in self._roots]
-        base = next((base for base in bases if self._exists(base)), "")
+        root, _ = self._found(item)
+        base = "" if root is None else posixpath.join(root, item.top)
         return base if base in self._project.directories else None
 
     def files(self, importer: str, item: Import) -> list[str]:
@@ -151,12 +153,17 @@ class Local:
             for _ in range(item.level):
                 above = posixpath.dirname(above)
             return self._along(above, [part for part in item.name.split(".") if part], item.members)
-        if item.top in sys.builtin_module_names:
-            return []
-        for root in self._roots:
-            if item.top and self._exists(posixpath.join(root, item.top)):
-                return self._along(root, item.name.split("."), item.members)
-        return []
+        return [] if item.top in sys.builtin_module_names else self._found(item)[1]
+
+    def _found(self, item: Import) -> tuple[str | None, list[str]]:
+        """Return the first directory with a module of that name, and its files; of those that are no packages any."""
+        first = None
+        for root in self._roots if item.top else ():
+            if self._exists(posixpath.join(root, item.top)):
+                if files := self._along(root, item.name.split("."), item.members):
+                    return root, files
+                first = root if first is None else first
+        return first, []
 
     def _along(self, start: str, parts: list[str], members: Iterable[str]) -> list[str]:
         found: dict[str, None] = dict.fromkeys(self._loads(start) if start else ())
@@ -169,11 +176,12 @@ class Local:
         return list(found)
 
     def _exists(self, base: str) -> bool:
+        """Say whether there is a top-level module; a directory that is no package gives way to a well-known one."""
         if self._loads(base):
             return True
-        return base in self._project.directories and any(
-            name.endswith((".py", *_COMPILED)) for name in self._project.below(base)
-        )
+        if base not in self._project.directories or table().find(Import(posixpath.basename(base), 0)):
+            return False
+        return any(name.endswith((".py", *_COMPILED)) for name in self._project.below(base))
 
     def _loads(self, base: str) -> list[str]:
         for name in (f"{base}/__init__.py", f"{base}.py"):

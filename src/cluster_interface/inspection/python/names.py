@@ -1,4 +1,4 @@
-"""The larger database of import names, behind the curated table: what the most downloaded distributions bring.
+"""The larger database of import names, behind the curated table: the most downloaded distributions, and Debian's.
 
 `imports.tsv.gz` is made by scripts/import_names.py, which says where it is from. It is searched as it is: one look-up
 costs less than taking it apart.
@@ -30,12 +30,12 @@ class Found:
 
 
 def look_up(item: Import) -> Found:
-    """Find an import, the longest name first; an empty answer where it is not among the most downloaded."""
+    """Find an import, the longest name first; an empty answer where nobody well known brings it."""
     return next((found for name in item.names() if (found := _line(name))), Found())
 
 
 def is_known(distribution: str) -> bool:
-    """Say whether a distribution is among the most downloaded."""
+    """Say whether a distribution is among the most downloaded, or in Debian."""
     return distribution_of(distribution) in _distributions()
 
 

@@ -3,28 +3,43 @@
 from __future__ import annotations
 
 import ast
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
 from cluster_interface.inspection.draft import PACKAGES, distribution_of
 from cluster_interface.inspection.python.distributions import call_name, table
 from cluster_interface.inspection.python.names import look_up
+from cluster_interface.inspection.python.removed import bounds
 from cluster_interface.model.proposal import Sureness
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from cluster_interface.inspection.draft import Draft
     from cluster_interface.inspection.python.distributions import Companion
+    from cluster_interface.inspection.python.imports import Import
     from cluster_interface.inspection.python.modules import Outside, Program
     from cluster_interface.inspection.python.source import Module
+    from cluster_interface.inspection.python.stated import Need
 
+_APART = {  #: parts of the standard library that Debian keeps apart
+    "tkinter": "python3-tk",
+    "turtle": "python3-tk",
+    "_gdbm": "python3-gdbm",
+}
+#: what matplotlib hands texts to (matplotlib.org, "Text rendering with LaTeX")
+_LATEX = ("texlive-latex-extra", "texlive-fonts-recommended", "cm-super", "dvipng")
+_MOVIES = (".mp4", ".avi", ".mov", ".mkv", ".webm")  #: that matplotlib has ffmpeg write
 CURATED = "curated table"
-DOWNLOADED = "among the most downloaded of PyPI"
+DOWNLOADED = "among the most downloaded of PyPI, or in Debian"
 
 
-def add_imported(draft: Draft, programs: Sequence[Program], stated: Collection[str], source: str) -> None:
-    """Add what the imports need beyond what `source` states; ask about what is not well known."""
+def add_imported(draft: Draft, programs: Sequence[Program], stated: Collection[str], source: str) -> list[Need]:
+    """Add what the imports need beyond what `source` states; ask about what is not well known.
+
+    Returns what may be no newer than it is written, because the programs use what was taken away since.
+    """
     optional: dict[str, str] = {}
+    limits = bounds(programs, _well_known(programs), stated)
     for program in programs:
         for outside in program.outside:
             item = outside.item
@@ -37,19 +52,29 @@ def add_imported(draft: Draft, programs: Sequence[Program], stated: Collection[s
             elif item.optional:
                 optional.setdefault(names[0] if names else item.top, _where(draft, outside))
             else:
-                _add(draft, outside, stated, source)
+                _add(draft, outside, stated, source, limits)
+    for need in limits.values():
+        draft.add_package(need.requirement, need.where, Sureness.LIKELY)
     needless = [f"{name} ({where})" for name, where in optional.items() if not draft.has_package(name)]
     if needless:
         draft.warn(f"left out, because the script can do without: {', '.join(needless)}; to have them say --with")
+    return [need for need in limits.values() if need.requirement in draft.packages]
 
 
-def _add(draft: Draft, outside: Outside, stated: Collection[str], source: str) -> None:
+def _well_known(programs: Sequence[Program]) -> frozenset[str]:
+    found = (table().find(outside.item) for program in programs for outside in program.outside)
+    return frozenset(distribution_of(names[0]) for names in found if names)
+
+
+def _add(draft: Draft, outside: Outside, stated: Collection[str], source: str, limits: Mapping[str, Need]) -> None:
     providers, larger = table().find(outside.item), look_up(outside.item)
-    if providers:
+    if providers and (limit := limits.get(distribution_of(providers[0]))):
+        draft.add_package(limit.requirement, limit.where, Sureness.LIKELY)
+    elif providers:
         _add_one(draft, outside, providers[0], CURATED, source)
     elif larger.sure:
         _add_one(draft, outside, larger.distributions[0], DOWNLOADED, source)
-    elif distribution_of(outside.item.top) not in stated and not source:
+    elif distribution_of(outside.item.top) not in stated and not draft.has_package(outside.item.top) and not source:
         _ask(draft, outside, larger.distributions)
 
 
@@ -111,7 +136,7 @@ def _companions_used(draft: Draft, module: Module, node: ast.Name | ast.Attribut
             draft.add_package(row.needs, f"{row.of}'s {name}, {_line(draft, module, node)}", Sureness.LIKELY)
 
 
-def _line(draft: Draft, module: Module, node: ast.expr) -> str:
+def _line(draft: Draft, module: Module, node: ast.expr | ast.stmt) -> str:
     return f"line {node.lineno}" + ("" if module.name == draft.script else f" of {module.name}")
 
 
@@ -133,5 +158,60 @@ def add_system(draft: Draft, programs: Sequence[Program]) -> None:
         for package in table().system_packages(requirement):
             draft.add_system(package, f"{distribution_of(requirement)} needs it")
     for program in programs:
+        for module, package in _APART.items():
+            if (found := program.standard.get(module)) and not found.item.optional:
+                draft.add_system(package, f"import {found.item.name}, {_where(draft, found)}")
+        if any(outside.item.top == "matplotlib" for outside in program.outside):
+            _add_latex(draft, program)
+            _add_ffmpeg(draft, program)
         if found := program.standard.get("tkinter"):
             draft.warn(f"import tkinter ({_where(draft, found)}) opens windows: there are none on a cluster")
+
+
+def _add_latex(draft: Draft, program: Program) -> None:
+    """Add LaTeX where texts of plots are set by it."""
+    for module in program.modules.values():
+        for node in module.nodes:
+            if _wants_latex(node):
+                for package in _LATEX:
+                    draft.add_system(package, f"usetex, {_line(draft, module, node)}")
+                return
+
+
+def _add_ffmpeg(draft: Draft, program: Program) -> None:
+    """Add ffmpeg where animations of matplotlib are saved as movies."""
+    if not any("animation" in (*item.name.split("."), *item.members) for item in _of_matplotlib(program)):
+        return
+    for module in program.modules.values():
+        if (node := next(filter(_wants_ffmpeg, module.nodes), None)) is not None:
+            draft.add_system("ffmpeg", f"a movie, {_line(draft, module, node)}")
+            return
+
+
+def _of_matplotlib(program: Program) -> list[Import]:
+    return [outside.item for outside in program.outside if outside.item.top == "matplotlib"]
+
+
+def _wants_ffmpeg(node: ast.AST) -> TypeGuard[ast.expr]:
+    match node:
+        case ast.Constant(str(text)):
+            return text == "ffmpeg" or text.lower().endswith(_MOVIES)
+        case ast.Name("FFMpegWriter") | ast.Attribute(attr="FFMpegWriter"):
+            return True
+    return False
+
+
+def _wants_latex(node: ast.AST) -> TypeGuard[ast.expr | ast.stmt]:
+    match node:
+        case ast.Call(keywords=keywords):
+            return any(one.arg == "usetex" and _is(one.value, True) for one in keywords)
+        case ast.Dict(keys=keys, values=values):
+            pairs = zip(keys, values, strict=True)
+            return any(key is not None and _is(key, "text.usetex") and _is(value, True) for key, value in pairs)
+        case ast.Assign(targets=[ast.Subscript(slice=key)], value=value):
+            return _is(key, "text.usetex") and _is(value, True)
+    return False
+
+
+def _is(node: ast.expr, value: bool | str) -> bool:  # noqa: FBT001
+    return isinstance(node, ast.Constant) and type(node.value) is type(value) and node.value == value

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from cluster_interface.inspection.draft import shown
 from cluster_interface.inspection.project import Project
-from cluster_interface.inspection.python.declared import Declared, default_of, plain
+from cluster_interface.inspection.python.declared import Declared, default_of, plain, told
 from cluster_interface.inspection.python.environment import propose_environment
 from cluster_interface.inspection.python.files import read_arguments
 from cluster_interface.inspection.python.installs import is_install, read_installs
@@ -118,7 +118,7 @@ def _parameters(notebook: Notebook) -> Iterator[Declared]:
                 kind=_kind(name, known),
                 written=f"{'-r' if isinstance(known, str) else '-p'} {name}",
             )
-            yield Declared(option, (option.name,), name, line)
+            yield Declared(told(option), (option.name,), name, line)
 
 
 def _kind(name: str, value: object) -> str:

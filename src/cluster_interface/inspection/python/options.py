@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from cluster_interface.inspection.python.argparse_options import argparse_options
 from cluster_interface.inspection.python.argv_options import argv_options
 from cluster_interface.inspection.python.click_options import click_options
+from cluster_interface.inspection.python.declared import told
+from cluster_interface.inspection.python.dispatched import argh_options, plac_options
 from cluster_interface.inspection.python.docopt_options import absl_options, docopt_options
 from cluster_interface.inspection.python.functions import fire_options, typer_options
 from cluster_interface.model.subcommands import chosen, levels
@@ -22,6 +25,8 @@ _READERS = (
     ("typer", typer_options),
     ("click", click_options),
     ("fire", fire_options),
+    ("argh", argh_options),
+    ("plac", plac_options),
     ("docopt", docopt_options),
     ("absl", absl_options),
     ("sys.argv", argv_options),
@@ -68,4 +73,5 @@ def _of_command(declared: Sequence[Declared], arguments: Sequence[str]) -> list[
 
 
 def _once(found: Sequence[Declared]) -> list[Declared]:
-    return list({(item.option.command, item.option.name): item for item in reversed(found)}.values())[::-1]
+    first = list({(item.option.command, item.option.name): item for item in reversed(found)}.values())[::-1]
+    return [replace(item, option=told(item.option)) for item in first]

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 _WARNINGS = threading.Lock()  # the filters of `warnings` belong to the whole process
 _PYTHON_2 = re.compile(
-    r"Missing parentheses in call to '(?:print|exec)'|leading zeros in decimal|multiple exception types must be"
+    r"Missing parentheses in call to '(?:print|exec)'|leading zeros in decimal|multiple exception types must be|"
+    r"parameters cannot be parenthesized"
 )
 _PYTHON_2_LINE = re.compile(
     r"\s*(?:print\s+[^=(\s]|print\s*>>|exec\s+[\"'\w]|raise\s+\w+\s*,|except\s+[\w.]+\s*,\s*\w+\s*:)|<>|`|\bur['\"]"

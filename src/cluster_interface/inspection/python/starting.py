@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import posixpath
 import re
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ from cluster_interface.inspection.python.beside import homes
 from cluster_interface.inspection.python.pyproject import entry_points
 from cluster_interface.inspection.python.setup_files import setup_entry_points
 from cluster_interface.inspection.shebang import read_shebang
+from cluster_interface.model.proposal import Sureness
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from cluster_interface.inspection.draft import Draft
     from cluster_interface.inspection.project import Project
     from cluster_interface.inspection.python.modules import Program
+    from cluster_interface.inspection.python.source import Module
 
 MAIN = re.compile(r"^if\s+__name__\s*==\s*['\"]__main__['\"]|^if\s+['\"]__main__['\"]\s*==\s*__name__", re.MULTILINE)
 _ROOTS = ("", "src", "lib", "python")  #: directories of a project that packages lie in
@@ -53,8 +56,25 @@ def start(draft: Draft, program: Program) -> list[str]:
             f"line {program.relative.line} imports relative to a package, which works only inside one: "
             f"hand over the directory above and name {posixpath.join('PACKAGE', draft.script)}"
         )
-    name = f"./{draft.script}" if draft.script.startswith("-") else draft.script
-    return ["python", *options, name]
+    name = posixpath.relpath(draft.script, draft.start or ".")
+    if (line := _profiled(program.main)) is not None:
+        draft.add_package("line_profiler", f"@profile, line {line}, which nothing defines", Sureness.LIKELY)
+        options = (*options, "-m", "kernprof", "-l", "-v")
+    return ["python", *options, f"./{name}" if name.startswith("-") else name]
+
+
+def _profiled(module: Module) -> int | None:
+    """Return the line of the first `@profile` that the file does not define: kernprof is to run it, which does."""
+    lines: list[int] = []
+    for node in module.nodes:
+        match node:
+            case ast.FunctionDef("profile") | ast.ClassDef("profile") | ast.Name("profile", ast.Store()):
+                return None
+            case ast.alias("*" | "profile") | ast.alias(asname="profile"):
+                return None
+            case ast.FunctionDef(decorator_list=decorators):
+                lines += [one.lineno for one in decorators if isinstance(one, ast.Name) and one.id == "profile"]
+    return lines[0] if lines else None
 
 
 def entry_files(project: Project) -> frozenset[str]:
@@ -112,5 +132,5 @@ def _bring_package(draft: Draft, root: str) -> None:
     if "/" in path:
         package = posixpath.join(root, path.partition("/")[0])
         draft.add_inputs(draft.project.below(package), f"the package of {draft.script}")
-    if root:
+    if root or draft.start:
         draft.add_python_path(root, f"the package of {draft.script} lies there")

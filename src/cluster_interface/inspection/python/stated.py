@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from packaging.requirements import InvalidRequirement, Requirement
+from packaging.specifiers import SpecifierSet
 
 from cluster_interface.inspection.draft import distribution_of
 
@@ -58,6 +59,34 @@ class Stated:
         """What its extras and groups name, by distribution: it counts for what is imported."""
         every = [need for needs in self.extras.values() for need in needs]
         return {distribution_of(need.requirement): need for need in reversed(every)}
+
+
+def loosened(stated: Stated) -> Stated:
+    """Take exact versions as the oldest: those that were made for one Python often cannot be had for another."""
+
+    def loose(needs: tuple[Need, ...]) -> tuple[Need, ...]:
+        return tuple(Need(_at_least(need.requirement), need.where) for need in needs)
+
+    extras = {name: loose(needs) for name, needs in stated.extras.items()}
+    return replace(stated, needs=loose(stated.needs), extras=extras, whole=False)
+
+
+def _at_least(requirement: str) -> str:
+    oldest, wanted = exact_version(requirement), parsed(requirement)
+    if oldest is None or wanted is None:
+        return requirement
+    wanted.specifier = SpecifierSet(f">={oldest}")
+    return str(wanted)
+
+
+def exact_version(requirement: str) -> str | None:
+    """Return the one version that a requirement takes; None for a range, and for a series such as 2.*."""
+    wanted = parsed(requirement)
+    exact = [*wanted.specifier] if wanted else []
+    if len(exact) != 1 or exact[0].operator != "==":
+        return None
+    version = exact[0].version.removesuffix(".*")
+    return version if "." in version else None  # networkx=2.* is about what it can do
 
 
 def combined(name: str, extras: str, specifier: str, marker: str) -> str:

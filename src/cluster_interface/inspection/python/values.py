@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from cluster_interface.inspection.python.source import Module
 
 HOLE = "\0"  #: stands where a part of a text is unknown
+JOB = "/job"  #: where the project's files are, whichever directory a program is started in
 DEEPEST = 30
 LONGEST = 1024
 
@@ -135,7 +136,7 @@ def _constant(_: Values, node: ast.Constant, _depth: int) -> str | None:
 
 def _name(values: Values, node: ast.Name, depth: int) -> str | None:
     if node.id == "__file__":
-        return values.module.name
+        return f"{JOB}/{values.module.name}"
     if node.id in values.names:
         return values.text(values.names[node.id], depth)
     if node.id in values.options:

@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
+from cluster_interface.inspection.archive.index import PYTHONS
+
 if TYPE_CHECKING:
     from cluster_interface.inspection.project import Project
 
 MINORS = tuple(f"3.{n}" for n in range(6, 16))
 CUSTOMARY = ("3.11", "3.13")  #: what current distributions bring: Debian 12 and 13
+BUILT = tuple(PYTHONS.values())  #: those that an image can have, the oldest first
 
 
 def choose_version(requires: str) -> str | None:
@@ -30,7 +33,22 @@ def choose_version(requires: str) -> str | None:
     customary = [minor for minor in CUSTOMARY if minor in allowed]
     if len(customary) == len(CUSTOMARY):
         return None
-    return customary[0] if customary else allowed[-1]
+    built = [minor for minor in BUILT if minor in allowed]
+    return customary[0] if customary else built[-1] if built else allowed[-1]
+
+
+def nearest(version: str) -> str:
+    """Return the Python that an image can have instead of one: the oldest that is newer, else the newest."""
+    return next((minor for minor in BUILT if _number(minor) >= _number(version)), BUILT[-1])
+
+
+def older_than_all(version: str) -> bool:
+    """Say whether no image has a Python as old as this one."""
+    return _number(version) < _number(BUILT[0])
+
+
+def _number(version: str) -> int:
+    return int(version.partition(".")[2])
 
 
 def read_version_file(project: Project, script: str) -> tuple[str, str] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -74,6 +75,8 @@ WRAPPERS = {
 }
 STARTERS = frozenset(name for name, wrapper in WRAPPERS.items() if wrapper.starter)
 _ASKING = ("-v", "-V")  # command -v PROGRAM only asks whether it is there
+_RUNNING_TEXTS = frozenset(["python", "R", "Rscript", "perl", "ruby", "julia", "octave", "octave-cli"])
+_TEXT_OPTION = re.compile(r"-[a-zA-Z]{0,4}[eEc]|--eval")
 _TEXTS = ("eval", "trap")
 
 
@@ -155,6 +158,20 @@ def _executed(words: tuple[str, ...]) -> list[tuple[str, ...]]:
             end = next((n for n, one in enumerate(rest) if one in (";", "+", "\\;")), len(rest))
             found.append(rest[:end])
     return found
+
+
+def runs_texts(name: str) -> bool:
+    """Say whether a program of a name runs what it is given as a text."""
+    return name.rstrip("0123456789.") in _RUNNING_TEXTS
+
+
+def texts_in(words: tuple[str, ...]) -> list[str]:
+    """List the texts that a program of a language is given to run: `Rscript -e TEXT`, `perl -lne TEXT`."""
+    if not runs_texts(posixpath.basename(words[0])):
+        return []
+    found = [word.partition("=")[2] for word in words if word.startswith("--eval=")]
+    found += [f"use {word[2:].partition('=')[0]};" for word in words if word.startswith("-M") and "perl" in words[0]]
+    return found + [words[at + 1] for at, word in enumerate(words[:-1]) if _TEXT_OPTION.fullmatch(word)]
 
 
 def _text_at(words: tuple[str, ...]) -> int:

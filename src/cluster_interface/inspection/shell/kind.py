@@ -1,4 +1,4 @@
-"""sh and bash scripts: what they call, read and write, and what the Python scripts they call need."""
+"""Scripts of shells: what they call, read and write, and what the Python scripts they call need."""
 
 from __future__ import annotations
 
@@ -7,31 +7,39 @@ import shlex
 from typing import TYPE_CHECKING
 
 from cluster_interface.inspection.batch.uses import use_of_batch_system
+from cluster_interface.inspection.project import LARGEST
 from cluster_interface.inspection.python.files import read_arguments
 from cluster_interface.inspection.python.source import normalize
+from cluster_interface.inspection.rooted import named_in, where_it_starts
 from cluster_interface.inspection.shebang import Shebang, read_shebang
-from cluster_interface.inspection.shell.known import INTERPRETERS
+from cluster_interface.inspection.shell.arguments import shell_arguments
+from cluster_interface.inspection.shell.getopts import getopts
+from cluster_interface.inspection.shell.known import INTERPRETERS, SHELLS
 from cluster_interface.inspection.shell.reader import Reader
 from cluster_interface.inspection.shell.words import read_commands
-from cluster_interface.model.proposal import Option, Sureness
+from cluster_interface.inspection.suggestions import offer
+from cluster_interface.model.proposal import Sureness
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from cluster_interface.inspection.draft import Draft
     from cluster_interface.inspection.project import Project
 
-SUFFIXES = (".sh", ".bash", ".sbatch", ".slurm", ".sge", ".pbs", ".job", ".qsub")
-_GETOPTS = re.compile(r"^[^#\n]*\bgetopts\s+[\"']?:?((?:[A-Za-z0-9]:?)+)[\"']?\s", re.MULTILINE)
+SUFFIXES = (".sh", ".bash", ".sbatch", ".slurm", ".sge", ".pbs", ".job", ".qsub", ".csh", ".tcsh", ".ksh", ".zsh")
+_STARTS_ITSELF = re.compile(  #: by its name, which is looked for on the PATH where it has no slash
+    r"(?:^|[;&|({]|\b(?:exec|nohup|setsid|time|then|do|else|sudo|srun)\b)[ \t]*[\"']?\$(?:0|\{0\})(?!\w)", re.MULTILINE
+)
+_SUBMITTED_FROM = re.compile(r"\b(?:SLURM_SUBMIT_DIR|PBS_O_WORKDIR|SGE_O_WORKDIR)\b")
 
 
 class ShellScript:
-    """A file that sh or bash runs."""
+    """A file that a shell runs."""
 
-    says = "shell (.sh, or #!/bin/sh or #!/bin/bash in the first line)"
+    says = "shell (.sh, or #!/bin/sh, bash, tcsh, zsh or ksh in the first line)"
 
     def detects(self, name: str, shebang: Shebang | None) -> bool:
-        """Say whether the first line names sh or bash, or, where it names nothing, the ending does."""
+        """Say whether the first line names a shell, or, where it names nothing, the ending does."""
         if shebang is not None:
             return shebang.interpreter in INTERPRETERS
         return name.lower().endswith(SUFFIXES)
@@ -42,20 +50,27 @@ class ShellScript:
         words = {word.removeprefix("./") for command in read_commands(normalize(text)) for word in command.words}
         return frozenset(word for word in words if word in project)
 
+    def starts(self, project: Project, name: str, arguments: Sequence[str]) -> tuple[str, str]:
+        """Return the directory that a script is started in, and what is found from there."""
+        return where_it_starts(project, name, arguments, named_in(project, name))
+
     def read(self, draft: Draft) -> None:
         """Fill the draft; raise Rejected if a Python script it calls cannot be read."""
         text = draft.project.text(draft.script) or ""
         shebang = read_shebang(text)
         shell = shebang.interpreter if shebang else _asked_for(draft)
         options = shebang.options if shebang else ()
-        name = f"./{draft.script}" if draft.script.startswith("-") else draft.script
-        draft.command = shlex.join([shell, *options, name, *draft.arguments])
+        by_path = draft.script.startswith("-") or ("/" not in draft.script and _STARTS_ITSELF.search(text))
+        name = f"./{draft.script}" if by_path else draft.script
+        program, package = SHELLS[shell]
+        if package:
+            draft.add_system(package, f"{shell} runs it")
+        draft.command = shlex.join([program, *options, name, *draft.arguments])
         draft.guess("command", draft.command, "its first line" if shebang else "its ending", Sureness.KNOWN)
         use_of_batch_system(draft, text)
-        draft.options = tuple(getopts(text))
-        if draft.options:
-            named = ", ".join(option.name for option in draft.options)
-            draft.guess("options", named, "its getopts", Sureness.LIKELY)
+        if draft.home and (used := _SUBMITTED_FROM.search(text)):
+            draft.first[f'export {used[0]}="$PWD"'] = f"it is started in {draft.home}"
+        offer(draft, [*getopts(text), *shell_arguments(normalize(text)[:LARGEST])], "its lines")
         self.follow(draft, draft.script, draft.arguments)
         read_arguments(draft, draft.arguments, draft.written(draft.arguments))
 
@@ -67,13 +82,9 @@ class ShellScript:
 
 
 def _asked_for(draft: Draft) -> str:
-    """Return the shell that the directives ask for, if it is one; bash otherwise, which runs scripts of sh as well."""
-    said = draft.batch.value("shell") if draft.batch else None
-    return said if said in INTERPRETERS else "bash"
-
-
-def getopts(text: str) -> Iterator[Option]:
-    """Yield the options that `getopts` is told of: a letter, and a colon where it takes a value."""
-    if found := _GETOPTS.search(text):
-        for letter, colon in re.findall(r"([A-Za-z0-9])(:?)", found[1]):
-            yield Option(name=f"-{letter}", flag=not colon)
+    """Return the shell that the directives ask for, or the ending; bash otherwise, which runs scripts of sh as well."""
+    said = str(draft.batch.value("shell") or "") if draft.batch else ""
+    if said in INTERPRETERS:
+        return said
+    ending = draft.script.lower().rpartition(".")[2]
+    return ending if ending in INTERPRETERS and ending != "sh" else "bash"

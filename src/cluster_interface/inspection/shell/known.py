@@ -20,7 +20,19 @@ ESSENTIAL = words(  # packages of priority "required" in Debian: coreutils, find
     "getconf getent iconv ldd locale tput clear dpkg dpkg-query update-alternatives sysctl mount flock "
     "vdir wc which who whoami xargs yes zcat zcmp zdiff zegrep zfgrep zforce zgrep zless zmore znew"
 )
-INTERPRETERS = frozenset({"bash", "sh", "dash"})
+#: shells, by their names in a first line: what runs them, and the package of it where not every base has it
+SHELLS = {
+    **{name: (name, "") for name in ("bash", "sh", "dash")},
+    **dict.fromkeys(("csh", "tcsh"), ("tcsh", "tcsh")),
+    **dict.fromkeys(("ksh", "ksh93"), ("ksh93", "ksh93u+m")),
+    "mksh": ("mksh", "mksh"),
+    "zsh": ("zsh", "zsh"),
+}
+INTERPRETERS = frozenset(SHELLS)
+OF_OTHERS = words(  # of these shells, besides
+    "autoload chdir emulate limit noglob notify print rehash repeat setopt unlimit unsetenv unsetopt whence which "
+    "where zmodload zstyle"
+)
 SITE = {
     "conda": "conda is not there in the job: the environment is made from --with and --system",
     "mamba": "conda is not there in the job: the environment is made from --with and --system",
@@ -45,12 +57,12 @@ SITE = {
 }
 FETCHERS = frozenset({"curl", "wget", "git", "rsync", "scp", "ssh", "aws", "gsutil", "rclone"})
 HOSTED = words(  # licensed programs: they cannot be had from anywhere but the host
-    "matlab abaqus ansys ansys231 fluent cfx5solve comsol g09 g16 gaussian stata stata-mp stata-se sas "
+    "matlab mex mcc abaqus ansys ansys231 fluent cfx5solve comsol g09 g16 gaussian stata stata-mp stata-se sas "
     "spss mathematica wolframscript maple idl vasp vasp_std vasp_gam molpro orca qchem starccm+ lsdyna gams cplex "
     "gurobi_cl nastran castep.mpi icc icpc icx ifort ifx mpiicc mpiifort nvfortran pgcc pgf90"
 )
 _MAKEFILES = ("GNUmakefile", "makefile", "Makefile")
-_C = (
+COMPILERS = (
     "gcc",
     "g++",
     "cc",
@@ -66,6 +78,7 @@ _C = (
     "f77",
 )
 _RUNNING = (
+    "R",
     "Rscript",
     "perl",
     "ruby",
@@ -82,7 +95,7 @@ _RUNNING = (
 RUN_BY: dict[
     str, tuple[str, ...]
 ] = {  #: programs that are given files to run or to build -> what they take by themselves
-    **dict.fromkeys((*_C, *_RUNNING), ()),
+    **dict.fromkeys((*COMPILERS, *_RUNNING), ()),
     "cmake": ("CMakeLists.txt",),
     "make": _MAKEFILES,
     "gmake": _MAKEFILES,

@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING
 
-import tree_sitter_bash
-from tree_sitter import Language, Parser
+from cluster_interface.inspection.shell.parsing import trees
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -71,17 +69,9 @@ def read_script(text: str, arguments: Iterable[str] = (), known: Mapping[str, st
     """Take a script apart; never raises. `known` are variables that are set before it starts."""
     variables = {**(known or {}), **{str(place): word for place, word in enumerate(arguments, 1)}}
     reading = _Reading(variables)
-    reading.read(_parser().parse(text.replace("\0", " ").encode("utf-8", "replace")).root_node)
+    for above, root in trees(text.replace("\0", " ").encode("utf-8", "replace")):
+        reading.read(root, above)
     return Script(tuple(reading.commands), frozenset(reading.functions))
-
-
-@cache
-def _language() -> Language:
-    return Language(tree_sitter_bash.language())
-
-
-def _parser() -> Parser:
-    return Parser(_language())  # one for each text: a parser is not to be shared between threads
 
 
 class _Reading:
@@ -91,8 +81,11 @@ class _Reading:
         self._variables = variables
         self.commands: list[Command] = []
         self.functions: set[str] = set()
+        self._above = 0
 
-    def read(self, root: Node) -> None:
+    def read(self, root: Node, above: int) -> None:
+        """Read a tree; `above` are the lines of the script before it."""
+        self._above = above
         pending = [root]
         while pending:
             node = pending.pop()
@@ -164,7 +157,7 @@ class _Reading:
                 inside += _substitutions(body or redirect)
         values = [*([name] if name else []), *(self.value(word) for word in words)]
         if values or found:
-            self.commands.append(Command(node.start_point[0] + 1, tuple(values), tuple(found), heredoc))
+            self.commands.append(Command(self._above + node.start_point[0] + 1, tuple(values), tuple(found), heredoc))
         return [*(deep for word in words for deep in _substitutions(word)), *inside]
 
     def _assign(self, node: Node) -> list[Node]:

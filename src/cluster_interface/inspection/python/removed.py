@@ -1,0 +1,101 @@
+"""Names that packages no longer have: a program that uses one, and pins nothing, wants them as they were before."""
+
+from __future__ import annotations
+
+import ast
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import TYPE_CHECKING
+
+from packaging.version import Version
+
+from cluster_interface.inspection.python.conditions import dotted
+from cluster_interface.inspection.python.stated import Need
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Sequence
+
+    from cluster_interface.inspection.python.modules import Program
+    from cluster_interface.inspection.python.source import Module
+
+
+@dataclass(frozen=True)
+class Removed:
+    """One name that a release took away."""
+
+    of: str
+    before: str
+    also: str  #: a requirement that releases from before need besides; empty: none
+
+
+@cache
+def removed() -> dict[str, Removed]:
+    """Read the table, once per process: full name or CALL(KEYWORD) -> what took it away."""
+    rows = tomllib.loads(resources.files(__package__).joinpath("removed.toml").read_text("utf-8"))["removed"]
+    return {
+        name: Removed(row["of"], row["before"], row.get("with", ""))
+        for row in rows
+        for name in (*row["names"], *row.get("keywords", ()))
+    }
+
+
+def bounds(programs: Sequence[Program], imported: Collection[str], stated: Collection[str]) -> dict[str, Need]:
+    """Return for each distribution of which a program uses what is gone the newest that has it, and where.
+
+    A keyword counts only where its distribution is among the `imported` ones; what is `stated` stays as it is.
+    """
+    found: dict[str, tuple[Version, Need]] = {}
+    for name, where in _uses(programs):
+        row = removed().get(name)
+        if row is None or row.of in stated or (name.endswith(")") and row.of not in imported):
+            continue
+        for requirement in filter(None, (f"{row.of}<{row.before}", row.also)):
+            of, _, before = requirement.partition("<")
+            if of not in stated and (of not in found or Version(before) < found[of][0]):
+                found[of] = Version(before), Need(requirement, f"{name}, {where}: {row.of} {row.before} has it no more")
+    return {of: need for of, (_, need) in found.items()}
+
+
+def _uses(programs: Sequence[Program]) -> Iterator[tuple[str, str]]:
+    for program in programs:
+        for module in program.modules.values():
+            of = "" if module is program.main else f" of {module.name}"
+            yield from ((name, f"line {line}{of}") for name, line in _used(module))
+
+
+def _used(module: Module) -> Iterator[tuple[str, int]]:
+    """Yield what a module uses of others by its full name, and the keywords of its calls, unless it only tries to."""
+    called, tried = dict(_called(module)), set(_tried(module))
+    for node in (node for node in module.nodes if id(node) not in tried):
+        match node:
+            case ast.ImportFrom(level=0, module=str(origin), names=names, lineno=line):
+                yield from ((f"{origin}.{alias.name}", line) for alias in names)
+            case ast.Attribute(lineno=line):
+                first, _, rest = dotted(node).partition(".")
+                if first in called:
+                    yield f"{called[first]}.{rest}", line
+            case ast.Call(func=ast.Attribute(attr=name), keywords=keywords, lineno=line):
+                yield from ((f"{name}({one.arg})", line) for one in keywords)
+
+
+def _tried(module: Module) -> Iterator[int]:
+    """Yield the nodes of imports and assignments for whose failure there is something else."""
+    for node in module.nodes:
+        if isinstance(node, ast.Try) and all(
+            isinstance(one, ast.Import | ast.ImportFrom | ast.Assign) for one in node.body
+        ):
+            yield from (id(inner) for one in node.body for inner in ast.walk(one))
+
+
+def _called(module: Module) -> Iterator[tuple[str, str]]:
+    """Yield what a module calls others, and their full names."""
+    for node in module.nodes:
+        match node:
+            case ast.Import(names=names):
+                for alias in names:
+                    top = alias.name.partition(".")[0]
+                    yield (alias.asname, alias.name) if alias.asname else (top, top)
+            case ast.ImportFrom(level=0, module=str(origin), names=names):
+                yield from ((alias.asname or alias.name, f"{origin}.{alias.name}") for alias in names)
