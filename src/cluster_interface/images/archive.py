@@ -6,13 +6,14 @@ import os
 import stat
 import tarfile
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from cluster_interface.images.keys import EPOCH
 from cluster_interface.model.resources import MIB
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
     from typing import BinaryIO
 
@@ -36,14 +37,32 @@ class Listing:
         self.entries.append((header, content, info.size))
         self.size += len(header) + _padded(info.size)
 
+    def take_back(self) -> None:
+        """Take the last entry back."""
+        header, _, size = self.entries.pop()
+        self.size -= len(header) + _padded(size)
 
-def listing(directory: Path, prefix: str = "") -> Listing:
-    """List a directory as the tar it makes below `prefix` (such as `opt/env`)."""
+
+def listing(directory: Path, prefix: str = "", without: Mapping[str, int] = MappingProxyType({})) -> Listing:
+    """List a directory as the tar it makes below `prefix` (such as `opt/env`).
+
+    `without` these files, where they are the inodes that it names, and the directories that have nothing else.
+    """
     found = Listing()
     above = [part for part in prefix.split("/") if part]
     for depth in range(len(above)):
         found.add(_info("/".join(above[: depth + 1]), tarfile.DIRTYPE, 0o755))
-    _walk(found, directory, prefix)
+    _walk(found, directory, prefix, {f"{prefix}/{name}".lstrip("/"): inode for name, inode in without.items()})
+    return found
+
+
+def inodes(directory: Path) -> dict[str, int]:
+    """Name all below a directory that is none, with its inode, for `without`."""
+    found = {}
+    for at, _, names in os.walk(directory):
+        for name in names:
+            path = os.path.join(at, name)  # noqa: PTH118 - the walk gives text, and there are thousands
+            found[os.path.relpath(path, directory)] = os.lstat(path).st_ino
     return found
 
 
@@ -65,14 +84,19 @@ def stream(found: Listing) -> Iterator[bytes]:
     yield _END
 
 
-def _walk(found: Listing, directory: Path, prefix: str) -> None:
+def _walk(found: Listing, directory: Path, prefix: str, without: Mapping[str, int] = MappingProxyType({})) -> None:
     for entry in sorted(os.scandir(directory), key=lambda one: one.name):
         name = f"{prefix}/{entry.name}".lstrip("/")
         path = directory / entry.name
         status = path.lstat()
+        if without.get(name) == status.st_ino:
+            continue
         if stat.S_ISDIR(status.st_mode):
             found.add(_info(name, tarfile.DIRTYPE, 0o1777 if name in _OPEN_TO_ALL else 0o755))
-            _walk(found, path, name)
+            before = len(found.entries)
+            _walk(found, path, name, without)
+            if without and len(found.entries) == before and any(path.iterdir()):  # all of it is left out
+                found.take_back()
         elif stat.S_ISLNK(status.st_mode):
             info = _info(name, tarfile.SYMTYPE, 0o777)
             info.linkname = os.readlink(path)  # noqa: PTH115 - as it is: a Path would tidy it

@@ -92,6 +92,7 @@ class Base(Model):
     size: int
     created: float
     lock: Lock | None = None  #: what it was made from
+    under: str | None = None  #: key of the base that this one is with more packages
     variables: dict[str, str] = {}  #: what an image made elsewhere sets in its programs' environment
 
     @property
@@ -154,6 +155,7 @@ def bootstrap(wanted: Recipe, target: Path, shelf: Shelf, settings: Images, home
         interpreter=python,
         size=size,
         created=time.time(),
+        under=wanted.under and wanted.under.key,
     )
 
 

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from cluster_interface.images import base as bases
-from cluster_interface.images import conda, dockerfiles, failures, layer, needs, oci, rootfs, rpackages
+from cluster_interface.images import conda, dockerfiles, failures, layer, needs, oci, rootfs, rpackages, sourced
 from cluster_interface.images import lock as locks
 from cluster_interface.images.base import Base, Recipe
 from cluster_interface.images.commands import environment
@@ -15,7 +15,7 @@ from cluster_interface.images.faces.all import waits
 from cluster_interface.images.packages import Packages
 from cluster_interface.images.resolving import with_needs
 from cluster_interface.images.sandbox import Sandbox
-from cluster_interface.model.job import Progress
+from cluster_interface.model.job import Progress, nobody_hears
 from cluster_interface.model.plan import Lock
 
 if TYPE_CHECKING:
@@ -32,10 +32,6 @@ if TYPE_CHECKING:
 
 
 _NO_LAYER = {"requirements": "", "packages": (), "conda": "", "r": (), "indexes": (), "torch": None}
-
-
-def _nobody_hears(progress: Progress) -> None:
-    """Report to nobody."""
 
 
 class Builder:
@@ -69,7 +65,7 @@ class Builder:
         if request.recipe and not self._shelf.base(request.base).is_dir() and not bases.can_bootstrap():
             raise _no_base()
 
-    def base(self, lock: Lock, report: Report = _nobody_hears) -> Base:
+    def base(self, lock: Lock, report: Report = nobody_hears) -> Base:
         """Return the base of a lock, making it if it is not there."""
         place = self._shelf.base(lock.base)
         if not place.is_dir():
@@ -179,7 +175,7 @@ class Builder:
         sandbox = Sandbox(root, {}, writable=True, network=self._settings.build_network)
         environ = environment(self._settings, home)
         answer, ended = sandbox.run(
-            f"{lock.setup}\n", environ=environ, log=log, timeout=self._settings.timeout, variables=variables
+            f"set -x\n{lock.setup}\n", environ=environ, log=log, timeout=self._settings.timeout, variables=variables
         )
         with log.open("a") as file:
             file.write(answer)
@@ -223,27 +219,35 @@ class Builder:
 
     def _install(self, lock: Lock, base: Base, report: Report) -> None:
         log = self._shelf.fresh_log(lock.image)
+        for warning in lock.warnings:
+            self._shelf.add_to_log(lock.image, f"warning: {warning}")
         with self._shelf.temporary(lock.image) as home:
             target = home / "layer"
             target.mkdir(mode=0o755)
             (target / "env").mkdir(mode=0o755)
             variables: dict[str, str] = {}
             if lock.conda:
+                report(Progress(stage="image", unit="", note="installing conda packages"))
                 variables |= self._conda(lock, target / "env", home, log)
             if lock.r:
-                variables |= self._r(lock, target / "env", home, log)
+                variables |= self._r(lock, target / "env", home, log, report)
             packages = self._packages(lock, base, home)
             size = rootfs.settle(target / "env")
             installed = self._python(lock, base, packages, target / "env", log) if packages else []
             size += sum(package.size for package in installed)
             made = self._amend(lock, installed, report)
-            about = {"lock": made.model_dump(mode="json"), "size": size, "created": time.time(), "variables": variables}
+            sizes = {packages.keys[one.name]: one.size for one in installed} if packages else {}
+            about = {"lock": made.model_dump(mode="json"), "size": size, "created": time.time()}
+            about |= {"variables": variables, "sizes": sizes}
             self._shelf.write(target / "layer.json", about)
-            self._shelf.publish(target, self._shelf.layer(made.image))
+            others = [file for file in (target / "env/pyvenv.cfg", target / "layer.json") if file.exists()]
+            new = [*packages.new(), *others] if packages and not lock.conda and not lock.r else None
+            self._shelf.publish(target, self._shelf.layer(made.image), new)
             if packages:
                 packages.keep()
             if made.image != lock.image:
-                self._shelf.write(self._shelf.note("amended", lock.image), made.model_dump(mode="json"))
+                kept = made.model_dump(mode="json")
+                self._shelf.write(self._shelf.note("amended", lock.image), kept, lasting=True)
 
     def _packages(self, lock: Lock, base: Base, home: Path) -> Packages | None:
         """Say for what the packages of a package index are installed; None where there are none."""
@@ -260,14 +264,12 @@ class Builder:
     def _python(self, lock: Lock, base: Base, packages: Packages, env: Path, log: Path) -> list[Package]:
         """Install the packages of a package index, for the base's own Python or for conda's in the environment."""
         python, root = base.interpreter, self._shelf.base(lock.base) / "rootfs"
-        installer = layer.Installer(
-            target=packages.target,
-            compiler=layer.compiler(root, python) if python and packages.compiled else (),
-            environ=locks.uv_environment(self._settings, self._shelf.wheels, packages.home, lock.indexes, lock.torch),
-            log=log,
-            timeout=self._settings.timeout,
-            store=self._shelf.root,
-        )
+        environ = locks.uv_environment(self._settings, self._shelf.wheels, packages.home, lock.indexes, lock.torch)
+        if made := sourced.links(self._shelf, lock, packages.target):
+            environ["UV_FIND_LINKS"] = ",".join(map(str, made))
+        uv = locks.Uv(packages.target, environ, log, self._settings.timeout, self._shelf.root)
+        compiler = layer.compiler(root, python) if python and packages.compiled else ()
+        installer = layer.Installer(uv, compiler)
         installed = packages.lay(lock.requirements, env, installer.install)
         if python and not conda.python(lock.conda):
             layer.begin(env, python)
@@ -291,11 +293,14 @@ class Builder:
         sandbox = Sandbox(root, {layer.PLACE: (env, False)})
         return conda.activation(env, sandbox, settings=self._settings, home=home, log=log)
 
-    def _r(self, lock: Lock, env: Path, home: Path, log: Path) -> dict[str, str]:
+    def _r(self, lock: Lock, env: Path, home: Path, log: Path, report: Report) -> dict[str, str]:
         sources = home / "sources"
         sources.mkdir(mode=0o755)
         sandbox = Sandbox(self._shelf.base(lock.base) / "rootfs", {layer.PLACE: (env, True), "/mnt": (sources, False)})
-        rpackages.install(lock.r, env, sandbox, settings=self._settings, home=home, log=log)
+        for number, line in enumerate(lock.r, start=1):
+            note = f"building the R package {line.split()[0]} from source ({number} of {len(lock.r)})"
+            report(Progress(stage="image", done=number - 1, total=len(lock.r), unit="packages", note=note))
+            rpackages.install([line], env, sandbox, settings=self._settings, home=home, log=log)
         return {"R_LIBS": rpackages.LIBRARY}
 
     def _amend(self, lock: Lock, installed: list[Package], report: Report) -> Lock:

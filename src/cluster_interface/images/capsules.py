@@ -7,7 +7,8 @@ import tarfile
 from typing import TYPE_CHECKING, Any
 
 from cluster_interface.images.archive import Listing, listing
-from cluster_interface.images.faces.docker import Part, pack
+from cluster_interface.images.faces.docker import pack
+from cluster_interface.images.faces.parts import Part
 from cluster_interface.images.keys import EPOCH
 from cluster_interface.images.layer import PLACE
 
@@ -31,7 +32,7 @@ def capsule(  # noqa: PLR0917 - what a capsule is made of
         parts.append(Part(lambda: listing(env, PLACE.strip("/"))))
     parts.append(Part(lambda: _layer(baked)))
     machine = platform.machine()
-    return pack(lock, parts, thin=False, machine=machine, variables=image.variables, config=config, name=name)
+    return pack(lock, parts, there=0, machine=machine, variables=image.variables, config=config, name=name)
 
 
 def _layer(baked: Sequence[Baked]) -> Listing:

@@ -29,6 +29,7 @@ _PLATFORMS = {"x86_64": "linux-64", "aarch64": "linux-aarch64"}
 OLD_GLIBC = 28  #: what packages are chosen for where the base's own is not known
 _KERNEL = "4.18"  #: the oldest that nodes are taken to have: Rocky 8's
 _FILE = re.compile(r"^- conda: .*/([^/\s]+?)-([^-/\s]+)-[^-/\s]+?\.(?:conda|tar\.bz2)$", re.MULTILINE)
+_PACKAGE = re.compile(r"^- conda: (\S+)\n((?:  .*\n)*)", re.MULTILINE)  #: its address, and what is known of it
 _SHOW = "env -0; printf '\\1'; for file in /opt/env/etc/conda/activate.d/*.sh; do . \"$file\" >&2; done; env -0\n"
 _NOT_OURS = ("PATH", "PWD", "OLDPWD", "SHLVL", "_", "HOME", "TMPDIR", "LANG")
 
@@ -83,6 +84,15 @@ def install(lock: str, target: Path, *, machine: str, settings: Images, cache: P
 def pinned(lock: str) -> tuple[str, ...]:
     """List name=version of a lock, for people."""
     return tuple(sorted({f"{name}={version}" for name, version in _FILE.findall(lock)}))
+
+
+def explicit(lock: str) -> str:
+    """Write a lock as the file that conda and micromamba install as it is, each package with its channel's MD5."""
+    lines = ["@EXPLICIT"]
+    for url, said in _PACKAGE.findall(lock):
+        md5 = re.search(r"^  md5: (\w+)$", said, re.MULTILINE)
+        lines.append(f"{url}#{md5[1]}" if md5 else url)
+    return "\n".join([*lines, ""])
 
 
 def python(lock: str) -> str | None:

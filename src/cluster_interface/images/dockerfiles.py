@@ -11,6 +11,7 @@ import io
 import re
 import shutil
 import tarfile
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from cluster_interface.images import failures, oci
@@ -123,7 +124,8 @@ def _with_engine(
             unpack(stream, place, limits)
         return oci.take_saved(place, root, limits)
     finally:
-        engine.remove(tag)
+        with suppress(Transient):
+            engine.remove(tag)
 
 
 def _with_buildah(

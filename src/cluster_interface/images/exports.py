@@ -9,11 +9,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import tarfile
 from typing import TYPE_CHECKING, Any
 
+from cluster_interface.images import conda, sourced
 from cluster_interface.images.archive import listing
-from cluster_interface.images.faces.docker import Part, configuration, pack, tag
+from cluster_interface.images.faces.docker import configuration, pack, tag
+from cluster_interface.images.faces.parts import Part
+from cluster_interface.images.failures import PYTORCH
 from cluster_interface.images.keys import EPOCH
 from cluster_interface.images.layer import PLACE
 from cluster_interface.model.errors import Rejected
@@ -36,17 +40,26 @@ From: image.tar
     exec "$@"
 """
 
+_R = """options(warn = 2)  # install.packages only warns of what failed
+from_source <- function(url, md5) {
+    file <- file.path(tempdir(), basename(url))
+    download.file(url, file, quiet = TRUE)
+    if (md5 != "-" && unname(tools::md5sum(file)) != md5) stop(url, " is not what was locked")
+    install.packages(file, lib = Sys.getenv("R_LIBS"), repos = NULL, type = "source")
+}
+"""
+
 
 def export(shelf: Shelf, lock: Lock, form: str, variables: Mapping[str, str], machine: str) -> Iterator[bytes]:
     """Yield an image of the store in one of FORMS, as one tar; Rejected for another form."""
     if form == "docker":
-        return pack(lock, _parts(shelf, lock), thin=False, machine=machine, variables=variables)
+        return pack(lock, _parts(shelf, lock), there=0, machine=machine, variables=variables)
     if form == "oci":
         return _layout(shelf, lock, variables, machine)
     if form == "apptainer":
         return _apptainer(shelf, lock, variables, machine)
     if form == "dockerfile":
-        return _recipe(shelf, lock)
+        return _recipe(shelf, lock, variables)
     raise Rejected.field("as", f"{form[:40]!r} is none of {', '.join(FORMS)}")
 
 
@@ -85,18 +98,18 @@ def _layout(shelf: Shelf, lock: Lock, variables: Mapping[str, str], machine: str
 def _apptainer(shelf: Shelf, lock: Lock, variables: Mapping[str, str], machine: str) -> Iterator[bytes]:
     yield from _entry("image.def", _DEFINITION.format(key=lock.image).encode())
     parts = _parts(shelf, lock)
-    size = sum(len(chunk) for chunk in pack(lock, parts, thin=False, machine=machine, variables=variables))
+    size = sum(len(chunk) for chunk in pack(lock, parts, there=0, machine=machine, variables=variables))
     yield _header("image.tar", size)
-    yield from pack(lock, parts, thin=False, machine=machine, variables=variables)
+    yield from pack(lock, parts, there=0, machine=machine, variables=variables)
     yield bytes(-size % 512) + bytes(1024)
 
 
 # --- the recipe
 
 
-def _recipe(shelf: Shelf, lock: Lock) -> Iterator[bytes]:
+def _recipe(shelf: Shelf, lock: Lock, variables: Mapping[str, str]) -> Iterator[bytes]:
     files: dict[str, bytes] = {}
-    lines = _lines(shelf, lock, files)
+    lines = [*_lines(shelf, lock, files), *(f"ENV {name}={_quoted(value)}" for name, value in variables.items())]
     yield from _entry("Dockerfile", ("\n".join(lines) + "\n").encode())
     for name, data in files.items():
         yield from _entry(name, data)
@@ -107,6 +120,11 @@ def _recipe(shelf: Shelf, lock: Lock) -> Iterator[bytes]:
         yield from part.stream(base)
         yield bytes(-base.size % 512)
     yield bytes(1024)
+
+
+def _quoted(text: str) -> str:
+    """Quote a value so that a Dockerfile takes it as it is."""
+    return '"' + re.sub(r'(["\\$])', r"\\\1", text) + '"'
 
 
 def _innermost(lock: Lock) -> Lock:
@@ -128,7 +146,7 @@ def _lines(shelf: Shelf, lock: Lock, files: dict[str, bytes]) -> list[str]:
         name = f"setup-{lock.image[:12]}.sh"
         files[name] = f"{lock.setup}\n".encode()
         return [*lines, f"COPY {name} /tmp/{name}", f"RUN cd /tmp && /bin/sh -e /tmp/{name}"]
-    return [*_base_lines(shelf, lock, files), *_layer_lines(lock, files)]
+    return [*_base_lines(shelf, lock, files), *_layer_lines(shelf, lock, files)]
 
 
 def _base_lines(shelf: Shelf, lock: Lock, files: dict[str, bytes]) -> list[str]:
@@ -142,6 +160,10 @@ def _base_lines(shelf: Shelf, lock: Lock, files: dict[str, bytes]) -> list[str]:
                 files[member.name] = source.read() if source else b""
         return [files.pop("Dockerfile").decode().rstrip(), f"ENV PATH={PLACE}/bin:$PATH", "WORKDIR /job"]
     lines = [f"FROM {ground}"]
+    if lock.suite and lock.as_of:
+        day = f"http://snapshot.debian.org/archive/debian/{lock.as_of.replace('-', '')}T000000Z"
+        apt = f"deb [check-valid-until=no] {day} {lock.suite} main"
+        lines += [f"RUN rm -f /etc/apt/sources.list.d/* && echo '{apt}' >/etc/apt/sources.list"]
     if lock.suite:
         more = ["python3-venv", "python3-pip"] if lock.requirements else []
         wanted = " ".join(sorted({*lock.system, *more}))
@@ -152,12 +174,11 @@ def _base_lines(shelf: Shelf, lock: Lock, files: dict[str, bytes]) -> list[str]:
     return [*lines, f"ENV PATH={PLACE}/bin:$PATH LANG=C.UTF-8", "WORKDIR /job"]
 
 
-def _layer_lines(lock: Lock, files: dict[str, bytes]) -> list[str]:
+def _layer_lines(shelf: Shelf, lock: Lock, files: dict[str, bytes]) -> list[str]:
     lines = []
     if lock.conda:
         files["conda.lock"] = lock.conda.encode()
-        urls = [line.removeprefix("- conda: ") for line in lock.conda.splitlines() if line.startswith("- conda: ")]
-        files["explicit.txt"] = "\n".join(["@EXPLICIT", *urls, ""]).encode()
+        files["explicit.txt"] = conda.explicit(lock.conda).encode()
         lines += [
             "COPY --from=mambaorg/micromamba:2 /bin/micromamba /usr/local/bin/micromamba",
             "COPY explicit.txt /tmp/",
@@ -165,16 +186,30 @@ def _layer_lines(lock: Lock, files: dict[str, bytes]) -> list[str]:
         lines += [f"RUN micromamba create --yes --prefix {PLACE} --file /tmp/explicit.txt", f"ENV CONDA_PREFIX={PLACE}"]
     if lock.r:
         library = f"{PLACE}/lib/R/library"
+        files["packages.R"] = (_R + "".join(_installed(line) for line in lock.r)).encode()
         lines += [f"RUN mkdir -p {library}", f"ENV R_LIBS={library}"]
-        lines += [f"RUN Rscript -e 'install.packages(\"{line.split()[2]}\", repos = NULL)'" for line in lock.r]
+        lines += ["COPY packages.R /tmp/", "RUN Rscript /tmp/packages.R"]
     if lock.requirements:
         files["requirements.txt"] = lock.requirements.encode()
         lines += ["COPY requirements.txt /tmp/"]
-        if not lock.conda:
-            lines += [f"RUN python3 -m venv {PLACE}"]
-        indexes = "".join(f" --extra-index-url {url}" for url in lock.indexes)
-        lines += [f"RUN {PLACE}/bin/python -m pip install --no-deps --require-hashes{indexes} -r /tmp/requirements.txt"]
+        python = f"{PLACE}/bin/python"
+        # pip is no part of conda's Python, but ensurepip is
+        lines += [
+            f"RUN {python} -m pip --version || {python} -m ensurepip" if lock.conda else f"RUN python3 -m venv {PLACE}"
+        ]
+        asked = [*lock.indexes, *([f"https://{PYTORCH}/whl/{lock.torch}"] if lock.torch else [])]
+        indexes = "".join(f" --extra-index-url {url}" for url in asked)
+        if made := {f"wheels/{name}": data for name, data in sourced.wheels(shelf, lock.requirements).items()}:
+            files |= made
+            lines += ["COPY wheels /tmp/wheels"]
+            indexes += " --find-links /tmp/wheels"
+        lines += [f"RUN {python} -m pip install --no-deps --require-hashes{indexes} -r /tmp/requirements.txt"]
     return lines
+
+
+def _installed(line: str) -> str:
+    _, _, url, md5 = line.split()
+    return f"from_source({json.dumps(url)}, {json.dumps(md5)})\n"
 
 
 # --- pieces of a tar

@@ -38,7 +38,7 @@ def take(shelf: Shelf, archive: Path, name: str, limits: Limits) -> Base:
         if not place.is_dir():
             _unpack(shelf, archive, key, name, limits)
         made = Base.model_validate(shelf.read(place / "base.json")).model_copy(update={"name": name})
-        shelf.write(shelf.note("names", name), made.model_dump(mode="json"))
+        shelf.write(shelf.note("names", name), made.model_dump(mode="json"), lasting=True)
     return made
 
 

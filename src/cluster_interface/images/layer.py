@@ -12,17 +12,14 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from uv import find_uv_bin
-
 from cluster_interface.images import failures, rootfs
 from cluster_interface.images.commands import environment, run
 from cluster_interface.images.tree import Tree, Unsafe, inside
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
-    from cluster_interface.images.lock import Target
+    from cluster_interface.images.lock import Uv
     from cluster_interface.images.rootfs import Interpreter
     from cluster_interface.images.sandbox import Sandbox
     from cluster_interface.settings import Images
@@ -41,38 +38,20 @@ _OWN = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 @dataclass(frozen=True)
 class Installer:
-    """Installs locks for the Python of an image, which need not be this program's own."""
+    """Installs and compiles locks."""
 
-    target: Target
+    uv: Uv
     compiler: tuple[str, ...]  #: what starts a Python of that version here; empty: nothing is compiled
-    environ: Mapping[str, str]  #: uv's
-    log: Path
-    timeout: float
-    store: Path
 
     def install(self, requirements: str, place: Path) -> None:
         """Install a lock into an empty directory, laid out as /opt/env is. Permanent or Transient, in words."""
-        argv = [
-            find_uv_bin(),
-            "pip",
-            "install",
-            "--no-deps",
-            "--require-hashes",
-            "--only-binary=:all:",
-            "--link-mode=hardlink",
-            f"--python={sys.executable}",  # as in the lock: for the next two, which may be another
-            f"--python-version={self.target.python}",
-            f"--python-platform={self.target.platform}",
-            f"--prefix={place}",
-            "--requirements=-",
-        ]
-        _, ended = run(argv, environ=self.environ, log=self.log, timeout=self.timeout, text=requirements)
-        if ended.code != 0:
-            raise failures.of_uv(ended.words, self.target.python, self.store)
+        words = ("--no-deps", "--require-hashes", "--link-mode=hardlink", f"--prefix={place}", "--requirements=-")
+        self.uv.pip("install", *words, text=requirements)
+        minor = self.uv.target.minor
         for above in ("lib", "include/site"):
             own = place / above / f"python{_OWN}"
-            if own.is_dir() and self.target.minor != _OWN:
-                own.rename(place / above / f"python{self.target.minor}")
+            if own.is_dir() and minor != _OWN:
+                own.rename(place / above / f"python{minor}")
         for script in (place / "bin").glob("*"):
             _reach(script)
         if self.compiler:
@@ -84,13 +63,13 @@ class Installer:
 
         Sources that are not for this Python do not compile, in packages that work: that is no error.
         """
-        installed = place / "lib" / f"python{self.target.minor}"
+        installed = place / "lib" / f"python{self.uv.target.minor}"
         count = sum(1 for _ in installed.rglob("*.py"))
         shown = ["-s", str(place), "-p", PLACE]
         workers = ["-j", str(min(4, os.cpu_count() or 1))] if count > _WORTH_WORKERS else []
         modes = ["-q", "-q", "--invalidation-mode", "unchecked-hash"]
         argv = [*self.compiler, "-I", "-S", "-B", "-m", "compileall", *modes, *workers, *shown, str(installed)]
-        _, ended = run(argv, environ=self.environ, log=self.log, timeout=self.timeout)
+        _, ended = run(argv, environ=self.uv.environ, log=self.uv.log, timeout=self.uv.timeout)
         if ended.code not in (0, 1):
             raise failures.image_failed(f"the base's Python does not run here: {ended.words.strip()[-300:]}")
 

@@ -12,6 +12,7 @@ import os
 import posixpath
 import re
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -25,6 +26,7 @@ from cluster_interface.model.plan import digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from concurrent.futures import Executor
     from pathlib import Path
 
     from cluster_interface.images.lock import Target
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     Install = Callable[[str, Path], None]  #: a lock, and the empty directory that it is installed into
 
 PACKAGE_RECIPE = 2
+_AT_ONCE, _PART = 8, 250  #: threads that link, and files that one takes at a time: a shared filesystem answers slowly
 _OF_UV = (".lock",)  #: what uv puts at the top of an environment
 _OBJECT = re.compile(r"\.so(\.\d+)*$")
 _COMPILED = re.compile(r"(.*)__pycache__/(.+)\.cpython-\d+\.pyc")
@@ -55,17 +58,31 @@ class Packages:
     target: Target
     home: Path  #: on the store's filesystem, for what is new
     compiled: bool  #: whether what installs them compiles them too
+    keys: dict[str, str] = field(default_factory=dict)  #: name -> key, of those that were laid
     _made: dict[str, Path] = field(default_factory=dict)
+    _owners: dict[str, str] = field(default_factory=dict)  #: a file of the environment -> the package that it is of
 
     def lay(self, requirements: str, env: Path, install: Install) -> list[Package]:
-        """Put all packages of a lock into an environment; those that are not there yet are installed first."""
+        """Put all packages of a lock into an environment; what is there already, while the others are installed."""
         entries = _entries(requirements)
-        keys = {name: self._key(entry) for name, entry in entries.items()}
-        fresh = {name: entries[name] for name, key in keys.items() if not _wanted(self.shelf.package(key))}
-        if fresh:
-            for name, (place, files) in self._install(fresh, install).items():
-                self._made[keys[name]] = self._gather(keys[name], name, place, files)
-        return [self._link(self._made.get(key, self.shelf.package(key)), env) for _, key in sorted(keys.items())]
+        keys = self.keys = {name: self._key(entry) for name, entry in entries.items()}
+        fresh = {name: entry for name, entry in entries.items() if not _wanted(self.shelf.package(keys[name]))}
+        with ThreadPoolExecutor(_AT_ONCE) as threads:
+            known, linked = self._link(
+                [self.shelf.package(keys[name]) for name in sorted(keys.keys() - fresh)], env, threads
+            )
+            if fresh:
+                for name, (place, files) in self._install(fresh, install).items():
+                    self._made[keys[name]] = self._gather(keys[name], name, place, files)
+            _end(linked)
+            new, linked = self._link(self._made.values(), env, threads)
+            _end(linked)
+        return [*known, *new]
+
+    def new(self) -> list[Path]:
+        """List the files that were not on this filesystem before."""
+        found = [place / "tree" / file for place in self._made.values() for file in read(place).files]
+        return [*(file for file in found if not file.is_symlink()), *(p / "package.json" for p in self._made.values())]
 
     def keep(self) -> None:
         """Put what is new in its place, once it is on disk; whoever comes second is not needed."""
@@ -105,17 +122,33 @@ class Packages:
         """Give a package a directory of its own, for `keep`."""
         place = self.home / "packages" / key
         place.mkdir(parents=True)
-        _link(files, origin, place / "tree")
         objects = (origin / file for file in files if _OBJECT.search(file))
         size = sum((origin / file).lstat().st_size for file in files)
         package = Package(name=name, files=tuple(sorted(files)), size=size, libraries=needs.read(objects))
+        _put(files, origin, place / "tree", os.rename)
         (place / "package.json").write_text(package.model_dump_json())
         return place
 
-    def _link(self, place: Path, env: Path) -> Package:
-        package = Package.model_validate_json((place / "package.json").read_bytes())
-        _link(package.files, place / "tree", env)
-        return package
+    def _link(self, places: Iterable[Path], env: Path, threads: Executor) -> tuple[list[Package], Iterator[None]]:
+        """Begin to link packages into the environment; of those that have the same file, the last by name has it."""
+        found = [(place / "tree", read(place)) for place in places]
+        for _, package in found:
+            for file in package.files:
+                self._owners[file] = max(self._owners.get(file, ""), package.name)
+        files = [(tree, [file for file in one.files if self._owners[file] == one.name]) for tree, one in found]
+        parts = [(tree, all_[at : at + _PART]) for tree, all_ in files for at in range(0, len(all_), _PART)]
+        return [one for _, one in found], threads.map(lambda part: _put(part[1], part[0], env, _same), parts)
+
+
+def _end(linked: Iterator[None]) -> None:
+    """Wait for what was begun; it may have failed."""
+    for _ in linked:
+        pass
+
+
+def read(place: Path) -> Package:
+    """Read what is known of an installed package."""
+    return Package.model_validate_json((place / "package.json").read_bytes())
 
 
 def _wanted(package: Path) -> bool:
@@ -130,7 +163,7 @@ def _wanted(package: Path) -> bool:
 def unused(package: Path) -> bool:
     """Say whether no layer has it: a file of it that uv wrote anew, and not as a link to its cache, is nowhere else."""
     try:
-        made = Package.model_validate_json((package / "package.json").read_bytes())
+        made = read(package)
         anew = (file for file in made.files if file.endswith(".dist-info/INSTALLER"))
         file = next(anew, made.files[0] if made.files else None)
         return file is None or (package / "tree" / file).lstat().st_nlink == 1
@@ -182,8 +215,12 @@ def _recorded(record: Path, place: Path) -> set[str]:
         return {posixpath.normpath(f"{top}/{row[0]}") for row in csv.reader(file) if row}
 
 
-def _link(files: Iterable[str], origin: Path, target: Path) -> None:
-    """Make files of `origin` files of `target` too; what is there already gives way, but for directories.
+def _same(file: str, name: str) -> None:
+    os.link(file, name, follow_symlinks=False)
+
+
+def _put(files: Iterable[str], origin: Path, target: Path, put: Callable[[str, str], None]) -> None:
+    """Make files of `origin` files of `target`; what is there already gives way, but for directories.
 
     What made the target's directories may be hostile: Permanent for one that is a link, which may lead anywhere.
     """
@@ -192,13 +229,13 @@ def _link(files: Iterable[str], origin: Path, target: Path) -> None:
     for file in files:
         _directory(place, file.rpartition("/")[0], made)
         try:
-            os.link(f"{source}/{file}", f"{place}/{file}", follow_symlinks=False)
+            put(f"{source}/{file}", f"{place}/{file}")
         except FileExistsError:
             try:
                 os.unlink(f"{place}/{file}")  # noqa: PTH108 - text is quicker, and there are thousands
             except IsADirectoryError:
                 raise failures.image_failed(f"two packages exclude one another: {file} is a directory too") from None
-            os.link(f"{source}/{file}", f"{place}/{file}", follow_symlinks=False)
+            put(f"{source}/{file}", f"{place}/{file}")
 
 
 def _directory(place: str, name: str, made: set[str]) -> None:

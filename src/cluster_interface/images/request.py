@@ -24,7 +24,11 @@ if TYPE_CHECKING:
     from cluster_interface.settings import Images
 
 
+_READ = "is read before staging: upload it, write it inline, or name a file of the server's machine"
 _NOT_ADDED = "packages of the distribution cannot be added to an image made elsewhere; use setup, or a Dockerfile"
+
+
+FIRST_OF_3_11 = "2023-01-01"  #: from when on most packages have wheels for it
 
 
 class Request(Model):
@@ -91,7 +95,7 @@ def understand(
 
 def _locked(path: str, files: Mapping[str, bytes], ground: Request, python: PythonEnvironment) -> str:
     if path not in files:
-        raise Rejected.field("environment.python.lock", f"{path} must be uploaded or written inline")
+        raise Rejected.field("environment.python.lock", f"{path} {_READ}")
     version = ground.target.python if ground.target else python.version or minor(SUITES["bookworm"].python)
     return pins.requirements(path, files[path], version)
 
@@ -169,7 +173,7 @@ def _of_dockerfile(
     if python.packages or python.requirements or python.lock:
         raise Rejected.field("environment.python", "packages are installed by the Dockerfile itself; name them there")
     if path not in files:
-        raise Rejected.field(field, f"{path} must be uploaded or written inline; it is read before staging")
+        raise Rejected.field(field, f"{path} {_READ}")
     try:
         text = files[path].decode()
     except UnicodeDecodeError:
@@ -199,12 +203,18 @@ def _imported(shelf: Shelf, name: str, environment: Environment, python: PythonE
 
 def _suited(settings: Images, environment: Environment, python: PythonEnvironment) -> Request:
     has_conda = environment.conda is not None and bool(environment.conda.packages)
-    suite = _suite(settings.suite, None if has_conda else python.version)
+    version = python.version or (_python_of(environment.newest) if python.packages and not environment.r else None)
+    suite = _suite(settings.suite, None if has_conda else version)
     system, sources = rpackages.split(environment.r, suite) if environment.r else ((), ())
     recipe = bases.recipe(settings, suite, (*environment.system, *system), environment.as_of)
     facts = SUITES[suite]
     target = Target(python=facts.python, machine=platform.machine(), glibc=facts.glibc)
     return Request(base=recipe.key, recipe=recipe, target=target, r=sources, field="environment.python.packages")
+
+
+def _python_of(day: str | None) -> str | None:
+    """Return the Python that packages of a day are made for, where that of the site's own base was too new then."""
+    return minor(SUITES["bullseye"].python) if day and day < FIRST_OF_3_11 else None
 
 
 def _suite(own: str, version: str | None) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from functools import partial
 from typing import TYPE_CHECKING
 
 from cluster_interface.images import base as bases
@@ -10,8 +11,11 @@ from cluster_interface.images import conda, dockerfiles, failures, needs, oci, r
 from cluster_interface.images import lock as locks
 from cluster_interface.images.failures import PYTORCH
 from cluster_interface.images.keys import image_key, setup_key
+from cluster_interface.images.lock import OnlySource
 from cluster_interface.images.request import Request, at_origin, understand
+from cluster_interface.images.sourced import Bench, Workshop
 from cluster_interface.model.errors import ClusterError
+from cluster_interface.model.job import Progress, nobody_hears
 from cluster_interface.model.plan import Lock
 
 if TYPE_CHECKING:
@@ -23,6 +27,7 @@ if TYPE_CHECKING:
     from cluster_interface.images.rpackages import Source
     from cluster_interface.images.shelf import Shelf
     from cluster_interface.model.jobspec import Environment
+    from cluster_interface.ports import Report
     from cluster_interface.settings import Images
 
 
@@ -46,10 +51,19 @@ class Resolver:
             return None
         return self._kept(request) if request.layered else self._bare(request)
 
-    def resolve(self, environment: Environment, requirements: str, files: Mapping[str, bytes], *, gpus: bool) -> Lock:
+    def resolve(
+        self,
+        environment: Environment,
+        requirements: str,
+        files: Mapping[str, bytes],
+        *,
+        gpus: bool,
+        report: Report = nobody_hears,
+    ) -> Lock:
         """Resolve and keep the lock; Permanent(image_failed) or Transient in words."""
         if environment.setup:
-            under = self.resolve(environment.model_copy(update={"setup": None}), requirements, files, gpus=gpus)
+            bare = environment.model_copy(update={"setup": None})
+            under = self.resolve(bare, requirements, files, gpus=gpus, report=report)
             return self._after_setup(under, environment.setup)
         request = understand(self._shelf, self._settings, environment, requirements, files, gpus=gpus)
         if request.origin and not request.base:
@@ -64,7 +78,7 @@ class Resolver:
         with self._shelf.hold(request.key):
             if kept := self._kept(request):  # somebody else resolved it meanwhile
                 return kept
-            lock = self._compile(request, environment)
+            lock = self._compile(request, environment, report)
             self._shelf.write(self._shelf.note("locks", request.key), lock.model_dump(mode="json"))
             return lock
 
@@ -95,6 +109,7 @@ class Resolver:
             image=key,
             python=under.python,
             packages=under.packages,
+            warnings=under.warnings,
             system=under.system,
             why=under.why,
             setup=setup,
@@ -117,7 +132,7 @@ class Resolver:
 
     # --- the parts of a layer, each resolved against what it stands on
 
-    def _compile(self, request: Request, environment: Environment) -> Lock:
+    def _compile(self, request: Request, environment: Environment, report: Report) -> Lock:
         lock = self._bare(request)
         with self._shelf.temporary(request.key) as home:
             log = self._shelf.fresh_log(request.key)
@@ -126,7 +141,8 @@ class Resolver:
             if request.conda:
                 lock = lock.model_copy(update={"conda": self._conda(request, environment, home, log)})
             if request.wanted:
-                lock = self._with_python(lock, request, home, log)
+                bench = Bench(environment, report, home, log)
+                lock = self._with_python(lock, request, bench)
         lock = lock.model_copy(update={"packages": (*lock.packages, *conda.pinned(lock.conda))})
         lock = lock.model_copy(update={"image": key_of(lock)})
         return self._with_known_needs(lock)
@@ -159,39 +175,51 @@ class Resolver:
             log=log,
         )
 
-    def _with_python(self, lock: Lock, request: Request, home: Path, log: Path) -> Lock:
+    def _with_python(self, lock: Lock, request: Request, bench: Bench) -> Lock:
         target = self._target(lock, request)
         torch = request.torch
         try:
-            text = self._requirements(request, target, torch, home, log)
+            text, withdrawn = self._requirements(lock, request, target, bench)
         except ClusterError:
-            if torch is None or PYTORCH not in log.read_text(errors="replace"):
+            if torch is None or PYTORCH not in bench.log.read_text(errors="replace"):
                 raise
             torch = None  # the site cannot reach PyTorch's own index: the packages with CUDA work without a GPU too
             self._shelf.add_to_log(
                 request.key, "PyTorch's own index cannot be reached; its packages are taken with CUDA"
             )
-            text = self._requirements(request, target, None, home, log)
+            text, withdrawn = self._requirements(lock, request.model_copy(update={"torch": None}), target, bench)
+        packages = locks.pinned(text)
+        warnings = locks.warnings(packages, withdrawn)
+        for warning in warnings:
+            bench.report(Progress(stage="image", unit="", note=warning))
         return lock.model_copy(
             update={
                 "requirements": text,
                 "python": target.minor,
-                "packages": (*lock.packages, *locks.pinned(text)),
+                "packages": (*lock.packages, *packages),
+                "warnings": warnings,
                 "indexes": request.indexes,
                 "torch": torch if "+cpu" in text else None,
             }
         )
 
-    def _requirements(self, request: Request, target: Target, torch: str | None, home: Path, log: Path) -> str:
-        return locks.compile_lock(
-            request.wanted,
-            target,
-            request.newest,
-            environ=locks.uv_environment(self._settings, self._shelf.wheels, home, request.indexes, torch),
-            log=log,
-            timeout=self._settings.timeout,
-            store=self._shelf.root,
-        )
+    def _requirements(
+        self, lock: Lock, request: Request, target: Target, bench: Bench
+    ) -> tuple[str, Mapping[str, str]]:
+        """Resolve, and say what was withdrawn; what the index has only as source is built first, where it can be."""
+        environ = locks.uv_environment(self._settings, self._shelf.wheels, bench.home, request.indexes, request.torch)
+        uv = locks.Uv(target, environ, bench.log, self._settings.timeout, self._shelf.root)
+        resolve = partial(locks.compile_lock, request.wanted, request.newest, uv)
+        workshop = Workshop(self._shelf, self._settings, target, self._toolchain, bench, conda=lock.conda)
+        while True:
+            try:
+                return workshop.with_sources(resolve(links=workshop.links)), uv.withdrawn
+            except OnlySource as error:
+                if not request.recipe or not workshop.build(error.names, resolve):
+                    raise
+
+    def _toolchain(self, environment: Environment) -> Lock:
+        return self._builder.build(self.resolve(environment, "", {}, gpus=False), lambda _: None)
 
     def _target(self, lock: Lock, request: Request) -> Target:
         if version := conda.python(lock.conda):

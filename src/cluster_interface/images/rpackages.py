@@ -6,24 +6,22 @@ each package (https://cran.r-project.org/doc/manuals/r-release/R-admin.html#Sett
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import re
-import urllib.error
-import urllib.request
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from importlib import resources
 from typing import TYPE_CHECKING
 
 from cluster_interface.images import failures
 from cluster_interface.images.commands import environment
+from cluster_interface.images.fetching import fetch
 from cluster_interface.images.layer import PLACE
 from cluster_interface.model.base import Model
-from cluster_interface.model.errors import Rejected, Transient
+from cluster_interface.model.errors import Rejected
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from cluster_interface.images.sandbox import Sandbox
@@ -32,7 +30,6 @@ if TYPE_CHECKING:
 
 LIBRARY = f"{PLACE}/lib/R/library"
 BASE, COMPILERS = "r-base-core", "r-base-dev"
-_WAIT = 60.0  #: seconds without a byte from a repository
 _LARGEST = 512 * 2**20  #: bytes of one package
 #: part of R itself: https://cran.r-project.org/doc/FAQ/R-FAQ.html#Add_002don-packages-in-R
 _OWN = frozenset(
@@ -97,7 +94,7 @@ def resolve(names: Sequence[str], suite: str, newest: str | None, settings: Imag
     for url in repositories(settings, newest):
         for source in _read(_fetch(f"{url}/src/contrib/PACKAGES", settings, home).decode(errors="replace"), url):
             found.setdefault(source.name, source)
-    order = _Order(found, suite)
+    order = _Order(found, suite, partial(_archived, settings=settings, home=home))
     for name in names:
         order.add(name, ())
     return list(order.sources.values())
@@ -122,6 +119,7 @@ class _Order:
 
     found: Mapping[str, Source]
     suite: str
+    archived: Callable[[str], str]  #: the last version of a package that the repository gave up
     sources: dict[str, Source] = field(default_factory=dict)
 
     def add(self, name: str, above: tuple[str, ...]) -> None:
@@ -130,11 +128,7 @@ class _Order:
             return
         source = self.found.get(name)
         if source is None:
-            needed = f" (which {above[-1]} needs)" if above else ""
-            raise failures.image_failed(
-                f"environment.r: there is no R package `{name}`{needed} in Debian {self.suite}, "
-                "nor in the site's repositories"
-            )
+            raise failures.no_r_package(name, above[-1] if above else "", self.suite, self.archived(name))
         for need in source.needs:
             self.add(need, (*above, name))
         self.sources[name] = source
@@ -190,24 +184,20 @@ def install(lines: Sequence[str], target: Path, sandbox: Sandbox, *, settings: I
             raise failures.of_r(ended.words, name)
 
 
+def _archived(name: str, settings: Images, home: Path) -> str:
+    """Return the last version of a package that CRAN took away, which its archive keeps; empty if that has none."""
+    place = f"{repositories(settings, None)[0]}/src/contrib/Archive/{name}/"
+    try:
+        listing = fetch(place, _LARGEST, settings, home).decode(errors="replace")
+    except (OSError, ValueError):  # not every mirror lists its directories
+        return ""
+    versions = re.findall(rf"\b{re.escape(name)}_(\d+(?:[.-]\d+)*)\.tar\.gz", listing)
+    return max(versions, key=lambda version: [int(part) for part in re.split("[.-]", version)], default="")
+
+
 def _fetch(url: str, settings: Images, home: Path) -> bytes:
     """Read a file of a repository, whole; Transient if it does not answer, Permanent if it has no such file."""
-    environ = environment(settings, home)
-    proxies = {scheme: environ[f"{scheme}_proxy"] for scheme in ("http", "https") if f"{scheme}_proxy" in environ}
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler(proxies))
     try:
-        with opener.open(url, timeout=_WAIT) as answer:
-            data: bytes = answer.read(_LARGEST)
-    except urllib.error.HTTPError as error:
-        raise failures.image_failed(
-            f"the R repository answers {error.code} for {failures.without_secrets(url)}"
-        ) from None
+        return fetch(url, _LARGEST, settings, home)
     except (OSError, ValueError) as error:
-        reason = getattr(error, "reason", error)
-        if url.startswith("file:"):
-            raise failures.image_failed(f"images.cran: {url} cannot be read: {reason}") from None
-        raise Transient(
-            f"the R repository {failures.without_secrets(url)} cannot be reached ({reason}); it is tried again. "
-            "The site may name another (images.cran)"
-        ) from None
-    return gzip.decompress(data) if url.endswith("PACKAGES.gz") else data
+        raise failures.of_r_repository(error, url) from None

@@ -7,7 +7,9 @@
     registry/<key>.json    what was pushed to the site's registry
     amended/<key>.json     an image that got more distribution packages than it was planned with, see needs.py
     packages/<package>/    tree/ and package.json: installed and compiled, to be linked into layers
+    built/<source>/        the wheel that was made of a source
     wheels/ (uv's cache)   conda/ (rattler's)   contexts/<key>.tar (of Dockerfiles)
+    unwanted/<name>.json   a package that is to go from uv's cache once nobody uses that
 
 A thing is made in tmp, flushed and renamed into place, so a reader needs no lock and a kill at any instant
 leaves only a temporary. Locks are flock(2): the kernel lets go when the holder dies.
@@ -22,12 +24,13 @@ import os
 import secrets
 import stat
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
 PUBLIC = ("", "bases", "layers", "squashfs", "archives")  #: read by jobs, which run as somebody else
 PRIVATE = (
@@ -40,11 +43,14 @@ PRIVATE = (
     "tmp",
     "wheels",
     "packages",
+    "built",
+    "unwanted",
     "amended",
     "contexts",
     "conda",
 )
 
+_FEW, _AT_ONCE = 200, 8  #: files that are flushed one by one, and how many of them at the same time
 _OFTEN = 3600.0  #: seconds: uses are not noted more often
 
 _held: set[int] = set()
@@ -83,8 +89,12 @@ class Shelf:
         return self.root / "layers" / key
 
     def note(self, kind: str, key: str) -> Path:
-        """Where a small JSON fact is: kind is locks, names, docker, archives, registry or amended."""
+        """Where a small JSON fact is: kind is locks, names, docker, archives, registry, amended or unwanted."""
         return self.root / kind / f"{key}.json"
+
+    def notes(self, kind: str) -> Iterator[dict[str, Any]]:
+        """Read all small JSON facts of a kind."""
+        yield from filter(None, map(self.read, (self.root / kind).glob("*.json")))
 
     def log(self, key: str) -> Path:
         """Where the log of the last build of `key` is."""
@@ -95,13 +105,17 @@ class Shelf:
         """Where uv's cache is: on the store's own filesystem, so that layers are hard links."""
         return self.root / "wheels"
 
+    def built(self, key: str) -> Path:
+        """Where the wheel is that was made of a source, once it is there."""
+        return self.root / "built" / key
+
     def package(self, key: str) -> Path:
         """Where an installed package is, once it is there."""
         return self.root / "packages" / key
 
-    def packages(self) -> list[Path]:
-        """List the installed packages."""
-        return list((self.root / "packages").glob("*"))
+    def all(self, kind: str) -> list[Path]:
+        """List what there is of a kind, such as packages or built."""
+        return list((self.root / kind).iterdir())
 
     def fresh_log(self, key: str) -> Path:
         """Begin the log of `key` anew."""
@@ -126,16 +140,10 @@ class Shelf:
     @contextmanager
     def hold(self, key: str, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
         """Be the only one on this filesystem that makes `key`; `waiting` is called if somebody else is at it."""
-        descriptor = os.open(self.root / "held" / key, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        _held.add(descriptor)
-        try:
+        with self._open(key) as descriptor:
             _lock(descriptor, waiting)
             self._sweep(key)
             yield
-        finally:
-            if descriptor in _held:  # not so in a forked child
-                _held.discard(descriptor)
-                os.close(descriptor)
 
     @contextmanager
     def slot(self, slots: int, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
@@ -177,22 +185,34 @@ class Shelf:
         finally:
             remove(path)
 
-    def publish(self, made: Path, place: Path) -> None:
-        """Put a finished file or directory in its place, on disk first."""
-        _flush(made.parent)
-        made.rename(place)
-        _flush_directory(place.parent)
+    def publish(self, made: Path, place: Path, new: Collection[Path] | None = None) -> None:
+        """Put a finished file or directory in its place, on disk first; with `new`, these files of it.
 
-    def write(self, place: Path, value: Any) -> None:
-        """Put a small JSON value in place, whole."""
+        Names need no waiting then: a filesystem's journal keeps the order in which they are made and moved.
+        """
+        if new is None or len(new) > _FEW:
+            _flush_all(made.parent)
+            made.rename(place)
+            _flush(place.parent)
+        else:
+            with ThreadPoolExecutor(_AT_ONCE) as threads:
+                list(threads.map(_flush, new))
+            made.rename(place)
+
+    def write(self, place: Path, value: Any, *, lasting: bool = False) -> None:
+        """Put a small JSON value in place, whole; a `lasting` one is on disk then.
+
+        Any other may be none after a power failure, as if it had not been written: it can be found out again.
+        """
         made = self.root / "tmp" / f"note.{secrets.token_hex(8)}"
-        descriptor = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        descriptor = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "w") as file:
             json.dump(value, file)
-            file.flush()
-            os.fsync(descriptor)
+        if lasting:
+            _flush(made)
         made.rename(place)
-        _flush_directory(place.parent)
+        if lasting:
+            _flush(place.parent)
 
     def read(self, place: Path) -> Any | None:
         """Read a small JSON value; None if there is none."""
@@ -210,12 +230,35 @@ class Shelf:
     @contextmanager
     def hold_if_free(self, key: str) -> Iterator[None]:
         """Be the only one that touches `key`; BlockingIOError if somebody else is at it."""
-        descriptor = os.open(self.root / "held" / key, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
+        with self._open(key) as descriptor:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             yield
+
+    @contextmanager
+    def use(self, *keys: str) -> Iterator[None]:
+        """Keep images and bases, there or not yet, from being removed; others may use them too."""
+        with ExitStack() as stack:
+            for key in keys:
+                fcntl.flock(stack.enter_context(self._open(f"use-{key}")), fcntl.LOCK_SH)
+            yield
+
+    @contextmanager
+    def remove_if_free(self, key: str) -> Iterator[None]:
+        """Be the only one that touches `key`, to remove it; BlockingIOError if it is being made or used."""
+        with self.hold_if_free(f"use-{key}"), self.hold_if_free(key):
+            yield
+
+    @contextmanager
+    def _open(self, key: str) -> Iterator[int]:
+        """Open the lock of a key; closing it lets go."""
+        descriptor = os.open(self.root / "held" / key, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        _held.add(descriptor)
+        try:
+            yield descriptor
         finally:
-            os.close(descriptor)
+            if descriptor in _held:  # not so in a forked child
+                _held.discard(descriptor)
+                os.close(descriptor)
 
     def _sweep(self, key: str) -> None:
         for path in (self.root / "tmp").glob(f"{key}.*"):
@@ -261,9 +304,9 @@ def _lock(descriptor: int, waiting: Callable[[], None]) -> None:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
 
 
-def _flush(directory: Path) -> None:
+def _flush_all(directory: Path) -> None:
     """Write the whole filesystem out (syncfs(2)): one call, where fsync would be one per file."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         if ctypes.CDLL(None, use_errno=True).syncfs(descriptor) != 0:
             number = ctypes.get_errno()
@@ -272,8 +315,9 @@ def _flush(directory: Path) -> None:
         os.close(descriptor)
 
 
-def _flush_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+def _flush(path: Path) -> None:
+    """Write a file or a directory out, whatever else the filesystem is busy with."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
     finally:

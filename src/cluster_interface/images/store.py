@@ -6,8 +6,8 @@ import dataclasses
 import errno
 import os
 import platform
+import time
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cluster_interface import __version__
@@ -21,11 +21,13 @@ from cluster_interface.images.resolving import Resolver
 from cluster_interface.images.shelf import Shelf
 from cluster_interface.images.unpack import Limits
 from cluster_interface.model.errors import NotFound
+from cluster_interface.model.job import nobody_hears
 from cluster_interface.model.plan import Lock
-from cluster_interface.ports import Face, ImageDetail, ImageInfo
+from cluster_interface.ports import Face, ImageDetail, ImageInfo, Pruned
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
+    from pathlib import Path
     from typing import Any
 
     from cluster_interface.model.jobspec import Environment
@@ -78,10 +80,11 @@ class Store:
         files: Mapping[str, bytes] | None = None,
         *,
         gpus: bool = True,
+        report: Report = nobody_hears,
     ) -> Lock:
         """Resolve and keep the lock; Permanent(image_failed) or Transient in words."""
         with self._disk():
-            return self._resolver.resolve(environment, requirements, files or {}, gpus=gpus)
+            return self._resolver.resolve(environment, requirements, files or {}, gpus=gpus, report=report)
 
     def find(self, lock: Lock, face: Face, *, unchecked: bool = False) -> ImageRef | None:
         """Return the image if it is ready in this face; None if `build` is wanted for it."""
@@ -95,9 +98,11 @@ class Store:
         """Build what is missing, once however many ask; Permanent(image_failed) or Transient in words."""
         with self._disk():
             self._shelf.sweep()
-            final = self._builder.build(lock, report)
-            made = self._faces.make(final, face, report)
-            return dataclasses.replace(made, variables=self._builder.variables(final))
+            with self._shelf.use(*self.keys(lock)):
+                final = self._builder.build(lock, report)
+                with self._shelf.use(final.base, final.image):
+                    made = self._faces.make(final, face, report)
+                    return dataclasses.replace(made, variables=self._builder.variables(final))
 
     def capsule(
         self, lock: Lock, baked: Sequence[Baked], config: Mapping[str, Any], name: str
@@ -127,16 +132,14 @@ class Store:
         lock = self._lock_of(self._named(key))
         return exports.export(self._shelf, lock, form, self._builder.variables(lock), platform.machine())
 
-    def prune(
-        self, used: Collection[str], *, older_than: float, larger_than: int, keep: int, dry_run: bool
-    ) -> list[ImageInfo]:
-        """Remove images that are not among the `used` keys, and return those that went (or would go)."""
+    def prune(self, used: Collection[str], *, older_than: float, larger_than: int, keep: int, dry_run: bool) -> Pruned:
+        """Remove images that are not among the `used` keys, and what nothing needs then; say what went, what not."""
+        end = time.monotonic() + pruning.PATIENCE
         chosen = pruning.choose(self.images(), used, older_than=older_than, larger_than=larger_than, keep=keep)
         if dry_run:
-            return chosen
-        gone = [info for info in chosen if pruning.take_away(self._shelf, self._engine, info)]
-        pruning.take_away_packages(self._shelf, older_than=older_than, timeout=self._settings.timeout)
-        return gone
+            return Pruned(images=tuple(chosen))
+        now = pruning.Pruning(self._shelf, self._engine, self._settings, end)
+        return now.prune(chosen, used, older_than=older_than, larger_than=larger_than)
 
     def keys(self, lock: Lock) -> set[str]:
         """Name every image and base that a lock needs."""
@@ -151,11 +154,13 @@ class Store:
         return self._base_info(made)
 
     def log(self, key: str) -> str:
-        """Return the log of the last build of this image or base; empty if there is none."""
-        try:
-            return failures.without_secrets(self._shelf.log(Path(key).name).read_text(errors="replace"))
-        except FileNotFoundError:
-            return ""
+        """Return the log of the last build of an image or base by its key, or how that begins; NotFound."""
+        _long_enough(key)
+        found = list(self._shelf.log("x").parent.glob(f"{key}*.log")) if key.isalnum() else []
+        if len(found) != 1:
+            words = "there is no log of a build of" if not found else "there are logs of several builds that begin with"
+            raise NotFound(f"{words} {key[:80]!r}")
+        return failures.without_secrets(found[0].read_text(errors="replace"))
 
     @contextmanager
     def _disk(self) -> Iterator[None]:
@@ -164,13 +169,14 @@ class Store:
             yield
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise failures.disk_full(self._shelf.root) from None
+                raise failures.disk_full(f"the image store ({self._shelf.root})") from None
             raise
 
     # --- for people
 
     def _named(self, key: str) -> ImageInfo:
-        found = [info for info in self.images() if info.key.startswith(key)] if len(key) >= _SHORTEST else []
+        _long_enough(key)
+        found = [info for info in self.images() if info.key.startswith(key)]
         if len(found) != 1:
             words = "there is no image" if not found else "several images have keys that begin with"
             raise NotFound(f"{words} {key[:64]!r}; `clif images list` shows them")
@@ -224,3 +230,8 @@ def _name(lock: Lock) -> str:
     names = [package.partition("==")[0] for package in lock.packages]
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""
     return ", ".join(names[:3]) + more
+
+
+def _long_enough(key: str) -> None:
+    if len(key) < _SHORTEST:
+        raise NotFound(f"write at least {_SHORTEST} characters of an image's key, not {key!r}")

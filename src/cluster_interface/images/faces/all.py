@@ -98,8 +98,10 @@ class Faces:
     def _pack(self, lock: Lock, report: Report) -> None:
         machine = platform.machine()
         report(Progress(stage="image", unit="", note="packing for the nodes' engines"))
-        with self._shelf.hold(f"archive-{lock.base}", waits(report, "the base's archive")):
-            archives.make_base(self._shelf, lock, machine)
+        base: str | None = lock.base
+        while base:
+            with self._shelf.hold(f"archive-{base}", waits(report, "the base's archive")):
+                base = archives.make_base(self._shelf, archives.bare(lock, base), machine)
         with self._shelf.hold(f"archive-{lock.image}", waits(report, "the image's archive")):
             if archives.find(self._shelf, lock) is None:
                 archives.make(self._shelf, lock, machine, self._variables(lock))

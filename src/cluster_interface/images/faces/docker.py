@@ -1,9 +1,10 @@
-"""The docker face: an image in the engine, loaded as an archive that carries only the layer it lacks.
+"""The docker face: an image in the engine, loaded as an archive that carries only the layers it lacks.
 
-The engine knows a layer by its chain of diff ids and does not look for its bytes when it has it already; the
-base is loaded once, and each image after that costs its own layer. Where the base was pruned meanwhile the
-engine says so ("layer.tar: no such file") and gets the whole archive. No temporary copy is made: a layer's size
-is known before its bytes, and its digest, which the configuration wants, after them.
+The engine knows a layer by its chain of diff ids and does not look for its bytes when it has it already; the base is
+loaded once, large packages (`parts.py`) once for all images that begin with them, and each image costs what is left.
+Where a layer was pruned meanwhile the engine says so ("layer.tar: no such file") and gets the whole archive. No
+temporary copy is made: a layer's size is known before its bytes, and its digest, which the configuration wants, after
+them.
 
 Format: Docker Image Specification v1.2, https://github.com/moby/docker-image-spec (combined image JSON +
 filesystem changeset).
@@ -15,20 +16,21 @@ import hashlib
 import json
 import tarfile
 import time
-from dataclasses import dataclass
+from itertools import takewhile
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from cluster_interface.images.archive import Listing, listing, stream
 from cluster_interface.images.faces.engine import Engine, LoadFailed
+from cluster_interface.images.faces.parts import bases_of, large, layers_of
 from cluster_interface.images.failures import disk_full, image_failed
 from cluster_interface.images.keys import EPOCH
 from cluster_interface.images.layer import PLACE
 from cluster_interface.ports import Face, ImageRef
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
+    from cluster_interface.images.faces.parts import Part
     from cluster_interface.images.shelf import Shelf
     from cluster_interface.model.plan import Lock
 
@@ -57,56 +59,53 @@ def find(shelf: Shelf, engine: Engine, lock: Lock) -> ImageRef | None:
 
 
 def load(shelf: Shelf, engine: Engine, lock: Lock, machine: str, variables: Mapping[str, str]) -> ImageRef:
-    """Load the image into the engine, thin if it has the base. Call it with the key held."""
-    root = shelf.base(lock.base) / "rootfs"
-    base = Part(lambda: listing(root), _known_base(shelf, lock))
-    parts = [base]
-    if lock.layered:
-        env = shelf.layer(lock.image) / "env"
-        parts.append(Part(lambda: listing(env, PLACE.strip("/"))))
-    has_base = base.diff_id is not None and len(parts) > 1
+    """Load the image into the engine, without the layers that it has. Call it with the key held."""
+    known = (shelf.read(shelf.note("docker", lock.base)) or {}).get("keys", [])
+    bases = bases_of(shelf, lock, known)
+    there = _there(shelf, lock, [part.key for part in bases])
+    parts = [*bases, *layers_of(shelf, lock, list(there)[len(bases) :])]
+    for part in parts:
+        part.diff_id = there.get(part.key)
+    count = min(len(there), len(parts) - 1)  # of an image that is not there as a whole, something is sent
     try:
-        engine.load(pack(lock, parts, thin=has_base, machine=machine, variables=variables))
+        engine.load(pack(lock, parts, there=count, machine=machine, variables=variables))
     except LoadFailed as error:
-        if not has_base:
+        if not count:
             raise _refused(error) from None
         _load_whole(engine, lock, parts, machine, variables)
-    for key, chain in ((lock.base, parts[:1]), (lock.image, parts)):
-        shelf.write(shelf.note("docker", key), {"diff_ids": [part.diff_id for part in chain], "loaded": time.time()})
+    for key, made in ((lock.base, bases), (lock.image, parts)):
+        note = {"diff_ids": [part.diff_id for part in made], "keys": [part.key for part in made], "loaded": time.time()}
+        shelf.write(shelf.note("docker", key), note)
     return ImageRef(key=lock.image, face=Face.DOCKER, tag=tag(lock.image))
 
 
-@dataclass
-class Part:
-    """One layer of an image; its diff id is known once it has been streamed."""
+def _there(shelf: Shelf, lock: Lock, bases: list[str]) -> dict[str, str]:
+    """Say which of an image's layers the engine was given already, one on the other: keys and diff ids.
 
-    listed: Callable[[], Listing]
-    diff_id: str | None = None
-
-    def stream(self, found: Listing) -> Iterator[bytes]:
-        """Yield the layer's tar, and take its digest on the way."""
-        digest = hashlib.sha256()
-        for chunk in stream(found):
-            digest.update(chunk)
-            yield chunk
-        self.diff_id = f"sha256:{digest.hexdigest()}"
-
-
-def _known_base(shelf: Shelf, lock: Lock) -> str | None:
-    known = shelf.read(shelf.note("docker", lock.base))
-    return str(known["diff_ids"][0]) if known else None
+    Of all images that it was given, the longest beginning that this one can have.
+    """
+    wanted = set(large(shelf, lock)) if lock.layered else set()
+    best: dict[str, str] = {}
+    for note in shelf.notes("docker"):
+        keys = note.get("keys", [])
+        same = [key for key, base in takewhile(lambda pair: pair[0] == pair[1], zip(keys, bases, strict=False))]
+        more = takewhile(wanted.__contains__, keys[len(bases) :]) if len(same) == len(bases) else ()
+        begins = [*same, *more]
+        if len(begins) > len(best):
+            best = dict(zip(begins, note["diff_ids"], strict=False))
+    return best
 
 
 def _load_whole(engine: Engine, lock: Lock, parts: list[Part], machine: str, variables: Mapping[str, str]) -> None:
     try:
-        engine.load(pack(lock, parts, thin=False, machine=machine, variables=variables))
+        engine.load(pack(lock, parts, there=0, machine=machine, variables=variables))
     except LoadFailed as error:
         raise _refused(error) from None
 
 
 def _refused(error: LoadFailed) -> Exception:
     if "no space left" in str(error):
-        return disk_full("the Docker engine's")
+        return disk_full("the Docker engine's images")
     return image_failed(f"the Docker engine does not take the image: {error}")
 
 
@@ -114,7 +113,7 @@ def pack(
     lock: Lock,
     parts: list[Part],
     *,
-    thin: bool,
+    there: int,
     machine: str,
     variables: Mapping[str, str] = MappingProxyType({}),
     config: Mapping[str, Any] = MappingProxyType({}),
@@ -122,12 +121,13 @@ def pack(
 ) -> Iterator[bytes]:
     """Yield an archive: the layers, then the configuration that names their digests, then the manifest.
 
+    Of the first `there` layers, whose diff ids are known, the bytes are left out.
     `config` goes over the usual configuration (variables and labels beside the usual ones), `name` is another tag.
     """
     names = []
     for number, part in enumerate(parts):
         names.append(f"{number}/layer.tar")
-        if thin and number == 0:
+        if number < there:
             continue
         found = part.listed()
         yield _header(names[-1], found.size)

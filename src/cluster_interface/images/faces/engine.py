@@ -124,14 +124,14 @@ class Engine:
             connection.close()
 
     def remove(self, name: str) -> bool:
-        """Forget an image; False if a container still uses it, or the engine is away. No error if there is none."""
+        """Forget an image; False if a container still uses it. No error if there is none; Transient if it is away."""
         connection = self._connection(_ANSWER)
         try:
             connection.request("DELETE", f"/images/{quote(name)}", headers={"Host": "docker"})
             response = connection.getresponse()
             response.read()
-        except (OSError, http.client.HTTPException):
-            return False
+        except (OSError, http.client.HTTPException) as error:
+            raise self._away(error) from None
         finally:
             connection.close()
         return response.status in (http.HTTPStatus.OK, http.HTTPStatus.NOT_FOUND)

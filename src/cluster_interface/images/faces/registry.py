@@ -1,9 +1,9 @@
 """The registry face: an image in the site's own registry, from which the engines of nodes pull it by digest.
 
-It is pushed once, the base first as an image of its own; of what stands on it only the new layer is made. skopeo asks
-the registry for a layer before it reads it, so the base's bytes are not even there; where the registry has lost them
-skopeo misses the file ("no such file"), and gets it. Layers are compressed here and not by skopeo, which would have to
-do so again with each image to learn their digests.
+It is pushed once, the base first as an image of its own; of what stands on it only new layers are made (`parts.py`).
+skopeo asks the registry for a layer before it reads it, so the bytes of those that were pushed before are not even
+there; where the registry has lost them skopeo misses the file ("no such file"), and gets it. Layers are compressed here
+and not by skopeo, which would have to do so again with each image to learn their digests.
 
 Format: OCI Image Specification 1.1 (image-layout.md, manifest.md).
 """
@@ -16,9 +16,8 @@ import time
 import zlib
 from typing import TYPE_CHECKING, Any
 
-from cluster_interface.images.archive import listing
-from cluster_interface.images.faces.docker import Part, configuration, tag
-from cluster_interface.images.layer import PLACE
+from cluster_interface.images.faces.docker import configuration, tag
+from cluster_interface.images.faces.parts import bases_of, large, layers_of
 from cluster_interface.model.errors import Permanent
 from cluster_interface.ports import Face, ImageRef
 
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from cluster_interface.images.faces.parts import Part
     from cluster_interface.images.oci import Registries
     from cluster_interface.images.shelf import Shelf
     from cluster_interface.model.plan import Lock
@@ -82,29 +82,47 @@ def _repository(registry: str) -> str:
 
 
 def _push(shelf: Shelf, lock: Lock, registries: Registries, variables: Mapping[str, str]) -> None:
-    base = _known(shelf, lock.base, registries.settings.registry) if lock.layered else None
+    base = _known(shelf, lock.base, registries.settings.registry) or {}
+    bases = bases_of(shelf, lock, base.get("keys", ()))
+    known = _there(shelf, lock, registries.settings.registry, [part.key for part in bases])
     try:
-        pushed = _pushed(shelf, lock, registries, variables, base)
+        pushed = _pushed(shelf, lock, registries, variables, bases=bases, known=known)
     except Permanent as error:
-        if base is None or "no such file" not in str(error):
+        if not known or "no such file" not in str(error):
             raise
-        pushed = _pushed(shelf, lock, registries, variables, None)
+        pushed = _pushed(shelf, lock, registries, variables, bases=bases, known={})
     shelf.write(shelf.note("registry", lock.image), pushed)
 
 
+def _there(shelf: Shelf, lock: Lock, registry: str | None, bases: list[str]) -> dict[str, tuple[dict[str, Any], str]]:
+    """Say which layers the registry was given already: keys of bases and packages, descriptors and diff ids."""
+    found: dict[str, tuple[dict[str, Any], str]] = {}
+    for key in [*bases, *(large(shelf, lock) if lock.layered else ())]:
+        note = _known(shelf, key, registry) or {}
+        keys = note.get("keys", [])
+        if keys == ([key] if key not in bases else bases[: len(keys)]):
+            found |= zip(keys, zip(note["layers"], note["diff_ids"], strict=True), strict=True) if keys else ()
+    return found
+
+
 def _pushed(
-    shelf: Shelf, lock: Lock, registries: Registries, variables: Mapping[str, str], base: Mapping[str, Any] | None
+    shelf: Shelf,
+    lock: Lock,
+    registries: Registries,
+    variables: Mapping[str, str],
+    *,
+    bases: list[Part],
+    known: Mapping[str, tuple[dict[str, Any], str]],
 ) -> dict[str, Any]:
-    """Push the image, without the bytes of a base that is `base`; return what is to be known of it."""
-    root = shelf.base(lock.base) / "rootfs"
-    parts = [Part(lambda: listing(root), base["diff_ids"][0] if base else None)]
-    if lock.layered:
-        env = shelf.layer(lock.image) / "env"
-        parts.append(Part(lambda: listing(env, PLACE.strip("/"))))
+    """Push the image, without the bytes of the base and packages that are `known`; return what is to be known of it."""
+    parts = [*bases, *layers_of(shelf, lock)]
+    layers = []
     with shelf.temporary(f"registry-{lock.image}") as home:
         blobs = home / "blobs/sha256"
         blobs.mkdir(parents=True)
-        layers = [base["layers"][0] if base and part is parts[0] else _layer(blobs, part) for part in parts]
+        for part in parts:
+            there, part.diff_id = known.get(part.key, (None, None))
+            layers.append(there or _layer(blobs, part))
         config = json.dumps(configuration(lock, parts, registries.machine, variables), sort_keys=True).encode()
         manifest = {
             "schemaVersion": 2,
@@ -117,8 +135,13 @@ def _pushed(
         (home / "oci-layout").write_text('{"imageLayoutVersion": "1.0.0"}')
         repository = _repository(str(registries.settings.registry))
         digest = registries.push(home, f"{repository}:{lock.image[:24]}")
-    diff_ids = [part.diff_id for part in parts]
-    return {"repository": repository, "digest": digest, "layers": layers, "diff_ids": diff_ids, "seen": time.time()}
+    where = {"repository": repository, "seen": time.time()}
+    for part, layer in zip(parts[len(bases) :], layers[len(bases) :], strict=True):
+        if part.key:
+            note = {**where, "keys": [part.key], "layers": [layer], "diff_ids": [part.diff_id]}
+            shelf.write(shelf.note("registry", part.key), note)
+    keys, diff_ids = [part.key for part in parts], [part.diff_id for part in parts]
+    return {**where, "digest": digest, "keys": keys, "layers": layers, "diff_ids": diff_ids}
 
 
 def _layer(blobs: Path, part: Part) -> dict[str, Any]:
