@@ -69,7 +69,7 @@ def acting_as(account: Account) -> Iterator[None]:
 @contextmanager
 def as_the_server() -> Iterator[None]:
     """Step back to the server's own identity for a moment: to open an upload, to report progress."""
-    if _state.own is None:
+    if _state.own is None or _state.now is None:
         yield
         return
     with _switched(_state.own):

@@ -7,17 +7,16 @@ from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING
 
-from cluster_interface.model.errors import ClusterError
 from cluster_interface.model.filetree import FileEntry, Mode, is_local
 from cluster_interface.model.plan import SourceInfo
-from cluster_interface.staging.acting import identity
+from cluster_interface.staging.addresses import shown
 from cluster_interface.staging.directories import file_path
 from cluster_interface.staging.inputs import INPUTS, Staged
 from cluster_interface.staging.movement import Movement
 from cluster_interface.staging.parts import CHUNK
+from cluster_interface.staging.sharing import batched, processors, shared
 from cluster_interface.staging.sources import CONTENT, DIRECTORY, LINK, naming
 from cluster_interface.staging.together import together
-from cluster_interface.staging.web import shown
 from cluster_interface.trees.beneath import look, open_directory, parent
 from cluster_interface.trees.names import portable
 from cluster_interface.trees.walking import Kind
@@ -27,18 +26,23 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from cluster_interface.ports import Report
-    from cluster_interface.staging.directories import Directories, Opened
+    from cluster_interface.staging.directories import Directories
     from cluster_interface.staging.inputs import Inputs
     from cluster_interface.staging.listings import Listings
+    from cluster_interface.staging.opened import Opened
     from cluster_interface.staging.parts import Part
+    from cluster_interface.staging.tasks import Tasks
     from cluster_interface.trees.beneath import At, Kept
     from cluster_interface.trees.walking import Entry
 
     Files = Sequence[tuple[SourceInfo, FileEntry]]
+    Member = tuple[
+        str, FileEntry, Entry
+    ]  #: a path in the job's tree, what it is there, and what it is in its directory
 
 
 SMALL = CHUNK  #: bytes of a file in a directory that is read and written at once
-BATCH = 256  #: small files that are noted together
+BATCH = 256  #: small files that are brought and noted together
 
 _NEAR = (CONTENT, "upload", "file", "site")  #: what is here already
 
@@ -51,6 +55,7 @@ class Bringing:
         home: Kept,
         files: Files,
         inputs: Inputs,
+        tasks: Tasks,
         directories: Directories,
         listings: Listings,
         owner: str,
@@ -59,7 +64,7 @@ class Bringing:
         threads: int = 1,
         become: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
-        self._home, self._files, self._inputs = home, files, inputs
+        self._home, self._files, self._inputs, self._tasks = home, files, inputs, tasks
         self._directories, self._listings, self._owner = directories, listings, owner
         self._threads, self._become = threads, become
         self._away: list[tuple[SourceInfo, FileEntry]] = []
@@ -85,12 +90,22 @@ class Bringing:
             else:
                 self._listed(info, entry)
         self._bring_away()
+        self._inputs.begin_to_settle()
         self._movement.close()
         return self._tree
 
     def _bring_away(self) -> None:
-        """Bring what comes over the network, several at a time; the first that fails stops the rest."""
-        works = [partial(self._bring, info, entry, None) for info, entry in self._away]
+        """Bring what comes from elsewhere: what was downloaded before at once, the rest several at a time.
+
+        The first that fails stops the rest.
+        """
+        works = []
+        for files in batched(self._away, BATCH):
+            for (info, entry), size in zip(files, self._inputs.take(files), strict=True):
+                if size is None:
+                    works.append(partial(self._bring, info, entry, None))
+                else:
+                    self._movement.end(portable(info.path), size)
         together(works, self._threads, self._become)
 
     def _directory(self, info: SourceInfo, entry: FileEntry) -> None:
@@ -103,47 +118,48 @@ class Bringing:
                 self._tree[info.path.removesuffix("/")] = FileEntry.model_construct(target=target)
                 return
             self._tree[info.path] = entry
-            self._movement.more(sum(found.kind is Kind.FILE for found in opened.entries))
-            small: list[tuple[str, Entry]] = []
+            within = info.source.rstrip("/")
+            small: list[Member] = []
+            large: list[Member] = []
             for path, made, found in opened.members(info, entry):
                 self._tree[path] = made
-                if found.kind is not Kind.FILE:
-                    continue
-                if found.size <= min(SMALL, self._inputs.limit):
-                    small.append((path, found))
-                    continue
+                if found.kind is Kind.FILE:
+                    group = small if found.size <= min(SMALL, self._inputs.limit) else large
+                    group.append((path, made, found))
+            self._movement.more(len(small) + len(large))
+            for path, made, found in large:
                 self._file(
-                    SourceInfo(path=path, source=_in(info, found), size=found.size),
+                    SourceInfo(path=path, source=f"{within}/{found.path}", size=found.size),
                     made,
                     partial(opened.bring, found),
                     lambda path, found=found: opened.link(found, self._home, path) is not None,  # type: ignore[misc]  # binds the loop's
                 )
-            linking = entry.mode is Mode.LINK and self._directories.rules.link
-            for at in range(0, len(small), BATCH):
-                self._small(opened, info, linking, small[at : at + BATCH])
+            linked = entry.mode is Mode.LINK and self._directories.rules.link
+            self._small(opened, within, info.path, small, linked=linked)
 
-    def _small(self, opened: Opened, info: SourceInfo, linking: bool, files: Sequence[tuple[str, Entry]]) -> None:  # noqa: FBT001 - one of the rules
-        """Bring small files of a directory, each at once to its place; they count when they are noted."""
-        account = identity()
-        own = account.uid if account else os.geteuid()  # others' files cannot be linked
-        brought: list[Staged] = []
-        for path, found in files:
-            source, mode = _in(info, found), found.mode & 0o777
-            if self._inputs.holds(path, source, mode, found.size):
+    def _small(self, opened: Opened, within: str, top: str, files: Sequence[Member], *, linked: bool) -> None:
+        """Bring small files of a directory, each at once to its place, and to the task's; they count when noted."""
+        missing = []
+        for path, made, found in files:
+            if self._inputs.holds(path, f"{within}/{found.path}", found.mode & 0o777, found.size):
                 self._movement.end(portable(path), found.size)
-                continue
-            place = f"{INPUTS}/{path}"
-            try:
-                seen = opened.link(found, self._home, place) if linking and found.uid == own else None
-                sha256 = ""
-                if seen is None:
-                    sha256, seen = opened.copy(found, self._home, place)
-            except ClusterError:
-                with naming(path):
-                    raise
-            brought.append(Staged(path, source, seen.st_size, sha256, seen.st_mtime_ns, mode))
-            self._movement.end(portable(path), seen.st_size)
-        self._inputs.note(brought)
+            else:
+                missing.append((path, made, found))
+
+        def note(batch: Sequence[Member], brought: Sequence[tuple[str, int]]) -> None:
+            self._inputs.note(
+                Staged(path, f"{within}/{found.path}", found.size, sha256, mtime_ns, found.mode & 0o777)
+                for (path, _, found), (sha256, mtime_ns) in zip(batch, brought, strict=True)
+            )
+            self._tasks.note(path for path, _, _ in batch)
+            self._movement.end(portable(batch[-1][0]), sum(found.size for _, _, found in batch), len(batch))
+
+        def place(batch: Sequence[Member]) -> list[tuple[str, int]]:
+            brought = opened.place([found for _, _, found in batch], self._home, top, linked=linked)
+            self._tasks.put((path, made) for path, made, _ in batch)
+            return brought
+
+        shared(batched(missing, BATCH), place, note, processors(self._threads))
 
     def _listed(self, info: SourceInfo, entry: FileEntry) -> None:
         """Bring the files of a source elsewhere."""
@@ -175,10 +191,6 @@ class Bringing:
     def _bring(self, info: SourceInfo, entry: FileEntry, fetch: Callable[[Part], None] | None) -> None:
         moved = self._movement.begin(portable(info.path), portable(shown(info.source)), info.size)
         self._movement.end(portable(info.path), self._inputs.bring(info, entry, moved, fetch))
-
-
-def _in(info: SourceInfo, found: Entry) -> str:
-    return f"{info.source.rstrip('/')}/{found.path}"
 
 
 def _second_name(info: SourceInfo, entry: FileEntry, home: At) -> Callable[[str], bool] | None:

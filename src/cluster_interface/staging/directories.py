@@ -7,35 +7,26 @@ over the paths, kinds, sizes and times of all that is in it. Staging looks again
 from __future__ import annotations
 
 import errno
-import hashlib
 import heapq
 import os
-import stat
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cluster_interface.model.errors import Permanent, Rejected
+from cluster_interface.model.errors import Rejected
 from cluster_interface.model.filetree import FileEntry, Mode, check_links, check_name, is_local, lacking, mounted_at
 from cluster_interface.model.plan import SourceInfo
-from cluster_interface.model.resources import show_bytes
 from cluster_interface.ports import Listed
 from cluster_interface.staging.manifests import Manifest, target_of, unavailable
-from cluster_interface.trees.beneath import Kept, look, open_file, parent, remove, write_new
+from cluster_interface.staging.opened import Opened
 from cluster_interface.trees.names import native, portable
 from cluster_interface.trees.walking import Entry, Kind, kind_of, walk
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from cluster_interface.settings import FileRules
-    from cluster_interface.staging.parts import Part
-    from cluster_interface.trees.beneath import At
 
 MOST_COPIED = 200_000  #: entries of a directory that is copied or linked
 
-_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _NO_TMPFILE = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL)
 
 
@@ -141,97 +132,6 @@ class Directories:
         return made
 
 
-class Opened:
-    """A directory of this machine, open."""
-
-    def __init__(self, root: int) -> None:
-        self.root = root
-        self.entries: list[Entry] = []  #: as they were compared with the plan
-        self._kept = Kept(root)
-
-    def __enter__(self) -> int:
-        return self.root
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close it."""
-        self._kept.close()
-        os.close(self.root)
-
-    def members(self, info: SourceInfo, entry: FileEntry) -> Iterator[tuple[str, FileEntry, Entry]]:
-        """Yield what is in it as entries of the job's own tree, in order; those that are alike are one object."""
-
-        @cache
-        def alike(permissions: int, mode: Mode) -> FileEntry:
-            return FileEntry.model_construct(mode=mode, permissions=f"{permissions:04o}")
-
-        for found in self.entries:
-            path = info.path + found.path
-            if found.kind is Kind.DIRECTORY:
-                yield f"{path}/", alike(found.mode & 0o777, Mode.AUTO), found
-            elif found.kind is Kind.LINK:
-                yield path, FileEntry.model_construct(target=target_of(self.root, found.path)), found
-            else:
-                yield path, alike(found.mode & 0o777, entry.mode), found
-
-    def copy(self, entry: Entry, home: At, path: str) -> tuple[str, os.stat_result]:
-        """Copy one small file at once to its place; return its checksum and what the copy is.
-
-        Permanent if it is not the one of the manifest.
-        """
-        try:
-            with parent(self._kept, entry.path) as (above, name):
-                fd = os.open(name, _READ, dir_fd=above)
-        except OSError as error:
-            raise _unreadable(error) from None
-        try:
-            regular = stat.S_ISREG(os.fstat(fd).st_mode)
-            data = os.read(fd, entry.size + 1) if regular else b""
-            seen = os.fstat(fd)
-        finally:
-            os.close(fd)
-        if not regular or len(data) != entry.size or (seen.st_size, seen.st_mtime_ns) != (entry.size, entry.mtime_ns):
-            raise _changed(entry)
-        return hashlib.sha256(data).hexdigest(), write_new(home, path, data, entry.mode & 0o777)
-
-    def bring(self, entry: Entry, part: Part) -> None:
-        """Copy one file; Permanent if it is not the one of the manifest, or changes meanwhile."""
-        part.restart()
-        try:
-            fd = open_file(self._kept, entry.path)
-        except OSError as error:
-            raise _unreadable(error) from None
-        with os.fdopen(fd, "rb", buffering=0):
-            part.check_limit(entry.size)
-            part.take(fd, entry.size)
-            seen = os.fstat(fd)
-        if part.size != entry.size or (seen.st_size, seen.st_mtime_ns) != (entry.size, entry.mtime_ns):
-            raise _changed(entry)
-
-    def link(self, entry: Entry, home: At, path: str) -> os.stat_result | None:
-        """Give one file a second name in the job's directory and return what it is; None where that cannot be.
-
-        The kernel lets an account do so with what is its own, on one filesystem.
-        """
-        with parent(self._kept, entry.path) as (above, name), parent(home, path, make=True) as (place, last):
-            for _ in range(2):
-                try:
-                    os.link(name, last, src_dir_fd=above, dst_dir_fd=place, follow_symlinks=False)
-                    break
-                except FileExistsError:  # left by a kill
-                    remove(home, path)
-                except OSError:
-                    return None
-        seen = look(home, path)
-        if seen is None or not stat.S_ISREG(seen.st_mode) or (seen.st_size, seen.st_mtime_ns) != (
-            entry.size, entry.mtime_ns
-        ):  # fmt: skip
-            raise unavailable("changed since this was planned; submit it again")
-        return seen
-
-
 def list_directory(path: str, after: str, limit: int) -> tuple[list[Listed], str | None]:
     """List the entries of a directory whose names come after `after`; Rejected in words if it cannot be read."""
     if not path.startswith("/") or "\0" in path:
@@ -298,11 +198,3 @@ def _must_be_writable(root: int, path: Path) -> None:
     except OSError as error:
         if error.errno not in _NO_TMPFILE:
             raise unavailable(f"{path} cannot be written: {(error.strerror or '').lower()}") from None
-
-
-def _unreadable(error: OSError) -> Permanent:
-    return unavailable(f"cannot be read: {(error.strerror or str(error)).lower()}")
-
-
-def _changed(entry: Entry) -> Permanent:
-    return unavailable(f"changed while it was read ({show_bytes(entry.size)} at first); submit again")

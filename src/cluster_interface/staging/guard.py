@@ -130,7 +130,7 @@ class Guard:
                 address = _inner(address)
             blocked = why_blocked(address)
             if blocked and not any(address in network for network in self.allowed):
-                why = f"{host} is at {address}, {blocked}"
+                why = f"{host} is blocked: {blocked}" if host == str(address) else f"{host} is at {address}, {blocked}"
             elif str(address) not in found:
                 found.append(str(address))
         if not found:

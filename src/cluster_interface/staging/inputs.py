@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import time
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from threading import RLock
@@ -19,12 +20,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from cluster_interface.model.errors import Permanent
 from cluster_interface.model.state import FailureCode
+from cluster_interface.staging.cache import SMALL
 from cluster_interface.staging.parts import LARGE, forget, part, sync_filesystem
 from cluster_interface.staging.sources import naming
 from cluster_interface.trees.beneath import look, open_file, parent, remove, rename
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from concurrent.futures import Future
 
     from cluster_interface.model.filetree import FileEntry
@@ -82,8 +84,8 @@ class Inputs:
         self._unsettled: dict[str, Staged] = {}  #: what is in place but not in the record yet
         self._large = False  #: one of them would be long to verify again
         self._settled = time.monotonic()
-        self._pool = ThreadPoolExecutor(1)
-        self._syncing: tuple[Future[None], list[Staged]] | None = None  #: what is on its way to the disk
+        self._pool = ThreadPoolExecutor(2)  # the last of it need not wait for what is before it
+        self._syncing: deque[tuple[Future[None], list[Staged]]] = deque()  #: what is on its way to the disk
 
     def has(self, info: SourceInfo, entry: FileEntry) -> bool:
         """Say whether the file is in place, unchanged since it was verified against this very source."""
@@ -129,6 +131,32 @@ class Inputs:
             forget(self._home, temporary)
         return incoming.size
 
+    def take(self, files: Sequence[tuple[SourceInfo, FileEntry]]) -> list[int | None]:
+        """Give files that the cache has by their checksums second names, many at once; return the sizes.
+
+        None where that cannot be, and nothing was done: what has other permissions, what must be fetched.
+        """
+        able = [info for info, entry in files if info.sha256 and entry.bits() == COMMON]
+        for above in {f"{INPUTS}/{info.path}".rpartition("/")[0] for info in able}:
+            self._home.opened(above, make=True)
+        linked = self._sources.link(able, self._owner, self._home, INPUTS)
+        found = {info.path: kept for info, kept in zip(able, linked, strict=True)}
+        staged = []
+        for info in able:
+            kept = found[info.path]
+            if kept is None:
+                continue
+            if info.size in (None, kept.size) and kept.size <= self.limit:
+                staged.append(Staged(info.path, info.source, kept.size, kept.sha256, kept.mtime_ns, COMMON))
+            else:
+                remove(self._home, f"{INPUTS}/{info.path}")  # whoever brings it says what is wrong
+        self.note([one for one in staged if one.size <= SMALL])
+        if lasting := [one for one in staged if one.size > SMALL]:  # the cache has seen to it that they are on the disk
+            self._known.update((one.path, one) for one in lasting)
+            self._append(json.dumps(lasting))
+        sizes = {one.path: one.size for one in staged}
+        return [sizes.get(info.path) for info, _ in files]
+
     def link(self, info: SourceInfo, entry: FileEntry, make: Callable[[str], bool]) -> bool:
         """Have `make(path)` give a file of this filesystem a second name among the inputs; False if it cannot."""
         path = f"{INPUTS}/{info.path}"
@@ -170,37 +198,41 @@ class Inputs:
                 self._large = self._large or staged.size > LARGE
             late = time.monotonic() - self._settled > SETTLE_EVERY
             if late or self._large or len(self._unsettled) >= MANY:
+                self._record_synced()
+                if not self._syncing:
+                    self._settle()
+
+    def begin_to_settle(self) -> None:
+        """Say that all is in place: the last of it may go to the disk while something else is done."""
+        with self._lock:
+            if len(self._unsettled) > FEW:
                 self._settle()
 
     def settle(self) -> None:
         """Wait until all that was moved into place is on the disk, and noted."""
         with self._lock:
-            self._record_synced(wait=True)
             self._settle()
             self._record_synced(wait=True)
         self._pool.shutdown()
 
     def _settle(self) -> None:
-        """Note what is on the disk; begin to write what is not, if nothing else is on its way there."""
-        self._record_synced()
-        if self._syncing is None and self._unsettled:
-            files = list(self._unsettled.values())
-            if len(files) > FEW:
-                self._syncing = self._pool.submit(sync_filesystem, self._home.fd), files
-            else:
-                for staged in files:
-                    self._sync(staged.path)
-                self._append(json.dumps(files))
-            self._unsettled.clear()
-            self._large = False
+        """Begin to write to the disk what is not on its way there yet; a few files at once."""
+        files = list(self._unsettled.values())
+        if len(files) > FEW:
+            self._syncing.append((self._pool.submit(sync_filesystem, self._home.fd), files))
+        elif files:
+            for staged in files:
+                self._sync(staged.path)
+            self._append(json.dumps(files))
+        self._unsettled.clear()
+        self._large = False
         self._settled = time.monotonic()
 
     def _record_synced(self, *, wait: bool = False) -> None:
-        if self._syncing is not None and (wait or self._syncing[0].done()):
-            done, files = self._syncing
+        while self._syncing and (wait or self._syncing[0][0].done()):
+            done, files = self._syncing.popleft()
             done.result()
             self._append(json.dumps(files))
-            self._syncing = None
 
     def _sync(self, path: str) -> None:
         with suppress(FileNotFoundError):  # who removed it will miss it later

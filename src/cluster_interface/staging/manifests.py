@@ -52,33 +52,34 @@ class Manifest:
 
     def add(self, root: int, entry: Entry) -> None:
         """Add one entry, in the order of the walk."""
-        line = f"{entry.kind}\0{entry.path}"
+        path, kind, size, mtime_ns, mode, _, _ = entry
         target = ""
-        if entry.kind is Kind.FILE:
-            line += f"\0{entry.size}\0{entry.mtime_ns}\0{entry.mode & 0o777:o}"
-            self.size += entry.size
+        if kind is Kind.FILE:
+            line = f"{kind}\0{path}\0{size}\0{mtime_ns}\0{mode & 0o777:o}\n"
+            self.size += size
             if self._keep_names:
-                self.names.append(entry.path)
-            if entry.mtime_ns > self._newest:
-                self._newest, self.newest = entry.mtime_ns, portable(entry.path)
-        elif entry.kind is Kind.LINK:
-            target = target_of(root, entry.path)
-            line += f"\0{target}"
-        self._hash.update(line.encode("utf-8", "surrogateescape") + b"\n")
+                self.names.append(path)
+            if mtime_ns > self._newest:
+                self._newest, self.newest = mtime_ns, portable(path)
+        elif kind is Kind.LINK:
+            target = target_of(root, path)
+            line = f"{kind}\0{path}\0{target}\n"
+        else:
+            line = f"{kind}\0{path}\n"
+        self._hash.update(line.encode("utf-8", "surrogateescape"))
         self.entries += 1
         if self._keep:
             self.kept.append(entry)
-        self._list(entry, target)
+        if self._lines is not None:
+            self._list(self._lines, entry, target)
 
-    def _list(self, entry: Entry, target: str) -> None:
-        if self._lines is None:
-            return
+    def _list(self, lines: list[bytes], entry: Entry, target: str) -> None:
         letter = _LETTERS.get(entry.kind)
-        if letter is None or len(self._lines) == MOST_LISTED:
+        if letter is None or len(lines) == MOST_LISTED:
             self._lines = None
             return
         known = {"f": f" {entry.size} {entry.mtime_ns // 10**9}", "l": f" {target}/"}.get(letter, "")
-        self._lines.append(f"{letter}{known} /{entry.path}\0".encode("utf-8", "surrogateescape"))
+        lines.append(f"{letter}{known} /{entry.path}\0".encode("utf-8", "surrogateescape"))
 
 
 def target_of(root: int, path: str) -> str:

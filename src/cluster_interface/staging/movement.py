@@ -38,12 +38,12 @@ class Movement:
 
         return moved
 
-    def end(self, path: str, size: int) -> None:
-        """Note that a file is in place."""
+    def end(self, path: str, size: int, files: int = 1) -> None:
+        """Note that a file is in place, or so many of that size together, of which it is the last."""
         with self._lock:
             self._moving.pop(path, None)
             self._done += size
-            self._count += 1
+            self._count += files
             if self._files is not None:
                 self._files = max(self._files, self._count)
             self._say(path)

@@ -42,7 +42,7 @@ MOST_COPIED_AHEAD = 64  #: steps that the copying is ahead of the checksum, whil
 _libc = ctypes.CDLL(None, use_errno=True)
 
 _NO_COPY = (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM)
-_NO_LINK = (errno.EXDEV, errno.EMLINK, errno.EPERM, errno.EACCES, errno.EOPNOTSUPP, errno.ENOSYS)
+NO_LINK = (errno.EXDEV, errno.EMLINK, errno.EPERM, errno.EACCES, errno.EOPNOTSUPP, errno.ENOSYS)
 
 
 class _Digest:
@@ -172,8 +172,8 @@ class Part:
                 code=FailureCode.INPUT_UNAVAILABLE,
             )
 
-    def adopt(self, at: int, name: str, size: int, sha256: str) -> bool:
-        """Be a second name of the file `name` below `at`, whose bytes are known; False where that cannot be.
+    def adopt(self, path: str, size: int, sha256: str) -> bool:
+        """Be a second name of the file at `path`, whose bytes are known; False where that cannot be.
 
         To be called as whoever may give that file another name. It keeps its owner and permissions.
         """
@@ -183,9 +183,9 @@ class Part:
         remove(self._at, fresh)
         try:
             with parent(self._at, fresh) as (above, last):
-                os.link(name, last, src_dir_fd=at, dst_dir_fd=above, follow_symlinks=False)
+                os.link(path, last, dst_dir_fd=above, follow_symlinks=False)
         except OSError as error:
-            if error.errno in _NO_LINK:
+            if error.errno in NO_LINK:
                 return False
             raise
         rename(self._at, fresh, self._path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import TYPE_CHECKING, TypeVar
 
@@ -21,18 +22,21 @@ def together(
     if len(works) < 2 or threads < 2:
         return [work() for work in works]
 
-    def act(work: Callable[[], T]) -> T:
+    numbers = iter(range(len(works)))  # a thread takes the next one when it has ended one
+    results: dict[int, T] = {}
+
+    def act() -> None:
         with become():
-            return work()
+            for number in numbers:
+                results[number] = works[number]()
 
     with ThreadPoolExecutor(min(threads, len(works))) as pool:
         with as_the_server():  # a thread begins as whoever makes it
-            ends = [pool.submit(act, work) for work in works]
+            ends = [pool.submit(act) for _ in range(min(threads, len(works)))]
         try:
             for end in as_completed(ends):
                 end.result()
         except BaseException:
-            for end in ends:
-                end.cancel()
+            deque(numbers, maxlen=0)  # none is left to be taken
             raise
-        return [end.result() for end in ends]
+    return [results[number] for number in range(len(works))]

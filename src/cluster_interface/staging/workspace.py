@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import fcntl
 import os
-from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from cluster_interface.model.errors import NotFound, Transient
-from cluster_interface.model.filetree import IN_ARCHIVE, Mode, is_local
+from cluster_interface.model.errors import NotFound, Permanent, Rejected, Transient
+from cluster_interface.model.filetree import IN_ARCHIVE, Mode, is_local, mounted_at
 from cluster_interface.model.job import Progress
 from cluster_interface.model.plan import SourceInfo
 from cluster_interface.ports import StagedFile
@@ -28,17 +28,18 @@ from cluster_interface.staging.attempts import Attempts
 from cluster_interface.staging.bringing import Bringing
 from cluster_interface.staging.destinations import Destinations, Errand
 from cluster_interface.staging.directories import Directories, list_directory
-from cluster_interface.staging.homes import pass_over
 from cluster_interface.staging.inputs import INCOMING, INPUTS, Inputs, recorded
 from cluster_interface.staging.listings import Listings
+from cluster_interface.staging.reading import Reading, words_for_output
+from cluster_interface.staging.sharing import processors
 from cluster_interface.staging.sources import LINK, Sources, naming, no_jobs
-from cluster_interface.staging.tasks import TASKS, make_tasks
+from cluster_interface.staging.tasks import TASKS, Tasks
 from cluster_interface.staging.together import together
 from cluster_interface.trees.beneath import (
     Kept,
     NotBeneath,
     directory,
-    open_directory,
+    empty,
     open_file,
     remove,
 )
@@ -53,6 +54,10 @@ if TYPE_CHECKING:
     from cluster_interface.settings import Staging
     from cluster_interface.staging.sources import Keys, OutputsOf
     from cluster_interface.staging.uploads import UploadStore
+
+
+MANY = 32  #: files of the web that are worth fetching while they are measured
+EARLY = 2**30  #: bytes that are fetched before the job is planned
 
 
 class Workspace(Attempts):
@@ -89,17 +94,23 @@ class Workspace(Attempts):
     def check(self, job: str, files: Mapping[str, FileEntry]) -> list[SourceInfo]:
         """Find size and checksum of every source without fetching; Permanent(input_unavailable) in words.
 
-        A file of this machine that is larger than `copy_below` is not read, hence without a checksum.
+        A file of this machine that is larger than `copy_below` is not read, hence without a checksum. Where many come
+        from the web, the small ones are fetched into the cache at once, EARLY bytes of them at most.
         """
         account = self._account_of(job)
         with acting_as(account):
             owner = self._owner_of(job)
             far = [path for path, entry in files.items() if _is_far(entry)]
-            works = [partial(self._measure, path, files[path], owner) for path in far]
             try:
-                found = dict(
-                    zip(far, together(works, self._settings.parallel, lambda: acting_as(account)), strict=True)
-                )
+                found: dict[str, SourceInfo] = {}
+                if len(far) >= MANY:
+                    several = {path: files[path] for path in far}
+                    most = min(EARLY, self._settings.cache_bytes // 2)
+                    found.update(self._sources.take(several, owner, most, self._settings.parallel))
+                far = [path for path in far if path not in found]
+                works = [partial(self._measure, path, files[path], owner) for path in far]
+                measured = together(works, self._settings.parallel, lambda: acting_as(account))
+                found.update(zip(far, measured, strict=True))
                 return [found.get(path) or self._measure(path, entry, owner) for path, entry in files.items()]
             finally:
                 self._sources.close()
@@ -121,6 +132,22 @@ class Workspace(Attempts):
         with acting_as(account):
             return self._measure(path, entry, "")
 
+    def read(self, job: str, entry: FileEntry, limit: int) -> bytes | None:
+        """Read an entry's file on this machine as the job's account; None for what is elsewhere, or larger."""
+        with acting_as(self._account_of(job)):
+            return self._sources.read(entry, self._owner_of(job), limit)
+
+    def place(self, source: str, user: str) -> Path | None:
+        """Say where on this machine a directory's source lies; None for what is elsewhere."""
+        if is_local(source):
+            return Path(mounted_at(source))
+        if not source.startswith("site:") or IN_ARCHIVE in source:
+            return None
+        try:
+            return self._sources.place(source, user)
+        except Permanent as error:
+            raise Rejected.field("source", str(error)) from None
+
     def list_directory(self, account: Account, path: str, after: str, limit: int) -> tuple[list[Listed], str | None]:
         """List a directory as an account, in order of names, and say what the next part comes after."""
         with acting_as(account):
@@ -133,11 +160,18 @@ class Workspace(Attempts):
         made for another attempt: then they are made anew. Transient while another process stages this job.
         """
         self._make(job)
-        with self._home(job) as home, self._words_for(job), _alone(home), Kept(home) as kept:
+        within = str(self.directory(job) / INPUTS) if layout.host else f"/{INPUTS}"
+        with (
+            self._home(job) as home,
+            self._words_for(job),
+            _alone(home),
+            Kept(home) as kept,
+            Tasks(kept, layout, inputs=within, copy_below=self._settings.copy_below) as tasks,
+        ):
             owner, account = self._owner_of(job), self._account_of(job)
             inputs = Inputs(kept, self._sources, self._settings.max_bytes, owner)
             bringing = Bringing(
-                kept, files, inputs, self._directories, self._listings, owner, _as_server(report),
+                kept, files, inputs, tasks, self._directories, self._listings, owner, _as_server(report),
                 threads=self._settings.parallel, become=lambda: acting_as(account),
             )  # fmt: skip
             transfers = any(info.source.startswith("globus:") for info, _ in files)
@@ -148,16 +182,10 @@ class Workspace(Attempts):
                 self._sources.close()
             if layout.attempt > 1:
                 packs.settle(home, layout.attempt - 1)
-            make_tasks(
-                home,
-                tree,
-                layout=layout,
-                inputs=str(self.directory(job) / INPUTS) if layout.host else f"/{INPUTS}",
-                copy_below=self._settings.copy_below,
-                made=_tasks_made(report, layout.tasks if layout.only is None else len(layout.only)),
-            )
+            made = _tasks_made(report, layout.tasks if layout.only is None else len(layout.only))
+            tasks.make(tree, made, processors(self._settings.parallel))
             inputs.settle()
-            remove(home, INCOMING)
+            empty(home, INCOMING)  # it stays: to take a directory away may have to wait for the disk
 
     def collect(
         self, job: str, tasks: int, patterns: Sequence[str] | None, report: Report, attempt: int = 1
@@ -171,9 +199,12 @@ class Workspace(Attempts):
             return outputs.collect(home, tasks, patterns, _as_server(report))
 
     def holds_little(self, job: str, tasks: int, entries: int, size: int) -> bool:
-        """Say whether the tasks' directories have no more than so many entries, and bytes, in all."""
-        with self._home(job) as home, self._words_for(job):
-            return outputs.holds_little(home, tasks, entries, size)
+        """Say whether the tasks' directories have no more than so many entries, and bytes, in all; none has little."""
+        try:
+            with self._home(job) as home, self._words_for(job):
+                return outputs.holds_little(home, tasks, entries, size)
+        except NotFound:
+            return True
 
     def inputs(self, job: str) -> list[StagedFile]:
         """List the inputs that are in place, as they were when they were verified."""
@@ -191,33 +222,13 @@ class Workspace(Attempts):
 
     def open_output(self, job: str, task: int, path: str) -> BinaryIO:
         """Open one output for reading; NotFound if it is not a regular file inside the task's directory."""
-        with _words_for_output(path), self._home(job) as home, directory(home, f"{TASKS}/{task}") as root:
+        with words_for_output(path), self._home(job) as home, directory(home, f"{TASKS}/{task}") as root:
             return os.fdopen(open_file(root, native(path)), "rb")
 
     def archive(self, job: str, files: Iterable[tuple[str, OutputFile]], form: Form) -> Iterator[bytes]:
         """Stream outputs, each under the name given with it, without a temporary copy (see archives.archive)."""
-        with self._opener(job) as open_one:
-            yield from archives.archive(files, form, open_one)
-
-    @contextmanager
-    def _opener(self, job: str) -> Iterator[Callable[[OutputFile], BinaryIO]]:
-        """Give what opens outputs one after the other, as `open_output` does; their directories stay open meanwhile."""
-        account = self._account_of(job)
-        held: dict[int, Kept] = {}
-        with ExitStack() as stack:
-
-            def open_one(file: OutputFile) -> BinaryIO:
-                with _words_for_output(file.path), acting_as(account):
-                    if file.task not in held:
-                        stack.close()
-                        held.clear()
-                        with self._home(job) as home:
-                            root = open_directory(home, f"{TASKS}/{file.task}")
-                        stack.callback(os.close, root)
-                        held[file.task] = stack.enter_context(Kept(root))
-                    return os.fdopen(open_file(held[file.task], native(file.path)), "rb")
-
-            yield open_one
+        with Reading(self._account_of(job), partial(self._home, job)) as reading:
+            yield from archives.archive(files, form, reading.open, reading.small)
 
     def deliver(self, job: str, to: str, files: Sequence[tuple[str, OutputFile]], report: Report) -> Delivery:
         """Take outputs to a place, each under the name given with it: to a directory as the account, else by keys."""
@@ -244,18 +255,6 @@ class Workspace(Attempts):
                 except PermissionError:
                     with as_the_server():
                         remove(home, name)
-
-
-@contextmanager
-def _words_for_output(path: str) -> Iterator[None]:
-    """Say NotFound of whatever is no output; Transient where the filesystem does not answer."""
-    try:
-        yield
-    except (NotBeneath, UnicodeEncodeError):
-        raise NotFound(f"there is no output {path!r}") from None
-    except OSError as error:
-        pass_over(error)
-        raise NotFound(f"there is no output {path!r}") from None
 
 
 @contextmanager

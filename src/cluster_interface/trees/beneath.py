@@ -69,6 +69,13 @@ class Kept:
         kept[path] = fd  # the last used is the last
         return fd
 
+    def place(self, path: str, *, make: bool) -> tuple[int, str]:
+        """Return a descriptor of the directory that `path` lies in, as `opened` does, and the last component."""
+        above, _, name = path.rpartition("/")
+        if name in _NO_NAMES or path[0] == "/" or "\0" in name:
+            raise NotBeneath(f"{path!r} is not a path below a directory")
+        return self.opened(above, make=make), name
+
     def _kept(self) -> dict[str, int]:
         try:
             kept: dict[str, int] = self._own.kept
@@ -140,10 +147,7 @@ class _Parent:
 
     def __enter__(self) -> tuple[int, str]:
         if isinstance(self._at, Kept):
-            above, _, name = self._path.rpartition("/")
-            if name in _NO_NAMES or self._path.startswith("/") or "\0" in name:
-                raise NotBeneath(f"{self._path!r} is not a path below a directory")
-            return self._at.opened(above, make=self._make), name
+            return self._at.place(self._path, make=self._make)
         *parts, name = parts_of(self._path)
         self._fd = _descend(self._at, parts, _THROUGH, make=self._make)
         return self._fd, name
@@ -196,22 +200,20 @@ def create_file(at: At, path: str, mode: int) -> int:
     return fd
 
 
-def write_new(at: At, path: str, data: bytes, mode: int) -> os.stat_result:
-    """Write a small file under its own name, in place of whatever has that, and return what it is.
+def write_new(above: int, name: str, data: bytes, mode: int) -> os.stat_result:
+    """Write a small file of an open directory under its own name, in place of whatever has that; return what it is.
 
     A kill may leave a part of it: the caller must not believe what he has not noted. Another name of what was there
     keeps its bytes.
     """
-    with parent(at, path, make=True) as (above, name):
-        try:
-            fd = os.open(name, _NEW, mode, dir_fd=above)
-        except FileExistsError:
-            remove(at, path)
-            fd = os.open(name, _NEW, mode, dir_fd=above)
     try:
-        view = memoryview(data)
-        while view:
-            view = view[os.write(fd, view) :]
+        fd = os.open(name, _NEW, mode, dir_fd=above)
+    except FileExistsError:
+        remove(above, name)
+        fd = os.open(name, _NEW, mode, dir_fd=above)
+    try:
+        while data:
+            data = data[os.write(fd, data) :]
         seen = os.fstat(fd)
         if seen.st_mode & 0o7777 != mode:  # the process's mask took something away
             os.fchmod(fd, mode)
@@ -267,6 +269,12 @@ def remove(at: At, path: str) -> None:
             os.rmdir(name, dir_fd=above)
         else:
             os.unlink(name, dir_fd=above)
+
+
+def empty(at: At, path: str) -> None:
+    """Remove all that is in a directory, but not itself; one that is not there is no error."""
+    with suppress(FileNotFoundError), directory(at, path) as top:
+        _empty_all(top)
 
 
 def _empty_all(top: int) -> None:

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
-from cluster_interface.model.errors import Problem, Rejected
+from cluster_interface.model.errors import Problem, Rejected, Transient
 from cluster_interface.model.filetree import FileEntry, Mode
 from cluster_interface.trees.beneath import create_file, look, open_directory, parent, remove, rename
 from cluster_interface.trees.checking import check
@@ -59,7 +59,8 @@ def create(
             if name in missing:
                 _make(root, name, entry, fetch)
             if progress:
-                progress(name, entry.size or 0)
+                seen = look(root, native(name.removesuffix("/")))
+                progress(name, seen.st_size if seen and stat.S_ISREG(seen.st_mode) else 0)
         _close(root, tree)
     finally:
         os.close(root)
@@ -82,7 +83,7 @@ def _without_source(tree: FileTree, fetch: Fetch | None) -> Iterator[Problem]:
         if name.endswith("/") or entry.target is not None or entry.content is not None:
             continue
         if entry.source is None and entry.size != 0:
-            yield Problem(name, "has no source: where its bytes are is not known")
+            yield Problem(name, "has no source; `clif files describe DIR --source file` notes where files are")
         elif entry.source is not None and not entry.source.startswith("file:") and fetch is None:
             yield Problem(name, f"{entry.source[:80]} cannot be brought here")
 
@@ -158,6 +159,8 @@ def _fill(file: BinaryIO, name: str, entry: FileEntry, fetch: Fetch | None) -> N
             fetch(entry.source, file)
         except Rejected as error:
             raise Rejected.field(name, str(error)) from None
+        except Transient as error:
+            raise Transient(f"{name}: {error}") from None
     file.flush()
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
 import os
+import re
 import stat
 from typing import TYPE_CHECKING
 
@@ -20,6 +22,8 @@ MAX_TEXT = 512 * 1024  #: bytes of one file's text
 MAX_TEXTS = 8 * 1024 * 1024  #: bytes of all texts together: they go to the server in one request
 
 IGNORED = frozenset({".git", ".hg", ".svn", "node_modules", ".venv", "__pycache__", ".ipynb_checkpoints"})
+_CONTROLS = re.compile(rb"[\x01-\x08\x0e-\x1a\x1c-\x1f\x7f]")  #: what no text has
+
 IGNORE_FILES = (".gitignore", ".clusterignore")
 
 
@@ -41,7 +45,7 @@ def listing(directory: Path, max_files: int = MAX_FILES, max_text: int = MAX_TEX
 
 def _listing(root: int, max_files: int, max_text: int) -> dict[str, str | None]:
     found: dict[str, str | None] = {}
-    room = MAX_TEXTS
+    sizes: dict[str, int] = {}
     for entry in walk(root, Ignored(root)):
         if len(found) >= max_files:
             break
@@ -49,11 +53,14 @@ def _listing(root: int, max_files: int, max_text: int) -> dict[str, str | None]:
             entry.kind is Kind.FILE or _links_to_file(root, entry.path, entry.kind)
         ):
             continue
-        text = _text(root, entry.path) if entry.kind is Kind.FILE and entry.size <= min(max_text, room) else None
-        if text is None and entry.kind is Kind.FILE:
-            text = _program(root, entry.path)
+        found[entry.path] = None
+        if entry.kind is Kind.FILE:
+            sizes[entry.path] = entry.size
+    room = MAX_TEXTS
+    for path in sorted(sizes, key=sizes.__getitem__):  # programs are small: notebooks with their outputs come last
+        text = _text(root, path) if sizes[path] <= min(max_text, room) else None
+        found[path] = _program(root, path) if text is None else text
         room -= len(text.encode()) if text else 0
-        found[entry.path] = text
     return found
 
 
@@ -112,12 +119,23 @@ def _text(root: int, path: str) -> str | None:
         data = read_small(root, path, MAX_TEXT + 1)
     except (OSError, ValueError):
         return None
+    if path.endswith(".txt") and data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return _utf16(data)
     if len(data) > MAX_TEXT or b"\0" in data:
         return None
     try:
         return data.decode()
     except UnicodeDecodeError:
+        return None if _CONTROLS.search(data) else data.decode("latin-1")  # as people wrote before UTF-8
+
+
+def _utf16(data: bytes) -> str | None:
+    """Read what PowerShell writes with `>`: lists of packages. Its mark stays, by which it is known as not UTF-8."""
+    try:
+        text = data.decode("utf-16")
+    except UnicodeDecodeError:
         return None
+    return None if _CONTROLS.search(text.encode("utf-8", "replace")) or "\0" in text else f"\ufeff{text}"
 
 
 def _program(root: int, path: str) -> str | None:

@@ -17,6 +17,8 @@ _QUOTED = re.compile(f"{QUOTE}({QUOTE}|[89A-F][0-9A-F])")
 
 def portable(name: str) -> str:
     """Return a name as the operating system gave it in a form that is valid Unicode."""
+    if name.isascii():
+        return name  # as nearly all are
     return _ODD.sub(lambda found: QUOTE * 2 if found[0] == QUOTE else f"{QUOTE}{ord(found[0]) - 0xDC00:02X}", name)
 
 

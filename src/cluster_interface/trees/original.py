@@ -10,6 +10,7 @@ An object or a list of them, nested to any depth.
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from typing import Any
 
 from cluster_interface.model.errors import Rejected
@@ -53,7 +54,9 @@ def from_original(document: Any) -> Document:
         if not isinstance(node, dict):
             raise Rejected.field(where, f"{str(node)[:40]!r} is not a directory or a file with a name")
         if unknown := sorted(set(map(str, node)) - _KNOWN):
-            raise Rejected.field(where, f"unknown field {unknown[0][:40]!r}; known: {', '.join(sorted(_KNOWN))}")
+            close = get_close_matches(unknown[0], _KNOWN, n=1)
+            words = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(sorted(_KNOWN))}"
+            raise Rejected.field(where, f"unknown field {unknown[0][:40]!r}; {words}")
         if id(node) in above:
             raise Rejected.field(where, "this directory holds itself")
         if _is_file(node):

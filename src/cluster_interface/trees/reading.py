@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from cluster_interface.model.errors import Rejected
-from cluster_interface.model.filetree import FileEntry
+from cluster_interface.model.errors import Problem, Rejected
+from cluster_interface.model.filetree import MOST_ENTRIES, FileEntry
 from cluster_interface.trees import nested
 from cluster_interface.trees.bagit import DECLARATION, FETCH, MANIFEST, from_bag
 from cluster_interface.trees.original import from_original, is_original
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 Document = dict[str, Any]
 
 LARGEST = 32 * 2**20  #: bytes of a document
+MOST_EVENTS = 20 * MOST_ENTRIES  #: names, values and brackets of YAML: counting them is quick, loading them is not
 SUFFIXES = (".json", ".yaml", ".yml")
 
 
@@ -32,10 +34,12 @@ def read_tree(path: Path) -> Document:
         return _read_bag(path)
     if path.name in (FETCH, MANIFEST):
         return _read_bag(path.parent)
+    text = _text(path)
     try:
-        return from_text(_text(path), yaml=path.suffix.lower() != ".json")
+        return from_text(text, yaml=path.suffix.lower() != ".json" or text.lstrip()[:1] not in ("{", "["))
     except Rejected as error:
-        raise Rejected(f"{path}: {error}", error.problems) from None
+        problems = [Problem(f"{path}: {problem.field}", problem.message) for problem in error.problems]
+        raise Rejected(f"{path}: {error}", problems) from None
 
 
 def from_text(text: str, *, yaml: bool = True) -> Document:
@@ -91,6 +95,8 @@ def _yaml(text: str) -> Any:
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
+        if sum(1 for _ in islice(yaml.parse(text, Loader=loader), MOST_EVENTS)) == MOST_EVENTS:
+            raise Rejected.field("document", f"has more than {MOST_ENTRIES:,} entries")
         return yaml.load(text, Loader=loader)  # noqa: S506 - a safe loader
     except yaml.YAMLError as error:
         raise Rejected.field("document", f"is neither JSON nor YAML: {' '.join(str(error).split())[:400]}") from None

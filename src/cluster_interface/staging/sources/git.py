@@ -21,10 +21,10 @@ from urllib.parse import urlsplit
 from cluster_interface.model.errors import Permanent, Transient
 from cluster_interface.model.state import FailureCode
 from cluster_interface.staging.acting import as_the_server, identity
+from cluster_interface.staging.addresses import parse as parse_address
 from cluster_interface.staging.cache import Cache, Origin
 from cluster_interface.staging.parts import CHUNK
 from cluster_interface.staging.sources.kinds import Away, Found, unavailable
-from cluster_interface.staging.web import parse as parse_address
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
@@ -10,7 +11,8 @@ from typing import TYPE_CHECKING, Self
 from cluster_interface.model.errors import ClusterError, NotFound, Permanent, Transient
 from cluster_interface.model.plan import SourceInfo
 from cluster_interface.model.state import FailureCode
-from cluster_interface.staging.cache import Cache
+from cluster_interface.staging.acting import as_the_server
+from cluster_interface.staging.cache import SMALL, Cache
 from cluster_interface.staging.globus import Globus
 from cluster_interface.staging.sources import archives
 from cluster_interface.staging.sources.dois import Records
@@ -18,7 +20,7 @@ from cluster_interface.staging.sources.files import Files
 from cluster_interface.staging.sources.git import Repositories
 from cluster_interface.staging.sources.globus import Endpoints
 from cluster_interface.staging.sources.keys import Keys
-from cluster_interface.staging.sources.kinds import Found, unavailable
+from cluster_interface.staging.sources.kinds import Found, Here, unavailable
 from cluster_interface.staging.sources.outputs import JobOutputs
 from cluster_interface.staging.sources.s3 import Buckets
 from cluster_interface.staging.sources.sftp import Hosts
@@ -35,10 +37,12 @@ if TYPE_CHECKING:
     from cluster_interface.model.filetree import FileEntry
     from cluster_interface.model.job import OutputFile
     from cluster_interface.settings import Staging
+    from cluster_interface.staging.index import Kept
     from cluster_interface.staging.parts import Part
     from cluster_interface.staging.sources.kinds import Kind, Member
     from cluster_interface.staging.sources.outputs import OutputsOf
     from cluster_interface.staging.uploads import UploadStore
+    from cluster_interface.trees.beneath import At
 
 CONTENT = "content"
 DIRECTORY = "directory"
@@ -99,17 +103,28 @@ class Sources:
         for one in self.shared or ():
             one.close()
 
+    def take(
+        self, files: Mapping[str, FileEntry], owner: str, most: int, connections: int
+    ) -> Iterator[tuple[str, SourceInfo]]:
+        """Find size and checksum of many files of the web, and fetch small ones into the cache at once.
+
+        Not more than about `most` bytes. What is left out, for whatever reason, is to be measured one by one.
+        """
+        wanted = {path: entry.source or "" for path, entry in files.items() if (entry.size or 0) <= SMALL}
+        wanted = {path: source for path, source in wanted.items() if self._http(source)}
+        if http := next(map(self._http, wanted.values()), None):
+            with as_the_server():
+                found = http.take(dict.fromkeys(wanted.values()), owner, most, connections)
+            for path, source in wanted.items():
+                if source in found:
+                    with naming(path):
+                        info = _info(path, files[path], found[source])
+                    yield path, info
+
     def measure(self, path: str, entry: FileEntry, owner: str = "") -> SourceInfo:
         """Find size and checksum of one entry without fetching it; Permanent(input_unavailable) names it."""
         with naming(path):
-            found = self._measure(path, entry, owner)
-            _must_agree(entry, found)
-        return SourceInfo(
-            path=path,
-            source=_source(path, entry),
-            size=entry.size if found.size is None else found.size,
-            sha256=entry.sha256 or found.sha256,
-        )
+            return _info(path, entry, self._measure(path, entry, owner))
 
     def place(self, source: str, owner: str) -> Path:
         """Say where on this machine the shared data lie that a `site:` source names; Permanent for any other."""
@@ -123,6 +138,34 @@ class Sources:
         if source.startswith("git:") and archives.split(source) is None:
             source = f"{source}{archives.MARK}"
         return self._kind(source).members(source, owner)
+
+    def link(self, files: Sequence[SourceInfo], owner: str, home: At, below: str) -> list[Kept | None]:
+        """Give what is in the cache by checksum its place, `below`/<path> in `home`; None for what must be brought."""
+        wanted = {}
+        for info in files:
+            http = self._http(info.source)
+            if http and info.sha256:
+                wanted[info.path] = http.space(info.source, owner), info.sha256, f"{below}/{info.path}"
+        if self.shared is None:
+            return [None] * len(files)
+        found = dict(zip(wanted, self.shared[1].link(wanted.values(), home), strict=True))
+        return [found.get(info.path) for info in files]
+
+    def _http(self, source: str) -> Addresses | None:
+        """Return the kind of a source of the web, unless it is in an archive."""
+        kind = self.kinds.get(source.partition(":")[0])
+        return kind if isinstance(kind, Addresses) and archives.split(source) is None else None
+
+    def read(self, entry: FileEntry, owner: str, limit: int) -> bytes | None:
+        """Read what is on this machine; None for what is elsewhere, or has more bytes than that."""
+        if entry.content is not None:
+            data = entry.content.encode()
+            return data if len(data) <= limit else None
+        kind = self._kind(entry.source or "")
+        if not isinstance(kind, Here):
+            return None
+        with os.fdopen(kind.descriptor(entry.source or "", owner), "rb") as file:
+            return file.read(limit) if os.fstat(file.fileno()).st_size <= limit else None
 
     def fetch(self, info: SourceInfo, entry: FileEntry, part: Part, owner: str = "") -> None:
         """Bring all bytes of a source into `part`."""
@@ -174,6 +217,17 @@ def _source(path: str, entry: FileEntry) -> str:
     if path.endswith("/"):
         return DIRECTORY
     return CONTENT if entry.content is not None else entry.source or ""
+
+
+def _info(path: str, entry: FileEntry, found: Found) -> SourceInfo:
+    """Put together what the job says of an entry and what was found; Permanent where that disagrees."""
+    _must_agree(entry, found)
+    return SourceInfo(
+        path=path,
+        source=_source(path, entry),
+        size=entry.size if found.size is None else found.size,
+        sha256=entry.sha256 or found.sha256,
+    )
 
 
 def _must_agree(entry: FileEntry, found: Found) -> None:

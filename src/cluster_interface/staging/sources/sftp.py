@@ -8,11 +8,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
+import logging
 import stat
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
+
+import structlog
 
 from cluster_interface.staging.acting import as_the_server
 from cluster_interface.staging.cache import Cache, Origin
@@ -28,6 +31,8 @@ if TYPE_CHECKING:
     from cluster_interface.staging.parts import Part
     from cluster_interface.staging.sources.keys import Keys
     from cluster_interface.staging.web import Web
+
+log = structlog.get_logger()
 
 PORT = 22
 WINDOW = 32  #: requests of 32 KiB that are under way at once
@@ -132,7 +137,8 @@ class Hosts(Away):
             except PermissionError:
                 raise unavailable(f"{source}: permission denied on that host") from None
             except (OSError, EOFError, paramiko.SSHException) as error:
-                reason = str(error) or type(error).__name__
+                reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+                log.warning("sftp", source=source, failed=reason)
         raise unavailable(f"{source} could not be fetched: {reason}")
 
     @contextmanager
@@ -141,7 +147,8 @@ class Hosts(Away):
         where, _ = parse(source)
         key = self.keys.of(owner, source)
         if key is None:
-            words = f"add yours with `clif credentials add NAME --kind sftp --match sftp://{where[0]} …`"
+            host = source.removeprefix("sftp://").partition("/")[0]  # with its port, as the credential must have it
+            words = f"add yours with `clif credentials add NAME --kind sftp --match sftp://{host} …`"
             raise unavailable(f"{source} needs a credential: {words}")
         connection = self.web.guard.connect(where[0], where[1], self.web.timeout)
         transport = paramiko.Transport(connection)
@@ -181,6 +188,7 @@ def _library() -> Any:
     except ImportError:
         words = "this server cannot speak SFTP: its administrator can install `cluster-interface[sftp]`"
         raise unavailable(words) from None
+    logging.getLogger("paramiko").setLevel(logging.CRITICAL)  # it would print the traceback of all that it raises, too
     return paramiko
 
 

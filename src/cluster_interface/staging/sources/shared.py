@@ -50,8 +50,12 @@ class Shared(Here):
         top = self.path(source, owner)
         if not top.is_dir():
             raise unavailable(f"{source} is not a directory")
+
+        def refuse(error: OSError) -> None:
+            raise unavailable(f"{source}: {error.filename}: {(error.strerror or 'cannot be read').lower()}")
+
         count = 0
-        for above, directories, files in os.walk(top):
+        for above, directories, files in os.walk(top, onerror=refuse):
             directories.sort()
             for name in sorted(files):
                 path = Path(above, name)
