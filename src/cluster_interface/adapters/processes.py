@@ -11,6 +11,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cluster_interface.model.errors import Transient
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -41,6 +43,24 @@ class Process:
 def boot_id() -> str:
     """Return the kernel's name for this boot."""
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+
+def fork_held() -> tuple[int, int]:
+    """Fork, with a pipe between: returns (0, its reading end) in the child and (pid, its writing end) in the parent.
+
+    The child waits at the pipe for a word; should the parent die before, it closes. Transient if there can be no more
+    processes.
+    """
+    reader, writer = os.pipe()
+    try:
+        pid = os.fork()
+    except OSError as error:
+        os.close(reader)
+        os.close(writer)
+        raise Transient(f"no process can be started: {error.strerror}") from None
+    mine, other = (writer, reader) if pid else (reader, writer)
+    os.close(other)  # else our own end would keep the pipe open
+    return pid, mine
 
 
 def identify(pid: int) -> Process | None:

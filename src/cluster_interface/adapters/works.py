@@ -30,7 +30,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 from urllib.parse import quote
 
-from cluster_interface.adapters.processes import Process, descendants, identify, kill_all, left_of
+from cluster_interface.adapters.processes import Process, descendants, fork_held, identify, kill_all, left_of
 from cluster_interface.adapters.works_errors import error_from_json, error_to_json
 from cluster_interface.model.errors import ClusterError, Permanent, Transient
 from cluster_interface.model.job import Progress
@@ -146,28 +146,20 @@ class DetachedWorks:
         return True
 
     def _fork(self, place: Path, mark: str, task: Callable[[Report], Any], deaths: int, lock: int) -> None:
-        reader, writer = os.pipe()
-        try:
-            pid = os.fork()
-        except OSError as error:
-            os.close(reader)
-            os.close(writer)
-            raise Transient(f"no process can be started: {error.strerror}") from None
+        pid, pipe = fork_held()
         if pid == 0:
             os.close(lock)
-            os.close(writer)
-            self._work(place, mark, task, reader)
-        os.close(reader)
+            self._work(place, mark, task, pipe)
         self._children.add(pid)
         try:
             if (process := identify(pid)) is None:
                 raise Transient("the process ended before it began")
             _write(place / "who", {**asdict(process), "deaths": deaths})
-            os.write(writer, b"!")
+            os.write(pipe, b"!")
         except OSError as error:
             raise Transient(f"the work {mark} cannot be recorded: {error.strerror}") from None
         finally:
-            os.close(writer)
+            os.close(pipe)
 
     def _collect(self) -> None:
         """Take note of our children that ended, or they stay as zombies."""
@@ -261,13 +253,13 @@ def _finished(result: dict[str, Any]) -> Work:
 
 
 def _reporter(place: Path) -> Report:
-    last = 0.0
+    last, said = 0.0, ""
 
     def report(progress: Progress) -> None:
-        nonlocal last
+        nonlocal last, said
         now = time.monotonic()
-        if now - last >= _REPORT_EVERY:
-            last = now
+        if now - last >= _REPORT_EVERY or progress.note != said:  # another note may be the last for long
+            last, said = now, progress.note
             with suppress(OSError):
                 _write(place / "progress", asdict(progress), to_disk=False)
 

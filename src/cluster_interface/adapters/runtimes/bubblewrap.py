@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from cluster_interface.model.plan import Bounds
     from cluster_interface.ports import Run
 
-_PARTS = ("own.sh", "bubblewrap.sh")
+_PARTS = ("canary.sh", "own.sh", "bubblewrap.sh")
 _TRY = ("--unshare-all", "--unshare-user", "--ro-bind", "/", "/", "--proc", "/proc", "--cap-drop", "ALL", "/bin/true")
 
 

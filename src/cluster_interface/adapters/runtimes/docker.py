@@ -138,8 +138,13 @@ class Docker:
     @property
     def _parts(self) -> list[str]:
         if not self._remote:
-            return ["docker.sh"]
-        return ["docker.sh", "docker_pull.sh" if self.face is Face.REGISTRY else "docker_load.sh", "docker_bring.sh"]
+            return ["canary.sh", "docker.sh"]
+        return [
+            "canary.sh",
+            "docker.sh",
+            "docker_pull.sh" if self.face is Face.REGISTRY else "docker_load.sh",
+            "docker_bring.sh",
+        ]
 
     def _takes_parents(self) -> bool:
         """Whether a cgroup of ours can be a container's parent: not where systemd makes the containers' cgroups."""
@@ -162,15 +167,11 @@ def _pulled(image: ImageRef) -> dict[str, str]:
 
 
 def _archives(image: ImageRef) -> dict[str, str]:
-    """Return what a node's engine loads: the base whole, then what is new after it."""
+    """Return what a node's engine loads: tag and file of each archive, the one that stands on the others first."""
     if not image.archives:
         raise Permanent(f"image {image.key} is in no archives, from which a node could load it")
-    base, *more = image.archives
-    return {
-        "base_tag": f"{REPOSITORY}:{base.stem[:24]}",
-        "base_archive": str(base),
-        "thin_archive": str(more[0]) if more else "",
-    }
+    words = [word for file in reversed(image.archives) for word in (f"{REPOSITORY}:{file.stem[:24]}", str(file))]
+    return {"archives": shlex.join(words)}
 
 
 def _mounts(run: Run) -> list[str]:

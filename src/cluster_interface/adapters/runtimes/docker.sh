@@ -7,8 +7,12 @@ bring() { :; } # see docker_bring.sh
 
 prepare() {
     box=$mark-$task
+    listen_for_client
     bring
 }
+
+# A client that is signalled tells the program; under Grid Engine it does not (see below).
+listen_for_client() { [ -n "${SGE_TASK_ID:-}" ] || listen; }
 
 launch() {
     set -- --mount "type=bind,target=/job,$job_source/tasks/$task\""

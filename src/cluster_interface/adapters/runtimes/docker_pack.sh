@@ -25,7 +25,10 @@ open_element() {
     start_mover
 }
 
-close_element() { [ -z "$client" ] || end_container; }
+close_element() {
+    [ -z "$canary" ] || kill -s KILL "$canary"
+    [ -z "$client" ] || end_container
+}
 
 # The mover can be stopped by whoever has the account, and another is started. It ends when we do.
 start_mover() {
@@ -45,6 +48,7 @@ move() { ask_mover "$1" || { start_mover && ask_mover "$1"; } && [ "$answer" = 0
 ask_mover() { echo "$1 $task" >&6 && read -r answer <&9; }
 
 prepare() {
+    listen_for_client
     [ -n "$client" ] || bring || return
     if ! move in; then
         reason="the task's files could not be put in place: is the disk full?"

@@ -87,7 +87,7 @@ class Namespaced(ABC):
 
     @property
     def _parts(self) -> tuple[str, ...]:
-        return ("own.sh", f"{self.name}.sh", "namespaces.sh")
+        return ("canary.sh", "own.sh", f"{self.name}.sh", "namespaces.sh")
 
     def _lacks_fuse(self) -> str | None:
         if not any(shutil.which(name, path=ordinary.search_path()) for name in ("squashfuse_ll", "squashfuse")):

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from cluster_interface.model.job import Account
     from cluster_interface.ports import Face, Run
 
-_PARTS = ("own.sh", "none.sh")
+_PARTS = ("canary.sh", "own.sh", "none.sh")
 _CONTAINERS = ("PATH", "TMPDIR", "HOME", "LANG", "PYTHONDONTWRITEBYTECODE")  #: what holds in an image alone
 _PATH = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"
 

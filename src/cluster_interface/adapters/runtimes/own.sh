@@ -11,34 +11,7 @@ most=$(ulimit -v)
 case $most in '' | *[!0-9]*) most=0 ;; esac
 [ "$reserved" -eq 0 ] || [ "$most" -le $((reserved / 1024)) ] || opening="${opening}ulimit -v $((most - reserved / 1024)); "
 alone=yes # no other task of this element has run before
-canary=''
 PATH=${PATH:-/bin}:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin
-
-# Some schedulers signal every process of a job, the program too, which should not hear twice: of that dies a process
-# of ours in a session of its own, as the program is, which whoever signals job.sh or its group does not reach.
-listen() {
-    if [ -n "$canary" ] || [ -n "${CLIF_NATIVE_ID:-}" ]; then return; fi
-    setpriv --pdeathsig KILL true 2>/dev/null || return 0
-    setsid setpriv --pdeathsig KILL sleep 2147483647 >/dev/null 2>&1 </dev/null &
-    canary=$!
-}
-
-has_heard() {
-    [ -n "$canary" ] || return
-    for pause in 0.02 0.05 0.1 end; do # they are signalled one after the other
-        read -r _ _ state _ <"/proc/$canary/stat" || state=Z
-        [ "$state" = Z ] && break
-        [ "$pause" = end ] && return 1
-        sleep "$pause"
-    done
-    wait "$canary"
-    cause=$?
-    canary=''
-    listen
-    [ "$cause" = 143 ] || [ "$cause" = 138 ] || [ "$cause" = 130 ] # TERM, USR1, INT: the program heeds no other
-} 2>/dev/null
-
-close_element() { [ -z "$canary" ] || kill -s KILL "$canary"; }
 
 # Without a byte in `began` the image was never entered, and the exit status is not the program's. Where a process of
 # ours is the first in there, it has said how the program ended (see entry.py): what is around it may know less.

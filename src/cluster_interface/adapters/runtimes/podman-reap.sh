@@ -4,16 +4,32 @@
 # Anybody can give a process such a name and such words, so as root we do this as whom it belongs to.
 # shellcheck disable=SC2016  # its own words
 end_it='
-conmon=$1 room=$2 children=
-read -r children <"/proc/$conmon/task/$conmon/children"
+read -r children <"/proc/$2/task/$2/children"
+kill -s KILL "$2" # first: where conmon sees the end it starts a podman, which would make the directory anew
 [ -z "$children" ] || kill -s KILL $children
-for pause in 0 0.1 0.2 0.2 0.5 1; do
-    [ -e "/proc/$conmon" ] || break
-    sleep "$pause"
+'
+
+# The private directory of a task; the job.sh that was to remove it was killed, but maybe not the podman that it waited
+# for. Some files in there belong to other numbers of the account's namespace.
+# shellcheck disable=SC2016  # its own words
+clear_room='
+room=$1 pauses=$(cat "$1/tmp/pause.pid")
+[ -n "$room" ] || exit
+for round in 1 2 3 4 5 6 7 8 9; do # podman goes on in a process that it has just made, which no list has yet
+    users=
+    for file in $(grep -laF -- "$room" /proc/[0-9]*/cmdline); do
+        process=${file%/cmdline}
+        [ "${process#/proc/}" != "$$" ] && kill -s KILL "${process#/proc/}" && users=$round
+    done
+    [ -n "$users" ] || break
 done
-kill -s KILL "$conmon"
-[ -z "$room" ] || kill "$(cat "$room/tmp/pause.pid")"
-[ -z "$room" ] || rm -rf "$room"
+rm -rf "$room" || pauses="$pauses $(
+    export HOME=$room XDG_RUNTIME_DIR=$room CONTAINERS_CONF=$room/containers.conf
+    echo "engine.lock_type = \"file\"" >"$CONTAINERS_CONF"
+    podman --root "$room/storage" --runroot "$room/runroot" --tmpdir "$room/tmp" --storage-driver vfs \
+        --cgroup-manager cgroupfs unshare sh -c "cat \"\$1/tmp/pause.pid\"; rm -rf \"\$1\"" sh "$room"
+)"
+[ -z "${pauses## }" ] || kill $pauses
 '
 
 as_owner() {
@@ -37,7 +53,7 @@ for file in /proc/[0-9]*/cmdline; do
     while read -r word uid _; do
         [ "$word" = Uid: ] && owner=$uid
     done <"/proc/$conmon/status"
-    as_owner sh -c "$end_it" sh "$conmon" "$room"
+    as_owner sh -c "$end_it$clear_room" sh "$room" "$conmon"
 done 2>/dev/null
 
 # Where conmon was killed as well (Grid Engine does), the first process of the container is known by the job's variable.
@@ -52,16 +68,7 @@ for file in /proc/[0-9]*/environ; do
     case $numbers in *[' 	']1) as_owner kill -s KILL "$process" ;; esac
 done 2>/dev/null
 
-# What job.sh had no time to remove, if it was killed: its private directories on this node. Some files in there belong
-# to other numbers of the account's namespace.
-# shellcheck disable=SC2016  # its own words
-clear_room='
-room=$1 pauses=$(cat "$1/tmp/pause.pid")
-rm -rf "$room" || pauses="$pauses $(HOME=$room XDG_RUNTIME_DIR=$room podman --root "$room/storage" \
-    --runroot "$room/runroot" --tmpdir "$room/tmp" --storage-driver vfs --cgroup-manager cgroupfs \
-    unshare sh -c "cat \"\$1/tmp/pause.pid\"; rm -rf \"\$1\"" sh "$room")"
-[ -z "${pauses## }" ] || kill $pauses
-'
+# What is left of those whose conmon is gone as well.
 for room in "${TMPDIR:-/tmp}/$mark"-*.?????? "${TMPDIR:-/tmp}/$mark".?????? /tmp/"$mark"-*.?????? /tmp/"$mark".??????; do
     if [ ! -d "$room" ] || [ -L "$room" ]; then continue; fi
     owner=$(stat -c %u "$room")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from cluster_interface.model.plan import Bounds
     from cluster_interface.ports import Run
 
-_PARTS = ("own.sh", "podman.sh")
+_PARTS = ("canary.sh", "own.sh", "podman.sh")
 _PATH = "PATH=${PATH:-/bin}:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin\n"
 
 
@@ -92,7 +92,8 @@ _PLACES = ("/usr/libexec/podman", "/usr/lib/podman", "/usr/local/libexec/podman"
 # Without a login session and outside the account's own storage, as job.sh does.
 _TRY = (
     'room=$(mktemp -d) && trap \'kill "$(cat "$room/tmp/pause.pid")"; rm -rf "$room"\' EXIT && '
-    'export HOME="$room" XDG_RUNTIME_DIR="$room" && '
+    'export HOME="$room" XDG_RUNTIME_DIR="$room" CONTAINERS_CONF="$room/containers.conf" && '
+    'echo \'engine.lock_type = "file"\' >"$CONTAINERS_CONF" && '
     'podman --log-level error --root "$room/storage" --runroot "$room/runroot" --tmpdir "$room/tmp" '
     '--storage-driver vfs --cgroup-manager cgroupfs unshare sh -c \'test "$(wc -l </proc/self/uid_map)" -gt 1 || '
     '{ echo "it has no range in /etc/subuid" >&2; exit 1; }\''

@@ -23,14 +23,21 @@ make_room() {
     done
     chmod 1777 "$podman_room/root/tmp" # a tmpfs on it takes its mode
     printf '127.0.0.1 localhost %s\n::1 localhost\n' "$node" >"$podman_room/hosts"
-    printf '[engine]\nruntime_supports_nocgroup = ["crun"]\n' >"$podman_room/containers.conf"
     use_room
+    configure
 }
 
-# HOME may be another's, or nobody's: some schedulers leave root's.
+# Locks in memory would be all podmans' of the account, of which the first in a new storage frees those of others.
+configure() {
+    printf '[engine]\nlock_type = "file"\nruntime_supports_nocgroup = ["crun"]\n' >"$CONTAINERS_CONF"
+}
+
+# HOME may be another's, or nobody's: some schedulers leave root's. GOMAXPROCS keeps the addresses down that are reserved.
+# MALLOC_ARENA_MAX=1 would, too, but podman makes its namespace by a bare clone(2) while it has threads: whatever one of
+# them has locked stays so in the new process, which then waits for ever for the one arena that all would share.
 use_room() {
     export HOME="$podman_room" XDG_RUNTIME_DIR="$podman_room/run" CONTAINERS_CONF="$podman_room/containers.conf"
-    export GOMAXPROCS=2 MALLOC_ARENA_MAX=1 # which keeps the addresses down that it reserves
+    export GOMAXPROCS=2
     unset DBUS_SESSION_BUS_ADDRESS CONTAINER_HOST
 }
 
@@ -129,16 +136,30 @@ family() { cat "$claim/sandbox"; }
 measure() { measure_own; }
 
 # What podman leaves: the process that keeps its user namespace, and its directory, in which some files belong to
-# other numbers of that namespace.
+# other numbers of that namespace. conmon, where it sees the end, starts a podman that would make the directory anew.
 tidy() {
+    conmon=$(cat "$claim/conmon") && kill -s KILL "$conmon"
     first=$(cat "$claim/sandbox") && kill -s KILL "$first"
     oci=$(oci_runtime)
     in_podman rm --force --all --time 0 >/dev/null || :
-    conmon=$(cat "$claim/conmon") && kill "$conmon"
+    end_users
     pause=$(cat "$podman_room/tmp/pause.pid")
-    rm -rf "$podman_room" || in_podman unshare rm -rf "$podman_room"
+    rm -rf "$podman_room" || { configure && in_podman unshare rm -rf "$podman_room"; }
     kill "$pause"
 } 2>/dev/null
+
+# Again and again: podman goes on in a process that it has just made, which a list made before does not have.
+end_users() {
+    for round in 1 2 3 4 5 6 7 8 9; do
+        users=
+        # shellcheck disable=SC2013  # words
+        for file in $(grep -laF -- "$podman_room" /proc/[0-9]*/cmdline); do
+            process=${file%/cmdline}
+            kill -s KILL "${process#/proc/}" && users=$round # not grep, which is over
+        done
+        [ -n "$users" ] || return 0
+    done
+}
 
 open_shell() {
     make_room || return

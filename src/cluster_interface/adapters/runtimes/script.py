@@ -38,6 +38,12 @@ _NODE_FILE = """printf '%s\\n' "$CLIF_NODES" >"$PBS_NODEFILE"; """
 _NO_NODES = " ".join(f"{kind}_MCA_{part}='^slurm'" for kind in ("OMPI", "PRTE") for part in ("ras", "plm"))
 _SRUN = "/tmp/.srun"  # noqa: S108 - private to the sandbox
 
+# What these would bring is in the image: they are there, and so are the files that a login has read, so that a script
+# which stops at errors goes on. `source activate NAME` and conda.sh are files that are read in.
+_STAND_INS = "/tmp/.stand-ins"  # noqa: S108 - private to the sandbox
+_STOOD_FOR = "module ml conda mamba micromamba"
+_SHELL = re.compile(r"(?:^|&& )(?:ba|da|tc|z|mk)?sh\b|(?:^|&& )ksh93\b")
+
 LEAST_ID = 1000  #: of users and groups that programs run as
 
 
@@ -113,8 +119,23 @@ def program(run: Run) -> str:
 
 
 def _provided(run: Run) -> str:
-    """Return the shell text that makes what a script of the run's dialect expects beside its variables."""
-    if run.dialect == "slurm" and run.image is not None:  # else the host's own is there
+    """Return the shell text that makes what a script for a cluster expects beside the variables of its dialect."""
+    for_cluster = run.image is not None and (run.modules or run.dialect or _SHELL.search(run.command))
+    return (_stand_ins() if for_cluster else "") + _of_dialect(run)  # on a host its own are there
+
+
+def _stand_ins() -> str:
+    text = shlex.quote(_without_comments(shipped("stand-in.sh")))
+    return (
+        f"mkdir -p {_STAND_INS}/etc/profile.d; for clif_name in {_STOOD_FOR}; do command -v $clif_name >/dev/null || "
+        f"{{ printf %s {text} >{_STAND_INS}/$clif_name && chmod +x {_STAND_INS}/$clif_name; }}; done; "
+        f"unset clif_name; PATH=$PATH:{_STAND_INS}; touch {_STAND_INS}/activate {_STAND_INS}/etc/profile.d/conda.sh "
+        '"$HOME/.bashrc" "$HOME/.bash_profile" "$HOME/.profile"; '
+    )
+
+
+def _of_dialect(run: Run) -> str:
+    if run.dialect == "slurm" and run.image is not None:  # as said above
         text = shlex.quote(_without_comments(shipped("srun.sh")))
         write = f"mkdir -p {_SRUN} && printf %s {text} >{_SRUN}/srun && chmod +x {_SRUN}/srun && PATH=$PATH:{_SRUN}"
         return f"export {_NO_NODES}; command -v srun >/dev/null || {{ {write}; }}; "

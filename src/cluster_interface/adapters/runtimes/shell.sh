@@ -2,8 +2,9 @@
 # Run on a terminal as `sh FILE`. Set above: task; defined above by the runtime: open_shell PLACE PLACE-FOR-DOCKER
 # (turns into the client; passwd and group are in $claim, $box is a free name) and close_shell. Nothing that belongs to the attempt is touched.
 claim=$(mktemp -d) || exit
-trap 'close_shell; rm -rf "$claim"; kill $watcher 2>/dev/null' EXIT
-trap 'kill "$child" 2>/dev/null; exit 129' HUP TERM
+# Told again while it cleans up, as it is by the watcher, it would go without having done so.
+trap 'trap "" HUP TERM; close_shell; rm -rf "$claim"; kill $watcher 2>/dev/null' EXIT
+trap 'trap "" HUP TERM; kill "$child" 2>/dev/null; exit 129' HUP TERM
 child='' watcher='' box=$mark-$task-shell-$$
 
 if [ -r "$attempt_dir/claim/$task/owner" ]; then

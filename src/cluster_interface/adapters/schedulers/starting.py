@@ -8,7 +8,7 @@ import traceback
 from contextlib import suppress
 from typing import TYPE_CHECKING, NoReturn
 
-from cluster_interface.adapters.processes import Process, identify
+from cluster_interface.adapters.processes import Process, fork_held, identify
 from cluster_interface.model.errors import Transient
 
 if TYPE_CHECKING:
@@ -33,28 +33,20 @@ def start(
     runs is on record, and what is on record either ran or says that it did not. OSError or Transient if no
     process can be made.
     """
-    reader, writer = os.pipe()
-    try:
-        pid = os.fork()
-    except OSError as error:
-        os.close(reader)
-        os.close(writer)
-        raise Transient(f"no process can be started: {error.strerror}") from None
+    pid, pipe = fork_held()
     if pid == 0:
-        os.close(writer)  # else our own end would keep the pipe open
-        _become(order, variables, cores, reader, unstarted)
-    os.close(reader)
+        _become(order, variables, cores, pipe, unstarted)
     try:
         if (process := identify(pid)) is None:
             raise Transient("the process ended before it began")
         record(process)
     except BaseException:
-        os.close(writer)
+        os.close(pipe)
         os.waitpid(pid, 0)  # it leaves at once
         raise
     with suppress(BrokenPipeError):  # somebody killed it meanwhile: it has started and ended
-        os.write(writer, b"!")
-    os.close(writer)
+        os.write(pipe, b"!")
+    os.close(pipe)
     return process
 
 
