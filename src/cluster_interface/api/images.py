@@ -17,6 +17,7 @@ from cluster_interface.wire import (
     ImageView,
     ImportBaseRequest,
     PruneRequest,
+    PruneView,
 )
 
 if TYPE_CHECKING:
@@ -77,10 +78,10 @@ def _making(bp: APIBlueprint, service: Service) -> None:
 
     @bp.post("/images/prune")
     @takes(PruneRequest)
-    @bp.output(ImageList)
+    @bp.output(PruneView)
     def prune() -> Response:
-        """Remove images that no unfinished job needs; answers with those that went."""
-        return answer(ImageList(images=tuple(service.images.prune(body(PruneRequest)))))
+        """Remove images that no unfinished job needs; answers within minutes with what went and what could not."""
+        return answer(service.images.prune(body(PruneRequest)))
 
     @bp.post("/images/builds")
     @takes(BuildRequest)

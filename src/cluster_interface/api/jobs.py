@@ -57,9 +57,13 @@ def _submitting(bp: APIBlueprint, service: Service) -> None:
     @bp.post("/jobs/<job>/rerun")
     @bp.output(JobView, status_code=201)
     def rerun(job: str) -> Response:
-        """Submit the same spec again as a new job; with `failed=true`, only the tasks that did not complete."""
-        failed = request.args.get("failed", "") in ("1", "true")
-        view, new = service.submitting.rerun(g.user, job, key(), failed=failed)
+        """Submit the same spec again as a new job.
+
+        With `failed=true` only the tasks that did not complete; with `with_missing=true` the package is added that the
+        job's `missing` names.
+        """
+        wishes = {name: request.args.get(name, "") in ("1", "true") for name in ("failed", "with_missing")}
+        view, new = service.submitting.rerun(g.user, job, key(), **wishes)
         return created(view, new=new)
 
 

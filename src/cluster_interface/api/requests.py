@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import re
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from flask import Response, request
+from werkzeug.exceptions import BadRequest
 
-from cluster_interface.model.errors import Rejected
+from cluster_interface.model.errors import Problem, Rejected
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from cluster_interface.model.base import Model
     from cluster_interface.wire import JobView
@@ -18,6 +21,8 @@ if TYPE_CHECKING:
     V = TypeVar("V", bound=Callable[..., Any])
 
 LONGEST_JSON = 32 * 2**20  #: bytes
+
+_ESCAPED_HALF = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 def takes(model: type[Model]) -> Callable[[V], V]:
@@ -37,7 +42,35 @@ def body(model: type[M]) -> M:
         raise Rejected.field("Content-Type", "must be application/json")
     if (request.content_length or 0) > LONGEST_JSON:
         raise Rejected.field("document", f"is longer than {LONGEST_JSON} bytes; upload large files instead")
-    return model.parse(request.get_json())
+    return model.parse(_document())
+
+
+def _document() -> Any:
+    """Read the request's JSON; a sentence says where it is none, and Rejected names what is no text (RFC 8259 8.2)."""
+    data = request.get_data()
+    try:
+        document = json.loads(data)
+    except ValueError as error:
+        raise BadRequest(f"the request's body is not JSON: {error}") from None
+    except RecursionError:
+        raise BadRequest("the request's body is nested too deep") from None
+    if _ESCAPED_HALF.search(data) and (places := list(_halves(document, ()))):
+        words = "has half of a character in it (\\ud800 to \\udfff stand in pairs)"
+        raise Rejected(problems=[Problem(".".join(place) or "document", words) for place in places])
+    return document
+
+
+def _halves(value: Any, place: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    """Yield where texts are that UTF-8 cannot hold."""
+    if isinstance(value, str) and any("\ud800" <= c <= "\udfff" for c in value):
+        yield place
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _halves(key, (*place, ascii(key)))
+            yield from _halves(inner, (*place, key))
+    elif isinstance(value, list):
+        for number_, inner in enumerate(value):
+            yield from _halves(inner, (*place, str(number_)))
 
 
 def number(name: str, default: float, *, least: float, most: float) -> float:

@@ -6,6 +6,7 @@ Exit status: 0 done, 1 the job failed, 2 usage, 3 refused by policy, 4 the serve
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import tempfile
@@ -16,7 +17,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from cluster_interface import __version__
-from cluster_interface.cli.failing import say_error, status_of
+from cluster_interface.cli.failing import USAGE, say_error, status_of
+from cluster_interface.cli.terminal import plain
 from cluster_interface.model.errors import ClusterError
 
 if TYPE_CHECKING:
@@ -115,9 +117,26 @@ def _status(run: Any) -> int:
         _drop_stdout()
         return 1
     except Exception as error:  # noqa: BLE001 - the last resort: no traceback reaches a person
-        click.echo(f"clif: unexpected error: {type(error).__name__}; its details are in {_note(error)}", err=True)
-        return 1
+        return _last_resort(error)
     return ended if isinstance(ended, int) else 0
+
+
+def _last_resort(error: Exception) -> int:
+    if isinstance(error, OSError) and (words := _of_a_file(error)):
+        click.echo(f"clif: {words}", err=True)
+        return USAGE
+    click.echo(f"clif: unexpected error: {type(error).__name__}; its details are in {_note(error)}", err=True)
+    return 1
+
+
+def _of_a_file(error: OSError) -> str:
+    """Say what the system refused of a file of the person's, or of where the output goes; nothing for all else."""
+    if isinstance(error.filename, (str, bytes)):
+        return f"{plain(os.fsdecode(error.filename))}: {(error.strerror or str(error)).lower()}"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        _drop_stdout()
+        return f"the output cannot be written: {(error.strerror or str(error)).lower()}"
+    return ""
 
 
 def _drop_stdout() -> None:

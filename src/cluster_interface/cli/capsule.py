@@ -37,4 +37,4 @@ def capsule_command(job: str, file: Path, *, json_: bool) -> None:
         print_json({"file": str(written), "size": size, "image": name, "job": found.id})
         return
     say(f"{written} is there ({show_bytes(size)}). To run it:")
-    click.echo(f"docker load < {written}\ndocker run --rm {name}")
+    click.echo(f'docker load < {written}\ndocker run --rm --network none -v "$PWD/again:/job" {name}')

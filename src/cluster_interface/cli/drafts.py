@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+import shlex
 from typing import TYPE_CHECKING, Any
 
 from cluster_interface.cli.talk import print_json, say
@@ -18,6 +20,7 @@ _EMPTY: tuple[tuple[str, Any], ...] = (
     ("resources", {}),
 )  # an empty `environment` or file entry does say something
 _FLAGS = {"environment.python.packages": "--with", "environment.system": "--system"}
+_PLACES = re.compile(r"(?: \S+[ =]\{\w+\})*")  #: what a sweep adds to a command
 MOST_LINES = 12  #: of one kind; the rest is counted
 
 
@@ -42,8 +45,40 @@ def show_draft(draft: Draft) -> None:
             say(f"  not sure     {plain(guess['value'])}: {plain(guess['rests_on'])}", colour="yellow")
             say(f"               not installed unless you say: {flag} {plain(guess['value'])}", colour="yellow")
     _row("left out", [f"{one['directive']} (line {one['line']}): {one['why']}" for one in proposal.get("left_out", ())])
-    for warning in (*proposal.get("warnings", ()), *draft.notes):
+    for warning in (*_missing(document, proposal), *proposal.get("warnings", ()), *draft.notes):
         say(f"  warning      {plain(warning)}", colour="yellow")
+
+
+def show_options(draft: Draft) -> None:
+    """Print to stderr what the script takes on its command line, and ready command lines."""
+    proposal = (draft.inspected or {}).get("proposal", {})
+    _row("options", [_option(option) for option in proposal.get("options", ())])
+    _row("ready", proposal.get("suggestions", ()))
+
+
+def _missing(document: dict[str, Any], proposal: dict[str, Any]) -> Iterator[str]:
+    """Say what the script needs and its proposed command does not give, and how it is given."""
+    missing = proposal.get("missing")
+    command, proposed = document.get("command") or "", proposal.get("command") or ""
+    added = command.removeprefix(proposed)  # by a sweep: --n {n}
+    if not missing or not command.startswith(proposed) or not _PLACES.fullmatch(added):
+        return
+    given = set(re.split(r"[ =]", added))
+    if names := [name for name in missing["names"] if name not in given]:
+        example = f"clif run {shlex.quote(proposal['script'])} -- {missing['example']}"
+        yield f"{proposal['script']} needs {', '.join(names)}, not given: for example {example}"
+
+
+def _option(option: dict[str, Any]) -> str:
+    """Say of an option in one line: how it is written, what it takes, what it is for."""
+    name = option["name"].upper() if option["positional"] else ", ".join((option["name"], *option["aliases"]))
+    takes = "|".join(option["choices"]) or ("" if option["flag"] or option["positional"] else option["kind"].upper())
+    needed = "needed" if option["required"] else ""
+    default = f"else {option['default']}" if option["default"] not in (None, "") else ""
+    if takes and option["joined"]:
+        name, takes = f"{name}={takes}", ""
+    words = " ".join(filter(None, (option["command"], name, takes)))
+    return "  ".join(filter(None, (words, needed or default, option["help"])))
 
 
 def print_spec(draft: Draft, *, json_: bool) -> None:
@@ -68,15 +103,21 @@ def _row(title: str, lines: Iterable[str]) -> None:
 def _environment(environment: Any, guesses: list[dict[str, Any]]) -> list[str]:
     if not isinstance(environment, dict):
         return ["as the spec says"]
-    python = environment.get("python") or {}
-    lines = []
+    python, conda, r = environment.get("python") or {}, environment.get("conda") or {}, environment.get("r") or {}
+    lines = [f"{name} {environment[name]}" for name in ("image", "dockerfile", "base", "venv") if environment.get(name)]
     if python:
         lines.append(f"Python {python.get('version') or '(of the base image)'}")
-    if python.get("requirements"):
-        lines.append(python["requirements"])
+    lines += [python[name] for name in ("requirements", "lock") if python.get(name)]
     rests = {guess["value"]: guess["rests_on"] for guess in guesses if guess["field"].startswith("environment")}
     packages = (*(python.get("packages") or ()), *(environment.get("system") or ()))
     lines += [f"{package}  ({rests.get(package, 'named by you')})" for package in packages]
+    lines += [f"R: {package}" for kind in ("packages", "bioconductor") for package in r.get(kind) or ()]
+    lines += [f"conda: {conda}"] if isinstance(conda, str) else [f"conda: {one}" for one in conda.get("packages") or ()]
+    taken = " ".join(rests.values())  # modules that became packages are named there
+    lines += [f"module {name}" for name in environment.get("modules") or () if f" {name}" not in taken]
+    lines += [f"{name}={value}" for name, value in (environment.get("variables") or {}).items()]
+    lines += ["a setup step"] if environment.get("setup") else []
+    lines += [f"as of {environment['as_of']}"] if environment.get("as_of") else []
     return lines or ["the base image alone"]
 
 

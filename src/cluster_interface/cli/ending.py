@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cluster_interface.cli.bars import Bars
 from cluster_interface.cli.failing import DONE, FAILED, REFUSED
@@ -14,7 +14,7 @@ from cluster_interface.model.errors import ClusterError
 from cluster_interface.model.state import JobState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from cluster_interface.client import Job, Output
@@ -37,11 +37,15 @@ def status_of_job(job: Job) -> int:
     return REFUSED if job.state is JobState.REJECTED else FAILED
 
 
-def say_failure(job: Job) -> None:
-    """Say how a job failed: code, sentence, and the last lines of its stderr."""
+def say_failure(job: Job, *, advise: bool = True) -> None:
+    """Say how a job failed: code, sentence, what to do about it, and the last lines of its stderr."""
     code = f" ({job.code})" if job.code else ""
     said = plain(job.reason) or "for no known reason"
     say(f"clif: job {job.id} {job.state}{code}: {said}", colour="yellow" if job.state is JobState.CANCELED else "red")
+    if advise and (advice := plain(job.data.get("advice") or "")):
+        say(f"  advice       {advice}")
+    if advise and (again := show_again(job.data)):
+        say(f"  again        {again}")
     if job.state is not JobState.FAILED or not job.data["attempts"] or job.is_sweep:
         return
     try:
@@ -52,6 +56,12 @@ def say_failure(job: Job) -> None:
         say("  its stderr ended with", dim=True)
         for line in lines[-LAST_LINES:]:
             say(f"  | {line}")
+
+
+def show_again(data: Mapping[str, Any]) -> str:
+    """Say how a job is run again with the package that it lacked; empty where none is known."""
+    missing = data.get("missing")
+    return plain(f"clif rerun {data['id']} --with-missing (adds {missing['package']})") if missing else ""
 
 
 def _failed_task(job: Job) -> int:

@@ -37,6 +37,7 @@ FLAGS = {
     "checkpoint.signal_before": "--signal-before",
     "environment.python.packages": "--with",
     "environment.system": "--system",
+    "seconds": "--for",
     "outputs": "--output",
     "network": "--network",
 }

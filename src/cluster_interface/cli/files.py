@@ -63,7 +63,8 @@ def describe(
         return
     import yaml  # noqa: PLC0415 - 30 ms, only for those who want it
 
-    click.echo(yaml.dump(document, Dumper=_dumper(yaml), sort_keys=False, allow_unicode=False, width=2000), nl=False)
+    readable = not sys.stdout.isatty()  # a terminal might obey what is in a name
+    click.echo(yaml.dump(document, Dumper=_dumper(yaml), sort_keys=False, allow_unicode=readable, width=2000), nl=False)
 
 
 def document_of(tree: FileTree) -> dict[str, Any]:
@@ -81,7 +82,7 @@ def _dumper(yaml: Any) -> Any:
 @click.argument("directory", type=_PLACE)
 def create(tree: Path, directory: Path) -> None:
     """Make TREE in DIRECTORY, from wherever its files are. What is there already and right stays."""
-    with _Counter("made") as counter:
+    with _Counter("in place") as counter:
         files.create(tree, directory, progress=counter.add)
 
 
@@ -126,7 +127,10 @@ class _Counter:
         if self._shown:
             click.echo("\r\033[K", nl=False, err=True)
         if kind is None:
-            say(f"{self._word}: {self._count:,} entries, {show_bytes(self._size)}", dim=True)
+            say(
+                f"{self._word}: {self._count:,} {'entry' if self._count == 1 else 'entries'}, {show_bytes(self._size)}",
+                dim=True,
+            )
 
     def add(self, name: str, size: int) -> None:
         self._count += 1

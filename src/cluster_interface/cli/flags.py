@@ -32,6 +32,7 @@ _SOFTWARE = (
     click.option("--name", help="What the job is called."),
     click.option("--with", "packages", multiple=True, metavar="PACKAGE", help="A Python package it needs, too."),
     click.option("--system", multiple=True, metavar="PACKAGE", help="A distribution package it needs, too."),
+    click.option("--as-of", metavar="YYYY-MM-DD", help="Its packages as they were on that day."),
     click.option(
         "--input", "inputs", multiple=True, metavar="PATH[=SOURCE]",
         help="A file or directory it reads; SOURCE: another path, https://… or file:/… on the server.",

@@ -10,7 +10,7 @@ import click
 
 from cluster_interface.cli.bars import Bars
 from cluster_interface.cli.flags import as_json
-from cluster_interface.cli.talk import ago, print_json, print_table, say
+from cluster_interface.cli.talk import Sink, ago, print_json, print_table, say
 from cluster_interface.client import connect
 from cluster_interface.client.specs import read_environment
 from cluster_interface.model.amounts import show_bytes
@@ -98,10 +98,22 @@ def _describe(found: ImageShow) -> None:
             ["system", " ".join(lock.system)],
             ["packages", " ".join(lock.packages)],
             *(["added", reason] for reason in lock.why),
+            *(["warning", warning] for warning in lock.warnings),
             *([["setup", lock.setup]] if lock.setup else []),
             ["needed by", " ".join(found.jobs) or "no job that has not ended"],
         ],
     )
+
+
+@images_command.command("log")
+@click.argument("key")
+def show_log(key: str) -> None:
+    """Print the log of an image's last build, of a failed one too. KEY may be how the key begins."""
+    with connect() as cluster:
+        log = cluster.image_log(key)
+    sink = Sink(sys.stdout)
+    sink.write(log.encode())
+    sink.end()
 
 
 @images_command.command("export")
@@ -140,13 +152,21 @@ def prune_images(older_than: str, larger_than: str, keep: int, *, dry_run: bool,
     """Remove images that no unfinished job needs; all but imported bases can be made again."""
     size = 0 if larger_than == "0" else parse_memory(larger_than)
     with connect() as cluster:
-        gone = cluster.prune_images(older_than=older_than, larger_than=size, keep=keep, dry_run=dry_run)
+        done = cluster.prune_images(older_than=older_than, larger_than=size, keep=keep, dry_run=dry_run)
     if json_:
-        print_json({"images": [image.model_dump(mode="json") for image in gone]})
+        print_json(done.model_dump(mode="json"))
         return
-    for image in gone:
+    for image in done.images:
         click.echo(f"{image.key}  {show_bytes(image.size)}  {image.name}")
-    say(f"{len(gone)} {'would go' if dry_run else 'removed'}, {show_bytes(sum(image.size for image in gone))}")
+    more = [(done.packages, "installed packages"), (done.wheels, "wheels made of sources")]
+    said = [
+        f"{len(done.images)} {'would go' if dry_run else 'removed'}",
+        show_bytes(sum(image.size for image in done.images)),
+        *(f"{count} {what} that nothing needs any more" for count, what in more if count),
+    ]
+    say(", ".join(said))
+    for left in done.left:
+        say(f"not removed: {left}")
 
 
 @images_command.command("build")

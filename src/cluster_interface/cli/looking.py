@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cluster_interface.cli.ending import say_failure
+from cluster_interface.cli.ending import say_failure, show_again
 from cluster_interface.cli.flags import as_json
 from cluster_interface.cli.sweeping import bar, say_failed_tasks, show_counts, show_waiting, task_row
 from cluster_interface.cli.talk import ago, print_json, print_table
@@ -53,7 +53,7 @@ def status_command(job: str, *, json_: bool) -> None:
             return
         _show(found)
         if found.state is JobState.FAILED:
-            say_failure(found)
+            say_failure(found, advise=False)
         if found.is_sweep:
             say_failed_tasks(found)
 
@@ -67,16 +67,20 @@ def _show(job: Job) -> None:
     if data["ended"]:
         _line("ended", f"{_clock(data['ended'])}, {ago(data['ended'])}")
     if data["rerun_of"]:
-        _line("again", f"the same as {plain(data['rerun_of'])}")
+        _line("again", f"of {plain(data['rerun_of'])}")
     _line("command", plain((plan or data["spec"])["command"] or "to be inferred"))
     if plan:
         _line("asked", plain(show_ask(plan["ask"])))
-        _line("image", plain(plan["lock"]["image"]))
+        lock = plan["lock"] or {}  # a job in the host's own software has none
+        _line("image", plain(lock.get("image", "")))
+        for warning in lock.get("warnings", ()):
+            _line("warning", plain(warning))
     _show_tasks(job)
     _line("waits", show_waiting(data.get("waiting"), time.time()))
     if len(data["attempts"]) > 1:
         _line("attempts", str(len(data["attempts"])))
     _line("advice", plain(data.get("advice") or ""))
+    _line("", show_again(data))
     _show_files(data)
     for progress in data["progress"]:
         _line(plain(progress["stage"]), show_progress(progress))

@@ -108,6 +108,7 @@ def _archive(job: Job, path: str, target: str) -> None:
         for data in job.archive(path, form):
             file.write(data)
     fresh.rename(target)
+    say(f"  archive      {target}  {show_bytes(Path(target).stat().st_size)}")
 
 
 def _print(chosen: list[Output], path: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,11 +11,12 @@ import click
 from cluster_interface.cli.bars import Bars
 from cluster_interface.cli.drafts import print_spec, show_draft
 from cluster_interface.cli.ending import fetch_outputs, say_failure, status_of_job
-from cluster_interface.cli.failing import INTERRUPTED
+from cluster_interface.cli.failing import FAILED, INTERRUPTED
 from cluster_interface.cli.flags import ScriptCommand, as_json, describe, job_flags
 from cluster_interface.cli.following import Left, follow
 from cluster_interface.cli.sweeping import say_failed_tasks, show_counts
 from cluster_interface.cli.talk import print_json, say
+from cluster_interface.cli.terminal import plain
 from cluster_interface.cli.words import show_use
 from cluster_interface.client import connect
 from cluster_interface.model.state import JobState
@@ -22,18 +24,25 @@ from cluster_interface.model.state import JobState
 if TYPE_CHECKING:
     from cluster_interface.client import Job
 
+MOST_AGAIN = 5  #: packages that a program may turn out to lack
+
 
 @click.command("run", cls=ScriptCommand)
 @job_flags
 @click.option("--to", "directory", type=click.Path(path_type=Path), help="Where outputs go: here, or JOB/ for a sweep.")
 @click.option("--dry-run", is_flag=True, help="Only show what would be run.")
+@click.option(
+    "--with-missing", is_flag=True, help="Where a package turns out to be missing, run again with it, unasked."
+)
 @as_json
-def run_command(script: str | None, *, directory: Path | None, dry_run: bool, json_: bool, **wishes: Any) -> None:
+def run_command(
+    script: str | None, *, directory: Path | None, dry_run: bool, with_missing: bool, json_: bool, **wishes: Any
+) -> None:
     """Run SCRIPT on the cluster, show what it prints, and bring its outputs to this directory.
 
     SCRIPT is a script, a directory with one, or a job spec (YAML or JSON). What it prints goes to stdout and
     stderr as it comes; all else goes to stderr. Of many tasks (--sweep, --each) only the counts are shown.
-    Ctrl-C cancels the job.
+    Ctrl-C cancels the job. On a terminal you are asked whether to run again with a package that turned out missing.
 
     \b
       clif run count.py -- --top 10
@@ -49,10 +58,19 @@ def run_command(script: str | None, *, directory: Path | None, dry_run: bool, js
         with Bars() as bars:
             job = cluster.submit(draft, progress=bars.file)
         say(f"  job          {job.id}")
-        click.get_current_context().exit(_to_the_end(job, directory, json_=json_))
+        status = _to_the_end(job, directory, draft.place, json_=json_)
+        for _ in range(MOST_AGAIN):
+            if status != FAILED or not _again(job, unasked=with_missing):
+                break
+            job = job.rerun(with_missing=True)
+            say(f"  job          {job.id}")
+            status = _to_the_end(job, directory, draft.place, json_=json_)
+        if json_ and status != INTERRUPTED:
+            print_json(job.data)
+        click.get_current_context().exit(status)
 
 
-def _to_the_end(job: Job, directory: Path | None, *, json_: bool) -> int:
+def _to_the_end(job: Job, directory: Path | None, place: Path, *, json_: bool) -> int:
     try:
         follow(job, output_to_stderr=json_)
     except Left:
@@ -60,10 +78,17 @@ def _to_the_end(job: Job, directory: Path | None, *, json_: bool) -> int:
         return INTERRUPTED
     _say_end(job)
     if job.state in (JobState.COMPLETED, JobState.FAILED):
-        fetch_outputs(job, directory or Path(job.id if job.is_sweep else "."))
-    if json_:
-        print_json(job.data)
+        fetch_outputs(job, directory or (Path(job.id) if job.is_sweep else place))
     return status_of_job(job)
+
+
+def _again(job: Job, *, unasked: bool) -> bool:
+    """Say whether it is to be run once more with a package that it lacked: asked of whoever is there."""
+    missing = job.data.get("missing")
+    if not missing or unasked:
+        return bool(missing)
+    there = sys.stdin.isatty() and sys.stderr.isatty()
+    return there and click.confirm(f"Run it again with {plain(missing['package'])}?", default=True, err=True)
 
 
 def _say_end(job: Job) -> None:

@@ -13,13 +13,14 @@ from cluster_interface.cli.flags import as_json
 from cluster_interface.cli.talk import print_json, print_table, say
 from cluster_interface.cli.terminal import plain
 from cluster_interface.client import connect
+from cluster_interface.locations import config_file
 from cluster_interface.model.amounts import show_bytes, show_time
-from cluster_interface.model.errors import Transient
+from cluster_interface.model.errors import Rejected, Transient
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from cluster_interface.wire import QueueView
+    from cluster_interface.wire import DoctorReport, QueueView
 
 
 @click.command("queues")
@@ -82,12 +83,14 @@ def _open(url: str) -> bool:
 @as_json
 def doctor_command(*, site: bool, json_: bool) -> None:
     """Examine the server and its settings; say what is wrong and what to do about it."""
-    with connect() as cluster:
-        try:
+    try:
+        with connect() as cluster:
             report = cluster.doctor(site=site)
-        except Transient as error:
-            _local_settings(error)
-            click.get_current_context().exit(UNREACHABLE)
+    except Transient as error:
+        _local_settings(error)
+        click.get_current_context().exit(UNREACHABLE)
+    except Rejected as error:
+        report = _of_wrong_settings(error)
     if json_:
         print_json(report.model_dump(mode="json"))
     else:
@@ -96,9 +99,27 @@ def doctor_command(*, site: bool, json_: bool) -> None:
             click.echo(f"{click.style(mark, fg=colour)} {plain(finding.about)}: {plain(finding.says)}")
             if finding.advice and not finding.good:
                 click.echo(f"  → {plain(finding.advice)}")
-        click.echo()
-        _settings((setting.name, setting.value, setting.origin) for setting in report.settings)
+        if report.settings:
+            click.echo()
+            _settings((setting.name, setting.value, setting.origin) for setting in report.settings)
     click.get_current_context().exit(DONE if all(finding.good for finding in report.findings) else FAILED)
+
+
+def _of_wrong_settings(error: Rejected) -> DoctorReport:
+    """Report what no server can start with; raise the error again if it is about anything else."""
+    from cluster_interface.settings import load  # noqa: PLC0415 - 200 ms, only where something is wrong
+    from cluster_interface.wire import DoctorReport, Finding  # noqa: PLC0415
+
+    try:
+        load()
+    except Rejected as wrong:
+        advice = f"settings are read from {config_file(os.environ)} and from CLIF_<SECTION>__<NAME> of the environment"
+        findings = (
+            Finding(about=f"setting {problem.field}", good=False, says=problem.message, advice=advice)
+            for problem in wrong.problems
+        )
+        return DoctorReport(findings=tuple(findings), settings=())
+    raise error
 
 
 def _local_settings(error: Transient) -> None:

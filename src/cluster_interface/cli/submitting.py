@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from cluster_interface.cli.bars import Bars
-from cluster_interface.cli.drafts import print_spec, show_draft
+from cluster_interface.cli.drafts import print_spec, show_draft, show_options
 from cluster_interface.cli.flags import ScriptCommand, as_json, describe, job_flags
 from cluster_interface.cli.talk import print_json
 from cluster_interface.client import connect
@@ -45,4 +45,5 @@ def describe_command(script: str | None, *, json_: bool, **wishes: Any) -> None:
     with connect() as cluster:
         draft = describe(cluster, script, wishes)
     show_draft(draft)
+    show_options(draft)
     print_spec(draft, json_=json_)

@@ -64,11 +64,12 @@ def cancel_command(jobs: tuple[str, ...], *, json_: bool) -> None:
 @click.command("rerun")
 @click.argument("job")
 @click.option("--failed", is_flag=True, help="Only the tasks that did not complete.")
+@click.option("--with-missing", is_flag=True, help="With the package that it lacked, as its advice says.")
 @as_json
-def rerun_command(job: str, *, failed: bool, json_: bool) -> None:
+def rerun_command(job: str, *, failed: bool, with_missing: bool, json_: bool) -> None:
     """Submit JOB again as a new job with the same spec; print its id."""
     with connect() as cluster:
-        again = cluster.job(job).rerun(failed=failed)
+        again = cluster.job(job).rerun(failed=failed, with_missing=with_missing)
     if json_:
         print_json(again.data)
     else:

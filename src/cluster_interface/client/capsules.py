@@ -1,4 +1,4 @@
-"""Capsules here: one fetched as a file, and one taken in again as the draft of a new job."""
+"""A capsule here: taken in again as the draft of a new job."""
 
 from __future__ import annotations
 
@@ -6,18 +6,15 @@ import hashlib
 import json
 import tarfile
 import tempfile
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from cluster_interface.client.transport import BLOCK, segment
+from cluster_interface.client.transport import BLOCK
 from cluster_interface.model.errors import Rejected
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from cluster_interface.client.specs import Document
-    from cluster_interface.client.transport import Transport
     from cluster_interface.model.capsule import Capsule
 
 SUFFIX = ".tar"
@@ -27,36 +24,11 @@ _KEPT = ("mode", "permissions", "executable")  #: of what is said of a file
 _RESOLVED = ("packages", "requirements", "lock", "exclude_newer")  #: what the lock's own versions stand in for
 
 
-def save(transport: Transport, job: str, path: Path, moved: Callable[[int], None]) -> Path:
-    """Write a job's capsule to a file, whole or not at all; `moved` is told the bytes so far.
-
-    Raises Conflict in words where the job cannot become one, Rejected where the file cannot be written.
-    """
-    part = path.with_name(f"{path.name}.part")
-    try:
-        with transport.stream("GET", f"/jobs/{segment(job)}/capsule") as stream, part.open("wb") as file:
-            done = 0
-            for data in stream:
-                file.write(data)
-                done += len(data)
-                moved(done)
-        part.replace(path)
-    except OSError as error:
-        raise Rejected.field(str(path), f"cannot be written: {error.strerror or error}") from None
-    finally:
-        with suppress(OSError):
-            part.unlink()
-    return path
-
-
 def is_capsule(path: Path) -> bool:
-    """Say whether a file is a capsule, by its name and the manifest of an image in it."""
-    if path.suffix.lower() != SUFFIX:
-        return False
+    """Say whether a file is to be a capsule: a tar by its name and by how it begins, which is nothing else here."""
     try:
-        with tarfile.open(path, "r:") as archive:
-            return "manifest.json" in archive.getnames()
-    except (tarfile.TarError, OSError):
+        return path.suffix.lower() == SUFFIX and tarfile.is_tarfile(path)
+    except OSError:
         return False
 
 
@@ -128,4 +100,4 @@ def _document(capsule: Capsule, unpacked: dict[str, str]) -> Document:
 
 
 def _no_capsule(path: Path) -> Rejected:
-    return Rejected.field(str(path), "is no capsule: `clif capsule JOB FILE.tar` makes one")
+    return Rejected.field(str(path), "is no capsule, or not all of one: `clif capsule JOB FILE.tar` makes one")

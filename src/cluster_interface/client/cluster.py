@@ -7,43 +7,32 @@ import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from cluster_interface.client import files as trees
 from cluster_interface.client.address import find_address
 from cluster_interface.client.drafts import Draft, Wishes, make_draft
+from cluster_interface.client.images import OfImages
 from cluster_interface.client.job import Job
 from cluster_interface.client.patterns import expand
 from cluster_interface.client.resources import asked_resources, said
+from cluster_interface.client.site import OfSite
 from cluster_interface.client.sweeps import tasks_of
 from cluster_interface.client.transport import Transport, segment
 from cluster_interface.client.uploads import send, send_all
-from cluster_interface.model.errors import NotFound, Permanent, Rejected, Transient
+from cluster_interface.model.errors import NotFound, Rejected, Transient
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from types import TracebackType
 
-    from cluster_interface.client.files import Tree
     from cluster_interface.client.uploads import Progress, Sent
     from cluster_interface.model.jobspec import JobSpec
     from cluster_interface.model.state import JobState
     from cluster_interface.wire import (
-        CredentialView,
-        DirectoryEntry,
-        DoctorReport,
-        ImageShow,
-        ImageView,
-        Me,
         PatternSummary,
         PatternView,
-        QueueView,
-        SiteDataView,
-        TreeReport,
     )
 
 TRIES = 4  #: of a submission; its key makes it the same job each time
 PAGE = 50
-POLL = 0.5  #: seconds between looks at a build
-LONG = 3600.0  #: seconds that unpacking a base may take
 
 
 def connect(url: str | None = None) -> Cluster:
@@ -63,15 +52,12 @@ def _start_own() -> None:
     start(load()[0])
 
 
-class Cluster:
+class Cluster(OfImages, OfSite):
     """A cluster. Made by `connect()`; may be used by many threads, and as a context manager.
 
     Every method raises Transient where the server is away, and Rejected (NotFound, Conflict, Forbidden) where it
     refuses.
     """
-
-    def __init__(self, transport: Transport) -> None:
-        self._transport = transport
 
     def __enter__(self) -> Self:
         return self
@@ -99,6 +85,7 @@ class Cluster:
         deliver: Sequence[str] = (),
         packages: Sequence[str] = (),
         system: Sequence[str] = (),
+        as_of: str | None = None,
         network: bool | None = None,
         sweep: str | Path | Sequence[str] | Mapping[str, Any] | None = None,
         zip: bool = False,  # noqa: A002 - the spec's word; keyword-only
@@ -116,7 +103,8 @@ class Cluster:
 
         Changes and sends nothing but what inspection reads. `inputs` are paths, `NAME=SOURCE` texts or a mapping
         of name to path or source, `files` a whole file tree (a document, or the path of one or of a BagIt bag);
-        `packages` and `system` add to what is found. `deliver` are places that the outputs are also taken to:
+        `packages` and `system` add to what is found, and `as_of` (YYYY-MM-DD) is the day whose packages are taken.
+        `deliver` are places that the outputs are also taken to:
         file:/path, s3://bucket/prefix, sftp://host/path.
 
         `sweep` makes many tasks: a mapping of parameter to values, `name=1,2,5..8` texts, or the path of a table;
@@ -136,6 +124,7 @@ class Cluster:
             deliver=deliver,
             packages=packages,
             system=system,
+            as_of=as_of,
             network=network,
             resources=asked_resources(resources),
             tasks=tasks_of(sweep, each, Path.cwd(), **more),
@@ -253,148 +242,6 @@ class Cluster:
         query = {"state": state, "cursor": cursor, "limit": limit}
         page: dict[str, Any] = self._transport.request("GET", "/jobs", query=query).json()
         return page
-
-    # --- the server
-
-    def images(self) -> list[ImageView]:
-        """List images and bases."""
-        from cluster_interface.wire import ImageList  # noqa: PLC0415 - the models cost an import of 200 ms
-
-        return list(ImageList.parse(self._json("GET", "/images")).images)
-
-    def image(self, key: str) -> ImageShow:
-        """Show one image by its key, or how that begins: its lock, its sizes and the jobs that need it."""
-        from cluster_interface.wire import ImageShow  # noqa: PLC0415 - as above
-
-        return ImageShow.parse(self._json("GET", f"/images/{segment(key)}"))
-
-    def image_sbom(self, key: str) -> dict[str, Any]:
-        """Return an image's bill of materials (CycloneDX 1.6)."""
-        found: dict[str, Any] = self._json("GET", f"/images/{segment(key)}/sbom")
-        return found
-
-    def export_image(self, key: str, form: str, path: str | Path) -> Path:
-        """Write an image for elsewhere into a file: docker, oci, apptainer or dockerfile, as one tar."""
-        target = Path(path)
-        partial = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}")
-        where = f"/images/{segment(key)}/export"
-        try:
-            with (
-                self._transport.stream("GET", where, query={"as": form}, timeout=LONG) as stream,
-                partial.open("xb") as file,
-            ):
-                for data in stream:
-                    file.write(data)
-            partial.replace(target)
-        finally:
-            partial.unlink(missing_ok=True)
-        return target
-
-    def prune_images(
-        self, *, older_than: str | int = "30d", larger_than: int = 0, keep: int = 0, dry_run: bool = False
-    ) -> list[ImageView]:
-        """Remove images that no unfinished job needs, and list them; with `dry_run`, only list them."""
-        from cluster_interface.wire import ImageList  # noqa: PLC0415 - as above
-
-        wanted = {"older_than": older_than, "larger_than": larger_than, "keep": keep, "dry_run": dry_run}
-        answer = self._transport.request("POST", "/images/prune", document=wanted, timeout=LONG)
-        return list(ImageList.parse(answer.json()).images)
-
-    def build_image(
-        self,
-        environment: Mapping[str, Any],
-        files: Mapping[str, str] | None = None,
-        said: Callable[[str], None] | None = None,
-    ) -> str:
-        """Build an environment before a job asks for it, and return the image's key; Permanent in words.
-
-        `files` are the texts of the files it names; `said` is told how far it is.
-        """
-        from cluster_interface.wire import BuildView  # noqa: PLC0415 - as above
-
-        request = {"environment": dict(environment), "files": dict(files or {})}
-        build = BuildView.parse(self._transport.request("POST", "/images/builds", document=request).json())
-        while build.state == "running":
-            time.sleep(POLL)
-            build = BuildView.parse(self._json("GET", f"/images/builds/{segment(build.id)}"))
-            if said and build.note:
-                said(build.note)
-        if build.error is not None or build.image is None:
-            raise Permanent(build.error or "the build ended without an image")
-        return build.image
-
-    def import_base(self, path: str | Path, name: str, progress: Progress | None = None) -> ImageView:
-        """Take a root filesystem made elsewhere (a tar, perhaps compressed) as a base."""
-        from cluster_interface.wire import ImageView  # noqa: PLC0415 - as above
-
-        sent = send(self._transport, Path(path), Path(path).name, progress)
-        request = {"upload": sent.source.removeprefix("upload:"), "name": name}
-        answer = self._transport.request("POST", "/images/bases", document=request, timeout=LONG)
-        return ImageView.parse(answer.json())
-
-    def check_files(self, tree: Tree) -> TreeReport:
-        """Have the server look at a tree's uploads and at its sources there, as oneself."""
-        from cluster_interface.wire import TreeReport  # noqa: PLC0415 - as above
-
-        document = trees.read(tree).model_dump(mode="json", exclude_defaults=True)
-        return TreeReport.parse(self._transport.request("POST", "/files/check", document=document).json())
-
-    def list_directory(self, path: str) -> Iterator[DirectoryEntry]:
-        """Yield what is in a directory of the server's filesystem, as oneself, in order of names."""
-        from cluster_interface.wire import DirectoryPage  # noqa: PLC0415 - as above
-
-        after: str | None = ""
-        while after is not None:
-            query = {"path": path, "after": after, "limit": 1000}
-            page = DirectoryPage.parse(self._transport.request("GET", "/files/list", query=query).json())
-            yield from page.entries
-            after = page.next
-
-    def queues(self) -> list[QueueView]:
-        """List the queues."""
-        from cluster_interface.wire import QueueList  # noqa: PLC0415 - as above
-
-        return list(QueueList.parse(self._json("GET", "/queues")).queues)
-
-    def site_data(self) -> list[SiteDataView]:
-        """List the shared data of the site that you may read."""
-        from cluster_interface.wire import SiteDataList  # noqa: PLC0415 - as above
-
-        return list(SiteDataList.parse(self._json("GET", "/site-data")).data)
-
-    def credentials(self) -> list[CredentialView]:
-        """List your credentials for sources, without what is secret in them."""
-        from cluster_interface.wire import CredentialList  # noqa: PLC0415 - as above
-
-        return list(CredentialList.parse(self._json("GET", "/credentials")).credentials)
-
-    def add_credential(self, name: str, kind: str, match: str, secret: Mapping[str, str]) -> None:
-        """Keep a credential for the sources below `match`; Conflict if there is one of that name."""
-        document = {"name": name, "kind": kind, "match": match, "secret": dict(secret)}
-        self._transport.request("POST", "/credentials", document=document)
-
-    def remove_credential(self, name: str) -> None:
-        """Forget a credential; NotFound if there is none."""
-        self._transport.request("DELETE", f"/credentials/{segment(name)}")
-
-    def me(self) -> Me:
-        """Say who asks, and whose account their jobs run under."""
-        from cluster_interface.wire import Me  # noqa: PLC0415 - as above
-
-        return Me.parse(self._json("GET", "/me"))
-
-    def doctor(self, *, site: bool = False) -> DoctorReport:
-        """Have the server examine itself and its settings, with `site` the nodes of each queue too."""
-        from cluster_interface.wire import DoctorReport  # noqa: PLC0415 - as above
-
-        return DoctorReport.parse(self._json("GET", f"/admin/doctor{'?site=true' if site else ''}"))
-
-    def page_link(self) -> str:
-        """Return a link that opens the pages once, within a minute."""
-        return str(self._json("POST", "/ui-links")["url"])
-
-    def _json(self, method: str, path: str) -> Any:
-        return self._transport.request(method, path).json()
 
 
 def _plain(script: str | Path | JobSpec | Mapping[str, Any]) -> str | Path | dict[str, Any]:

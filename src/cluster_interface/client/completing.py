@@ -1,20 +1,24 @@
-"""The last touches of a draft: many tasks, what earlier runs suggest, and where each parameter goes."""
+"""The last touches of a draft: many tasks, directories that are written into, what earlier runs suggest."""
 
 from __future__ import annotations
 
+import posixpath
+import re
 from typing import TYPE_CHECKING, Any
 
 from cluster_interface.client.sweeps import merged
 from cluster_interface.model.amounts import show_bytes, show_time
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     from cluster_interface.client.specs import Document
     from cluster_interface.client.sweeps import Tasks
 
-PREFIX = "CLIF_PARAM_"
+_MAKES = re.compile(
+    r"mkdir|makedirs|mkpath|make_path|dir\.create|dir_create|create_director|ensure_?dir", re.IGNORECASE
+)
 
 
 def with_tasks(document: Document, tasks: Tasks, parts: Mapping[str, Any]) -> Document:
@@ -30,19 +34,29 @@ def with_tasks(document: Document, tasks: Tasks, parts: Mapping[str, Any]) -> Do
     return found
 
 
-def with_places(document: Document, proposal: Document, names: Iterable[str]) -> tuple[Document, list[str]]:
-    """Give each parameter that an inferred command has no place for to the script's option of that name.
+def with_directories(
+    document: Document, proposal: Document, base: Path, texts: Mapping[str, str | None] | None = None
+) -> Document:
+    """Have the directories in the job that the program writes into, where it does not make them.
 
-    Returns the document, and a word about each that only the environment carries.
+    What a program makes itself is proposed as `name/**`; it may not want to find it there. So a directory that is not
+    here either is made only for a program none of whose files, whose `texts` are given, speaks of making any.
     """
-    from cluster_interface.model.placeholders import offer  # noqa: PLC0415 - only for sweeps
-    from cluster_interface.model.subcommands import free_options  # noqa: PLC0415 - as above
-
-    command = str(document.get("command") or "")
-    inferred = command == proposal.get("command")
-    options = free_options(command, proposal["options"]) if inferred and command else {}
-    placed, notes = offer(command, tuple(names), options)
-    return {**document, "command": placed} if placed != command else document, notes
+    patterns = proposal.get("outputs", ())
+    makes = [pattern.removesuffix("**") for pattern in patterns if pattern.endswith("/**")]
+    plain = (re.split(r"[*?\[]", pattern.removesuffix("/**"))[0] for pattern in patterns)
+    above = dict.fromkeys(f"{posixpath.dirname(start)}/" for start in plain)
+    files: Document = document["files"]
+    itself = texts is None or any(_MAKES.search(texts.get(name) or "") for name in files)
+    wanted = [
+        name
+        for name in above
+        if not name.startswith(("/", "../"))
+        and not any(name.startswith(made) for made in makes)
+        and not any(file.startswith(name) for file in files)
+        and ((base / name).is_dir() or not itself)
+    ]
+    return {**document, "files": {**files, **{name: {} for name in wanted}}}
 
 
 def with_earlier(document: Document, inspected: Document) -> tuple[Document, dict[str, str]]:

@@ -3,34 +3,38 @@
 from __future__ import annotations
 
 import copy
-import os
+import posixpath
 import re
 import shlex
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cluster_interface.client.above import project_of
 from cluster_interface.client.capsules import is_capsule, take_in
-from cluster_interface.client.completing import parameters_of, with_earlier, with_places, with_tasks
-from cluster_interface.client.local_files import check_file, is_source, parse_inputs, whole, without_outputs
+from cluster_interface.client.completing import (
+    parameters_of,
+    with_directories,
+    with_earlier,
+    with_tasks,
+)
+from cluster_interface.client.local_files import check_file, is_source, parse_inputs, whole
 from cluster_interface.client.specs import Document, inline_texts, is_spec, local_sources, read_spec
 from cluster_interface.client.sweeps import Tasks
+from cluster_interface.client.texts import listing_here, listing_of, program_of, text_of
+from cluster_interface.client.tops import start_of
 from cluster_interface.model.errors import Rejected
-from cluster_interface.model.executable import describe
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from cluster_interface.client.local_files import Inputs
     from cluster_interface.client.transport import Transport
-    from cluster_interface.model.executable import Executable
     from cluster_interface.model.jobspec import JobSpec
     from cluster_interface.model.proposal import Proposal
 
 PACKAGES = "environment.python.packages"
 _OF_A_PATH = ("source", "mode")  #: of a directory here, whose files are sent: what they themselves do not need
-MOST_NOTEBOOKS = 20  #: large ones of a directory that are read without their outputs
-LARGEST_TEXT = 2**20  #: bytes of a file that is sent to be read
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +49,7 @@ class Wishes:
     deliver: Sequence[str] = ()
     packages: Sequence[str] = ()
     system: Sequence[str] = ()
+    as_of: str | None = None
     network: bool | None = None
     resources: Mapping[str, Any] = field(default_factory=dict)
     tasks: Tasks = field(default_factory=Tasks)
@@ -61,6 +66,7 @@ class Draft:
     asks: tuple[Document, ...] = ()  #: guesses that need a yes: left out of the environment
     earlier: Mapping[str, str] = field(default_factory=dict)  #: resource -> what last time suggests, in words
     notes: tuple[str, ...] = ()  #: what a person should know of it
+    place: Path = Path()  #: the directory here that the job's own stands for, where its outputs go
     keeps: Any = None  #: what must be there as long as it is: the room of a capsule's files
 
     @property
@@ -119,9 +125,20 @@ def _completed(draft: Draft, wishes: Wishes) -> Draft:
     document, local = _with_tree(document, local, wishes.files)
     notes: list[str] = []
     if document.get("sweep") and not document.get("dialect"):  # a batch script finds its index as it always did
-        names = parameters_of(document["sweep"], local)
-        document, notes = with_places(document, inspected.get("proposal", {}), names)
+        notes = _place(document, inspected.get("proposal", {}), parameters_of(document["sweep"], local))
     return replace(draft, document=document, local=local, earlier=earlier, notes=tuple(notes))
+
+
+def _place(document: Document, proposal: Document, parameters: list[str]) -> list[str]:
+    """Give the parameters of a sweep to the options of a command that is inferred; one that was written stays."""
+    from cluster_interface.model.placeholders import offer  # noqa: PLC0415 - only for sweeps
+
+    command = document.get("command") or ""
+    inferred = command == proposal.get("command")
+    placed, notes = offer(command, parameters, proposal["options"] if inferred else ())
+    if placed:
+        document["command"] = placed
+    return notes
 
 
 def _with_tree(
@@ -144,26 +161,42 @@ def _with_tree(
 
 
 def _from_script(transport: Transport, script: Path, wishes: Wishes) -> Draft:
-    """The job starts where the person stands, if the script is below: that is what its relative paths mean."""
-    base = Path.cwd() if script.is_relative_to(Path.cwd()) else script.parent
+    """The job starts where the person stands, if the script is below: that is what its relative paths mean.
+
+    A program beside them that leads above that (`../data`) gets what is there too, unless its inputs were said.
+    """
+    here = Path.cwd() if script.is_relative_to(Path.cwd()) else script.parent
+    said = wishes.inputs or wishes.files is not None or script.parent != here
+    text = text_of(script)
+    base, begins = (here, here) if said else start_of(script, text)
+    base = base if said or base != here else project_of(script, text)
+    start = None if base == here else "" if begins == base else begins.relative_to(base).as_posix()
     name = script.relative_to(base).as_posix()
     inputs = parse_inputs(wishes.inputs, Path.cwd())
-    texts = _listing(base)
-    texts.setdefault(name, _text(script))
-    inspected = _inspect(transport, texts, name, wishes.args, inputs)
+    texts = listing_of(script, base)
+    inspected = _inspect(transport, texts, name, wishes.args, inputs, start=start)
     files: Inputs = {name: script}
     files.update({found: base / found for found in inspected["proposal"]["inputs"] if (base / found).is_file()})
-    return _draft({}, inspected, files | inputs, wishes)
+    if start is not None:
+        wishes = replace(wishes, outputs=[posixpath.join(start, pattern) for pattern in wishes.outputs])
+    draft = _of_here(_draft({}, inspected, files | inputs, wishes), base, texts)
+    return replace(draft, place=base) if start is not None else draft
 
 
 def _from_directory(transport: Transport, directory: Path, wishes: Wishes) -> Draft:
-    texts = _listing(directory)
+    texts = listing_here(directory)
     if not texts:
         raise Rejected.field("script", f"there are no files in {directory}")
     inputs = parse_inputs(wishes.inputs, Path.cwd())
     inspected = _inspect(transport, texts, None, wishes.args, inputs)
     files: Inputs = {name: directory / name for name in texts}
-    return _draft({}, inspected, files | inputs, wishes)
+    return _of_here(_draft({}, inspected, files | inputs, wishes), directory, texts)
+
+
+def _of_here(draft: Draft, base: Path, texts: Mapping[str, str | None]) -> Draft:
+    """Add the directories that the program writes into."""
+    proposal = draft.inspected["proposal"] if draft.inspected else {}
+    return replace(draft, document=with_directories(draft.document, proposal, base, texts))
 
 
 def _from_spec(transport: Transport, document: Document, base: Path, wishes: Wishes) -> Draft:
@@ -172,8 +205,8 @@ def _from_spec(transport: Transport, document: Document, base: Path, wishes: Wis
     if not isinstance(script, str) or not (script in inline or isinstance(files.get(script), Path)):
         _refuse_arguments(wishes)
         return _draft(document, None, files, wishes)
-    beside = _listing(base) if "files" not in document else {}
-    texts = {name: _text(path) if isinstance(path, Path) else None for name, path in files.items()}
+    beside = listing_here(base) if "files" not in document else {}
+    texts = {name: text_of(path) if isinstance(path, Path) else None for name, path in files.items()}
     inspected = _inspect(transport, beside | inline | texts, script, wishes.args, {})
     if "files" not in document:
         files = {found: base / found for found in inspected["proposal"]["inputs"] if (base / found).is_file()} | files
@@ -186,10 +219,16 @@ def _refuse_arguments(wishes: Wishes) -> None:
 
 
 def _inspect(
-    transport: Transport, texts: dict[str, str | None], script: str | None, args: Sequence[str], inputs: Inputs
+    transport: Transport,
+    texts: dict[str, str | None],
+    script: str | None,
+    args: Sequence[str],
+    inputs: Inputs,
+    *,
+    start: str | None = None,
 ) -> Document:
     files = {**{name: None for name in inputs if not name.endswith("/")}, **texts}
-    request = {"script": script, "arguments": list(args), "files": files}
+    request = {"script": script, "arguments": list(args), "files": files, **({} if start is None else {"start": start})}
     answer: Document = transport.request("POST", "/inspect", document=request).json()
     return answer
 
@@ -252,6 +291,8 @@ def _environment(environment: Any, asks: Sequence[Document], wishes: Wishes) -> 
         environment["python"] = {**python, "packages": packages}
     elif python.get("packages"):
         environment["python"] = {**python, "packages": []}
+    if wishes.as_of:
+        environment["as_of"] = wishes.as_of
     if wishes.system:
         environment["system"] = list(dict.fromkeys([*(environment.get("system") or ()), *wishes.system]))
     return environment
@@ -259,7 +300,10 @@ def _environment(environment: Any, asks: Sequence[Document], wishes: Wishes) -> 
 
 def _entries(given: Document, files: Inputs) -> Document:
     entries = {}
-    for name, entry in (given.get("files") or {}).items():
+    listed = given.get("files") or {}
+    if not isinstance(listed, dict):
+        raise Rejected.field("files", "is not a mapping; write names, and what is said of each, such as data.csv: {}")
+    for name, entry in listed.items():
         if not _is_path_here(entry):
             entries[name] = entry
         elif kept := {field: value for field, value in entry.items() if field not in _OF_A_PATH or name in files}:
@@ -267,7 +311,7 @@ def _entries(given: Document, files: Inputs) -> Document:
     for name, source in files.items():
         kept = entries.get(name) or {}
         if isinstance(source, Path):
-            executable = {"executable": True} if source.stat().st_mode & 0o111 or _program(source) else {}
+            executable = {"executable": True} if source.stat().st_mode & 0o111 or program_of(source) else {}
             entries[name] = {**executable, **kept, "source": f"file:{source}"}
         else:
             entries[name] = {**kept, "source": source}
@@ -284,35 +328,3 @@ def _distribution(requirement: str) -> str:
     """Return the normalized distribution name of a requirement (PEP 503)."""
     found = re.match(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)", requirement)
     return re.sub(r"[-_.]+", "-", found[1]).lower() if found else requirement
-
-
-def _listing(directory: Path) -> dict[str, str | None]:
-    from cluster_interface.trees.listing import listing  # noqa: PLC0415 - not every command reads a directory
-
-    try:
-        found = listing(directory)
-        large = [name for name, text in found.items() if text is None and name.endswith(".ipynb")]
-        return {**found, **{name: _text(directory / name) for name in large[:MOST_NOTEBOOKS]}}
-    except OSError as error:
-        raise Rejected.field("script", f"{directory} cannot be read: {error.strerror}") from None
-
-
-def _program(path: Path) -> Executable | None:
-    """Read what an executable file says of itself; None where it is none."""
-    try:
-        with path.open("rb") as file:
-            return describe(lambda offset, length: os.pread(file.fileno(), length, offset))
-    except OSError:
-        return None
-
-
-def _text(path: Path) -> str | None:
-    try:
-        if found := _program(path):
-            return found.text
-        if path.suffix == ".ipynb" and path.stat().st_size > LARGEST_TEXT:
-            return without_outputs(path)
-        data = path.read_bytes() if path.stat().st_size <= LARGEST_TEXT else b"\0"
-        return None if b"\0" in data else data.decode()
-    except (OSError, UnicodeDecodeError):
-        return None

@@ -8,8 +8,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from cluster_interface.client.capsules import save
 from cluster_interface.client.outputs import Output, Written, fetch
+from cluster_interface.client.saving import save
 from cluster_interface.client.transport import segment
 from cluster_interface.model.errors import Transient
 from cluster_interface.model.state import FINAL, FailureCode, JobState
@@ -199,9 +199,10 @@ class Job:
     def capsule(self, path: str | Path, progress: Callable[[int], None] | None = None) -> Path:
         """Write it into a file as a capsule: one image with its software, files and command, for `docker load`.
 
-        `progress` is told the bytes so far. Raises Conflict in words where it cannot become one.
+        `progress` is told the bytes so far. Raises Conflict in words where it cannot become one, Rejected where the
+        file cannot be written.
         """
-        return save(self._transport, self.id, Path(path), progress or (lambda _done: None))
+        return save(self._transport.stream("GET", f"/jobs/{segment(self.id)}/capsule"), Path(path), progress)
 
     def archive(self, path: str = "", format: str = "zip") -> Iterator[bytes]:  # noqa: A002 - the API's word
         """Yield a file or folder of its outputs (all, unless a path is given) as one archive: zip, tar.gz or tar.zst.
@@ -315,13 +316,14 @@ class Job:
         answer: dict[str, Any] = self._transport.request("POST", path, query={"task": str(task)}).json()
         return answer
 
-    def rerun(self, key: str | None = None, *, failed: bool = False) -> Job:
+    def rerun(self, key: str | None = None, *, failed: bool = False, with_missing: bool = False) -> Job:
         """Submit the same spec again as a new job, with `failed` only the tasks that did not complete.
 
-        The same key again is the same job.
+        `with_missing` adds the package that the program lacked, which `missing` names; Conflict if it names none. The
+        same key again is the same job.
         """
         headers = {"Idempotency-Key": key or uuid.uuid4().hex}
-        query = {"failed": "true"} if failed else {}
+        query = {name: "true" for name, wish in (("failed", failed), ("with_missing", with_missing)) if wish}
         path = f"/jobs/{segment(self.id)}/rerun"
         return Job(self._transport, self._transport.request("POST", path, query=query, headers=headers).json())
 

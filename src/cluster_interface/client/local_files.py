@@ -103,6 +103,10 @@ def check_file(path: Path, field: str) -> Path:
     if path.is_dir():
         raise Rejected.field(field, f"{path} is a directory, not a file")
     if not path.exists():
+        archive, sign, _ = str(path).partition("!/")
+        if sign and Path(archive).is_file():
+            words = f"members of {archive}, which is here, cannot be named: unpack it, or have it where the server can "
+            raise Rejected.field(field, f"{words}read it and write file:/…!/member")
         raise Rejected.field(field, f"there is no file {path}")
     if not path.is_file():
         raise Rejected.field(field, f"{path} is not a regular file")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from cluster_interface.client.local_files import check_file, is_source, parse_inputs, whole
 from cluster_interface.model.errors import Rejected
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from cluster_interface.client.local_files import Inputs
@@ -18,6 +20,7 @@ Document = dict[str, Any]
 SUFFIXES = (".yaml", ".yml", ".json")
 _IN_PLACE = ("mount", "link")  #: modes of what is not sent, because the server has the same filesystem
 LARGEST = 4 * 2**20  #: bytes
+MOST_VALUES = 2_000_000  #: of one spec: a few for each of the most entries that a tree may have
 
 
 def is_spec(path: Path) -> bool:
@@ -35,6 +38,8 @@ def read_spec(path: Path) -> Document:
         document = json.loads(text) if path.suffix.lower() == ".json" else _yaml(text)
     except ValueError as error:
         raise Rejected.field(str(path), f"cannot be read: {error}") from None
+    except RecursionError:
+        raise Rejected.field(str(path), "cannot be read: it is nested too deep") from None
     if not isinstance(document, dict):
         raise Rejected.field(str(path), "is not a job spec: a mapping with apiVersion is expected")
     return document
@@ -61,9 +66,25 @@ def _yaml(text: bytes) -> Any:
     import yaml  # noqa: PLC0415 - only for those who write specs
 
     try:
-        return yaml.safe_load(text)
+        document = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - a safe loader
     except yaml.YAMLError as error:
         raise ValueError(" ".join(str(error).split())) from None
+    if sum(1 for _ in islice(_values(document), MOST_VALUES)) == MOST_VALUES:
+        raise ValueError(f"with what its aliases (*name) stand for it has more than {MOST_VALUES:,} values")
+    return document
+
+
+def _values(document: Any) -> Iterator[Any]:
+    """Yield all that is in a document; what an alias stands for as often as it is named, which may be without end."""
+    left = [iter((document,))]
+    while left:
+        for value in left[-1]:
+            yield value
+            if isinstance(value, (dict, list)):
+                left.append(iter(value.values() if isinstance(value, dict) else value))
+                break
+        else:
+            left.pop()
 
 
 def local_sources(document: Document, base: Path) -> Inputs:

@@ -13,7 +13,7 @@ import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, Any, Self
+from typing import IO, TYPE_CHECKING, Any, Self, TypedDict, Unpack
 from urllib.parse import quote, urlencode
 
 from cluster_interface import __version__
@@ -33,9 +33,17 @@ BLOCK = 256 * 1024  #: bytes sent or read at once
 
 _STALE = (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError, ConnectionAbortedError)
 _ABSENT = (FileNotFoundError, ConnectionRefusedError)
-
-
 CROWDED = 10.0  #: seconds to try to get in where many call at once
+
+
+class Sent(TypedDict, total=False):
+    """What may go along with a request."""
+
+    query: Mapping[str, object] | None  #: None as a value: left out
+    document: Any  #: sent as JSON
+    body: bytes | IO[bytes] | None  #: sent as it is
+    headers: Mapping[str, str] | None
+    timeout: float  #: seconds without a byte; TIMEOUT where it is left out
 
 
 class _UnixConnection(http.client.HTTPConnection):
@@ -121,7 +129,7 @@ class Stream:
 class Transport:
     """Connections to one server, for any number of threads.
 
-    `revive` is called, once a request, when nothing answers at the address; then the request is tried again.
+    `revive` is called when nothing answers at the address, or what did goes away; then the request is sent again, once.
     """
 
     def __init__(self, address: Address, revive: Callable[[], None] | None = None) -> None:
@@ -130,47 +138,26 @@ class Transport:
         self._idle: list[http.client.HTTPConnection] = []
         self._lock = threading.Lock()
 
-    def request(
-        self,
-        method: str,
-        path: str,
-        *,
-        query: Mapping[str, object] | None = None,
-        document: Any = None,
-        body: bytes | IO[bytes] | None = None,
-        headers: Mapping[str, str] | None = None,
-        timeout: float = TIMEOUT,
-    ) -> Answer:
+    def request(self, method: str, path: str, **sent: Unpack[Sent]) -> Answer:
         """Send a request below /api/v1 and return its answer; raises what an answer with an error stands for.
 
-        `document` is sent as JSON; `body` as it is. A request whose kept connection turns out to be dead goes out
-        again, unless its body is a file: those who send files know where to go on.
+        A request whose kept connection turns out to be dead goes out again, unless its body is a file: those who send
+        files know where to go on.
         """
-        with self.stream(
-            method, path, query=query, document=document, body=body, headers=headers, timeout=timeout
-        ) as stream:
+        with self.stream(method, path, **sent) as stream:
             return stream.whole()
 
-    def stream(
-        self,
-        method: str,
-        path: str,
-        *,
-        query: Mapping[str, object] | None = None,
-        document: Any = None,
-        body: bytes | IO[bytes] | None = None,
-        headers: Mapping[str, str] | None = None,
-        timeout: float = TIMEOUT,
-    ) -> Stream:
+    def stream(self, method: str, path: str, **sent: Unpack[Sent]) -> Stream:
         """Like `request`, with the body still to be read."""
-        sent = {"User-Agent": f"clif/{__version__}", "Accept": "application/json", **(headers or {})}
-        if document is not None:
+        headers = {"User-Agent": f"clif/{__version__}", "Accept": "application/json", **(sent.get("headers") or {})}
+        body = sent.get("body")
+        if (document := sent.get("document")) is not None:
             body = json.dumps(document).encode()
-            sent["Content-Type"] = "application/json"
+            headers["Content-Type"] = "application/json"
         target = f"{self.address.prefix}{PREFIX}{path}"
-        if query:
+        if query := sent.get("query"):
             target += f"?{urlencode({name: value for name, value in query.items() if value is not None})}"
-        connection, answer = self._exchange(method, target, body, sent, timeout)
+        connection, answer = self._exchange(method, target, body, headers, sent.get("timeout", TIMEOUT))
         opened = Stream(self, connection, answer)
         if answer.status >= 400:
             with opened:
@@ -203,6 +190,13 @@ class Transport:
                 raise self._trouble(error) from None
         connection = self._connected(timeout)
         try:
+            try:
+                return connection, _send(connection, method, target, body, headers)
+            except _STALE:  # it waited to be let in at a server that ended
+                if self._revive is None or not isinstance(body, bytes | None):
+                    raise
+            self._revive()
+            connection = self._connected(timeout)
             return connection, _send(connection, method, target, body, headers)
         except (OSError, http.client.HTTPException) as error:
             raise self._trouble(error) from None

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from cluster_interface.model.errors import ClusterError, Permanent
+from cluster_interface.model.errors import ClusterError, Permanent, Rejected, Transient
 from cluster_interface.model.marks import work_mark
 from cluster_interface.model.resources import show_bytes
 from cluster_interface.model.state import FailureCode
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from cluster_interface.model.job import Progress
 
 MOST_DEATHS = 5  #: of one piece of long work, after which it is not started again
+MOST_TRIES = 20  #: of work on an image; with the waits between them that is two hours and more
+FIRST_WAIT, LONGEST_WAIT = 0.5, 600.0  #: seconds between tries
 LOOK_AGAIN = 2.0  #: seconds; the end of long work wakes the engine before that
 
 _CODES = {
@@ -29,6 +32,16 @@ _CODES = {
     "deliver": FailureCode.INTERNAL,
 }
 KINDS = tuple(_CODES)
+_GIVEN_UP = ("resolve", "build")  #: what needs only the world outside; inputs and outputs wait for their filesystem
+
+
+class Later(Transient):
+    """Long work failed in a way that may be over in a while; it is begun again after `wait` seconds."""
+
+    def __init__(self, message: str, wait: float, *, told: bool) -> None:
+        super().__init__(message)
+        self.wait = wait
+        self.told = told  #: in the timeline, too
 
 
 def look(
@@ -45,11 +58,27 @@ def look(
         work = tools.works.look(mark)
     if work.state is WorkState.FAILED:
         tools.works.stop(mark)  # a later try starts afresh
-        raise work.error or Permanent(f"the work on {kind} failed", code=_CODES[kind])
+        raise _again(case, tools, kind, work.error)
     state = case.job.state
     if work.state is WorkState.DONE:
         return work.result if work.result is not None else {}, Step(state=state)
-    return None, Step(state=state, after=LOOK_AGAIN, reason=_words(work.progress) if work.progress else "")
+    words = _words(work.progress) if work.progress else case.job.reason if case.job.tries else ""
+    return None, Step(state=state, after=LOOK_AGAIN, again=None, reason=words)
+
+
+def _again(case: Case, tools: Tools, kind: str, error: Exception | None) -> Exception:
+    """Say what becomes of work that failed: what may be over in a while is tried again, and when is told."""
+    if isinstance(error, Rejected):  # the job was taken: what its work finds wrong with it is its failure
+        return Permanent(str(error), code=_CODES[kind])
+    if not isinstance(error, Transient):
+        return error or Permanent(f"the work on {kind} failed", code=_CODES[kind])
+    tries = case.job.tries + 1
+    if kind in _GIVEN_UP and tries >= MOST_TRIES:
+        return Permanent(f"{error} (given up after {tries} tries; rerun the job later)", code=_CODES[kind])
+    wait = min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(tries - 1, 20))
+    at = datetime.fromtimestamp(tools.clock.now() + wait).astimezone().strftime("%H:%M:%S %Z")
+    most = f" of {MOST_TRIES}" if kind in _GIVEN_UP else ""
+    return Later(f"{error}; it is tried again at {at} (try {tries + 1}{most})", wait, told=tries < MOST_TRIES)
 
 
 def stop_all(case: Case, tools: Tools) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import structlog
 
 from cluster_interface.engine.canceling import end_orders
-from cluster_interface.engine.long_work import stop_all
+from cluster_interface.engine.long_work import Later, stop_all
 from cluster_interface.engine.steps import STEPS, canceling
 from cluster_interface.engine.tools import Case
 from cluster_interface.model.errors import ClusterError, Permanent, Rejected, Transient
@@ -72,6 +73,9 @@ def _step(case: Case, tools: Tools) -> Step:
         return _failed(job, error.code, str(error))
     except Rejected as error:
         return _failed(job, FailureCode.INTERNAL, str(error))
+    except Later as error:
+        note = str(error) if error.told else ""
+        return replace(_again(job, str(error)), after=error.wait, note=note)
     except Transient as error:
         return _again(job, str(error))
     except Exception:

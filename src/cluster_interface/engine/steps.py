@@ -106,7 +106,7 @@ def preparing(case: Case, tools: Tools) -> Step:
     staged, stage = look(case, tools, "inputs", _staging(case, attempt))
     if not ready or staged is None:
         parts = [step.reason for step in (build, stage) if step.reason]
-        return Step(state=JobState.PREPARING, after=SOON, reason="; ".join(parts))
+        return Step(state=JobState.PREPARING, after=SOON, again=None, reason="; ".join(parts))
     if not any(order.native_id for order in attempt.orders):
         write(case, tools, attempt, image)
     go = may_go(case, attempt)
@@ -120,6 +120,7 @@ def preparing(case: Case, tools: Tools) -> Step:
         after=WATCHED,
         facts=_kept(case),
         reason=_handed(tools.scheduler(case.plan.ask).name, attempt) + _brought(case),
+        size=sum(source.size or 0 for source in case.plan.sources if source.mount is None),
     )
 
 

@@ -13,6 +13,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
+#: In place of words that name our classes, or Python's.
+_PLAIN = {
+    "model_type": "is not a mapping; write fields and their values",
+    "model_attributes_type": "is not a mapping",
+    "dict_type": "is not a mapping; write names and their values",
+    "tuple_type": "is not a list; write [one, two]",
+    "list_type": "is not a list; write [one, two]",
+    "string_type": "is not a text; put it in quotes",
+    "missing": "is missing",
+}
+
+
 class Model(BaseModel):
     """A frozen value that refuses fields it does not know."""
 
@@ -34,7 +46,11 @@ def _problems(model: type[BaseModel], error: ValidationError, at: str) -> Iterab
         if item["type"] == "extra_forbidden":
             yield Problem(field, f"unknown field{_suggestion(model, location)}")
         else:
-            yield Problem(field, item["msg"].removeprefix("Value error, "))
+            yield Problem(field, _PLAIN.get(item["type"]) or _worded(item["msg"]))
+
+
+def _worded(message: str) -> str:
+    return message.removeprefix("Value error, ").replace("Input should be", "must be", 1)
 
 
 def _suggestion(model: type[BaseModel], location: list[str]) -> str:

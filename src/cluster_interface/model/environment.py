@@ -238,6 +238,21 @@ class Environment(Model):
         """The date after which nothing of the package indexes counts."""
         return (self.python.exclude_newer if self.python else None) or self.as_of
 
+    def adding(self, field: str, package: str) -> Environment:
+        """Return it with one package more, in the field of the job spec that takes such.
+
+        ValueError if it has that one, or takes none, since it is there already.
+        """
+        *above, last = field.split(".")[1:]
+        document = self.model_dump(mode="json", exclude_defaults=True)
+        place = document
+        for name in above:
+            place = place.setdefault(name, {})
+        if package in (there := place.get(last, ())):
+            raise ValueError(f"{package} is in {field} already")
+        place[last] = [*there, package]
+        return Environment.model_validate(document)
+
     def files(self) -> dict[str, str]:
         """Name the files of the file tree that it is described by: field -> path."""
         python = self.python or PythonEnvironment()

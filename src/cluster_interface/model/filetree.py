@@ -37,6 +37,7 @@ MOUNTED = ("file", "site")  #: what may be mounted
 IN_ARCHIVE = "!/"  #: stands between an archive and what is in it
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_USER_INFO = re.compile(r"(git:)?(https?|git|s3|sftp)://[^/?#]*@")  #: before the host (RFC 3986 3.2.1)
 _PERMISSIONS = re.compile(r"0[0-7]{3}")
 
 
@@ -109,6 +110,8 @@ class FileEntry(Model):
     def _short_forms(cls, value: Any) -> Any:
         """Read `["*.csv"]` and `{"*.csv": 2}`."""
         if isinstance(value, (list, tuple)):
+            if not all(isinstance(pattern, str) for pattern in value):
+                raise ValueError('has something in it that is no pattern; write ["*.csv"] or {"*.csv": 3}')
             value = {pattern: {} for pattern in value}
         if isinstance(value, dict):
             return {
@@ -163,6 +166,11 @@ class FileTree(Model):
 def is_local(source: str) -> bool:
     """Say whether a directory's source is a directory of the server's own filesystem."""
     return source.startswith("file:") and IN_ARCHIVE not in source
+
+
+def names_somebody(source: str) -> bool:
+    """Say whether a source has a user's name, and so perhaps a password, in its address."""
+    return bool(_USER_INFO.match(source))
 
 
 def mounted_at(source: str) -> str:

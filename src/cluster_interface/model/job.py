@@ -40,7 +40,7 @@ class Job:
     created: float
     changed: float
     ended: float | None = None
-    size: int | None = None  #: bytes that its directory holds, inputs included, since its end; None: not measured yet
+    size: int | None = None  #: bytes that its directory holds; before its end, of what was staged; None: not known yet
     keep_until: float | None = None  #: when its files are removed; None: never, or it has not ended
     warned: float | None = None  #: when that was announced
     removed: float | None = None  #: when its files were removed
@@ -253,6 +253,10 @@ class Progress:
     def from_json(cls, found: dict[str, Any]) -> Progress:
         """Make it again of what `dataclasses.asdict` made of it."""
         return cls(**{**found, "sources": tuple(SourceProgress(**one) for one in found.get("sources", ()))})
+
+
+def nobody_hears(progress: Progress) -> None:
+    """Report to nobody."""
 
 
 @dataclass(frozen=True, kw_only=True)

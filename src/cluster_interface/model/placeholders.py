@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cluster_interface.model.errors import Rejected
+from cluster_interface.model.subcommands import free_options
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -42,17 +43,19 @@ def used(command: str, parameters: Collection[str]) -> set[str]:
     return {found["name"] for found in _TOKENS.finditer(command) if found["name"] in parameters}
 
 
-def offer(command: str, parameters: Collection[str], options: Mapping[str, str]) -> tuple[str, list[str]]:
+def offer(command: str, parameters: Collection[str], options: Collection[Mapping[str, Any]]) -> tuple[str, list[str]]:
     """Give each parameter that has no place in a command to the option of its name, where the command has not that yet.
 
-    `options` maps bare names (`max_depth`) to how a command has them (`--max-depth`). Returns the command, and a word
-    about each parameter that only the environment carries.
+    `options` are those of a program as a proposal has them; none for a command that somebody wrote. Returns the
+    command, and a word about each parameter that only the environment carries.
     """
     placed = used(command, parameters)
     unplaced = [name for name in parameters if name not in placed]
     taken = set(command.split())
-    free = {} if not command or "--" in taken else {n: option for n, option in options.items() if option not in taken}
-    added = "".join(f" {free[name]} {{{name}}}" for name in unplaced if name in free)
+    found = {} if not command or "--" in taken else free_options(command, options)
+    free = {name: option for name, option in found.items() if option not in taken}
+    written = {name: option if option.endswith("=") else f"{option} " for name, option in free.items()}
+    added = "".join(f" {written[name]}{{{name}}}" for name in unplaced if name in free)
     carried = [name for name in unplaced if name not in free]
     return command + added, [f"parameter {name}: the program finds it as ${PREFIX}{name}" for name in carried]
 

@@ -43,7 +43,7 @@ class Lock(Model):
     as_of: str | None = None  #: the day whose Debian the base is made from; None: that of the day it is made
     system: tuple[str, ...] = ()  #: every distribution package that the base was asked to have
     why: tuple[str, ...] = ()  #: distribution packages that were added, each with its reason: "libgl1: cv2 needs …"
-
+    warnings: tuple[str, ...] = ()  #: what people should know of the packages: "toy==1.0 was withdrawn …"
     conda: str = ""  #: a lock file of conda packages (rattler's, version 6 or later)
     r: tuple[str, ...] = ()  #: R packages built from source, in order: "name version url md5"
     torch: str | None = None  #: cpu: the packages around PyTorch are those without CUDA

@@ -40,11 +40,20 @@ class Option(Model):
     default: str | None = None
     choices: tuple[str, ...] = ()
     help: str = ""
-    kind: str = "text"  #: text, int, float or path
+    kind: str = "text"  #: text, int, float, path or, where it is one for sure, directory
     many: bool = False
+    count: int = 0  #: exactly so many values; 0: as many as there are
+    joined: bool = False  #: its value is part of the same word: --top=3
     repeat: bool = False  #: its name is written once for each of its many values
     command: str = ""  #: the subcommand that it belongs to
     written: str = ""  #: how the command has it where that is not its name: "-p alpha"
+
+
+class Missing(Model):
+    """What has to be given on the command line and was not."""
+
+    names: tuple[str, ...]  #: "table", "--out"
+    example: str  #: arguments with which it would be
 
 
 class LeftOut(Model):
@@ -66,6 +75,7 @@ class Proposal(Model):
     outputs: tuple[str, ...] = ()  #: what it seems to write; shown, not required
     options: tuple[Option, ...] = ()
     suggestions: tuple[str, ...] = ()  #: ready command lines, with PLACEHOLDERS where only a person knows
+    missing: Missing | None = None
     resources: dict[str, int | str | bool | tuple[str, ...]] = {}  #: what the directives of a batch script say
     sweep: Sweep | None = None  #: of an array job, whose index is the parameter `array`
     dialect: Literal["slurm", "gridengine", "pbs"] | None = None

@@ -20,7 +20,7 @@ class Step:
     reason: str = ""
     note: str = ""  #: something for the timeline, where the state stays as it is
     code: FailureCode | None = None
-    again: bool = False  #: this step did not get on and counts as a try
+    again: bool | None = False  #: this step did not get on and counts as a try; None: it is one that goes on
     plan: Plan | None = None
     approved_by: str | None = None
     attempt: Attempt | None = None  #: inserted, or its native id and end updated
@@ -28,6 +28,6 @@ class Step:
     fresh: bool = False  #: the tasks that `attempt` tries are queued, and nothing is known of them yet
     rest: str | None = None  #: every task that has not ended, those in `tasks` apart, is canceled for this reason
     outputs: tuple[OutputFile, ...] | None = None
-    size: int | None = None  #: bytes that the job's directory holds
+    size: int | None = None  #: bytes that the job's directory holds; before its end, of what was staged
     deliveries: tuple[Delivery, ...] | None = None
     facts: dict[str, Any] | None = field(default=None)  #: the engine's own notes on the job, replaced whole

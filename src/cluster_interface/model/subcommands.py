@@ -27,18 +27,19 @@ def chosen(words: Iterable[str], options: Collection[Mapping[str, Any]]) -> str:
 
 
 def free_options(command: str, options: Collection[Mapping[str, Any]]) -> dict[str, str]:
-    """Return the options with a value that a command can still be given at its end: bare name -> as it is written.
+    """Return the options with a value that a command can still be given at its end: bare name -> what is before it.
 
     With a subcommand these are its own alone: after it argparse and click refuse those of others and the program's.
     """
     words = _split(command)
+    given = {word.partition("=")[0] for word in words}
     own = chosen(words, options)
     return {
-        option["name"].lstrip("-").replace("-", "_"): option.get("written") or option["name"]
+        option["name"].lstrip("-").replace("-", "_"): option.get("written") or _written(option)
         for option in options
         if not (option["positional"] or option["flag"])
         and (option.get("command") or "") == own
-        and not {option["name"], *(option.get("aliases") or ())} & set(words)
+        and not {option["name"], *(option.get("aliases") or ())} & given
     }
 
 
@@ -51,6 +52,10 @@ def levels(*commands: str) -> list[str]:
 def below(command: str, word: str) -> str:
     """Name a subcommand of a subcommand."""
     return f"{command} {word}".strip()
+
+
+def _written(option: Mapping[str, Any]) -> str:
+    return f"{option['name']}=" if option.get("joined") else str(option["name"])
 
 
 def _split(command: str) -> list[str]:

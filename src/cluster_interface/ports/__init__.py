@@ -7,7 +7,7 @@ the caller asked for something wrong. Nothing here writes to the database.
 from __future__ import annotations
 
 from cluster_interface.ports.files import Form, Layout, Listed, LogPart, Report, StagedFile, Stager, Upload, Uploads
-from cluster_interface.ports.images import Baked, Face, ImageDetail, ImageInfo, ImageRef, ImageStore
+from cluster_interface.ports.images import Baked, Face, ImageDetail, ImageInfo, ImageRef, ImageStore, Pruned
 from cluster_interface.ports.people import Clock, Identity
 from cluster_interface.ports.runtimes import Mount, Run, Runtime
 from cluster_interface.ports.schedulers import UNSEEN, Handle, NativeState, Observation, Order, Scheduler, Site, Waiting
@@ -32,6 +32,7 @@ __all__ = [
     "NativeState",
     "Observation",
     "Order",
+    "Pruned",
     "Report",
     "Run",
     "Runtime",

@@ -79,6 +79,12 @@ class Stager(Protocol):
     def look_at(self, account: Account, path: str, entry: FileEntry) -> SourceInfo:
         """Look at one entry's source on this machine as an account, for nobody's job yet; Permanent in words."""
 
+    def place(self, source: str, user: str) -> Path | None:
+        """Say where on this machine a directory's source lies; None for what is elsewhere.
+
+        Rejected in words if it is none that `user` may read.
+        """
+
     def list_directory(self, account: Account, path: str, after: str, limit: int) -> tuple[list[Listed], str | None]:
         """List a directory as an account, in order of names, and say what the next part comes after.
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Protocol
 
+from cluster_interface.model.job import nobody_hears
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from pathlib import Path
@@ -31,7 +33,7 @@ class ImageRef:
 
     directory: `rootfs` is the base's directory and `layer` (or None) is mounted read-only at /opt/env.
     docker: `tag` names an image that the server's own engine has, base and layer together.
-    archive: `archives` are what a node's engine loads, in this order, to have `tag`: the base, then what is new.
+    archive: `archives` are what a node's engine loads, in this order, to have `tag`: each what is new to the last.
     registry: `pulled` names, by digest, what a node's engine pulls to have `tag`.
     squashfs: `file` is one file with base and layer.
     """
@@ -61,6 +63,17 @@ class ImageInfo:
     faces: tuple[str, ...] = ()
     used: float = 0.0  #: when last, to the hour
     imported: bool = False  #: a base that cannot be made again here
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pruned:
+    """What made room, and what did not."""
+
+    images: tuple[ImageInfo, ...]
+    packages: int = 0  #: installed ones, which no image had any more
+    wheels: int = 0  #: made of sources, which no image or job names
+    left: tuple[str, ...] = ()  #: what could not go now, and why
+    unfinished: bool = False  #: time was over
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,6 +116,7 @@ class ImageStore(Protocol):
         files: Mapping[str, bytes] | None = None,
         *,
         gpus: bool = True,
+        report: Report = nobody_hears,
     ) -> Lock:
         """Resolve and keep the lock; `files` are the job's small files where its environment wants them.
 
@@ -138,10 +152,11 @@ class ImageStore(Protocol):
     def export(self, key: str, form: str) -> Iterator[bytes]:
         """Stream it for elsewhere: docker, oci, apptainer or dockerfile, as one tar. NotFound, Rejected."""
 
-    def prune(
-        self, used: Collection[str], *, older_than: float, larger_than: int, keep: int, dry_run: bool
-    ) -> list[ImageInfo]:
-        """Remove images that are not among the `used` keys, and return those that went (or would go)."""
+    def prune(self, used: Collection[str], *, older_than: float, larger_than: int, keep: int, dry_run: bool) -> Pruned:
+        """Remove images that are not among the `used` keys, and say what went (or would go) and what could not.
+
+        Waits for nobody, and ends after about a minute: `unfinished` then.
+        """
 
     def keys(self, lock: Lock) -> set[str]:
         """Name every image and base that a lock needs."""
@@ -150,4 +165,4 @@ class ImageStore(Protocol):
         """Take a root filesystem made elsewhere as a base; Rejected if it is none."""
 
     def log(self, key: str) -> str:
-        """Return the log of the last build of this image; empty if there is none."""
+        """Return the log of the last build of an image or base by its key, or how that begins; NotFound."""

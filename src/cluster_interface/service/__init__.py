@@ -160,4 +160,4 @@ class Service:
 
     @cached_property
     def _views(self) -> Views:
-        return Views(site=self.site, works=self.works)
+        return Views(site=self.site, works=self.works, stager=self.stager, shelf=self.shelf)

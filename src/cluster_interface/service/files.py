@@ -77,7 +77,8 @@ class Files:
 
     def _refused(self, user: str, tree: FileTree) -> dict[str, str]:
         problems: dict[str, str] = {}
-        for check in (partial(self.intake.check_uploads, user), self.intake.check_mounts):
+        checks = (self.intake.check_addresses, partial(self.intake.check_uploads, user), self.intake.check_mounts)
+        for check in checks:
             try:
                 check(tree)
             except Rejected as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cluster_interface.model.errors import NotFound, Rejected
+from cluster_interface.model.errors import NotFound, Rejected, Transient
 from cluster_interface.model.plan import digest
 from cluster_interface.model.queue import fill_in
 from cluster_interface.model.resources import Resources
@@ -15,6 +15,7 @@ from cluster_interface.wire import (
     BuildView,
     ImageShow,
     ImageView,
+    PruneView,
 )
 
 if TYPE_CHECKING:
@@ -56,17 +57,18 @@ class Images:
         jobs = tuple(job for job, lock in self._needed() if found.info.key in self.shelf.keys(lock))
         return ImageShow(image=ImageView(**vars(found.info)), lock=found.lock, sizes=dict(found.sizes), jobs=jobs)
 
-    def prune(self, wanted: PruneRequest) -> list[ImageView]:
-        """Remove images that nobody needs, and list them."""
+    def prune(self, wanted: PruneRequest) -> PruneView:
+        """Remove images that nobody needs; say what went and what could not."""
         used = {key for _, lock in self._needed() for key in self.shelf.keys(lock)}
-        gone = self.shelf.prune(
+        done = self.shelf.prune(
             used,
             older_than=wanted.older_than,
             larger_than=wanted.larger_than,
             keep=wanted.keep,
             dry_run=wanted.dry_run,
         )
-        return [ImageView(**vars(image)) for image in gone]
+        images = tuple(ImageView(**vars(image)) for image in done.images)
+        return PruneView(**{**vars(done), "images": images})
 
     def build(self, wanted: BuildRequest) -> BuildView:
         """Begin to build an environment, or say how far it is; the same request is the same build."""
@@ -88,7 +90,8 @@ class Images:
         if work is None or work.state is WorkState.ABSENT:
             raise NotFound("there is no such build; ask for it again")
         if work.state is WorkState.FAILED:
-            return BuildView(id=mark, state="failed", error=str(work.error))
+            again = "; ask for it again later" if isinstance(work.error, Transient) else ""
+            return BuildView(id=mark, state="failed", error=f"{work.error}{again}")
         if work.state is WorkState.DONE:
             return BuildView(id=mark, state="done", image=work.result["image"])
         return BuildView(id=mark, state="running", note=work.progress.note if work.progress else "")

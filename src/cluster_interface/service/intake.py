@@ -11,7 +11,7 @@ from cluster_interface.inspection import inspect as read_script
 from cluster_interface.inspection.sweeps import expand
 from cluster_interface.model.errors import NotFound, Problem, Rejected, Transient
 from cluster_interface.model.executable import MAGIC, describe
-from cluster_interface.model.filetree import FileEntry, Mode, is_local, mounted_at
+from cluster_interface.model.filetree import FileEntry, Mode, is_local, mounted_at, names_somebody
 from cluster_interface.model.packing import pack_size
 from cluster_interface.model.placeholders import place
 from cluster_interface.model.plan import HOST
@@ -55,6 +55,7 @@ class Intake:
 
     def take(self, user: str, spec: JobSpec) -> tuple[JobSpec, list[Values]]:
         """Return the spec with everything inferred that it leaves out, and the parameters of each of its tasks."""
+        self.check_addresses(spec)
         self.check_uploads(user, spec)
         self.check_mounts(spec)
         self._check_after(user, spec)
@@ -101,6 +102,13 @@ class Intake:
                 problems.append(Problem(f"files.{path}.source", words))
         if problems:
             raise Rejected(problems=problems)
+
+    def check_addresses(self, spec: JobSpec | FileTree) -> None:
+        """Refuse an address with a user's name or password in it, before it is written down anywhere."""
+        words = "has a user name in it; leave it out, and keep name and password with `clif credentials add`"
+        named = [path for path, entry in spec.files.items() if names_somebody(entry.source or "")]
+        if named:
+            raise Rejected(problems=[Problem(f"files.{path}.source", words) for path in named])
 
     def check_mounts(self, spec: JobSpec | FileTree) -> None:
         """Refuse what is mounted from nowhere near where it may be; where links lead is seen when it is opened."""
@@ -152,7 +160,7 @@ class Intake:
     def _names(self, user: str, files: Mapping[str, FileEntry], sweep: Sweep) -> list[str]:
         if sweep.files is None:
             return list(files)
-        return names_for(sweep.files, files, self.stager, self.identity.account(user))
+        return names_for(sweep.files, files, self.stager, self.identity.account(user), user)
 
     def _packed(self, user: str, spec: JobSpec, tasks: int, ask: Ask) -> JobSpec:
         """Settle how many tasks share a container start, by what the same script took last time."""

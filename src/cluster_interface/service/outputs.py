@@ -124,7 +124,10 @@ class Outputs:
     # --- links
 
     def share(self, user: str, job: str, request: ShareRequest) -> tuple[LinkView, str]:
-        """Make a link to a file, a folder or everything; return it and its token, which nobody can ask for again."""
+        """Make a link to a file, a folder or everything; return it and its token, which nobody can ask for again.
+
+        NotFound where the files are gone: a link to them would lead nowhere.
+        """
         if not self.sharing.enabled:
             raise Conflict("this site does not allow links for people without an account")
         if request.expires > self.sharing.longest:
@@ -133,6 +136,7 @@ class Outputs:
         place = request.path.strip("/")
         with self.store.write() as db:
             found = jobs.get(db, user, job)
+            _must_be_kept(found)
             if next(chosen(db, found, place), None) is None:
                 raise Rejected.field("path", f"job {job} has no output or folder {request.path!r}")
             if len(links.of_job(db, found.id)) >= MOST_LINKS:
@@ -207,4 +211,4 @@ class Outputs:
 
 def _must_be_kept(job: Job) -> None:
     if job.removed is not None:
-        raise NotFound(f"the files of job {job.id} were removed when their time was over; rerun it to have them again")
+        raise NotFound(f"the files of job {job.id} were removed; rerun it to have them again")

@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from cluster_interface.inspection import inspect as read_script
-from cluster_interface.inspection.batch.queues import with_known_queue, with_known_runtime
+from cluster_interface.inspection.batch.queues import with_known_queue, with_known_runtime, with_what_there_is
 from cluster_interface.inspection.sweeps import with_places
 from cluster_interface.model.advice import earlier, within
 from cluster_interface.model.amounts import show_bytes
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from cluster_interface.inspection.software import Software
+    from cluster_interface.model.job import Job
     from cluster_interface.model.jobspec import JobSpec
     from cluster_interface.model.sweep import Values
     from cluster_interface.ports import (
@@ -63,12 +64,13 @@ class Submitting:
 
     def inspect(self, user: str, request: InspectRequest) -> InspectResponse:
         """Propose what a script needs; nothing is kept."""
-        proposal = read_script(request.files, request.script, request.arguments, self.software)
+        proposal = read_script(request.files, request.script, request.arguments, self.software, request.start)
         proposal = with_places(proposal, request.parameters)
         proposal = with_known_queue(proposal, [queue.name for queue in self.site.queues()])
         ask = self.intake.fit(Resources())
         proposal = with_known_runtime(proposal, self.site.queues(), ask.queue)
         queue = find_queue(self.site.queues(), ask.scheduler, ask.queue)
+        proposal = with_what_there_is(proposal, self.site.queues(), ask.queue)
         with self.store.read() as db:
             last = jobs.last_like(db, user, proposal.name, proposal.script)
             used = jobs.peak_use(db, last.id) if last else (None, None, None)
@@ -90,8 +92,13 @@ class Submitting:
         spec, rows = self.intake.take(user, spec)
         return self._add(user, spec, key, rows)
 
-    def rerun(self, user: str, job: str, key: str, *, failed: bool = False) -> tuple[JobView, bool]:
-        """Submit the same spec again as a new job: all of its tasks, or those that did not complete."""
+    def rerun(
+        self, user: str, job: str, key: str, *, failed: bool = False, with_missing: bool = False
+    ) -> tuple[JobView, bool]:
+        """Submit the same spec again as a new job: all of its tasks, or those that did not complete.
+
+        `with_missing` adds the package that the program lacked. Conflict where none is known, or none failed.
+        """
         with self.store.read() as db:
             old = jobs.get(db, user, job)
             tasks = jobs.tasks(db, old.id)
@@ -104,7 +111,17 @@ class Submitting:
             if not tasks:
                 raise Conflict(f"every task of job {job} completed: there is nothing to run again")
         spec = old.spec.model_copy(update={"after": ()})
+        if with_missing:
+            spec = self._with_missing(old, spec)
         return self._add(user, spec, key, [task.parameters for task in tasks], rerun_of=old.id)
+
+    def _with_missing(self, old: Job, spec: JobSpec) -> JobSpec:
+        with self.store.read() as db:
+            missing = self.views.missing(db, old)
+        if missing is None:
+            raise Conflict(f"job {old.id} does not tell of a package that it lacked; change what it asks for instead")
+        environment = spec.environment.adding(missing.field, missing.package)
+        return spec.model_copy(update={"environment": environment})
 
     def _must_be_granted(self, spec: JobSpec) -> None:
         """Refuse deliveries to where this site cannot or does not let them go: long before the job has run."""
@@ -119,7 +136,7 @@ class Submitting:
                 raise Rejected.field(f"deliver.{number}", words)
 
     def _must_have_room(self, user: str) -> None:
-        """Refuse new work of a person whose ended jobs hold more than the site lets them."""
+        """Refuse new work of a person whose jobs hold more than the site lets them."""
         quota = self.retention.quota
         if quota is None:
             return

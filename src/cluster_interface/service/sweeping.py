@@ -7,7 +7,6 @@ import time
 from typing import TYPE_CHECKING
 
 from cluster_interface.model.errors import Rejected
-from cluster_interface.model.filetree import is_local, mounted_at
 from cluster_interface.model.patterns import matches
 
 if TYPE_CHECKING:
@@ -23,7 +22,7 @@ _SIGN = re.compile(r"[*?[]")
 _FIELD = "sweep.files"
 
 
-def names_for(pattern: str, files: Mapping[str, FileEntry], stager: Stager, account: Account) -> list[str]:
+def names_for(pattern: str, files: Mapping[str, FileEntry], stager: Stager, account: Account, user: str) -> list[str]:
     """Return the names that a sweep's pattern may choose from: the tree's own, and those it chooses in directories.
 
     Directories are listed as the account. Rejected where one cannot be, is too large, or is not on this machine.
@@ -33,10 +32,14 @@ def names_for(pattern: str, files: Mapping[str, FileEntry], stager: Stager, acco
     for path, entry in files.items():
         if entry.source is None or not path.endswith("/") or not may_reach(pattern, path):
             continue
-        if not is_local(entry.source):
+        try:
+            place = stager.place(entry.source, user)
+        except Rejected as error:
+            raise Rejected.field(f"files.{path}", error.problems[0].message) from None
+        if place is None:
             words = f"{pattern!r} would look into {path}, which is not here before the job begins; name the files in a "
             raise Rejected.field(_FIELD, f"{words}table (sweep.table), or give {path} as a directory of this machine")
-        found.update(_within(pattern, path, mounted_at(entry.source), stager, account, end))
+        found.update(_within(pattern, path, str(place), stager, account, end))
     return sorted(found)
 
 

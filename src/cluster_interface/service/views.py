@@ -6,10 +6,11 @@ import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from cluster_interface.inspection.lacking import lack
 from cluster_interface.model.advice import advice
-from cluster_interface.model.errors import ClusterError
+from cluster_interface.model.errors import ClusterError, NotFound
 from cluster_interface.model.marks import again_mark, image_mark, work_mark
-from cluster_interface.model.state import FINAL, JobState
+from cluster_interface.model.state import FINAL, FailureCode, JobState
 from cluster_interface.ports import Handle, WorkState
 from cluster_interface.store import jobs
 from cluster_interface.wire import (
@@ -17,6 +18,7 @@ from cluster_interface.wire import (
     DeliveryView,
     JobSummary,
     JobView,
+    MissingView,
     ProgressView,
     TaskView,
     WaitingView,
@@ -27,14 +29,18 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
+    from cluster_interface.inspection.lacking import Lack
     from cluster_interface.model.job import Attempt, Job, Progress
     from cluster_interface.model.plan import Plan
     from cluster_interface.ports import (
+        ImageStore,
         Site,
+        Stager,
         Works,
     )
 
 MOST_SHOWN = 100  #: tasks in a job's own view; the rest by pages
+LAST_WORDS = 8192  #: bytes of a program's stderr that are looked through for what it did not find
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,11 +49,14 @@ class Views:
 
     site: Site
     works: Works
+    stager: Stager
+    shelf: ImageStore
 
     def job(self, db: Connection, job: Job) -> JobView:
         """Show one job."""
         tasks = jobs.task_page(db, job.id, after=-1, limit=MOST_SHOWN)
         attempts = jobs.attempts(db, job.id)
+        lacked = self._lacked(db, job)
         return JobView(
             **{name: getattr(JobSummary.of(job), name) for name in JobSummary.model_fields},
             spec=job.spec,
@@ -58,7 +67,8 @@ class Views:
             attempts=tuple(AttemptView.of(attempt) for attempt in attempts),
             progress=tuple(ProgressView.of(progress) for progress in self._progress(job)),
             waiting=self._waiting(db, job, attempts),
-            advice=advice(job, job.facts.get("used") or jobs.peak_use(db, job.id)) if job.final else "",
+            advice=self._advice(db, job, lacked) if job.final else "",
+            missing=_missing(job, lacked),
             last_event=jobs.last_event(db, job.id),
             cancel_requested=job.cancel_requested,
             size=job.size,
@@ -68,6 +78,38 @@ class Views:
             deliveries=tuple(DeliveryView.of(delivery) for delivery in job.deliveries),
             delivering=job.deliver_asked is not None,
         )
+
+    def missing(self, db: Connection, job: Job) -> MissingView | None:
+        """Say which package a failed program lacked, if one more package is all that it takes to run it again."""
+        return _missing(job, self._lacked(db, job))
+
+    def _advice(self, db: Connection, job: Job, lacked: Lack | None) -> str:
+        """Say what to do otherwise next time: to bring what a program did not find, to ask for more or less."""
+        used = advice(job, job.facts.get("used") or jobs.peak_use(db, job.id))
+        return "; ".join(filter(None, [self._build_log(job), lacked.words if lacked else "", used]))
+
+    def _build_log(self, job: Job) -> str:
+        """Say how to read the log of the build that failed, where one was begun."""
+        lock = job.plan.lock if job.plan and job.code is FailureCode.IMAGE_FAILED else None
+        while lock:
+            for key in (lock.image, lock.base):
+                with contextlib.suppress(NotFound):
+                    self.shelf.log(key)
+                    return f"the build's whole log: `clif images log {key[:12]}`"
+            lock = lock.under
+        return ""
+
+    def _lacked(self, db: Connection, job: Job) -> Lack | None:
+        if job.code not in (FailureCode.EXIT_CODE, FailureCode.TASKS_FAILED) or job.removed:
+            return None
+        task = next(iter(jobs.task_page(db, job.id, after=-1, limit=1, state="failed")), None)
+        if task is None or not task.exit_code:
+            return None
+        with contextlib.suppress(ClusterError):
+            part = self.stager.log(job.id, max(1, task.attempt), task.index, "err", -LAST_WORDS)
+            suite = job.plan.lock.suite if job.plan and job.plan.lock else None
+            return lack(part.data.decode(errors="replace"), suite, network=job.spec.network)
+        return None
 
     def _waiting(self, db: Connection, job: Job, attempts: Sequence[Attempt]) -> WaitingView | None:
         """Say why a queued job does not run yet, and how good such guesses have been."""
@@ -110,3 +152,13 @@ class Views:
             face = self.site.runtime(plan.ask).face
             if plan.lock and face:
                 yield image_mark(plan.lock.image, face)
+
+
+def _missing(job: Job, lacked: Lack | None) -> MissingView | None:
+    if lacked is None or not lacked.package or job.plan is None or job.plan.lock is None:
+        return None  # without a lock nothing was made for it, to which something could be added
+    try:
+        job.spec.environment.adding(lacked.field, lacked.package)
+    except ValueError:
+        return None
+    return MissingView(field=lacked.field, package=lacked.package)

@@ -174,13 +174,13 @@ def _lock(db: Connection, where: ColumnElement[bool]) -> None:
 def _job_changes(job: Job, step: Step, at: float, keep: float | None) -> dict[str, Any]:
     changes: dict[str, Any] = {
         "state": step.state, "reason": step.reason, "due": at + step.after, "lease_until": 0, "lease_token": None,
-        "tries": job.tries + 1 if step.again else 0,
+        "tries": job.tries if step.again is None else job.tries + 1 if step.again else 0,
     }  # fmt: skip
     if step.state != job.state:
         changes |= {"changed": at, "code": step.code, "ended": at if step.state in FINAL else None}
         if step.state in FINAL and keep is not None:
             changes["keep_until"] = at + keep
-    if step.size is not None:
+    if step.size is not None or step.state in FINAL:  # what was staged is no measure of what an ended job holds
         changes["size"] = step.size
     if step.deliveries is not None:
         changes["deliveries"] = [asdict(delivery) for delivery in step.deliveries]

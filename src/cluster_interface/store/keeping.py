@@ -26,7 +26,7 @@ DAY = 86400.0
 
 
 def used(db: Connection, owner: str) -> int:
-    """Sum up what an owner's ended jobs hold, in bytes."""
+    """Sum up what an owner's jobs hold, in bytes: those that have not ended, what was staged for them."""
     mine = and_(t.job.c.owner == owner, t.job.c.removed.is_(None))
     return int(db.execute(select(func.coalesce(func.sum(t.job.c.size), 0)).where(mine)).scalar_one())
 

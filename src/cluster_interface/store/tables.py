@@ -62,7 +62,7 @@ job = Table(
     Column("created", Float, nullable=False),
     Column("changed", Float, nullable=False),
     Column("ended", Float),
-    Column("size", BigInteger),  # null: not measured yet
+    Column("size", BigInteger),  # until it has ended, what was staged; null: not known yet
     Column("keep_until", Float),
     Column("warned", Float),
     Column("removed", Float),

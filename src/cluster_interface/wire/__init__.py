@@ -25,6 +25,7 @@ from cluster_interface.wire.images import (
     ImageView,
     ImportBaseRequest,
     PruneRequest,
+    PruneView,
 )
 from cluster_interface.wire.jobs import (
     AttemptView,
@@ -37,6 +38,7 @@ from cluster_interface.wire.jobs import (
     JobSummary,
     JobView,
     KeepRequest,
+    MissingView,
     MovingView,
     ProgressView,
     ShellView,
@@ -104,6 +106,7 @@ __all__ = [
     "LinkList",
     "LinkView",
     "Me",
+    "MissingView",
     "MovingView",
     "OutputList",
     "OutputView",
@@ -116,6 +119,7 @@ __all__ = [
     "ProblemField",
     "ProgressView",
     "PruneRequest",
+    "PruneView",
     "QueueList",
     "QueueView",
     "Setting",

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from cluster_interface.model.base import Model
 from cluster_interface.model.jobspec import Environment
 from cluster_interface.model.plan import Lock
 from cluster_interface.model.resources import Seconds
+
+_BASE_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 
 class ImageView(Model):
@@ -45,6 +48,16 @@ class PruneRequest(Model):
     dry_run: bool = False
 
 
+class PruneView(Model):
+    """What went (with `dry_run`: would go), and what could not."""
+
+    images: tuple[ImageView, ...]
+    packages: int = 0  #: installed packages that no image had any more
+    wheels: int = 0  #: wheels made of sources, which nothing needs any more
+    left: tuple[str, ...] = ()  #: what could not go now, and why
+    unfinished: bool = False  #: time was over: ask again
+
+
 class BuildRequest(Model):
     """POST /images/builds: an environment that is built before a job asks for it."""
 
@@ -72,4 +85,11 @@ class ImportBaseRequest(Model):
     """POST /images/bases: an upload that holds a root filesystem (tar, perhaps compressed)."""
 
     upload: str
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")
+    name: str = Field(description="small letters, digits, `.`, `_` and `-`, at most 64")
+
+    @field_validator("name")
+    @classmethod
+    def _plain(cls, value: str) -> str:
+        if not _BASE_NAME.fullmatch(value):
+            raise ValueError(f"{value[:80]!r}: write small letters, digits, `.`, `_` and `-`, such as rocky-9")
+        return value

@@ -38,6 +38,9 @@ class InspectRequest(Model):
         default=(), description="the names of a sweep's parameters, to be given to options of these names"
     )
     files: dict[str, str | None] = {}
+    start: str | None = Field(
+        default=None, description="the directory, among these, in which the script is started; null: found out"
+    )
 
 
 class InspectResponse(Model):
@@ -188,6 +191,13 @@ class DeliveryView(Model):
         return cls(**vars(delivery))
 
 
+class MissingView(Model):
+    """A package that a failed program lacked by its own words; `POST …/rerun?with_missing=true` adds it."""
+
+    field: str = Field(description="of the job spec, such as environment.system")
+    package: str
+
+
 class JobView(JobSummary):
     """Everything about one job."""
 
@@ -199,10 +209,11 @@ class JobView(JobSummary):
     attempts: tuple[AttemptView, ...]
     progress: tuple[ProgressView, ...]
     waiting: WaitingView | None = None
-    advice: str = Field(default="", description="what to ask for next time, where that differs")
+    advice: str = Field(default="", description="what to do otherwise next time")
+    missing: MissingView | None = None
     last_event: int
     cancel_requested: bool
-    size: int | None = Field(default=None, description="bytes that its directory holds, inputs too, since its end")
+    size: int | None = Field(default=None, description="bytes that it holds; before its end, of what was staged")
     keep_until: float | None = Field(default=None, description="when its files are removed; null: never")
     warned: float | None = Field(default=None, description="since when that is announced as near")
     removed: float | None = Field(default=None, description="when its files were removed")

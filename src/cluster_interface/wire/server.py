@@ -46,7 +46,7 @@ class Me(Model):
     account: str
     uid: int
     version: str
-    used: int = Field(default=0, description="bytes that your ended jobs hold")
+    used: int = Field(default=0, description="bytes that your jobs hold; of those that have not ended, what was staged")
     quota: int | None = Field(default=None, description="bytes that they may hold; null: any amount")
     kept_days: int | None = Field(default=None, description="after a job's end its files are kept; null: for good")
 
