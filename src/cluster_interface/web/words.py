@@ -7,6 +7,8 @@ import unicodedata
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from markupsafe import Markup
+
 from cluster_interface.model.amounts import show_bytes, show_time
 from cluster_interface.model.state import FailureCode, JobState
 from cluster_interface.service.previews import can_look
@@ -35,7 +37,7 @@ ADVICE = {
     FailureCode.TIME_LIMIT: "Its time was over before it was done: ask for more time, or give it less to do.",
     FailureCode.NODE_FAILED: "The machine under it failed, which is not your job's fault: run it again.",
     FailureCode.TASKS_FAILED: "Some of its tasks failed. What the others left behind is here.",
-    FailureCode.IMAGE_FAILED: "Its software could not be put together: check the names and versions of the packages.",
+    FailureCode.IMAGE_FAILED: "Its software could not be put together. What stands above says what to change.",
     FailureCode.INPUT_UNAVAILABLE: "A file it needs could not be had: check the path or the address.",
     FailureCode.OUTPUT_MISSING: "It ended without an error, but did not write what it promised.",
     FailureCode.SCHEDULER_REJECTED: "The scheduler did not take it: ask for less, or choose another queue.",
@@ -58,6 +60,15 @@ def visible(text: str) -> str:
 def visible_lines(text: str) -> str:
     """Make a text of several lines harmless to look at, line breaks and tabs kept, nothing cut."""
     return "".join(f"⟨U+{ord(c):04X}⟩" if c not in "\n\t" and _is_hidden(c) else c for c in text)
+
+
+def coded(text: str) -> Markup:
+    """Set what stands between backticks as code; a backtick without another stays."""
+    parts = text.split("`")
+    if len(parts) % 2 == 0:
+        parts[-2:] = ["`".join(parts[-2:])]
+    shown = (Markup("<code>{}</code>").format(part) if number % 2 else part for number, part in enumerate(parts))
+    return Markup("").join(shown)
 
 
 def _is_hidden(char: str) -> bool:
@@ -130,6 +141,7 @@ FILTERS = {
     "state_label": state_label,
     "visible": visible,
     "visible_lines": visible_lines,
+    "coded": coded,
     "ago": ago,
     "lasted": lasted,
     "moment": moment,

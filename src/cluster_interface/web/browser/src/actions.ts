@@ -14,6 +14,7 @@ export function listenForActions(job: string): void {
     if (act?.dataset.act === "cancel") dialog.showModal();
     if (act?.dataset.act === "rerun") void during(act, () => rerun(job, ""));
     if (act?.dataset.act === "rerun-failed") void during(act, () => rerun(job, "?failed=true"));
+    if (act?.dataset.act === "rerun-with-missing") void during(act, () => rerun(job, "?with_missing=true"));
     if (act?.dataset.act === "keep") void during(act, () => keep(job));
     if (act?.dataset.act === "deliver") void during(act, () => deliver(job));
     if (act?.dataset.act === "discard") byId<HTMLDialogElement>("discard").showModal();

@@ -10,10 +10,10 @@ export class ArgumentsForm {
   private readonly line = byId<HTMLTextAreaElement>("arguments");
   private readonly options: OptionForm;
 
-  /** `changed` is called when the words are others; `pick` puts a file into the job and says what it is called there. */
+  /** `changed` is called when the words are others; `pick` puts files into the job and says what they are called there. */
   constructor(
     private readonly changed: () => void,
-    pick: (file: File) => string,
+    pick: (files: FileList) => string[],
   ) {
     const take = (words: string[]) => {
       this.line.value = join(words);
@@ -53,11 +53,16 @@ export class ArgumentsForm {
     this.changed();
   }
 
-  private explain(): void {
-    byId("suggestions").hidden = !byId("suggestion-lines").childElementCount || this.line.value.trim() !== "";
+  /** What the script needs and the words do not give, as a sentence; empty where nothing is missing. */
+  missing(): string {
     const words = this.words();
     const missing = words ? this.options.missing(words) : [];
-    byId("arguments-why").textContent = missing.length ? `Still to be given: ${missing.join(", ")}.` : "";
+    return missing.length ? `Still to be given: ${missing.join(", ")}.` : "";
+  }
+
+  private explain(): void {
+    byId("suggestions").hidden = !byId("suggestion-lines").childElementCount || this.line.value.trim() !== "";
+    byId("arguments-why").textContent = this.missing();
   }
 
   /** A button that takes a ready line; the first word that only a person knows is selected then. */

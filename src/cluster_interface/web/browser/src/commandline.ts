@@ -80,6 +80,12 @@ export function isOpen(option: Option, values: string[] | undefined): boolean {
   return values?.length === 1 && option.default === null && !option.choices.length && !option.flag && values[0] === stand(option);
 }
 
+/** Whether an option has fewer values, or more, than it takes. */
+export function isUneven(option: Option, values: string[] | undefined): boolean {
+  if (!option.count || !values?.length) return false;
+  return option.repeat ? values.length % option.count !== 0 : values.length !== option.count;
+}
+
 function isName(word: string): boolean {
   return /^-[^\d.]/.test(word);
 }
@@ -96,7 +102,9 @@ function take(found: Reading, option: Option, words: string[], at: number): numb
   let values = [option.name];
   if (word.startsWith("--") && word.includes("=")) values = [word.slice(word.indexOf("=") + 1)];
   else if (!option.flag) {
-    while (end < words.length && (option.many && !option.repeat ? !isName(words[end] ?? "") && words[end] !== "--" : end === at + 1)) end++;
+    const most = option.count || (option.many && !option.repeat ? words.length : 1);
+    const goesOn = (word: string) => most === 1 || (!isName(word) && word !== "--");
+    while (end < words.length && end <= at + most && goesOn(words[end] ?? "")) end++;
     values = words.slice(at + 1, end);
   }
   const earlier = option.repeat ? (found.values.get(option) ?? []) : [];
@@ -109,7 +117,7 @@ function take(found: Reading, option: Option, words: string[], at: number): numb
 function share(found: Reading, words: string[], loose: number[]): void {
   found.places.forEach((option, index) => {
     const wanted = found.places.slice(index + 1).filter((one) => one.required || one.command).length;
-    const mine = loose.splice(0, option.many ? Math.max(Math.min(1, loose.length), loose.length - wanted) : 1);
+    const mine = loose.splice(0, option.count || (option.many ? Math.max(Math.min(1, loose.length), loose.length - wanted) : 1));
     if (!mine.length) return;
     found.values.set(option, mine.map((at) => words[at] ?? ""));
     found.spans.set(option, mine.map((at): Span => [at, at + 1]));
@@ -119,8 +127,14 @@ function share(found: Reading, words: string[], loose: number[]): void {
 function written(option: Option, values: string[]): string[] {
   if (option.positional) return values;
   if (option.flag) return [option.name];
+  if (option.joined) return values.map((value) => `${option.name}=${value}`);
   const one = (value: string) => (isName(value) && option.name.startsWith("--") ? [`${option.name}=${value}`] : [option.name, value]);
+  if (option.repeat && option.count) return chunks(values, option.count).flatMap((each) => [option.name, ...each]);
   return option.repeat || values.length === 1 ? values.flatMap(one) : [option.name, ...values];
+}
+
+function chunks(values: string[], size: number): string[][] {
+  return values.length ? [values.slice(0, size), ...chunks(values.slice(size), size)] : [];
 }
 
 /** Where an option goes that is not there yet: names before places, and what takes all that follows at the end. */
@@ -128,7 +142,7 @@ function room(found: Reading, option: Option, options: Option[]): number {
   const index = found.places.indexOf(option);
   const before = found.spans.get(found.places[index - 1] as Option)?.at(-1);
   if (before) return before[1];
-  const open = options.filter((one) => one.many && !one.repeat && !one.positional);
+  const open = options.filter((one) => one.many && !one.repeat && !one.count && !one.positional);
   if (open.includes(option)) return found.last;
   const beyond = found.places.slice(found.levels.get(option.command) ?? 0);
   return Math.min(index < 0 ? found.last : found.last + 1, ...starts(found, index < 0 ? beyond : found.places.slice(index)), ...starts(found, open));

@@ -23,6 +23,11 @@ export function fromInput(files: FileList): Picked {
   return gather([...files].map((file) => ({ name: file.webkitRelativePath || file.name, file })));
 }
 
+/** What was picked for an argument: a folder's files lie in it as they do there, below its own name. */
+export function forArgument(files: FileList): Picked {
+  return gather([...files].map((file) => ({ name: file.webkitRelativePath || file.name, file })), true);
+}
+
 /** Read what was dropped, folders included. Must be called within the drop event. */
 export async function fromDrop(transfer: DataTransfer): Promise<Picked> {
   const roots = [...transfer.items].map((item) => item.webkitGetAsEntry()).filter((entry) => entry !== null);
@@ -47,12 +52,12 @@ async function walk(entry: FileSystemEntry, name: string, found: { name: string;
   }
 }
 
-/** Leave out what no job needs, and the name of the one folder that holds everything. */
-function gather(found: { name: string; file: File }[]): Picked {
+/** Leave out what no job needs and, unless it is kept, the name of the one folder that holds everything. */
+function gather(found: { name: string; file: File }[], keepTop = false): Picked {
   const kept = found.filter(({ name }) => !name.split("/").some((part) => LEFT_OUT.has(part)));
   const some = kept.slice(0, MOST_FILES);
   const tops = new Set(some.map(({ name }) => name.split("/")[0]));
-  const inFolder = tops.size === 1 && some.every(({ name }) => name.includes("/"));
+  const inFolder = !keepTop && tops.size === 1 && some.every(({ name }) => name.includes("/"));
   const entries = some.map(({ name, file }) => ({ name: inFolder ? name.slice(name.indexOf("/") + 1) : name, file }));
   const notes = [];
   if (kept.length < found.length) notes.push(`${found.length - kept.length} files of version control, caches or environments were left out.`);
@@ -93,6 +98,7 @@ function decode(data: ArrayBuffer): string | null {
     const text = new TextDecoder("utf-8", { fatal: true }).decode(data);
     return text.includes("\0") ? null : text;
   } catch {
-    return null;
+    const text = new TextDecoder("latin1").decode(data); // as people wrote before UTF-8
+    return /[\0-\x08\x0e-\x1a\x1c-\x1f\x7f]/.test(text) ? null : text;
   }
 }

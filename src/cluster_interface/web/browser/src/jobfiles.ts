@@ -1,6 +1,6 @@
 // The files of a new job: picked, dropped or named by an address; listed, and offered wherever a path is asked for.
 import { byId, bytes, make, say, visible } from "./dom.ts";
-import { fromDrop, fromInput, type Entry, type Picked } from "./files.ts";
+import { forArgument, fromDrop, fromInput, type Entry, type Picked } from "./files.ts";
 
 const SHOWN = 200; // files listed
 const OFFERED = 1000; // names offered where one is asked for
@@ -38,10 +38,23 @@ export class JobFiles {
     this.changed();
   }
 
+  /** Take what was picked for an argument, and say how that names it: a file, or a folder with all that is in it. */
+  pick(files: FileList): string[] {
+    const picked = forArgument(files);
+    this.take(picked.entries.length ? picked : { entries: [], note: picked.note || "There are no files in that folder." });
+    return [...new Set(picked.entries.map(({ name }) => name.split("/")[0] ?? name))];
+  }
+
   /** Take what an earlier job was given. */
   fill(entries: Iterable<Entry>): void {
     for (const entry of entries) this.entries.set(entry.name, entry);
     this.draw();
+  }
+
+  /** The folders that they are in. */
+  private folders(): string[] {
+    const parents = [...this.entries.keys()].flatMap((name) => name.split("/").slice(0, -1).map((_, end, parts) => parts.slice(0, end + 1).join("/")));
+    return [...new Set(parents)].slice(0, OFFERED);
   }
 
   private listenForDrops(): void {
@@ -87,6 +100,7 @@ export class JobFiles {
     if (all.length > SHOWN) rows.push(make("li", { class: "quiet" }, `and ${all.length - SHOWN} more`));
     byId("files").replaceChildren(...rows);
     byId("job-files").replaceChildren(...this.names().map((name) => make("option", { value: name })));
+    byId("job-folders").replaceChildren(...this.folders().map((name) => make("option", { value: name })));
   }
 
   private row(entry: Entry): HTMLLIElement {

@@ -1,11 +1,12 @@
 // A script's own options as fields, in step with its arguments: what is written in either is in the other.
-import { chooser, counts, isOpen, put, read, stand } from "./commandline.ts";
+import { chooser, counts, isOpen, isUneven, put, read, stand } from "./commandline.ts";
 import { byId, make, visible } from "./dom.ts";
 import { join, split } from "./shellwords.ts";
 import type { Option } from "./wire.ts";
 
 type Control = HTMLInputElement | HTMLSelectElement | HTMLTextAreaElement;
 
+const LISTS: Record<string, string> = { path: "job-files", directory: "job-folders" }; // what is offered for a value of this kind
 const WRITTEN = /(^|[_-])out(put|dir|file)?([_-]|$)/i; // what a program writes is not chosen among the files here
 
 export class OptionForm {
@@ -13,11 +14,11 @@ export class OptionForm {
   private readonly box = byId("options");
   private readonly fields = byId("option-fields");
 
-  /** `changed` takes the new words; `pick` puts a file into the job and says what it is called there. */
+  /** `changed` takes the new words; `pick` puts files into the job and says what they are called there. */
   constructor(
     private readonly line: () => string[] | null,
     private readonly changed: (words: string[]) => void,
-    private readonly pick: (file: File) => string,
+    private readonly pick: (files: FileList) => string[],
   ) {
     this.fields.addEventListener("input", (event) => this.take(event.target as HTMLElement));
   }
@@ -26,7 +27,8 @@ export class OptionForm {
   show(options: Option[]): void {
     if (JSON.stringify(options) === JSON.stringify(this.options)) return;
     this.options = options;
-    this.fields.replaceChildren(...options.map((option, index) => this.field(option, `option-${index}`)));
+    const drawn = options.map((option, index) => ({ option, index, rank: rank(option, options) })).sort((a, b) => a.rank - b.rank);
+    this.fields.replaceChildren(...drawn.map(({ option, index }) => this.field(option, `option-${index}`)));
     this.box.hidden = options.length === 0;
     this.fill();
   }
@@ -51,7 +53,7 @@ export class OptionForm {
   missing(words: string[]): string[] {
     const found = read(words, this.options);
     const wanted = this.options.filter((one) => (one.required && !one.flag && counts(one, found.command)) || found.values.has(one));
-    const open = wanted.filter((one) => !found.values.has(one) || isOpen(one, found.values.get(one)));
+    const open = wanted.filter((one) => !found.values.has(one) || isOpen(one, found.values.get(one)) || isUneven(one, found.values.get(one)));
     return open.map(title);
   }
 
@@ -75,22 +77,33 @@ export class OptionForm {
     }
     const required = option.required ? [make("span", { class: "tag" }, "required")] : [];
     const input = control(option, id);
-    const beside = option.kind === "path" && !WRITTEN.test(option.name) ? [input, ...this.chooseFile(option, id)] : [input];
+    const beside = option.kind in LISTS && !WRITTEN.test(option.name) ? [input, this.picker(option, id)] : [input];
     return make("div", { class: "option" }, make("label", { for: id }, title(option), " ", ...required), make("div", { class: "with-file" }, ...beside), help);
   }
 
-  private chooseFile(option: Option, id: string): HTMLElement[] {
-    const picker = make("input", { type: "file", class: "unseen", id: `${id}-file`, multiple: option.many, "aria-label": `Choose… a file for ${title(option)}` });
-    picker.addEventListener("change", () => {
-      const names = [...(picker.files ?? [])].map(this.pick);
+  /** What opens the browser's own choice of files or, for a directory, of a folder; several folders come one by one. */
+  private picker(option: Option, id: string): HTMLElement {
+    const folder = option.kind === "directory";
+    const label = `Choose… a ${folder ? "folder" : "file"} for ${title(option)}`;
+    const input = make("input", { type: "file", class: "unseen", id: `${id}-file`, multiple: option.many && !folder, webkitdirectory: folder, "aria-label": label });
+    input.addEventListener("change", () => {
+      const names = input.files ? this.pick(input.files) : [];
       const words = this.line();
-      picker.value = "";
+      input.value = "";
       if (!names.length || words === null) return;
-      this.changed(put(words, this.options, option, names));
+      const before = folder && option.many ? (read(words, this.options).values.get(option) ?? []) : [];
+      this.changed(put(words, this.options, option, [...(isOpen(option, before) ? [] : before), ...names]));
       this.fill();
     });
-    return [make("span", { class: "pick" }, make("label", { class: "button plain", for: picker.id }, "Choose…"), picker)];
+    return make("span", { class: "pick" }, make("label", { class: "button plain", for: input.id }, "Choose…"), input);
   }
+}
+
+/** Where an option is drawn: what chooses, what must be given, what may be, what is ticked. */
+function rank(option: Option, options: Option[]): number {
+  if (option === chooser(options, option.command)) return 0;
+  if (option.required || (option.positional && option.command)) return 1;
+  return option.flag ? 3 : 2;
 }
 
 function title(option: Option): string {
@@ -104,8 +117,9 @@ function control(option: Option, id: string): Control {
     return make("select", described, preset, ...option.choices.map((choice) => make("option", { value: choice }, visible(choice))));
   }
   const number = !option.many && (option.kind === "int" || option.kind === "float");
-  const about: Record<string, string> = number ? { type: "number", step: option.kind === "int" ? "1" : "any" } : option.kind === "path" ? { list: "job-files" } : {};
-  return make("input", { ...described, ...about, placeholder: visible(option.default ?? (option.many ? "one or more" : option.required ? stand(option) : "")), spellcheck: "false", autocomplete: "off" });
+  const list = LISTS[option.kind];
+  const about: Record<string, string> = number ? { type: "number", step: option.kind === "int" ? "1" : "any" } : list ? { list } : {};
+  return make("input", { ...described, ...about, placeholder: visible(option.default ?? (option.count ? `${option.count} values` : option.many ? "one or more" : option.required ? stand(option) : "")), spellcheck: "false", autocomplete: "off" });
 }
 
 function values(input: Control, option: Option): string[] {

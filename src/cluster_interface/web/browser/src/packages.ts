@@ -1,5 +1,5 @@
 // The software that was found: every line says what it rests on; what is doubtful waits for a yes.
-import { make, visible } from "./dom.ts";
+import { byId, make, say, visible } from "./dom.ts";
 import type { Environment, Proposal, Sureness } from "./wire.ts";
 
 export type Kind = "python" | "system";
@@ -23,7 +23,14 @@ export class Packages {
   constructor(
     private readonly list: HTMLElement,
     private readonly changed: () => void,
-  ) {}
+  ) {
+    byId("package-add").addEventListener("click", () => this.addNamed());
+    byId("package-name").addEventListener("keydown", (event) => {
+      if (event.key !== "Enter") return;
+      event.preventDefault(); // Enter adds the line; it does not submit the job
+      this.addNamed();
+    });
+  }
 
   /** Take what inspection found, keeping what was added and decided by hand. */
   propose(proposal: Proposal): void {
@@ -44,7 +51,19 @@ export class Packages {
     this.draw();
   }
 
-  add(kind: Kind, value: string): void {
+  /** Take the package whose name was written. */
+  private addNamed(): void {
+    const input = byId<HTMLInputElement>("package-name");
+    const value = input.value.trim();
+    const error = byId("package-error");
+    if (!/^[A-Za-z0-9][^\s@/\\#]*/.test(value)) return say(error, "Write a package's name, for example pandas or pandas>=2.");
+    say(error, "");
+    this.add(byId<HTMLSelectElement>("package-kind").value as Kind, value);
+    input.value = "";
+    input.focus();
+  }
+
+  private add(kind: Kind, value: string): void {
     this.decided.set(`${kind} ${value}`, true);
     const known = this.found.find((item) => keyOf(item) === `${kind} ${value}`);
     if (known) known.wanted = true;

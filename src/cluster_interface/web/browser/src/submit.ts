@@ -1,18 +1,19 @@
 // The form for a new job: files in, a proposal back, a spec out.
 import { askJson, Refused } from "./api.ts";
 import { ArgumentsForm } from "./arguments.ts";
-import { byId, bytes, make, say, visible } from "./dom.ts";
+import { Directives } from "./directives.ts";
+import { byId, make, say, visible } from "./dom.ts";
 import { texts, type Entry } from "./files.ts";
+import { drawFindings } from "./findings.ts";
 import { JobFiles } from "./jobfiles.ts";
-import { Packages, type Kind } from "./packages.ts";
+import { ManyTasks } from "./manytasks.ts";
+import { Packages } from "./packages.ts";
 import { clearProblems, showProblems } from "./problems.ts";
+import { listed, readResources, showResources, value } from "./resources.ts";
 import { placeholder, Sender, tellProgress } from "./sending.ts";
-import { read as readSweep, show as showSweep, PASTED, type Kind as SweepKind, type Written } from "./sweep.ts";
 import type { Environment, Inspected, Proposal, Spec } from "./wire.ts";
 
 const REST = 350; // milliseconds after the last key before looking again
-const NUMBERS = ["gpus", "nodes", "tasks_per_node"]; // of the further resources
-const NAMES = ["gpu_type", "scheduler", "runtime", "account", "qos", "reservation", "constraint"];
 
 export function prepareForm(): void {
   new SubmitForm(byId<HTMLFormElement>("submit"));
@@ -27,12 +28,16 @@ class SubmitForm {
       this.drawSpec();
       this.look();
     },
-    (file) => this.takeFile(file),
+    (files) => this.files.pick(files),
   );
   private readonly sender = new Sender();
+  private readonly directives = new Directives();
   private environment: Environment = {};
   private proposed = ""; // the command as last proposed
-  private sweep: Written = readSweep("", "");
+  private readonly tasks = new ManyTasks(
+    () => [...this.entries.keys()],
+    () => this.look(),
+  );
   private given: Spec = {}; // what an earlier job's spec says beyond the form
   private turn = 0;
   private looked = Promise.resolve(); // when what was last asked for has been answered
@@ -57,7 +62,7 @@ class SubmitForm {
 
   private filesChanged(): void {
     this.drawScripts();
-    this.readTasks();
+    this.tasks.read();
     byId("rest").hidden = this.entries.size === 0;
     document.getElementById("patterns")?.toggleAttribute("hidden", this.entries.size > 0);
     this.look();
@@ -105,7 +110,8 @@ class SubmitForm {
     this.environment = proposal.environment;
     this.arguments.propose(proposal, words);
     this.packages.propose(proposal);
-    this.drawFindings(proposal);
+    this.directives.take(proposal);
+    drawFindings(proposal, this.environment);
     this.drawSpec();
   }
 
@@ -115,22 +121,7 @@ class SubmitForm {
 
   /** The parameters to find places for: all, but for those that a command of one's own has. */
   private unplaced(): string[] {
-    return this.sweep.names.filter((name) => !this.isOwn() || !this.command.value.includes(`{${name}}`));
-  }
-
-  private readTasks(): void {
-    const kind = byId<HTMLSelectElement>("sweep-kind").value as SweepKind;
-    const text = byId<HTMLTextAreaElement>("sweep-text");
-    const before = this.sweep.names.join();
-    this.sweep = readSweep(kind, text.value);
-    if (this.sweep.names.join() !== before) this.look();
-    const examples = { "": "", grid: "n = 1..10\nrate = 0.1, 0.01", zip: "n = 1, 2, 3\nname = a, b, c", table: "n,rate\n1,0.1\n2,0.05", files: "data/*.fastq" };
-    text.placeholder = examples[kind];
-    byId("sweep-fields").hidden = kind === "";
-    say(byId("sweep-error"), this.sweep.wrong);
-    text.toggleAttribute("aria-invalid", false);
-    const table = kind === "table" && !this.sweep.sweep && !this.sweep.wrong ? this.tableAmongFiles() : undefined;
-    byId("sweep-count").textContent = table ? `A task for each row of ${visible(table)}.` : this.sweep.says;
+    return this.tasks.names.filter((name) => !this.isOwn() || !this.command.value.includes(`{${name}}`));
   }
 
   private explainCommand(): void {
@@ -139,31 +130,16 @@ class SubmitForm {
     byId("command-why").textContent = own ? "This is your own command." : this.proposed ? "Worked out from the script and its arguments. You can change it." : "";
   }
 
-  private drawFindings(proposal: Proposal): void {
-    const warnings = byId("warnings");
-    warnings.hidden = !proposal.warnings.length;
-    warnings.replaceChildren(...proposal.warnings.map((text) => make("li", {}, visible(text))));
-    const python = this.environment.python;
-    const needs = [python ? `Python ${python.version ?? ""}`.trim() : "", python?.requirements ? `the packages of ${python.requirements}` : ""];
-    byId("python-line").textContent = needs.filter(Boolean).join(", with ");
-    const why = (field: string, value: string) => proposal.guesses.find((guess) => guess.field === field && guess.value === value)?.rests_on ?? "";
-    const list = (id: string, field: string, values: string[], word: string) =>
-      byId(id).replaceChildren(...values.map((value) => make("li", {}, make("span", { class: "tag" }, word), " ", make("code", {}, visible(value)), make("small", {}, visible(why(field, value))))));
-    list("reading", "files", proposal.inputs, "reads");
-    list("writing", "outputs", proposal.outputs, "writes");
-  }
-
   // --- fields
 
   private listenForFields(): void {
     this.form.addEventListener("input", (event) => {
       if (event.target !== this.spec) this.drawSpec();
     });
-    for (const id of ["sweep-kind", "sweep-text"]) byId(id).addEventListener("input", () => this.readTasks());
     this.script.addEventListener("change", () => this.look());
     this.command.addEventListener("input", () => {
       this.explainCommand();
-      if (this.sweep.names.length) this.look();
+      if (this.tasks.names.length) this.look();
     });
     byId("command-back").addEventListener("click", () => {
       this.command.value = this.proposed;
@@ -171,12 +147,6 @@ class SubmitForm {
       this.drawSpec();
       this.look();
       this.command.focus();
-    });
-    byId("package-add").addEventListener("click", () => this.addPackage());
-    byId("package-name").addEventListener("keydown", (event) => {
-      if (event.key !== "Enter") return;
-      event.preventDefault(); // Enter adds the line; it does not submit the job
-      this.addPackage();
     });
     const queue = byId<HTMLSelectElement>("queue");
     const usual = byId("queue-note").textContent ?? "";
@@ -187,23 +157,6 @@ class SubmitForm {
       if (!this.byHand.checked) this.drawSpec();
       else this.spec.focus();
     });
-  }
-
-  private takeFile(file: File): string {
-    this.files.add({ name: file.name, file });
-    return file.name;
-  }
-
-  private addPackage(): void {
-    const input = byId<HTMLInputElement>("package-name");
-    const value = input.value.trim();
-    const kind = byId<HTMLSelectElement>("package-kind").value as Kind;
-    const error = byId("package-error");
-    if (!/^[A-Za-z0-9][^\s@/\\#]*/.test(value)) return say(error, "Write a package's name, for example pandas or pandas>=2.");
-    say(error, "");
-    this.packages.add(kind, value);
-    input.value = "";
-    input.focus();
   }
 
   // --- the spec
@@ -218,39 +171,20 @@ class SubmitForm {
     this.environment = spec.environment ?? {};
     this.packages.take(this.environment);
     byId<HTMLInputElement>("outputs").value = (spec.outputs ?? []).join(", ");
-    const wanted = spec.resources ?? {};
-    for (const field of ["cpus", "queue"] as const) byId<HTMLInputElement>(field).value = String(wanted[field] ?? "");
-    byId<HTMLInputElement>("memory").value = typeof wanted.memory === "number" ? bytes(wanted.memory).replace(" ", "") : (wanted.memory ?? "");
-    byId<HTMLInputElement>("time").value = typeof wanted.time === "number" ? `${wanted.time}s` : (wanted.time ?? "");
+    showResources(spec.resources ?? {});
     byId<HTMLInputElement>("network").checked = spec.network ?? false;
     this.given = spec;
-    for (const field of [...NUMBERS, ...NAMES]) byId<HTMLInputElement>(field).value = String(wanted[field] ?? "");
-    byId<HTMLInputElement>("licenses").value = ((wanted.licenses as string[] | undefined) ?? []).join(", ");
-    byId<HTMLInputElement>("exclusive").checked = wanted.exclusive === true;
     byId<HTMLInputElement>("after").value = (spec.after ?? []).join(", ");
-    byId<HTMLDetailsElement>("more").open = [...NUMBERS, ...NAMES].some((field) => wanted[field] != null && wanted[field] !== 1);
-    if (spec.sweep) showSweep(spec.sweep);
+    this.tasks.fill(spec.sweep);
     byId<HTMLDetailsElement>("many").open = Boolean(spec.sweep ?? spec.after?.length);
-    this.readTasks();
+    this.tasks.read();
     this.drawSpec();
   }
 
   private build(): Spec {
-    const value = (id: string) => byId<HTMLInputElement>(id).value.trim();
-    const outputs = value("outputs").split(/[\s,]+/).filter(Boolean);
-    const resources = {
-      ...(value("cpus") && { cpus: Number(value("cpus")) }),
-      ...(value("memory") && { memory: value("memory") }),
-      ...(value("time") && { time: value("time") }),
-      ...(value("queue") && { queue: value("queue") }),
-      ...Object.fromEntries(NUMBERS.filter(value).map((field) => [field, Number(value(field))])),
-      ...Object.fromEntries(NAMES.filter(value).map((field) => [field, value(field)])),
-      ...(value("licenses") && { licenses: value("licenses").split(/[\s,]+/).filter(Boolean) }),
-      ...(byId<HTMLInputElement>("exclusive").checked && { exclusive: true }),
-    };
-    const after = value("after").split(/[\s,]+/).filter(Boolean);
-    const sweep = this.buildSweep(value("max-running"));
-    const { retry, checkpoint, dialect } = this.given as Record<string, unknown>;
+    const [outputs, after, resources] = [listed("outputs"), listed("after"), readResources()];
+    const sweep = this.tasks.sweep(this.directives.said.sweep);
+    const { retry, checkpoint, dialect } = { ...this.directives.said, ...this.given } as Record<string, unknown>;
     return {
       apiVersion: 1,
       ...(value("name") && { name: value("name") }),
@@ -259,7 +193,7 @@ class SubmitForm {
       environment: this.software(),
       files: {
         ...Object.fromEntries([...this.entries.values()].map((entry) => [entry.name, fileEntry(entry)])),
-        ...(this.sweep.table !== undefined && { [PASTED]: { content: this.sweep.table } }),
+        ...this.tasks.entries,
       },
       ...(sweep && { sweep }),
       ...(after.length && { after }),
@@ -268,14 +202,6 @@ class SubmitForm {
       ...(Object.keys(resources).length && { resources }),
       network: byId<HTMLInputElement>("network").checked,
     };
-  }
-
-  private buildSweep(most: string): Spec["sweep"] | undefined {
-    const kind = byId<HTMLSelectElement>("sweep-kind").value;
-    const table = kind === "table" ? this.tableAmongFiles() : undefined;
-    const origin = this.sweep.sweep ?? (table && { table });
-    if (!kind || !origin) return undefined;
-    return { ...origin, ...(most && { max_running: Number(most) }), ...(byId<HTMLInputElement>("first-alone").checked && { first_alone: true }) };
   }
 
   private software(): Environment {
@@ -288,12 +214,13 @@ class SubmitForm {
     if (!this.byHand.checked) this.spec.value = JSON.stringify(this.build(), null, 2);
     const open = this.packages.open();
     const doubt = open === 1 ? "One package above is doubtful and will be left out." : `${open} packages above are doubtful and will be left out.`;
-    if (!this.sending) byId("send-note").textContent = open ? doubt : "";
+    const missing = this.byHand.checked || this.isOwn() ? "" : this.arguments.missing();
+    if (!this.sending) byId("send-note").textContent = [missing, open ? doubt : ""].filter(Boolean).join(" ");
   }
 
   private async send(): Promise<void> {
     if (this.sending) return; // a double click is one job
-    if (this.sweep.wrong && !this.byHand.checked) return this.showSweepError();
+    if (this.tasks.wrong && !this.byHand.checked) return this.tasks.showError();
     this.setSending(true);
     await this.looked; // a command that is being worked out is the one that is meant
     const spec = this.read();
@@ -308,17 +235,6 @@ class SubmitForm {
       const shown = error instanceof Refused ? error : new Refused(0, "A file could not be read any more. Choose it again, then submit.");
       showProblems(this.form, shown);
     }
-  }
-
-  /** Where no table is pasted: the earlier job's, or the one that was chosen with the files. */
-  private tableAmongFiles(): string | undefined {
-    const known = this.given.sweep?.table;
-    return known && this.entries.has(known) ? known : [...this.entries.keys()].find((name) => /\.(csv|tsv|xlsx)$/i.test(name));
-  }
-
-  private showSweepError(): void {
-    byId<HTMLDetailsElement>("many").open = true;
-    byId("sweep-text").focus();
   }
 
   private read(): Spec | null {

@@ -24,12 +24,22 @@ export async function upload(file: File, name: string, report: (sent: number) =>
       failures = 0;
     } catch (error) {
       if (!(error instanceof Refused) || !isTemporary(error.status) || ++failures >= TRIES) throw error;
+      if (error.status === 0) await readable(file, sent);
       await new Promise((resolve) => setTimeout(resolve, 500 * 2 ** failures));
       sent = (await arrived(id).catch(() => null)) ?? sent;
     }
   }
   report(file.size);
   return id;
+}
+
+/** The browser says the same of a broken connection and of a file that went away: only reading it tells. */
+async function readable(file: File, offset: number): Promise<void> {
+  try {
+    await file.slice(offset, offset + 1).arrayBuffer();
+  } catch {
+    throw new Refused(400, `${file.name} was removed or changed since it was chosen. Choose it again.`);
+  }
 }
 
 function isTemporary(status: number): boolean {

@@ -19,6 +19,8 @@ export interface Option {
   help: string;
   kind: string;
   many: boolean;
+  count: number;
+  joined: boolean; // its value is part of the same word: --top=3
   repeat: boolean;
   aliases: string[];
   command: string;
@@ -41,6 +43,12 @@ export interface Proposal {
   outputs: string[];
   options: Option[];
   suggestions: string[];
+  missing: { names: string[]; example: string } | null;
+  resources: Resources;
+  sweep: Sweep | null;
+  dialect: string | null;
+  checkpoint: Record<string, unknown> | null;
+  left_out: { line: number; directive: string; why: string }[];
   guesses: Guess[];
   warnings: string[];
 }
@@ -79,6 +87,8 @@ export interface Spec {
   outputs?: string[];
   resources?: Resources;
   sweep?: Sweep | null;
+  dialect?: string;
+  checkpoint?: Record<string, unknown>;
   after?: string[];
   network?: boolean;
 }

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { isOpen, put, read } from "../src/commandline.ts";
+import { isOpen, isUneven, put, read } from "../src/commandline.ts";
 import type { Option } from "../src/wire.ts";
 
 const option = (name: string, more: Partial<Option> = {}): Option => ({
   name, positional: !name.startsWith("-"), required: false, flag: false, default: null, choices: [], help: "", kind: "text",
-  many: false, repeat: false, aliases: [], command: "", written: "", ...more,
+  many: false, count: 0, joined: false, repeat: false, aliases: [], command: "", written: "", ...more,
 });
 const table = option("table", { required: true });
 const rounds = option("--rounds", { aliases: ["-n"] });
@@ -25,9 +25,27 @@ test("values are found however they are written", () => {
   assert.deepEqual(told(["-1.5"], simple), { table: ["-1.5"] });
 });
 
+test("a value that is part of its word is written so", () => {
+  const level = option("--level", { joined: true, aliases: ["-l"] });
+  assert.deepEqual(put(["a.csv"], [level, table], level, ["3"]), ["--level=3", "a.csv"]);
+  assert.deepEqual(put(["--level=3"], [level], level, ["my own"]), ["--level=my own"]);
+});
+
 test("many places leave enough for those after them", () => {
   assert.deepEqual(told(["a", "b", "c"], [files, goal]), { files: ["a", "b"], goal: ["c"] });
   assert.deepEqual(told(["a"], [files, goal]), { files: ["a"] });
+});
+
+test("an option of two values takes two, and no more", () => {
+  const [span, pair] = [option("--span", { many: true, count: 2 }), option("--pair", { many: true, repeat: true, count: 2 })];
+  const both = [table, span, pair];
+  assert.deepEqual(told(["--span", "1", "2", "t"], both), { "--span": ["1", "2"], table: ["t"] });
+  assert.deepEqual(put(["t"], both, span, ["1", "2"]), ["--span", "1", "2", "t"]);
+  assert.deepEqual(put(["t"], both, pair, ["a", "b", "c", "d"]), ["--pair", "a", "b", "--pair", "c", "d", "t"]);
+  assert.deepEqual(told(["--pair", "a", "b", "--pair", "c", "d"], both), { "--pair": ["a", "b", "c", "d"] });
+  assert.deepEqual([["1"], ["1", "2"], ["1", "2", "3"]].map((values) => isUneven(span, values)), [true, false, true]);
+  assert.deepEqual([[], ["1", "2", "3"], ["1", "2", "3", "4"]].map((values) => isUneven(pair, values)), [false, true, false]);
+  assert.deepEqual(told(["a", "b", "c"], [option("point", { many: true, count: 2 }), goal]), { point: ["a", "b"], goal: ["c"] });
 });
 
 test("a value is put where it belongs, and what is not known stays", () => {
