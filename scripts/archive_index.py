@@ -29,6 +29,11 @@ _LIB = r"(?:usr/)?lib/(?:x86_64-linux-gnu/)?"
 _NO_SECTIONS = {"debug", "doc", "localization", "kernel", "metapackages"}
 _NO_PACKAGE = re.compile(r".*-(?:dbg|dbgsym|doc|cross|examples)|.*-(?:arm64|armhf|i386|s390x|mips\w*|riscv64)-cross")
 
+_TOOLBOXES = (  # of Octave, that have what MATLAB's toolboxes have
+    "audio|communications|control|data-smoothing|dicom|econometrics|financial|fuzzy-logic-toolkit|ga|geometry|image|io|"
+    "linear-algebra|mapping|netcdf|optim|parallel|queueing|signal|specfun|splines|statistics|strings|struct|symbolic"
+)
+
 
 class Rule(NamedTuple):
     """Paths that a section is made of; the group is the name."""
@@ -52,6 +57,14 @@ RULES = [
     Rule("node", re.compile(r"usr/(?:share|lib|lib/x86_64-linux-gnu)/nodejs/((?:@[\w.-]+/)?[\w.-]+)/package\.json")),
     Rule("go", re.compile(r"usr/share/gocode/src/([^ ]+)/[^/]+\.go"), folds=True),
     Rule("maven", re.compile(r"usr/share/maven-repo/((?!.*/debian/).+)/[\w.-]+\.jar")),
+    Rule(
+        "toolbox",
+        re.compile(
+            rf"usr/(?:share|lib/x86_64-linux-gnu)/octave/packages/(?:{_TOOLBOXES})-[\d.]+/"
+            r"(?:(?!private/|test|doc/)[\w.-]+/)*([A-Za-z]\w*)\.(?:m|oct)"
+        ),
+    ),
+    Rule("octave's", re.compile(r"usr/share/octave/[\d.]+/m/(?:[\w.-]+/)*(\w+)\.m")),  # what needs no toolbox
     Rule("lua", re.compile(r"usr/share/lua/5\.\d/([\w-]+)(?:\.lua|/.*\.lua)")),
 ]
 NAMED = {  # sections whose names are in the packages' own: octave-statistics, r-cran-dplyr
@@ -97,6 +110,8 @@ def read_suite(suite: str, directory: Path, mirror: str) -> dict[str, dict[str, 
             for line in lines:
                 file, _, owners = line.rstrip("\n").rpartition(" ")
                 take(file.rstrip(), owners, packages, found)
+    for name in found.pop("octave's"):
+        found["toolbox"].pop(name, None)
     for name, pattern in NAMED.items():
         for package in packages.priority.keys() - packages.old:
             if fits := pattern.fullmatch(package):

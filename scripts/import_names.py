@@ -1,9 +1,11 @@
-"""Make the larger database of import names. Usage: python3 scripts/import_names.py PIGAR_DB RANKS OUT.gz.
+"""Make the larger database of import names: python3 scripts/import_names.py PIGAR_DB TABLE OUT.gz [CONTENTS.gz…].
 
 PIGAR_DB is the database that the package pigar carries (`.db.sqlite3` in its wheel; BSD-3-Clause, copyright the pigar
-authors): which top-level modules the files of each distribution of PyPI have. RANKS is a table with a distribution's
-name in its first column and, in its fourth, its place among the 15,000 that are downloaded most. Only those are taken:
-who is downloaded that much is nobody's trap.
+authors): which top-level modules the files of each distribution of PyPI have. TABLE has a distribution's name, its
+newest version, and in its fourth column its place among the 15,000 that are downloaded most. Those are taken: who is
+downloaded that much is nobody's trap. CONTENTS are Debian's indices of what its packages hold. What those have as
+Python packages with their metadata is taken too, after all others, where PyPI has one of that name in the same version
+or a newer one: who took only the name is far behind.
 
 A line of the result is `module TAB distribution…`, sorted by module, the likeliest distribution first, and `?` behind
 the module where it may not be the one that is meant.
@@ -22,6 +24,9 @@ from pathlib import Path
 CROWDED = 8  #: distributions that share a top-level name: it is a namespace, and says nothing by itself
 CLEAR = 3  #: times as far behind is the next distribution that has a module of the same name
 TRUSTED = 2000  #: ranks within which a module may have any name
+LAST = 15001  #: the rank of what Debian packages and few others download
+_METADATA = re.compile(r"usr/lib/python3/dist-packages/([^/ ]+?)-(\d[^-/ ]*)(?:-py3[^/]*)?\.(?:egg|dist)-info[/ ]")
+_MODULE = re.compile(r"usr/lib/python3/dist-packages/([A-Za-z]\w*)(?:/__init__)?(?:\.py|\.cpython-\S+\.so|\.abi3\.so) ")
 
 # What sloppy wheels put beside their package, and what people call their own modules: never a package.
 OWN = frozenset(
@@ -68,6 +73,38 @@ def read_modules(path: str, ranks: dict[str, int]) -> dict[str, set[str]]:
     return found
 
 
+def read_versions(path: str) -> dict[str, tuple[int, ...]]:
+    """Return the newest version of every distribution."""
+    rows = (line.split("\t") for line in Path(path).read_text("utf-8").splitlines())
+    return {normal(row[0]): numbers(row[1]) for row in rows if len(row) > 1}
+
+
+def numbers(version: str) -> tuple[int, ...]:
+    """Return the numbers with which a version begins: 4.8.1+dfsg is 4, 8, 1."""
+    return tuple(map(int, re.findall(r"\d+", (re.match(r"[\d.]*", version) or [""])[0])))
+
+
+def read_debian(paths: list[str], versions: dict[str, tuple[int, ...]]) -> dict[str, set[str]]:
+    """Return the top-level modules of each distribution that a package of Debian has, and nothing else beside it."""
+    owns: dict[str, set[tuple[str, str]]] = defaultdict(set)
+    tops: dict[str, set[str]] = defaultdict(set)
+    for path in paths:
+        for row in gzip.decompress(Path(path).read_bytes()).decode().splitlines():
+            packages = [one.rpartition("/")[2] for one in row.rpartition(" ")[2].strip().split(",")]
+            metadata, module = _METADATA.match(row), _MODULE.match(row)
+            for package in packages:
+                if metadata:
+                    owns[package].add((normal(metadata[1]), metadata[2]))
+                if module:
+                    tops[package].add(module[1])
+    found = defaultdict(set)
+    for package, one in owns.items():
+        (name, version), *others = one
+        if not others and versions.get(name, ()) >= numbers(version):
+            found[name] |= tops[package]
+    return found
+
+
 def provided(modules: dict[str, set[str]]) -> dict[str, set[str]]:
     """Turn it round: the distributions by module; those of a namespace by the longer names that theirs suggest."""
     by_module = defaultdict(set)
@@ -98,7 +135,7 @@ def _longer(top: str, distribution: str) -> list[str]:
 def line(module: str, distributions: set[str], ranks: dict[str, int]) -> str | None:
     """Write one line; None where the name says nothing."""
     name = normal(module)
-    first, *rest = sorted(distributions, key=lambda one: ranks[one] / (CLEAR if one == name else 1))
+    first, *rest = sorted(distributions, key=lambda one: (ranks[one] / (CLEAR if one == name else 1), one))
     if len(distributions) > CROWDED:
         return None
     sure = _bare(first) == _bare(name) or ranks[first] <= TRUSTED
@@ -112,10 +149,14 @@ def _bare(name: str) -> str:
     return re.sub(r"^py(thon)?[23]?-?|-?py(thon)?[23]?$", "", name).replace("-", "") or name
 
 
-def main(database: str, rank_table: str, out: str) -> None:
+def main(database: str, table: str, out: str, *contents: str) -> None:
     """Write the database, the same bytes for the same sources."""
-    ranks = read_ranks(rank_table)
+    ranks = read_ranks(table)
     by_module = provided(read_modules(database, ranks))
+    debian = read_debian(list(contents), read_versions(table))
+    more = provided({distribution: tops for distribution, tops in debian.items() if distribution not in ranks})
+    by_module = {**more, **by_module}
+    ranks = {**dict.fromkeys(debian, LAST), **ranks}
     lines = filter(None, (line(module, by_module[module], ranks) for module in sorted(by_module)))
     text = "".join(f"{one}\n" for one in lines)
     Path(out).write_bytes(gzip.compress(text.encode(), mtime=0))

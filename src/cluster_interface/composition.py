@@ -8,7 +8,7 @@ import pwd
 import socket
 import time
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from cluster_interface.adapters.clock import SystemClock
 from cluster_interface.adapters.identity.single import SingleIdentity
@@ -22,38 +22,29 @@ from cluster_interface.adapters.surveys import Surveys
 from cluster_interface.adapters.works import DetachedWorks
 from cluster_interface.doctor import examine
 from cluster_interface.engine import Tools
-from cluster_interface.images import LARGEST_CONTEXT
 from cluster_interface.images import Store as ImageShelf
 from cluster_interface.inspection.software import Software
-from cluster_interface.model.errors import NotFound, Rejected
+from cluster_interface.model.errors import NotFound
 from cluster_interface.model.job import Account, OutputFile
-from cluster_interface.model.jobspec import Environment, JobSpec
-from cluster_interface.model.plan import HOST, Lock, Plan
+from cluster_interface.model.plan import HOST
 from cluster_interface.patterns import Catalogue
-from cluster_interface.ports import Face, Layout
 from cluster_interface.service import Service
 from cluster_interface.staging import Keys, UploadStore, Workspace, as_the_server
 from cluster_interface.store import Credentials, Store, Vault, jobs
 from cluster_interface.store.vault import KEY
+from cluster_interface.works import Kinds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from cluster_interface.adapters.runtimes import Choice
     from cluster_interface.model.credential import Credential
-    from cluster_interface.model.filetree import FileEntry
-    from cluster_interface.ports import Report, Runtime, Scheduler
+    from cluster_interface.ports import Runtime, Scheduler
     from cluster_interface.settings import Settings
     from cluster_interface.wire import DoctorReport
 
 WAKE = "engine.wake"  #: the engine's datagram socket, in the runtime directory
-LONGEST_REQUIREMENTS = 2**20  #: bytes
-SMALL = 2**20  #: bytes of inputs or outputs that the engine moves itself, or reads
 KEYS_KEPT = 30.0  #: seconds that a process remembers a person's credentials
-MOST_SMALL_FILES = 32
-_OURS = ("content", "directory", "link", "upload")  #: sources that are here already
-MOST_SMALL_ENTRIES = 400
-MOST_NAMED = 5  #: files named where a pattern matched none
 
 
 class Parts:
@@ -204,19 +195,8 @@ class Parts:
 
     def works(self, wake: Callable[[str], None]) -> DetachedWorks:
         """Long work; `wake` is called with the mark of what has ended."""
-        kinds = {
-            "resolve": self._resolve,
-            "build": self._build,
-            "environment": self._environment,
-            "inputs": self._inputs,
-            "outputs": self._outputs,
-            "deliver": self._deliver,
-            "measure": self._measure,
-            "remove": self._remove,
-        }
-        small = {"resolve": self._resolves_at_once, "inputs": self._is_small_input, "outputs": self._is_small_output}
-        small["measure"] = lambda request: self.stager.holds_little(request["job"], 1, MOST_SMALL_ENTRIES, SMALL)
-        return DetachedWorks(self.state / "works", kinds, small=small, wake=wake)
+        kinds = Kinds(self.images, self.stager)
+        return DetachedWorks(self.state / "works", kinds.each(), small=kinds.small(), wake=wake)
 
     def tools(self, wake: Callable[[str], None]) -> Tools:
         """What the engine's steps are given."""
@@ -281,141 +261,6 @@ class Parts:
             database=self.store.title,
             patterns=self.patterns.troubles(),
         )
-
-    # --- the kinds of long work
-
-    def _resolve(self, request: Mapping[str, Any], report: Report) -> dict[str, Any]:
-        """Find the sources' sizes and checksums, and the lock of the environment."""
-        del report
-        spec = JobSpec.model_validate(request["spec"])
-        sources = self.stager.check(request["job"], spec.files)
-        lock = None
-        if not request["host"]:
-            gpus = bool(spec.resources.gpus)
-            found = self.images.resolve(spec.environment, self._requirements(spec), self._describing(spec), gpus=gpus)
-            lock = found.model_dump(mode="json")
-        return {
-            "lock": lock,
-            "sources": [source.model_dump(mode="json") for source in sources],
-        }
-
-    def _requirements(self, spec: JobSpec) -> str:
-        name = spec.environment.python.requirements if spec.environment.python else None
-        if name is None:
-            return ""
-        entry = spec.files[name]
-        if entry.content is not None:
-            return entry.content
-        scheme, _, upload = (entry.source or "").partition(":")
-        field = "environment.python.requirements"
-        if scheme != "upload" or "!/" in upload:
-            raise Rejected.field(field, f"{name} must be uploaded or written inline; it is read before staging")
-        data = self.uploads.read(self.owner, upload, LONGEST_REQUIREMENTS)
-        if data is None:
-            raise Rejected.field(field, f"{name} is longer than {LONGEST_REQUIREMENTS} bytes")
-        try:
-            return data.decode("utf-8-sig")
-        except UnicodeDecodeError:
-            raise Rejected.field(field, f"{name} is not UTF-8 text") from None
-
-    def _describing(self, spec: JobSpec) -> dict[str, bytes]:
-        """Return the files that an environment is made from: a lock; a Dockerfile and what it may copy."""
-        environment = spec.environment
-        lock = environment.python.lock if environment.python else None
-        wanted = set(spec.files) if environment.dockerfile else {lock} if lock else set()
-        found = {path: self._bytes(spec, path) for path in wanted if not path.endswith("/")}
-        return {path: data for path, data in found.items() if data is not None}
-
-    def _bytes(self, spec: JobSpec, path: str) -> bytes | None:
-        entry = spec.files[path]
-        if entry.content is not None:
-            return entry.content.encode()
-        scheme, _, upload = (entry.source or "").partition(":")
-        return self.uploads.read(self.owner, upload, LARGEST_CONTEXT) if scheme == "upload" else None
-
-    def _build(self, request: Mapping[str, Any], report: Report) -> dict[str, Any]:
-        """Build an image in one face."""
-        self.images.build(Lock.model_validate(request["lock"]), Face(request["face"]), report)
-        return {}
-
-    def _environment(self, request: Mapping[str, Any], report: Report) -> dict[str, Any]:
-        """Resolve and build an environment before a job asks for it."""
-        environment = Environment.model_validate(request["environment"])
-        texts = {path: text.encode() for path, text in request["files"].items()}
-        name = environment.python.requirements if environment.python else None
-        lock = self.images.resolve(environment, request["files"].get(name, ""), texts)
-        return {"image": self.images.build(lock, Face(request["face"]), report).key}
-
-    def _inputs(self, request: Mapping[str, Any], report: Report) -> dict[str, Any]:
-        """Bring every input to the job directory."""
-        plan = Plan.model_validate(request["plan"])
-        pairs = [(source, plan.spec.files[source.path]) for source in plan.sources]
-        layout = request["layout"]
-        only = None if layout["only"] is None else tuple(layout["only"])
-        self.stager.stage_in(request["job"], pairs, Layout(**{**layout, "only": only}), report)
-        return {}
-
-    def _outputs(self, request: Mapping[str, Any], report: Report) -> dict[str, Any]:
-        """List what the tasks left."""
-        job, tasks, attempt = request["job"], request["tasks"], request["attempt"]
-        outputs, unmatched = self.stager.collect(job, tasks, request["patterns"], report, attempt)
-        left: list[str] = []
-        if unmatched:  # say what there is instead
-            everything, _ = self.stager.collect(job, tasks, None, report, attempt)
-            left = [output.path for output in everything[:MOST_NAMED]]
-        size = self.stager.size(job)
-        return {"outputs": [vars(output) for output in outputs], "unmatched": unmatched, "left": left, "size": size}
-
-    def _deliver(self, request: Mapping[str, Any], report: Report) -> dict[str, Any]:
-        """Take the outputs to every place that is wanted."""
-        job, by_task = request["job"], request["by_task"]
-        outputs = [OutputFile(**output) for output in request["outputs"]]
-        files = [(output.place(by_task=by_task), output) for output in outputs]
-        deliveries = [self.stager.deliver(job, to, files, report) for to in request["to"]]
-        return {"deliveries": [vars(delivery) for delivery in deliveries]}
-
-    def _measure(self, request: Mapping[str, Any], report: Report) -> dict[str, Any]:
-        """Sum up what a job's directory holds."""
-        del report
-        return {"size": self.stager.size(request["job"])}
-
-    def _remove(self, request: Mapping[str, Any], report: Report) -> dict[str, Any]:
-        """Remove the files of a job that has ended."""
-        del report
-        self.stager.clear(request["job"])
-        return {}
-
-    # --- which of it is small: nothing that waits for a network, a user's filesystem or another process
-
-    def _resolves_at_once(self, request: Mapping[str, Any]) -> bool:
-        spec = JobSpec.model_validate(request["spec"])
-        if len(spec.files) > MOST_SMALL_FILES or not all(map(_is_ours, spec.files.items())):
-            return False
-        if request["host"]:
-            return True
-        texts = self._requirements(spec), self._describing(spec)
-        return self.images.find_lock(spec.environment, *texts, gpus=bool(spec.resources.gpus)) is not None
-
-    def _is_small_input(self, request: Mapping[str, Any]) -> bool:
-        sources, layout = request["plan"]["sources"], request["layout"]
-        entries = layout["tasks"] * (1 + len(sources))
-        if layout["attempt"] > 1 or entries > MOST_SMALL_ENTRIES or len(sources) > MOST_SMALL_FILES:
-            return False
-        ours = all(source["source"].partition(":")[0] in _OURS and "!/" not in source["source"] for source in sources)
-        return ours and sum(source["size"] or 0 for source in sources) <= SMALL
-
-    def _is_small_output(self, request: Mapping[str, Any]) -> bool:
-        return self.stager.holds_little(request["job"], request["tasks"], MOST_SMALL_ENTRIES, SMALL)
-
-
-def _is_ours(file: tuple[str, FileEntry]) -> bool:
-    """Say whether an entry of a file tree is a directory, or has few bytes, which are here already."""
-    path, entry = file
-    source = entry.source or ""
-    whole = source.startswith("upload:") and "!/" not in source
-    uploaded = whole and entry.size is not None and entry.size <= SMALL
-    made = (path.endswith("/") and entry.source is None) or entry.target is not None
-    return made or entry.content is not None or uploaded
 
 
 def _own_account() -> Account:

@@ -6,6 +6,7 @@ import re
 import shlex
 import shutil
 import stat
+from collections import Counter
 from typing import TYPE_CHECKING, Protocol
 
 from cluster_interface.model.errors import ClusterError
@@ -132,10 +133,11 @@ def _may_pass(seen: os.stat_result, account: Account) -> bool:
 
 
 def _bases(images: ImageStore) -> Finding:
-    bases = [image.name for image in images.images() if image.kind == "base"]
+    bases = Counter(image.name for image in images.images() if image.kind == "base")
+    here = ", ".join(f"{name} ({count})" if count > 1 else name for name, count in bases.items())
     makes = shutil.which("mmdebstrap") is not None
     advice = "" if makes or bases else "install mmdebstrap, or bring a base: clif images import-base FILE NAME"
-    says = f"here: {', '.join(bases) or 'none yet'}; mmdebstrap is {'' if makes else 'not '}installed"
+    says = f"here: {here or 'none yet'}; mmdebstrap is {'' if makes else 'not '}installed"
     return Finding(about="bases", good=bool(makes or bases), says=says, advice=advice)
 
 

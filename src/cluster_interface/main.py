@@ -1,7 +1,7 @@
 """Entry point and composition root: configuration -> adapters -> engine and web.
 
-`clif serve` is a supervisor of three processes, each of which is this module again with `--part`: the engine,
-the web server, and the local scheduler's dispatcher, which owns the slots of this machine.
+`clif serve` is a supervisor of three processes, forked from it: the engine, the web server, and the local scheduler's
+dispatcher, which owns the slots of this machine.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import signal
 import socket
 import sys
 import threading
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -21,6 +22,7 @@ from cluster_interface.cli import app
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from cluster_interface.composition import Parts
     from cluster_interface.settings import Settings
 
 
@@ -32,8 +34,7 @@ def main() -> None:
 
 @click.command()
 @click.option("--stop", is_flag=True, help="End the server that runs on this state directory.")
-@click.option("--part", type=click.Choice(["engine", "web", "dispatcher"]), hidden=True)
-def serve(stop: bool, part: str | None) -> None:  # noqa: FBT001 - click passes by name
+def serve(stop: bool) -> None:  # noqa: FBT001 - click passes by name
     """Run the server in the foreground; alone, `run` and the others start it by themselves."""
     from cluster_interface.model.errors import ClusterError  # noqa: PLC0415
     from cluster_interface.settings import load  # noqa: PLC0415
@@ -42,7 +43,7 @@ def serve(stop: bool, part: str | None) -> None:  # noqa: FBT001 - click passes 
         settings, _ = load()
         if stop:
             return _stop(settings)
-        return _PARTS[part](settings) if part else _supervise(settings)
+        return _supervise(settings)
     except ClusterError as error:
         click.echo(f"clif: {error}", err=True)
         sys.exit(2)
@@ -63,6 +64,7 @@ def _supervise(settings: Settings) -> None:
     import structlog  # noqa: PLC0415
 
     from cluster_interface import supervisor  # noqa: PLC0415
+    from cluster_interface.composition import Parts  # noqa: PLC0415 - the outside world, only where it is served
 
     _log_to_stderr()
     state, runtime = settings.server.state, settings.server.runtime
@@ -70,34 +72,39 @@ def _supervise(settings: Settings) -> None:
         supervisor.make_private(directory)
         supervisor.refuse_network_filesystem(directory)
     lock = supervisor.StateLock(state)
-    parts = _compose(settings)
+    parts = Parts(settings)
     parts.prepare()
     structlog.get_logger().info("database", found=parts.store.title())
+    parts.store.close()  # a connection is no good in two processes
     alone = "local" in settings.schedulers
     if alone:
         structlog.get_logger().info("runtime", why=parts.choice.why)
     unix = supervisor.unix_listener(settings.socket)
     pages = supervisor.loopback_listener(settings.server.listen, state / "pages.port")
-    argv = [sys.executable, "-m", "cluster_interface.main", "serve", "--part"]
-    fds = (unix.fileno(), pages.fileno())
-    web = {"pass_fds": fds, "env": {**os.environ, "CLIF_LISTENERS": ",".join(map(str, fds))}}
-    supervisor.supervise(
-        [
-            *([supervisor.Child("dispatcher", [*argv, "dispatcher"])] if alone else []),
-            supervisor.Child("engine", [*argv, "engine"]),
-            supervisor.Child("web", [*argv, "web"], **web),
-        ]
-    )
-    del lock
+
+    def behind(run: Callable[[Parts], None]) -> None:
+        """What a part starts may outlive the server: neither the lock nor the sockets may stay open in it."""
+        lock.forget()
+        for listener in (unix, pages):
+            listener.close()
+        run(parts)
+
+    def web() -> None:
+        lock.forget()
+        _web(parts, [unix.detach(), pages.detach()])
+
+    children = [supervisor.Child("engine", partial(behind, _engine)), supervisor.Child("web", web)]
+    if alone:
+        children.insert(0, supervisor.Child("dispatcher", partial(behind, _dispatcher)))
+    supervisor.supervise(children)
 
 
-def _engine(settings: Settings) -> None:
+def _engine(parts: Parts) -> None:
     from cluster_interface.composition import WAKE  # noqa: PLC0415
     from cluster_interface.engine import Engine  # noqa: PLC0415
     from cluster_interface.store import claims  # noqa: PLC0415
 
-    _log_to_stderr()
-    parts = _compose(settings)
+    settings = parts.settings
     path = settings.server.runtime / WAKE
     path.unlink(missing_ok=True)
     from_others = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -111,47 +118,43 @@ def _engine(settings: Settings) -> None:
     if settings.database.startswith("sqlite"):  # one machine, and the state directory's lock: no other engine lives
         with parts.store.write() as db:
             claims.release(db)
-    Engine(parts.store, parts.tools(wake), [from_others, from_works]).run(_until_terminated().is_set)
+    stopping = _until_terminated(lambda: wake(""))  # a signal by itself does not end a select: PEP 475
+    Engine(parts.store, parts.tools(wake), [from_others, from_works]).run(stopping.is_set)
 
 
-def _web(settings: Settings) -> None:
+def _web(parts: Parts, listeners: list[int]) -> None:
     from cluster_interface.api import application  # noqa: PLC0415
     from cluster_interface.api.gunicorn import serve_forever  # noqa: PLC0415
     from cluster_interface.web import blueprint, shared_blueprint  # noqa: PLC0415
 
-    _log_to_stderr()
-    fds = [int(fd) for fd in os.environ.pop("CLIF_LISTENERS").split(",")]
-    host, port = socket.socket(fileno=os.dup(fds[1])).getsockname()
+    with socket.socket(fileno=os.dup(listeners[1])) as pages:
+        host, port = pages.getsockname()
 
     def make() -> Any:
-        parts = _compose(settings)
         service = parts.service()
         made = application(service, parts.uploads, owner=parts.owner, page_address=f"{host}:{port}")
         made.register_blueprint(blueprint(service))
         made.register_blueprint(shared_blueprint(service))
         return made
 
-    serve_forever(make, fds, threads=settings.server.threads, scratch=settings.server.runtime)
+    server = parts.settings.server
+    serve_forever(make, listeners, threads=server.threads, scratch=server.runtime)
 
 
-def _dispatcher(settings: Settings) -> None:
-    _log_to_stderr()
-    _compose(settings).dispatcher().run(_until_terminated())
+def _dispatcher(parts: Parts) -> None:
+    parts.dispatcher().run(_until_terminated())
 
 
-_PARTS: dict[str, Callable[[Settings], None]] = {"engine": _engine, "web": _web, "dispatcher": _dispatcher}
-
-
-def _compose(settings: Settings) -> Any:
-    from cluster_interface.composition import Parts  # noqa: PLC0415 - the outside world, only where it is served
-
-    return Parts(settings)
-
-
-def _until_terminated() -> threading.Event:
+def _until_terminated(wake: Callable[[], None] = lambda: None) -> threading.Event:
+    """Return what a signal to end sets, after which it calls `wake` to end a wait of the main thread."""
     stopping = threading.Event()
+
+    def stop(_received: int, _frame: Any) -> None:
+        stopping.set()
+        wake()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda _received, _frame: stopping.set())
+        signal.signal(number, stop)
     return stopping
 
 

@@ -5,21 +5,22 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import fcntl
+import gc
 import json
+import multiprocessing
 import os
 import signal
 import socket
-import subprocess
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import structlog
 
 from cluster_interface.model.errors import Rejected
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 NETWORK_FILESYSTEMS = frozenset({
     "9p", "afs", "beegfs", "ceph", "cifs", "fuse.ceph", "fuse.glusterfs", "fuse.sshfs", "fuse.s3fs", "gfs2", "gpfs",
@@ -95,6 +96,10 @@ class StateLock:
             else:
                 return True
 
+    def forget(self) -> None:
+        """Let go of it in a process that was forked: the lock stays with who took it."""
+        self._file.close()
+
     @staticmethod
     def holder(state: Path) -> str:
         """Say who holds the lock."""
@@ -160,26 +165,40 @@ def _first_free(host: str, ports: Sequence[int], address: str) -> socket.socket:
 
 
 class Child:
-    """One process of the server, started again whenever it ends."""
+    """One process of the server, forked from what is loaded already, and started again whenever it ends."""
 
-    def __init__(self, name: str, argv: Sequence[str], **options: Any) -> None:
-        self.name, self.argv, self.options = name, argv, options
+    def __init__(self, name: str, run: Callable[[], None]) -> None:
+        self.name, self._run = name, run
         self.pause, self.start_at = FIRST_PAUSE, 0.0
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: multiprocessing.process.BaseProcess | None = None
         self.started = 0.0
 
     def tend(self) -> None:
         """Start it if it does not run and its pause is over."""
         now = time.monotonic()
-        if self.process is not None and (code := self.process.poll()) is not None:
+        if self.process is not None and (code := self.process.exitcode) is not None:
             if now - self.started > LONGEST_PAUSE:
                 self.pause = FIRST_PAUSE
             log.warning("a part ended", part=self.name, code=code, again_in=self.pause)
             self.process, self.start_at = None, now + self.pause
             self.pause = min(LONGEST_PAUSE, self.pause * 2)
         if self.process is None and now >= self.start_at:
-            self.process = subprocess.Popen(self.argv, preexec_fn=_die_with_parent, **self.options)  # noqa: PLW1509 - one system call
+            self.process = _FORK.Process(target=self._begin, args=(os.getpid(),), name=self.name)
+            signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)  # until the child has its own answer to them
+            try:
+                self.process.start()
+            finally:
+                signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
             self.started = now
+
+    def _begin(self, parent: int) -> None:
+        _LIBC.prctl(_PR_SET_NAME, f"clif-{self.name}".encode())
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        for number in _ENDING:
+            signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
+        if os.getppid() == parent:  # which might have died before it could be told of it
+            self._run()
 
     def terminate(self) -> None:
         """Ask it to end."""
@@ -190,18 +209,22 @@ class Child:
         """Wait until it has ended; kill it if it takes too long."""
         if self.process is None:
             return
-        try:
-            self.process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
+        end = time.monotonic() + STOP_SECONDS
+        # not join(): what it waits for is open in long work too, which outlives the part that began it
+        while self.process.exitcode is None and time.monotonic() < end:
+            time.sleep(0.02)
+        if self.process.exitcode is None:
             self.process.kill()
-            self.process.wait()
+            self.process.join()
 
 
 def supervise(children: Sequence[Child]) -> None:
-    """Keep the children running until SIGTERM or SIGINT."""
+    """Keep the children running until SIGTERM or SIGINT. They are forked, so there must be one thread here."""
     stopping: list[int] = []
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in _ENDING:
         signal.signal(number, lambda received, _frame: stopping.append(received))
+    gc.collect()
+    gc.freeze()  # or looking for garbage would make a copy of every page that is shared
     while not stopping:
         for child in children:
             child.tend()
@@ -212,9 +235,7 @@ def supervise(children: Sequence[Child]) -> None:
         child.await_end()
 
 
+_FORK = multiprocessing.get_context("fork")
+_ENDING = (signal.SIGTERM, signal.SIGINT)
 _LIBC = ctypes.CDLL(None, use_errno=True)
-_PR_SET_PDEATHSIG = 1  # prctl(2)
-
-
-def _die_with_parent() -> None:
-    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+_PR_SET_PDEATHSIG, _PR_SET_NAME = 1, 15  # prctl(2)
