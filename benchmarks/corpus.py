@@ -34,13 +34,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 HERE = Path(__file__).parent
 CLIF = Path(sys.executable).parent / "clif"
 UV = Path(sys.executable).parent / "uv"
 CACHE = Path(os.environ.get("CLIF_CORPUS_CACHE", "/var/tmp/clif-corpus"))
 
+FIELDS = "fields/"  #: before the categories whose packages corpus_draw.py has drawn
 _NO_PROGRAM = re.compile(r"(^|/)(_|\.|test_|conftest|setup\.py|conf\.py)|/tests?/|_test\.sh$", re.IGNORECASE)
 _WANTS = {
     "a person or a screen": {
@@ -65,6 +66,33 @@ _WANTS = {
     },
     "what lies elsewhere": {"sh": r"(^|[\s\"'=/])\.\./"},
 }
+#: Besides, of the fields of Debian's scientists, whose programs are in more languages; those drawn before keep theirs.
+_ALSO_WANTS = {
+    "a person or a screen": {
+        "*": r"\b(Gtk[23]?|Wx|SDL|Curses|OpenGL|glut\w*|GLUT|glfw\w*|X11|Xlib|swing|awt|javafx|QApplication|rgl|"
+        r"waitKey|highgui|\w*RenderWindowInteractor|Tk)\b|\bx11\s*\(",
+        ".c": r"\b(cin|getchar)\b|(?<!\w)(scanf|gets)\s*\(",
+        ".f90": r"\bread\s*(\(\s*)?[*5]",
+        ".rb": r"\bgets\b|\bSTDIN\b|\$stdin\b",
+        ".java": r"\bSystem\.in\b",
+    },
+    "the internet": {
+        "*": r"\b(IO::Socket|Net::\w+|HTTP::\w+|socket\.socket|TCP(Socket|Server)|ServerSocket|aiohttp|ftplib|Entrez|"
+        r"RemoteBlast|EUtilities|Bio::DB::(GenBank|GenPept|SwissProt|EMBL|RefSeq)|download\.file)\b",
+    },
+    "a service or a device": {
+        "*": r"\bDBI->connect|\b(mysql\w*|postgres\w*|psycopg2?|redis|ldap|kafka|drmaa|DRMAA|qsub|sbatch|libusb\w*|"
+        r"VideoCapture)\b|/dev/(tty|video|snd|input|fb)",
+    },
+    "arguments": {
+        ".f90": r"\b(get_command_argument|command_argument_count|getarg|iargc)\b",
+        ".rb": r"\bARGV\b|\bARGF\b",
+        ".java": r"\bargs?\s*(\[\s*\w|\.length)",
+    },
+    "what lies elsewhere": {"*": r"[\"'(]\.\./"},
+    "its package attached beforehand": {".R": r"\A(?![\s\S]*\b(library|require|requireNamespace)\b)"},
+}
+_KINDS = {"": "sh", ".sh": "sh", ".bash": "sh", ".cpp": ".c", ".cc": ".c", ".f": ".f90", ".F90": ".f90"}
 _SECONDS = 900  #: in which a program must have ended, its image included
 
 
@@ -132,7 +160,9 @@ def choose(source: dict[str, Any]) -> tuple[Path, list[Path], Counter[str]]:
     for path in sorted(top.rglob("*")):
         if not path.is_file() or path.suffix not in source["endings"]:
             continue
-        why = left_out(path, path.relative_to(top).as_posix())
+        why = left_out(
+            path, path.relative_to(top).as_posix(), (_WANTS, _ALSO_WANTS)[: 1 + source["category"].startswith(FIELDS)]
+        )
         left[why] += 1
         if not why:
             kept.append(path)
@@ -140,22 +170,24 @@ def choose(source: dict[str, Any]) -> tuple[Path, list[Path], Counter[str]]:
     return top, [kept[number * len(kept) // take] for number in range(take)], left
 
 
-def left_out(path: Path, name: str) -> str:
+def left_out(path: Path, name: str, tables: Iterable[dict[str, dict[str, str]]]) -> str:
     """Say why a file is not among those to choose from; empty if it is."""
     text = path.read_text(errors="replace")
     if _NO_PROGRAM.search(name) or not is_program(path, text):
         return "no program"
-    kind = {"": "sh", ".sh": "sh", ".bash": "sh", ".cpp": ".c"}.get(path.suffix, path.suffix)
-    wants = ((what, words.get(part)) for what, words in _WANTS.items() for part in ("*", kind))
+    kind = _KINDS.get(path.suffix, path.suffix)
+    wants = ((what, words.get(part)) for table in tables for what, words in table.items() for part in ("*", kind))
     return next((what for what, words in wants if words and re.search(words, text)), "")
 
 
 def is_program(path: Path, text: str) -> bool:
     """Say whether a file does something by itself."""
     match path.suffix:
-        case ".c" | ".cpp":
+        case ".c" | ".cpp" | ".cc":
             return bool(re.search(r"\bmain\s*\(", text))
-        case ".f90":
+        case ".java":
+            return bool(re.search(r"\bstatic\s+void\s+main\b", text))
+        case ".f90" | ".f" | ".F90":
             return bool(re.search(r"^\s*program\b", text, re.IGNORECASE | re.MULTILINE))
         case ".R":
             return path.parent.name == "demo"
@@ -218,7 +250,7 @@ def why(said: str) -> str:
 def main() -> None:
     """Choose, run, tell."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--only", help="of this category")
+    parser.add_argument("--only", help="of this category, or of those whose names begin with it and a /")
     parser.add_argument("--list", action="store_true", help="only say which programs are chosen")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--runtime", default="bubblewrap")
@@ -226,21 +258,23 @@ def main() -> None:
     wanted = parser.parse_args()
     programs: list[tuple[Program, Path]] = []
     for source in tomllib.loads((HERE / "corpus.toml").read_text())["source"]:
-        if wanted.only in (None, source["category"]):
+        if wanted.only in (None, source["category"], source["category"].partition("/")[0]):
             package = source.get("debian") or source["index"]
             top, chosen, left = choose(source)
             counts = ", ".join(f"{count} {reason or 'to choose from'}" for reason, count in sorted(left.items()))
-            print(f"{source['category']:9} {package}: {counts}; {len(chosen)} chosen", flush=True)
+            print(f"{source['category']:15} {package}: {counts}; {len(chosen)} chosen", flush=True)
             programs += [(Program(source["category"], package, str(p.relative_to(top))), top) for p in chosen]
     if wanted.list:
-        print("\n".join(f"{one.category:9} {one.package} {one.path}" for one, _ in programs))
+        print("\n".join(f"{one.category:15} {one.package} {one.path}" for one, _ in programs))
         return
     with own_server(wanted.runtime) as top, ThreadPoolExecutor(wanted.workers) as pool:
         jobs = [pool.submit(run, program, home, top) for program, home in programs]
         for job in jobs:
             done = job.result()
             mark = "ok  " if done.ok else "FAIL"
-            print(f"{mark} {done.seconds:6.1f} s  {done.category:9} {done.package} {done.path}  {done.why}", flush=True)
+            print(
+                f"{mark} {done.seconds:6.1f} s  {done.category:15} {done.package} {done.path}  {done.why}", flush=True
+            )
     report([program for program, _ in programs], wanted.report)
 
 
@@ -250,7 +284,7 @@ def report(programs: list[Program], to: Path | None) -> None:
     for category in [*dict.fromkeys(one.category for one in programs), "all"]:
         those = [one for one in programs if category in (one.category, "all")]
         good = sum(one.ok for one in those)
-        print(f"{category:9} {good:3} of {len(those):3}  {100 * good / len(those):5.1f} %")
+        print(f"{category:15} {good:3} of {len(those):3}  {100 * good / len(those):5.1f} %")
     if to:
         to.write_text(json.dumps([asdict(one) for one in programs], indent=1) + "\n")
 

@@ -11,7 +11,8 @@ limit      `uv pip install --target` of the same names, hardlinked; no lock, no 
 bare       the same of a lock, with everything downloaded: not even resolving
 
 Each of the first six starts from the same: the names of packages, a cache that has what was there before, and a package
-that it must resolve and download. Where an installation is cached (`buildkit`, `docker`, `mounted`, `limit`, `bare`) it
+that it must resolve and download. What an index says is asked for each time, unless the index allows otherwise; this
+store believes it for ten minutes. Where an installation is cached (`buildkit`, `docker`, `mounted`, `limit`, `bare`) it
 has a cache of its own, and `docker` and `mounted` a store each: in one the second would find what the first has just
 built. pip and BuildKit compile bytecode as this store does, so that the first output comes of equal things.
 

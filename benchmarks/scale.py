@@ -171,7 +171,7 @@ def served(environ: dict[str, str], log: Path, seconds: float) -> dict[str, floa
     """Serve that database for some seconds; return MiB per part, the web with its worker."""
     with serving(environ, log) as server:
         time.sleep(seconds)
-        return {part.cmdline()[-1]: resident(part) for part in server.children()}
+        return {part.name().removeprefix("clif-"): resident(part) for part in server.children()}
 
 
 def main() -> None:
