@@ -46,6 +46,7 @@ class FakeServer(socketserver.ThreadingUnixStreamServer):
         self.uploads: dict[str, tuple[int, bytes]] = {}
         self.proposal = {}
         self.troubles: list = []
+        self.reruns: list[dict[str, str]] = []  #: what each was asked with
         self.on_submit = lambda server, job: server.finish(job)
         self.changed = threading.Condition()
         super().__init__(str(path), _Handler)
@@ -268,8 +269,10 @@ class _Handler(BaseHTTPRequestHandler):
             yield OutputFile(path=path if colon else key, size=len(data), sha256=digest, task=int(task) if colon else 0)
 
     def rerun(self, job):
+        self.server.reruns.append(self.query)
         again = self.server.add(self.server.jobs[job]["spec"], rerun_of=job)
         self.view(again, 201)
+        threading.Thread(target=self.server.on_submit, args=(self.server, again), daemon=True).start()
 
     def list_events(self, job):
         after = int(self.query.get("after", 0))
@@ -420,6 +423,28 @@ class Place:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data if isinstance(data, bytes) else data.encode())
         return path
+
+
+@contextlib.contextmanager
+def serving(directory: Path):
+    """Keep a place with a running server."""
+    made = Place(directory)
+    made.start()
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+@contextlib.contextmanager
+def standing(directory: Path, monkeypatch):
+    """Keep a place with a running server, and stand in it."""
+    with serving(directory) as made:
+        for name, value in made.env.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.delenv("CLIF_SERVER", raising=False)
+        monkeypatch.chdir(made.directory)
+        yield made
 
 
 def spec(**fields) -> dict:

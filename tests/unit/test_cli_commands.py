@@ -1,6 +1,7 @@
 """The command line as a shell sees it: what goes to stdout, what to stderr, and the exit status."""
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -20,6 +21,8 @@ from tests.unit.client_server import Place, spec
 from cluster_interface.cli import app
 from cluster_interface.cli.app import COMMANDS
 from cluster_interface.cli.talk import ago
+from cluster_interface.model.jobspec import JobSpec
+from cluster_interface.model.plan import Ask, Lock, Plan
 
 CLIF = [sys.executable, "-m", "cluster_interface.main"]
 EVIL = "\x1b]52;c;ZXZpbA==\x07evil\x1b[2J\u202e"
@@ -45,12 +48,13 @@ class Shell(Place):
             **options,
         )
 
-    def on_terminal(self, *arguments) -> tuple[int, str]:
-        """Call it on a terminal; return the exit status and all that was to be seen."""
+    def on_terminal(self, *arguments, keys: str = "") -> tuple[int, str]:
+        """Call it on a terminal, with these keys hit; return the exit status and all that was to be seen."""
         pid, fd = pty.fork()
         if pid == 0:
             os.chdir(self.directory)
             os.execvpe(CLIF[0], [*CLIF, *arguments], self.environment)
+        os.write(fd, keys.encode())
         seen = b""
         with contextlib.suppress(OSError):  # EIO, when the other end is closed
             while piece := os.read(fd, 65536):
@@ -78,6 +82,56 @@ def prints(out=b"", err=b"", **end):
         server.finish(job, **end)
 
     return on_submit
+
+
+def lacks(package, *more):
+    """Make what the server does with a job that lacks a package, and with those after it."""
+    ends = iter([package, *more, None])
+
+    def on_submit(server, job):
+        if lacking := next(ends):
+            missing = {"field": "environment.system", "package": lacking}
+            server.jobs[job]["missing"] = missing
+            server.finish(job, state="failed", why="the program exited with 127", code="exit_code")
+        else:
+            prints(b"done\n")(server, job)
+
+    return on_submit
+
+
+def test_a_missing_package_is_asked_about(shell):
+    """On a terminal: return runs it again with it, n does not; what is brought back is of the run that went well."""
+    shell.write("x.sh", "")
+    shell.server.on_submit = lacks("jq", "graphviz")
+    status, seen = shell.on_terminal("run", "x.sh", keys="\ny\n")
+    assert status == 0, seen
+    assert "Run it again with jq? [Y/n]" in seen
+    assert "Run it again with graphviz? [Y/n]" in seen
+    assert [rerun["with_missing"] for rerun in shell.server.reruns] == ["true", "true"]
+    assert (shell.directory / "result.txt").read_bytes() == b"42\n"
+    shell.server.on_submit = lacks("jq")
+    status, seen = shell.on_terminal("run", "x.sh", keys="n\n")
+    assert status == 1
+    assert len(shell.server.reruns) == 2
+
+
+def test_where_nobody_can_be_asked_the_command_is_named(shell):
+    """A pipe is told how to go on, or goes on by itself with --with-missing; --json stays one document."""
+    shell.write("x.sh", "")
+    shell.server.on_submit = lacks("jq")
+    done = shell.clif("run", "x.sh")
+    assert done.returncode == 1
+    job = list(shell.server.jobs)[-1]
+    assert f"again        clif rerun {job} --with-missing (adds jq)" in done.stderr.decode()
+    assert f"clif rerun {job} --with-missing (adds jq)" in shell.clif("status", job).stdout.decode()
+    assert not shell.server.reruns
+    shell.server.on_submit = lacks("jq", "graphviz")
+    done = shell.clif("run", "x.sh", "--with-missing", "--json")
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["state"] == "completed"
+    assert len(shell.server.reruns) == 2
+    shell.server.on_submit = lacks(*["jq"] * 20)
+    assert shell.clif("run", "x.sh", "--with-missing").returncode == 1, "not for ever"
 
 
 def test_only_the_programs_output_goes_to_stdout(shell):
@@ -142,6 +196,20 @@ def test_a_failed_job_is_told_with_code_sentence_and_last_lines(shell):
     assert (shell.directory / "result.txt").exists()
 
 
+@pytest.mark.parametrize("warnings", [("six==1.0 was withdrawn: \x1b[2Jbad",), None])
+def test_status_says_what_the_image_is(shell, warnings):
+    """And what is to be known of its packages; in the host's own software there is none."""
+    job = shell.server.add(spec())
+    lock = None if warnings is None else Lock(base="b", image="img-77", warnings=warnings)
+    ask = Ask(cpus=1, memory=2**30, time=60, queue="q", runtime="r", disk=2**30)
+    plan = Plan(spec=JobSpec(command="true"), command="true", lock=lock, ask=ask, bounds={})
+    shell.server.jobs[job]["plan"] = plan.model_dump(mode="json")
+    done = shell.clif("status", job)
+    assert done.returncode == 0, done.stderr
+    assert (b"img-77" in done.stdout, b"six==1.0 was withdrawn" in done.stdout) == (lock is not None,) * 2
+    assert b"\x1b" not in done.stdout
+
+
 @pytest.mark.parametrize(("state", "status"), [("completed", 0), ("failed", 1), ("canceled", 1), ("rejected", 3)])
 def test_the_end_of_a_job_is_the_exit_status(shell, state, status):
     """Of `run` and of `wait` alike."""
@@ -174,6 +242,11 @@ def test_a_bad_field_is_said_with_its_flag(shell):
         "--memory (spec.resources.memory)" in done.stderr.decode()
         or "--memory (resources.memory)" in done.stderr.decode()
     )
+    job = shell.server.add(spec())
+    shell.server.finish(job)
+    shell.server.troubles = [lambda handler, _: handler.problem(422, "no", ("seconds", "0d is no time")) or True]
+    done = shell.clif("keep", job, "--for", "0d")
+    assert (done.returncode, done.stderr) == (2, b"clif: --for (seconds): 0d is no time\n")
 
 
 @pytest.mark.parametrize(
@@ -223,6 +296,17 @@ def test_the_doctor_tells_findings_and_settings(shell):
     assert json.loads(shell.clif("doctor", "--json").stdout)["settings"][0]["origin"] == "default"
 
 
+def test_the_doctor_names_settings_that_no_server_starts_with(shell):
+    """As a finding in words, with where settings come from; whatever else is asked ends with status 2."""
+    shell.environment = {name: value for name, value in shell.environment.items() if not name.startswith("CLIF_")}
+    shell.environment["CLIF_FILES__MOUNT_ROOTS"] = "/etc"
+    done = shell.clif("doctor")
+    assert (done.returncode, done.stderr) == (1, b"")
+    assert done.stdout.decode().startswith("✗ setting files.mount_roots: /etc cannot be mounted: ")
+    assert json.loads(shell.clif("doctor", "--json").stdout)["findings"][0]["about"] == "setting files.mount_roots"
+    assert shell.clif("list").returncode == 2
+
+
 def test_an_unexpected_error_is_one_sentence_and_a_file(monkeypatch, capsys):
     """Whatever breaks: no traceback on the screen; its details are where the sentence says."""
 
@@ -238,6 +322,35 @@ def test_an_unexpected_error_is_one_sentence_and_a_file(monkeypatch, capsys):
     found = re.fullmatch(r"clif: unexpected error: ZeroDivisionError; its details are in (\S+)\n", said)
     assert "raise ZeroDivisionError" in Path(found[1]).read_text()
     Path(found[1]).unlink()
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (FileExistsError(errno.EEXIST, "File exists", "here\x1b[2J"), "clif: here: file exists\n"),
+        (PermissionError(errno.EACCES, "Permission denied", b"/root/x"), "clif: /root/x: permission denied\n"),
+    ],
+)
+def test_what_the_system_refuses_of_a_file_is_told_with_its_name(monkeypatch, capsys, error, said):
+    """That is nothing unexpected: it is a matter of the person's own files."""
+
+    @click.command()
+    def refused():
+        raise error
+
+    monkeypatch.setitem(app.commands, "refused", refused)
+    with pytest.raises(SystemExit) as left:
+        app(["refused"], prog_name="clif")
+    assert (left.value.code, capsys.readouterr().err) == (2, said)
+
+
+def test_a_full_disk_is_told_in_words(shell):
+    """Whatever was to be printed did not arrive, and that is said."""
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [*CLIF, "list", "--json"], env=shell.environment, stdout=full, stderr=subprocess.PIPE, check=False
+        )
+    assert (done.returncode, done.stderr) == (2, b"clif: the output cannot be written: no space left on device\n")
 
 
 def test_submit_prints_the_id_alone(shell):
@@ -454,11 +567,13 @@ def test_ctrl_c_twice_leaves_the_job(shell):
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
     )
-    said = []
+    said, presses = [], iter(("running", "canceling"))
+    wanted = next(presses)
     for line in process.stderr:
         said.append(line.decode())
-        if "running" in said[-1] or "canceling" in said[-1]:
+        if wanted and wanted in said[-1]:
             process.send_signal(signal.SIGINT)
+            wanted = next(presses, None)
     process.stderr.close()
     assert process.wait(20) == 130
     assert any("clif status" in line for line in said)

@@ -176,6 +176,18 @@ def test_flags_become_the_spec(shell):
     assert b"--sweep" in shell.clif("describe", "fit.py", "--sweep", "nonsense").stderr
 
 
+def test_a_parameter_goes_to_an_option_of_what_is_inferred(shell):
+    """A command that was written stays as it is, and it is said how the program finds the value."""
+    shell.server.proposal = {"options": [{"name": "--n"}]}
+    shell.write("fit.py", "print(1)")
+    done = shell.clif("describe", "fit.py", "--json", "--sweep", "n=1,2")
+    assert json.loads(done.stdout)["spec"]["command"] == "python fit.py --n {n}"
+    shell.write("job.yaml", "{apiVersion: 1, script: fit.py, command: python fit.py --x}")
+    done = shell.clif("describe", "job.yaml", "--sweep", "n=1,2")
+    assert b"python fit.py --x\n" in done.stdout
+    assert b"$CLIF_PARAM_n" in done.stdout + done.stderr
+
+
 def test_counts_are_words_and_a_bar():
     """However many there are of each, every kind is seen and the bar is as wide as it is."""
     counts = {"running": 12, "failed": 37, "completed": 375, "queued": 576}

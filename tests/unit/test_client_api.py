@@ -9,7 +9,7 @@ import threading
 import time
 
 import pytest
-from tests.unit.client_server import Place, spec
+from tests.unit.client_server import spec, standing
 
 import cluster_interface as ci
 from cluster_interface import client
@@ -23,14 +23,8 @@ from cluster_interface.model.state import JobState
 @pytest.fixture
 def place(tmp_path, monkeypatch):
     """A place with a running server, where the test stands."""
-    made = Place(tmp_path)
-    for name, value in made.env.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.delenv("CLIF_SERVER", raising=False)
-    monkeypatch.chdir(made.directory)
-    made.start()
-    yield made
-    made.close()
+    with standing(tmp_path, monkeypatch) as made:
+        yield made
 
 
 @pytest.fixture
@@ -42,7 +36,7 @@ def cluster(place):
 
 def public(thing) -> set[str]:
     """The names a class offers."""
-    return {name for name in vars(thing) if not name.startswith("_")}
+    return {name for name in dir(thing) if not name.startswith("_")}
 
 
 def test_the_public_surface_is_what_is_promised():
@@ -50,7 +44,7 @@ def test_the_public_surface_is_what_is_promised():
     assert client.__all__ == ["Cluster", "Draft", "Job", "Output", "connect", "files"]
     assert public(ci.Cluster) == {
         "add_credential", "build_image", "check_files", "close", "credentials", "describe", "doctor", "expand",
-        "export_image", "image", "image_sbom", "images", "import_base", "job", "job_page", "jobs",
+        "export_image", "image", "image_log", "image_sbom", "images", "import_base", "job", "job_page", "jobs",
         "list_directory", "me", "page_link", "pattern", "patterns", "prune_images", "queues", "remove_credential",
         "site_data", "submit", "upload",
     }  # fmt: skip

@@ -1,17 +1,23 @@
 """The server that starts by itself: once, however many ask, and in its own words when it does not."""
 
 import contextlib
+import json
 import os
 import signal
+import socket
+import socketserver
 import subprocess
 import sys
 import textwrap
+import threading
 from pathlib import Path
 
 import pytest
 from tests.unit.client_server import Place
 
 from cluster_interface.client import autostart
+from cluster_interface.client.address import Address
+from cluster_interface.client.transport import Transport
 from cluster_interface.model.errors import Transient
 from cluster_interface.settings import load
 
@@ -114,3 +120,37 @@ def test_the_runtime_directory_is_made_private(place, tmp_path, monkeypatch, com
         autostart.start(load()[0], ["/bin/false"])
     assert (place.runtime / "r").stat().st_mode & 0o777 == 0o700
     assert (Path(place.env["CLIF_SERVER__STATE"]) / "server.log").stat().st_mode & 0o777 == 0o600
+
+
+def test_what_waited_at_a_server_that_ended_goes_to_the_next(tmp_path):
+    """A connection that nobody took before the server went away is cut; the request is sent again, to a new server."""
+    path = tmp_path / "api.sock"
+    ending = socket.socket(socket.AF_UNIX)
+    ending.bind(str(path))
+    ending.listen()
+    servers = []
+
+    def revive():
+        path.unlink()
+        serving = socketserver.UnixStreamServer(str(path), Answering)
+        servers.append(serving)
+        threading.Thread(target=serving.handle_request).start()
+
+    threading.Timer(0.2, ending.close).start()
+    transport = Transport(Address(socket=path), revive)
+    try:
+        assert transport.request("POST", "/jobs", document={}).json() == {"sent": "{}"}
+    finally:
+        transport.close()
+        servers[0].server_close()
+
+
+class Answering(socketserver.StreamRequestHandler):
+    """Answers with what it was sent."""
+
+    def handle(self):
+        """Read one request and answer it."""
+        head = iter(self.rfile.readline, b"\r\n")
+        length = next(int(line.split(b":")[1]) for line in list(head) if line.lower().startswith(b"content-length"))
+        body = json.dumps({"sent": self.rfile.read(length).decode()}).encode()
+        self.wfile.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(body) + body)

@@ -6,7 +6,7 @@ import hashlib
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.client_server import Place, spec
+from tests.unit.client_server import serving, spec
 
 from cluster_interface.client.address import Address
 from cluster_interface.client.job import Job
@@ -20,10 +20,8 @@ DATA = bytes(range(256)) * 5000
 @pytest.fixture
 def place(tmp_path):
     """A place with a running server."""
-    made = Place(tmp_path)
-    made.start()
-    yield made
-    made.close()
+    with serving(tmp_path) as made:
+        yield made
 
 
 @pytest.fixture

@@ -3,10 +3,10 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.client_server import Place
+from tests.unit.client_server import standing
 
 import cluster_interface as ci
-from cluster_interface.client.completing import with_earlier, with_places
+from cluster_interface.client.completing import with_earlier
 from cluster_interface.client.resources import asked_resources
 from cluster_interface.client.sweeps import merged, spread, tasks_of
 from cluster_interface.model.errors import Rejected
@@ -14,14 +14,9 @@ from cluster_interface.model.errors import Rejected
 
 @pytest.fixture
 def place(tmp_path, monkeypatch):
-    made = Place(tmp_path)
-    for name, value in made.env.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.delenv("CLIF_SERVER", raising=False)
-    monkeypatch.chdir(made.directory)
-    made.start()
-    yield made
-    made.close()
+    """A place with a running server, where the test stands."""
+    with standing(tmp_path, monkeypatch) as made:
+        yield made
 
 
 @pytest.mark.parametrize(
@@ -106,30 +101,6 @@ def test_resources_are_taken_as_people_write_them():
             asked_resources(wrong)
     with pytest.raises(Rejected, match="did you mean `account`"):
         asked_resources({"acount": "x"})
-
-
-def proposal(*options: str, command: str = "python fit.py", **more) -> dict:
-    found = [
-        {"name": name, "positional": not name.startswith("-"), "flag": name in more.get("flags", ())}
-        for name in options
-    ]
-    return {"command": command, "options": found}
-
-
-def test_a_parameter_goes_to_the_option_of_its_name():
-    """Into an inferred command only, once, and never to a flag or a position."""
-    found, notes = with_places(
-        {"command": "python fit.py"}, proposal("--n", "--learning-rate", "path"), ["n", "learning_rate"]
-    )
-    assert (found["command"], notes) == ("python fit.py --n {n} --learning-rate {learning_rate}", [])
-    _, notes = with_places({"command": "python fit.py"}, proposal("path", "--v", flags=["--v"]), ["path", "v"])
-    assert notes == [f"parameter {name}: the program finds it as $CLIF_PARAM_{name}" for name in ("path", "v")]
-    found, notes = with_places({"command": "python fit.py --x"}, proposal("--n"), ["n"])
-    assert found["command"] == "python fit.py --x"
-    assert len(notes) == 1
-    written = "python fit.py --n 3"
-    assert with_places({"command": written}, proposal("--n", command=written), ["n"])[0]["command"] == written
-    assert with_places({"command": "x {n}"}, {}, ["n"]) == ({"command": "x {n}"}, [])
 
 
 def test_what_it_used_last_time_is_asked_for():

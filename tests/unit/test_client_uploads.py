@@ -4,7 +4,7 @@ import hashlib
 import os
 
 import pytest
-from tests.unit.client_server import Place
+from tests.unit.client_server import serving
 
 from cluster_interface.client import uploads
 from cluster_interface.client.address import Address
@@ -17,10 +17,8 @@ LARGE = os.urandom(3 * 2**20)
 @pytest.fixture
 def place(tmp_path):
     """A place with a running server."""
-    made = Place(tmp_path)
-    made.start()
-    yield made
-    made.close()
+    with serving(tmp_path) as made:
+        yield made
 
 
 @pytest.fixture

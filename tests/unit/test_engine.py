@@ -1,275 +1,19 @@
 """The engine over a real database and an imagined outside world that fails at will."""
 
-import dataclasses
 import random
+import re
 import socket
-from pathlib import Path
 
 import pytest
+from tests.unit.engine_world import COLLECTED, World, add, engine_of, job, look, settle, task
 
 from cluster_interface.engine.endings import GRACE
-from cluster_interface.engine.loop import Engine
+from cluster_interface.engine.long_work import MOST_TRIES
 from cluster_interface.engine.reconcile import turn
-from cluster_interface.engine.tools import Tools
 from cluster_interface.model.errors import Permanent, Rejected, Transient
-from cluster_interface.model.job import Account
-from cluster_interface.model.jobspec import JobSpec
-from cluster_interface.model.queue import Queue
-from cluster_interface.model.state import FailureCode, JobState, TaskState
-from cluster_interface.ports import Face, ImageRef, NativeState, Observation, Order, Work, WorkState
-from cluster_interface.service.views import Views
-from cluster_interface.settings import Defaults, Retention
+from cluster_interface.model.state import FailureCode, JobState
+from cluster_interface.ports import NativeState, Work, WorkState
 from cluster_interface.store import claims, jobs
-
-QUEUE = Queue(
-    name="q", cpus=4, memory=2**33, time=None, default_cpus=1, default_memory=2**30, default_time=60, runtimes=("r",)
-)
-LOCK = {"base": "b" * 8, "image": "i" * 8}
-COLLECTED = {"outputs": [{"path": "o", "size": 1, "sha256": "0" * 64, "task": 0}], "unmatched": [], "left": []}
-
-
-class World:
-    """Every port at once: it remembers what it was asked to do, and misbehaves when told to.
-
-    Its scheduler knows orders by their marks; `begin` and `runs` are what their elements do: pass the fence, write
-    a status. An element that finds the fence closed ends without a word, like job.sh.
-    """
-
-    name = "world"
-    face = "directory"
-
-    def __init__(self, chance=lambda: 1.0):
-        self.chance = chance
-        self.time = 1000.0
-        self.queue = QUEUE
-        self.orders: dict[str, Order] = {}  # mark -> order
-        self.states: dict[str, dict[int, Observation]] = {}
-        self.claims: dict[tuple, dict] = {}
-        self.statuses: dict[tuple, dict] = {}
-        self.closed: set[tuple] = set()
-        self.declared: set[str] = set()
-        self.runs_of: list[tuple] = []
-        self.scripts: list = []
-        self.lists: dict[tuple, dict] = {}
-        self.staged: list[dict] = []
-        self.submissions: list[str] = []
-        self.canceled: list[str] = []
-        self.results = {
-            "resolve": {"lock": LOCK, "sources": []}, "build": {}, "inputs": {}, "outputs": COLLECTED,
-            "measure": {"size": 5}, "remove": {}, "deliver": {"deliveries": []},
-        }  # fmt: skip
-        self.asked: list[tuple[str, dict]] = []
-        self.works: dict[str, Work] = {}
-        self.hidden = False
-        self.refuses = ""
-
-    def trouble(self):
-        if self.chance() < 0.2:
-            raise Transient("the scheduler does not answer")
-
-    # clock, identity, runtime, images
-    def now(self):
-        return self.time
-
-    def account(self, owner):
-        return Account(name=owner, uid=1000, gid=1000)
-
-    def bounds(self, ask):
-        return {}
-
-    def job_script(self, run):
-        self.scripts.append(run)
-        return run.command
-
-    # site
-    def scheduler(self, name):
-        return self
-
-    def runtime(self, ask, *, offered=True):
-        return self
-
-    def runs_as(self, owner, runtime):
-        return self.account(owner)
-
-    def survey(self):
-        return 1000.0
-
-    def reap(self, ask, mark, owner, nodes):
-        self.canceled.append(f"reaped {mark} on {', '.join(sorted(nodes))}")
-
-    # scheduler
-    def queues(self):
-        return [self.queue]
-
-    def find(self, handle):
-        self.trouble()
-        return handle.mark.upper() if handle.mark in self.orders else None
-
-    def submit(self, order):
-        if self.refuses:
-            raise Rejected(self.refuses)
-        self.trouble()
-        self.submissions.append(order.mark)
-        self.orders[order.mark] = order
-        self.states[order.mark] = dict.fromkeys(range(order.elements), Observation(state=NativeState.PENDING))
-        self.trouble()  # the answer is lost after it was accepted
-        return order.mark.upper()
-
-    def observe(self, handles):
-        self.trouble()
-        return {} if self.hidden else {h.mark: self.states[h.mark] for h in handles if h.mark in self.states}
-
-    def cancel(self, handle):
-        self.trouble()
-        self.canceled.append(handle.mark)
-        over = Observation(state=NativeState.ENDED, verdict="canceled")
-        ended = NativeState.ENDED
-        seen = self.states.get(handle.mark, {})
-        self.states[handle.mark] = {n: old if old.state is ended else over for n, old in seen.items()}
-
-    def waiting(self, handle):
-        return None
-
-    # stager
-    def directory(self, job):
-        return Path("/nowhere") / job
-
-    def write_attempt(self, job, attempt, script, plan, lists):
-        self.lists[job, attempt] = lists
-        return Path("/nowhere") / job / "job.sh"
-
-    def declare(self, job, attempt, mark):
-        fresh = mark not in self.declared
-        self.declared.add(mark)
-        return fresh
-
-    def status(self, job, attempt, task):
-        return self.statuses.get((job, attempt, task))
-
-    def claimed(self, job, attempt, task):
-        return self.claims.get((job, attempt, task))
-
-    def begun(self, job, attempt):
-        return {task for of, number, task in self.claims if (of, number) == (job, attempt)}
-
-    def close(self, job, attempt):
-        self.closed.add((job, attempt))
-
-    def revoke(self, job, attempt, tasks):
-        for task in tasks:
-            self.claims.setdefault((job, attempt, task), {"revoked": "yes"})
-        return [task for task in tasks if "revoked" in self.claims[job, attempt, task]]
-
-    # works
-    def start(self, mark, kind, request):
-        if kind == "inputs":
-            self.staged.append(request["layout"])
-        self.asked.append((kind, request))
-        result = self.results[kind]
-        if isinstance(result, Exception):
-            self.works[mark] = Work(state=WorkState.FAILED, error=result)
-        else:
-            self.works[mark] = Work(state=WorkState.DONE, result=result)
-
-    def look(self, mark):
-        return self.works.get(mark, Work(state=WorkState.ABSENT))
-
-    def stop(self, mark):
-        self.works.pop(mark, None)
-
-    # what the nodes do
-    def see(self, mark, element=0, **seen):
-        """Something is to be seen of an element."""
-        self.states[mark] = {**self.states[mark], element: Observation(**seen)}
-
-    def begin(self, mark, element=0, task=None):
-        """An element starts and passes the fence of its task; one that finds it closed leaves."""
-        job, attempt = mark.partition(".")[0].removeprefix("ci-").rsplit("-", 1)
-        task = self.orders[mark].offset + element if task is None else task
-        if (job, int(attempt), task) in self.claims or (job, int(attempt)) in self.closed:
-            self.see(mark, element, state=NativeState.ENDED)
-            return None
-        self.claims[job, int(attempt), task] = {"host": "n1"}
-        self.runs_of.append((job, task))
-        self.see(mark, element, state=NativeState.RUNNING, started=1.0)
-        return job, int(attempt), task
-
-    def runs(self, mark, element=0, task=None, verdict=None, **status):
-        """An element runs its task to the end, and writes its status if one is given."""
-        which = self.begin(mark, element, task)
-        if which:
-            self.see(mark, element, state=NativeState.ENDED, verdict=verdict)
-            if status:
-                self.statuses[which] = {"exit_code": 0, "started": 1.0, "ended": 2.0, **status}
-
-
-class Images:
-    """An image store in which everything is ready."""
-
-    def find(self, lock, face):
-        return ImageRef(key="i" * 8, face=Face.DIRECTORY)
-
-
-@pytest.fixture
-def world():
-    return World()
-
-
-def engine_of(store, world, retention=None):
-    tools = Tools(
-        site=world,
-        images=Images(),
-        stager=world,
-        works=world,
-        identity=world,
-        clock=world,
-        defaults=Defaults(),
-        retention=retention or Retention(),
-    )
-    return Engine(store, tools, [])
-
-
-@pytest.fixture
-def engine(store, world):
-    return engine_of(store, world)
-
-
-def add(store, name="a", tasks=({},), **spec):
-    with store.write() as db:
-        parsed = JobSpec(**{"command": "true", "name": "n", **spec})
-        jobs.add(db, job=name, owner="ada", group="ada", key=name * 8, spec=parsed, rerun_of=None, tasks=tasks)
-
-
-def settle(engine, seconds=60.0):
-    """Let the engine look and turn until nothing moves, with time passing between looks."""
-    for _ in range(8):
-        engine.tools.clock.time += seconds / 8
-        look(engine)
-        with engine.store.write() as db:
-            claims.nudge_states(db, list(JobState))
-        for _ in range(60):
-            if not turn(engine.store, engine.tools):
-                break
-
-
-def look(engine):
-    """Look at the scheduler now, whenever that was done last."""
-    engine._watch.hurry()
-    engine.look()
-
-
-def job(store, name="a"):
-    with store.read() as db:
-        return jobs.find(db, "ada", name)
-
-
-def task(store, name="a"):
-    return tasks(store, name)[0]
-
-
-def tasks(store, name="a"):
-    with store.read() as db:
-        return jobs.tasks(db, name)
 
 
 def test_a_job_goes_all_the_way(store, world, engine):
@@ -371,15 +115,59 @@ def test_what_can_never_work_fails_with_its_own_words(store, world, engine, kind
     )  # fmt: skip
 
 
+def test_what_is_wrong_with_a_job_that_was_taken_is_no_error_of_the_engine(store, world, engine):
+    """What only its long work finds fails it with the code of that work."""
+    world.results["resolve"] = Rejected.field("environment.dockerfile", "has no FROM line")
+    add(store)
+    settle(engine, 1)
+    assert (job(store).state, job(store).code, job(store).reason) == (
+        JobState.FAILED, FailureCode.IMAGE_FAILED, "environment.dockerfile: has no FROM line",
+    )  # fmt: skip
+
+
 def test_what_is_temporary_is_tried_again(store, world, engine):
     """Transient trouble keeps the state and shows its reason; it passes by itself."""
     world.results["inputs"] = Transient("the network is away")
     add(store)
     settle(engine, 1)
-    assert (job(store).state, job(store).reason) == (JobState.PREPARING, "the network is away")
+    assert job(store).state is JobState.PREPARING
+    assert job(store).reason.startswith("the network is away; it is tried again at ")
     world.results["inputs"] = {}
     settle(engine, 1)
     assert job(store).state is JobState.QUEUED
+
+
+@pytest.mark.parametrize("kind", ["resolve", "build"])
+def test_an_index_that_is_away_is_told_and_given_up_in_the_end(store, world, engine, kind):
+    """Each try is in the timeline with its reason and when the next one is; working on it starts no new count."""
+    world.results[kind] = Transient("the package index cannot be reached")
+    engine.tools.images.find = lambda _lock, _face: None
+    working, begin = set(), world.start
+
+    def start(mark, of, request):
+        begin(mark, of, request)
+        if of == kind:
+            working.add(mark)
+
+    def look_at(mark):
+        if mark not in working:
+            return world.works.get(mark, Work(state=WorkState.ABSENT))
+        working.discard(mark)
+        return Work(state=WorkState.RUNNING)
+
+    world.start, world.look = start, look_at
+    add(store)
+    settle(engine)
+    with store.read() as db:
+        told = [event.why for event in jobs.events(db, "a") if "cannot be reached" in event.why]
+    when = r"the package index cannot be reached; it is tried again at \d\d:\d\d:\d\d \S+ \(try 2 of 20\)"
+    assert re.fullmatch(when, told[0])
+    assert "(try 3 of 20)" in told[1]
+    for _ in range(MOST_TRIES):
+        settle(engine)
+    assert (job(store).state, job(store).code) == (JobState.FAILED, FailureCode.IMAGE_FAILED)
+    assert "given up after 20 tries" in job(store).reason
+    assert len([one for one in world.asked if one[0] == kind]) == MOST_TRIES
 
 
 def test_work_that_keeps_dying_is_given_up(store, world, engine):
@@ -407,54 +195,6 @@ def test_an_unexpected_error_never_takes_the_engine_down(store, world, engine):
         settle(engine, 1)
     assert (job(store).state, job(store).code) == (JobState.FAILED, FailureCode.INTERNAL)
     assert "ZeroDivision" not in job(store).reason
-
-
-@pytest.mark.parametrize("steps", range(7))
-def test_cancel_at_any_moment_ends_in_canceled(store, world, engine, steps):
-    """Wherever a job is, a cancel ends it, nothing is left at the scheduler, and what ran is reaped on its node."""
-    add(store)
-    for _ in range(steps):
-        turn(engine.store, engine.tools)
-        if "ci-a-1" in world.orders and steps == 6 and not world.claims:
-            world.begin("ci-a-1")
-        look(engine)
-    with store.write() as db:
-        jobs.request_cancel(db, "a")
-    settle(engine)
-    assert job(store).state is JobState.CANCELED
-    assert task(store).state is TaskState.CANCELED
-    assert all(seen.state is NativeState.ENDED for states in world.states.values() for seen in states.values())
-    assert ("reaped ci-a-1 on n1" in world.canceled) == bool(world.runs_of)
-
-
-def test_a_job_accepted_before_the_cancel_but_never_answered_is_found_and_ended(store, world, engine):
-    """The native job whose id was lost is found by its mark when the job is canceled."""
-    add(store)
-    world.chance = iter([1.0, 0.0, *[1.0] * 1000]).__next__  # taken, and the answer lost
-    for _ in range(5):
-        turn(engine.store, engine.tools)
-    assert world.submissions == ["ci-a-1"]
-    assert job(store).state is JobState.PREPARING
-    with store.write() as db:
-        jobs.request_cancel(db, "a")
-    settle(engine)
-    assert job(store).state is JobState.CANCELED
-    assert "ci-a-1" in world.canceled
-
-
-def test_an_order_that_appears_after_the_cancel_runs_nothing(store, world, engine):
-    """A scheduler that took an order without telling, and starts it only later, finds its tasks revoked."""
-    add(store)
-    settle(engine, 1)
-    order = world.orders.pop("ci-a-1")
-    seen = world.states.pop("ci-a-1")
-    with store.write() as db:
-        jobs.request_cancel(db, "a")
-    settle(engine)
-    assert job(store).state is JobState.CANCELED
-    world.orders["ci-a-1"], world.states["ci-a-1"] = order, seen
-    assert world.begin("ci-a-1") is None
-    assert world.runs_of == []
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -554,267 +294,6 @@ def test_a_wake_makes_its_job_due(store, world, engine):
     left.close()
 
 
-def add_sweep(store, count, name="a", **spec):
-    """A job of so many tasks, whose parameter is their number."""
-    sweep = {"parameters": {"n": list(range(count))}, **spec.pop("sweep", {})}
-    add(store, name, tasks=[{"n": str(n)} for n in range(count)], command="echo {n}", sweep=sweep, **spec)
-
-
-def states(store, name="a"):
-    return [task.state.value for task in tasks(store, name)]
-
-
-@pytest.mark.parametrize("trouble", [None, Permanent("it may not be asked any more")])
-def test_a_canceled_sweep_is_shown_with_what_became_of_its_tasks(store, world, engine, monkeypatch, trouble):
-    """Not with the counts from before the cancel, whether the scheduler lets it be canceled or not."""
-
-    def observe(handles):
-        raise trouble
-
-    add_sweep(store, 3)
-    settle(engine, 1)
-    world.runs("ci-a-1", 0, exit_code=0)
-    world.begin("ci-a-1", 1)
-    settle(engine, 1)
-    with store.write() as db:
-        jobs.request_cancel(db, "a")
-    if trouble:
-        monkeypatch.setattr(world, "observe", observe)
-    for _ in range(60):
-        with store.write() as db:
-            claims.nudge_states(db, list(JobState))
-        if not turn(store, engine.tools):
-            break
-    assert job(store).state is JobState.CANCELED
-    with store.read() as db:
-        assert Views(site=world, works=world).job(db, job(store)).counts == {"completed": 1, "canceled": 2}
-
-
-def test_every_task_of_a_sweep_has_its_own_ending(store, world, engine):
-    """One order, an element per task; a failed task fails the job in numbers, and the others keep their own."""
-    add_sweep(store, 3)
-    settle(engine, 1)
-    assert [world.orders[mark].elements for mark in world.submissions] == [3]
-    assert world.lists["a", 1]["parameters"].splitlines() == [f"CLIF_PARAM_n={n}" for n in range(3)]
-    assert world.scripts[-1].command == 'echo "${CLIF_PARAM_n}"'
-    world.runs("ci-a-1", 0, exit_code=0)
-    world.runs("ci-a-1", 1, exit_code=3)
-    settle(engine, 1)
-    assert states(store) == ["completed", "failed", "queued"]
-    assert job(store).reason == "1 failed, 1 completed of 3 tasks"
-    world.runs("ci-a-1", 2, exit_code=0)
-    settle(engine, 1)
-    assert (job(store).code, job(store).reason) == (FailureCode.TASKS_FAILED, "1 of 3 tasks failed (1 exit_code)")
-    assert job(store).state is JobState.FAILED
-
-
-def test_an_array_is_cut_to_the_sites_maximum(store, world, engine):
-    """More tasks than an array may have become several orders, each known by its own mark."""
-    world.queue = dataclasses.replace(QUEUE, max_array=4)
-    add_sweep(store, 10)
-    settle(engine, 1)
-    assert [(order.mark, order.offset, order.elements) for order in world.orders.values()] == [
-        ("ci-a-1", 0, 4), ("ci-a-1.1", 4, 4), ("ci-a-1.2", 8, 2),
-    ]  # fmt: skip
-    for mark in list(world.orders):
-        for element in range(world.orders[mark].elements):
-            world.runs(mark, element, exit_code=0)
-    settle(engine, 1)
-    assert job(store).state is JobState.COMPLETED
-    assert sorted(world.runs_of) == [("a", n) for n in range(10)]
-
-
-def test_few_at_a_time_are_few_at_a_time_over_all_orders(store, world, engine):
-    """With a bound on running tasks, an order follows when the one before it has ended."""
-    world.queue = dataclasses.replace(QUEUE, max_array=2)
-    add_sweep(store, 4, sweep={"max_running": 1})
-    settle(engine, 1)
-    assert world.submissions == ["ci-a-1"]
-    assert world.orders["ci-a-1"].max_running == 1
-    for element in (0, 1):
-        world.runs("ci-a-1", element, exit_code=0)
-    settle(engine, 1)
-    assert world.submissions == ["ci-a-1", "ci-a-1.1"]
-    for element in (0, 1):
-        world.runs("ci-a-1.1", element, exit_code=0)
-    settle(engine, 1)
-    assert job(store).state is JobState.COMPLETED
-
-
-@pytest.mark.parametrize("exit_code", [0, 1])
-def test_one_task_goes_first_and_the_rest_if_it_succeeds(store, world, engine, exit_code):
-    """The first task runs alone; when it fails, no other is tried, and each says why."""
-    add_sweep(store, 3, sweep={"first_alone": True})
-    settle(engine, 1)
-    assert [world.orders[mark].elements for mark in world.submissions] == [1]
-    world.runs("ci-a-1", exit_code=exit_code)
-    settle(engine, 1)
-    if exit_code:
-        assert job(store).state is JobState.FAILED
-        assert states(store) == ["failed", "canceled", "canceled"]
-        assert {task.reason for task in tasks(store)[1:]} == {"not tried: the first task failed"}
-        assert len(world.submissions) == 1
-        return
-    assert [world.orders[mark].elements for mark in world.submissions] == [1, 2]
-    for element in (0, 1):
-        world.runs("ci-a-1.1", element, exit_code=0)
-    settle(engine, 1)
-    assert job(store).state is JobState.COMPLETED
-
-
-def finish(world, engine, attempt, tasks):
-    """Let every element of an attempt's orders run one of these tasks, as they come, and end well."""
-    left = list(tasks)
-    for number in range(len(left)):
-        mark = f"ci-a-{attempt}.{number}" if number else f"ci-a-{attempt}"
-        for element in range(world.orders[mark].elements if mark in world.orders else 0):
-            world.runs(mark, element, task=left.pop(0), exit_code=0)
-        settle(engine, 1)
-
-
-@pytest.mark.parametrize("how", ["failed", "lost"])
-def test_one_task_goes_first_once_more_and_the_rest_follows(store, world, engine, how):
-    """A first task that is tried again goes alone again, and takes those along that wait for it."""
-    add_sweep(store, 3, sweep={"first_alone": True}, retry={"exit_code": 1})
-    settle(engine, 1)
-    if how == "failed":
-        world.runs("ci-a-1", exit_code=1)
-    else:
-        del world.orders["ci-a-1"], world.states["ci-a-1"]
-    settle(engine, GRACE * 3)
-    assert world.submissions == ["ci-a-1", "ci-a-2"]
-    assert world.orders["ci-a-2"].elements == 1
-    finish(world, engine, 2, [0, 1, 2])
-    assert (job(store).state, states(store)) == (JobState.COMPLETED, ["completed"] * 3)
-    assert world.submissions == ["ci-a-1", "ci-a-2", "ci-a-2.1"]
-
-
-def test_what_waited_for_a_lost_order_goes_along_with_it(store, world, engine):
-    """With a bound on running tasks, the orders behind a lost one belong to the next attempt."""
-    world.queue = dataclasses.replace(QUEUE, max_array=2)
-    add_sweep(store, 4, sweep={"max_running": 1})
-    settle(engine, 1)
-    del world.orders["ci-a-1"], world.states["ci-a-1"]
-    settle(engine, GRACE * 3)
-    assert world.submissions == ["ci-a-1", "ci-a-2"]
-    finish(world, engine, 2, range(4))
-    assert (job(store).state, states(store)) == (JobState.COMPLETED, ["completed"] * 4)
-
-
-def test_packed_tasks_share_an_element(store, world, engine):
-    """Each line of the list names the tasks of one element; a task ends when its status is there."""
-    add_sweep(store, 5, sweep={"pack": 2})
-    settle(engine, 1)
-    order = world.orders["ci-a-1"]
-    assert (order.elements, order.time) == (3, 2 * order.ask.time)
-    assert world.lists["a", 1]["elements"] == "0 1\n2 3\n4\n"
-    world.begin("ci-a-1", 0, task=0)
-    world.statuses["a", 1, 0] = {"exit_code": 0}
-    settle(engine, 1)
-    assert states(store) == ["completed", "queued", "queued", "queued", "queued"]
-    for task, element in ((1, 0), (2, 1), (3, 1), (4, 2)):
-        world.runs("ci-a-1", element, task=task, exit_code=0)
-    settle(engine, 1)
-    assert job(store).state is JobState.COMPLETED
-
-
-def test_what_was_never_begun_is_handed_over_again(store, world, engine):
-    """An order that the scheduler lost before it began is closed for good and tried again as a new attempt."""
-    add(store)
-    settle(engine, 1)
-    lost = world.orders.pop("ci-a-1"), world.states.pop("ci-a-1")
-    settle(engine, GRACE * 3)
-    assert world.submissions == ["ci-a-1", "ci-a-2"]
-    world.orders["ci-a-1"], world.states["ci-a-1"] = lost
-    assert world.begin("ci-a-1") is None  # it turns up again after all, and leaves at once
-    world.runs("ci-a-2", exit_code=0)
-    settle(engine, 1)
-    assert job(store).state is JobState.COMPLETED
-    assert world.runs_of == [("a", 0)]
-
-
-def test_what_is_lost_bit_by_bit_is_handed_over_again(store, world, engine):
-    """Tasks that vanish one after the other, before they began, are all tried again once the last one's grace is over."""
-    add_sweep(store, 2)
-    settle(engine, 1)
-    for element in (0, 1):
-        world.states["ci-a-1"] = {n: seen for n, seen in world.states["ci-a-1"].items() if n != element}
-        settle(engine, GRACE / 2)
-    for _ in range(4):
-        settle(engine, GRACE / 2)
-    assert world.submissions == ["ci-a-1", "ci-a-2"]
-    for element in (0, 1):
-        world.runs("ci-a-2", element, exit_code=0)
-    settle(engine, 1)
-    assert job(store).state is JobState.COMPLETED
-
-
-def test_a_scheduler_that_loses_everything_is_not_fed_for_ever(store, world, engine):
-    """After some attempts that never began the job fails, and says so."""
-    add(store)
-    for _ in range(30):
-        settle(engine, GRACE * 3)
-        for mark in list(world.orders):
-            del world.orders[mark], world.states[mark]
-    assert (job(store).state, job(store).code) == (JobState.FAILED, FailureCode.LOST)
-    assert len(world.submissions) == 6
-
-
-def test_a_lost_node_is_tried_again_as_often_as_wished(store, world, engine):
-    """Only the tasks that were lost are tried again, in a new attempt; the others are left as they ended."""
-    add_sweep(store, 2, retry={"node_failed": 1})
-    settle(engine, 1)
-    world.runs("ci-a-1", 0, exit_code=0)
-    world.runs("ci-a-1", 1, verdict="node_failed")
-    settle(engine, GRACE * 3)
-    assert world.submissions == ["ci-a-1", "ci-a-2"]
-    assert world.lists["a", 2]["elements"] == "1\n"
-    assert world.staged[-1] == {"tasks": 2, "attempt": 2, "only": [1], "keep": False, "host": False}
-    assert states(store) == ["completed", "queued"]
-    world.runs("ci-a-2", 0, task=1, verdict="node_failed")
-    settle(engine, GRACE * 3)
-    assert job(store).state is JobState.FAILED
-    assert "1 node_failed" in job(store).reason
-
-
-def test_out_of_memory_is_tried_again_with_more(store, world, engine):
-    """Each new attempt asks for more memory, as far as the queue has it."""
-    add(store, retry={"out_of_memory": 3, "memory_factor": 3})
-    settle(engine, 1)
-    for number in (1, 2, 3):
-        world.runs(f"ci-a-{number}", exit_code=137, oom=True)
-        settle(engine, 1)
-    assert [order.ask.memory >> 30 for order in world.orders.values()] == [1, 3, 8]
-    assert job(store).state is JobState.FAILED  # there is no more
-
-
-def test_a_program_that_checkpoints_goes_on_past_the_time_limit(store, world, engine):
-    """With `resume`, the time limit of the queue is a new attempt in the same directories, until the time asked for."""
-    world.queue = dataclasses.replace(QUEUE, time=100)
-    add(store, checkpoint={"resume": True}, resources={"time": 300})
-    settle(engine, 1)
-    assert world.orders["ci-a-1"].ask.time == 100
-    world.runs("ci-a-1", verdict="time_limit", exit_code=143)
-    settle(engine, 1)
-    assert world.staged[-1]["keep"]
-    world.runs("ci-a-2", verdict="time_limit", exit_code=143)
-    settle(engine, 1)
-    world.runs("ci-a-3", exit_code=0)
-    settle(engine, 1)
-    assert job(store).state is JobState.COMPLETED
-    assert len(world.submissions) == 3
-
-
-def test_without_resume_the_time_limit_is_the_end(store, world, engine):
-    """A program that cannot go on is not started again."""
-    add(store, retry={"node_failed": 3})
-    settle(engine, 1)
-    world.runs("ci-a-1", verdict="time_limit", exit_code=143)
-    settle(engine, 1)
-    assert job(store).code is FailureCode.TIME_LIMIT
-    assert len(world.submissions) == 1
-
-
 @pytest.mark.parametrize(
     ("when", "ending", "outcome"),
     [
@@ -862,143 +341,3 @@ def test_what_cannot_be_seen_is_not_gone(store, world, engine):
     world.statuses["a", 1, 0] = {"exit_code": 0}
     settle(engine, 1)
     assert job(store).state is JobState.COMPLETED
-
-
-def test_trouble_that_ends_a_job_ends_its_native_jobs(store, world, engine):
-    """A job that fails with orders at the scheduler leaves none of them behind."""
-    add_sweep(store, 4, sweep={"first_alone": True})
-    settle(engine, 1)
-    world.runs("ci-a-1", exit_code=0)
-    world.refuses = "no more of yours today"
-    settle(engine, 1)
-    assert (job(store).code, job(store).reason) == (FailureCode.SCHEDULER_REJECTED, "no more of yours today")
-
-
-def listed(world, mark, element, tasks):
-    """The task that job.sh would find for an element: by its line in the list, if there is one."""
-    attempt = mark.partition(".")[0].rpartition("-")[2]
-    lines = world.lists["a", int(attempt)].get("elements", "").split() or range(tasks)
-    return int(lines[world.orders[mark].offset + element])
-
-
-def run_some(world, chance, tasks):
-    """Let pending elements run to their end, each with this chance."""
-    for mark, order in world.orders.items():
-        for element in range(order.elements):
-            if world.states[mark][element].state is NativeState.PENDING and chance():
-                world.runs(mark, element, task=listed(world, mark, element, tasks), exit_code=0)
-
-
-@pytest.mark.parametrize("seed", range(8))
-def test_no_task_of_a_sweep_runs_twice_whatever_fails(store, seed):
-    """Lost answers, orders that vanish and turn up again, nodes that fail, engines that die: each task ends once."""
-    dice = random.Random(seed)
-    world = World(chance=dice.random)
-    world.queue = dataclasses.replace(QUEUE, max_array=3)
-    engine = engine_of(store, world)
-    add_sweep(store, 8)
-    vanished = {}
-    for _ in range(250):
-        engine.tools.clock.time += 2
-        look(engine)
-        for mark in [mark for mark in world.orders if dice.random() < 0.04]:
-            vanished[mark] = world.orders.pop(mark), world.states.pop(mark)
-        run_some(world, lambda: dice.random() < 0.2, 8)
-        if vanished and dice.random() < 0.1:
-            mark, (world.orders[mark], world.states[mark]) = vanished.popitem()
-        with store.write() as db:
-            claims.nudge_states(db, list(JobState))
-            if dice.random() < 0.1:
-                claims.claim(db)
-                db.exec_driver_sql("UPDATE job SET lease_until = 0")
-        turn(engine.store, engine.tools)
-    world.chance = lambda: 1.0
-    for _ in range(12):
-        settle(engine, GRACE * 3)
-        run_some(world, lambda: True, 8)
-    settle(engine, GRACE * 3)
-    assert job(store).state is JobState.COMPLETED
-    assert sorted(world.runs_of) == [("a", n) for n in range(8)]
-
-
-def test_what_is_put_back_into_the_queue_while_it_runs_does_not_run_twice(store, world, engine):
-    """An administrator's requeue counts as a lost node: what waits again is withdrawn, and tried again as wished."""
-    add(store, retry={"node_failed": 1})
-    settle(engine, 1)
-    world.begin("ci-a-1")
-    settle(engine, 1)
-    assert task(store).state is TaskState.RUNNING
-    world.see("ci-a-1", state=NativeState.PENDING)
-    settle(engine, GRACE / 2)
-    assert world.submissions == ["ci-a-1"]
-    settle(engine, GRACE)
-    assert "ci-a-1" in world.canceled
-    assert world.submissions == ["ci-a-1", "ci-a-2"]
-    world.begin("ci-a-2")
-    settle(engine, 1)
-    world.see("ci-a-2", state=NativeState.PENDING)
-    settle(engine, GRACE * 2)
-    assert (job(store).state, job(store).code) == (JobState.FAILED, FailureCode.NODE_FAILED)
-    assert "back into the queue" in job(store).reason
-    assert world.runs_of == [("a", 0), ("a", 0)]
-
-
-def test_a_controller_with_an_old_state_puts_nothing_back(store, world, engine):
-    """After its crash it says that a job waits which still runs; what the program writes at its end counts."""
-    add(store)
-    settle(engine, 1)
-    world.begin("ci-a-1")
-    settle(engine, 1)
-    world.see("ci-a-1", state=NativeState.PENDING)
-    settle(engine, GRACE / 2)
-    assert job(store).state is JobState.RUNNING
-    world.statuses["a", 1, 0] = {"exit_code": 0}
-    settle(engine, 1)
-    assert job(store).state is JobState.COMPLETED
-    assert world.submissions == ["ci-a-1"]
-
-
-def test_a_task_that_had_completed_when_it_was_put_back_has_completed(store, world, engine):
-    """The status file counts."""
-    add(store)
-    settle(engine, 1)
-    world.begin("ci-a-1")
-    settle(engine, 1)
-    world.statuses["a", 1, 0] = {"exit_code": 0}
-    world.see("ci-a-1", state=NativeState.PENDING)
-    settle(engine, 1)
-    assert job(store).state is JobState.COMPLETED
-    assert world.submissions == ["ci-a-1"]
-
-
-@pytest.mark.parametrize(("node", "outcome"), [(None, JobState.FAILED), ("n1", JobState.QUEUED)])
-def test_who_canceled_what_had_not_begun(store, world, engine, node, outcome):
-    """Canceled while it waited: somebody's wish. On its node before it began: the scheduler's own, and tried again."""
-    add(store)
-    settle(engine, 1)
-    world.see("ci-a-1", state=NativeState.ENDED, verdict="canceled", node=node)
-    settle(engine, GRACE * 3)
-    assert job(store).state is outcome
-    assert len(world.submissions) == (1 if node is None else 2)
-
-
-def test_a_cancel_needs_no_scheduler_where_nothing_was_handed_over(store, world, engine, monkeypatch):
-    """A job whose scheduler went away can be canceled; not where that may have taken it."""
-    world.results["build"] = Transient("later")
-    add(store)
-    engine.tools.images.find = lambda lock, face: None
-    settle(engine, 1)
-    assert job(store).state is JobState.PREPARING
-
-    def gone(name):
-        raise Transient(f"this server has no scheduler {name} now")
-
-    monkeypatch.setattr(world, "scheduler", gone)
-    with store.write() as db:
-        jobs.request_cancel(db, "a")
-    world.declared.add("ci-a-1")
-    settle(engine, 1)
-    assert job(store).state is JobState.PREPARING
-    world.declared.clear()
-    settle(engine, 60)
-    assert job(store).state is JobState.CANCELED

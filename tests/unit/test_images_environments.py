@@ -289,3 +289,18 @@ def test_an_environment_names_its_date():
     assert Environment.parse({"as_of": "2026-01-01"}).newest == "2026-01-01"
     both = {"as_of": "2026-01-01", "python": {"exclude_newer": "2025-01-01"}}
     assert Environment.parse(both).newest == "2025-01-01"
+
+
+def test_packages_of_a_day_get_the_python_of_that_day(tmp_path):
+    """What is older than wheels for today's Python is taken for the one before; R and a stated Python stay."""
+
+    def python(**environment):
+        wanted = Environment.parse({"python": {"packages": ["numpy"]}, **environment})
+        request = understand(Shelf(tmp_path), Images(suite="bookworm"), wanted, "")
+        assert request.target is not None
+        return request.target.python.rpartition(".")[0]
+
+    assert python(as_of="2022-01-01") == "3.9"
+    assert python(as_of="2024-01-01") == "3.11"
+    assert python(as_of="2022-01-01", r={"packages": ["dplyr"]}) == "3.11"
+    assert python(as_of="2022-01-01", python={"packages": ["numpy"], "version": "3.11"}) == "3.11"

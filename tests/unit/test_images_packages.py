@@ -6,11 +6,13 @@ import time
 import pytest
 
 from cluster_interface.images import layer, pruning
+from cluster_interface.images.faces.engine import Engine
 from cluster_interface.images.lock import Target
 from cluster_interface.images.packages import Packages
 from cluster_interface.images.rootfs import Interpreter
 from cluster_interface.images.shelf import Shelf
 from cluster_interface.model.errors import Permanent
+from cluster_interface.settings import Images
 
 SITE = "lib/python3.11/site-packages"
 PYTHON = Interpreter(path="/usr/bin/python3", binary="/usr/bin/python3.11", version="3.11")
@@ -21,6 +23,12 @@ def shelf(tmp_path):
     made = Shelf(tmp_path / "store")
     made.prepare()
     return made
+
+
+def prune(shelf, *, older_than, timeout):
+    """Make room where builds may take so long."""
+    now = pruning.Pruning(shelf, Engine(None), Images(timeout=timeout), time.monotonic() + 60)
+    now.prune([], [], older_than=older_than, larger_than=0)
 
 
 def lay(shelf, env, *names, compiled=True):
@@ -41,6 +49,9 @@ def lay(shelf, env, *names, compiled=True):
                 if not cached.exists():
                     cached.write_text(f"NAME = {name!r}\n")
                 (place / SITE / file).hardlink_to(cached)
+            if name in ("left", "right"):
+                (place / SITE / "both.py").write_text(name)
+                files.append("both.py")
             (place / f"{name}.cfg").write_text("data")
             files += [f"{info.name}/INSTALLER", f"{info.name}/RECORD", f"../../../{name}.cfg"]
             (info / "RECORD").write_text("".join(f"{file},,\n" for file in files))
@@ -83,15 +94,24 @@ def test_what_no_environment_has_is_pruned_once_it_is_old(shelf, tmp_path):
     for file in (tmp_path / "a" / SITE).rglob("*"):
         if file.is_file():
             file.unlink()
-    pruning.take_away_packages(shelf, older_than=3600, timeout=0)
-    pruning.take_away_packages(shelf, older_than=0, timeout=3600)
-    assert len(shelf.packages()) == 2
+    prune(shelf, older_than=3600, timeout=1)
+    prune(shelf, older_than=0, timeout=3600)
+    assert len(shelf.all("packages")) == 2
     before = time.time() - 7200
-    for place in shelf.packages():
+    for place in shelf.all("packages"):
         os.utime(place, (before, before))
-    pruning.take_away_packages(shelf, older_than=3600, timeout=3600)
-    assert len(shelf.packages()) == 1  # though uv's cache has the other's files too
+    prune(shelf, older_than=3600, timeout=3600)
+    assert len(shelf.all("packages")) == 1  # though uv's cache has the other's files too
     assert lay(shelf, tmp_path / "c", "one", "two") == ["one"]
+
+
+@pytest.mark.parametrize("first", ["left", "right"])
+def test_of_a_file_of_two_packages_the_last_ones_is_taken(shelf, tmp_path, first):
+    """Whichever of them was there before, and so is linked while the other one is installed."""
+    lay(shelf, tmp_path / "a", first)
+    assert lay(shelf, tmp_path / "b", "left", "right") == [{"left": "right", "right": "left"}[first]]
+    assert (tmp_path / "b" / SITE / "both.py").read_text() == "right"
+    assert (tmp_path / "a" / SITE / "both.py").read_text() == first
 
 
 @pytest.mark.parametrize("link", ["lib", SITE, f"{SITE}/one-1.dist-info"])

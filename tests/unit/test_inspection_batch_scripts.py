@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from cluster_interface.inspection import inspect
-from cluster_interface.inspection.batch.queues import with_known_queue
+from cluster_interface.inspection.batch.queues import with_known_queue, with_what_there_is
+from cluster_interface.model.queue import Queue
 from cluster_interface.model.resources import GIB, MIB, Resources
 
 DATA = Path(__file__).parent / "inspection_data/batch"
@@ -210,6 +212,34 @@ def test_a_queue_that_is_not_here_gives_way():
     assert "queue" not in found.resources
     assert "resources.queue" not in {guess.field for guess in found.guesses}
     assert "no queue 'long.q' here (#$ -q long.q@@big, line 7)" in found.warnings[-1]
+
+
+HERE = Queue(
+    name="local", cpus=2, memory=8 * GIB, time=None, default_cpus=1, default_memory=GIB, default_time=60,
+    runtimes=("bubblewrap",),
+)  # fmt: skip
+LARGE = "#SBATCH -N 4 -n 64 -c 8 --mem=512G --gres=gpu:a100:2 -t 10\npython fit.py\n"
+
+
+def test_a_machine_alone_gives_what_it_has():
+    """A script for a large cluster is tried out here with less, and that is said; what fits stays."""
+    found = with_what_there_is(read("large.sh", LARGE), [HERE], "local")
+    assert found.resources == {"nodes": 1, "cpus": 2, "tasks_per_node": 1, "memory": 8 * GIB, "time": 600}
+    said = "\n".join(found.warnings)
+    for words in ("nodes: 4 asked for (#SBATCH -N 4", "cpus: 8 asked", "memory: 512", "gpus: 2 asked", "none taken"):
+        assert words in said, said
+    assert {guess.value for guess in found.guesses if guess.field == "resources.cpus"} == {"2"}
+
+
+def test_a_cluster_refuses_what_it_has_not():
+    """There the person, or the steward, knows better."""
+    proposal = read("large.sh", LARGE)
+    main = replace(HERE, name="main", scheduler="slurm")
+    assert with_what_there_is(proposal, [main], "main") is proposal
+    named = read("large.sh", f"#SBATCH -p main\n{LARGE}")
+    assert with_what_there_is(named, [HERE, main], "local") is named
+    small = read("small.sh", "#SBATCH -c 2 --mem=1G\npython fit.py\n")
+    assert with_what_there_is(small, [HERE], "local") == small
 
 
 def test_the_batch_script_of_a_directory_is_what_is_run():

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+
+import pytest
+
 from cluster_interface.inspection import inspect
 from cluster_interface.inspection.software import Software
 
@@ -53,6 +57,7 @@ def test_crates_of_a_manifest():
         "librust-semver-dev",
         "librust-libc-dev",
     }
+    wanted |= {one.replace("-dev", "+default-dev") for one in wanted - {"librust-serde-derive-dev"}}
     assert set(found.environment.system) == {"cargo", "rustc", *wanted}
     assert set(found.inputs) == {"Cargo.toml", "mine/src/lib.rs", "mine/Cargo.toml"}
     assert found.command.endswith("--bin tool && /tmp/target/release/tool")
@@ -86,9 +91,23 @@ def test_a_newer_compiler_is_taken_from_a_newer_release():
     files = {"go.mod": "module x\n\ngo 1.22.3\n", "main.go": "package main\n"}
     assert inspect(files, "main.go").environment.python.version == "3.13"
     found = inspect(files | {"go.mod": "module x\n\ngo 1.99\n"}, "main.go")
-    assert found.environment.python is None
+    assert found.environment.python.version == "3.13"
     assert "go.mod asks for Go 1.99" in said(found)
+    assert "sed -e 's/^go .*/go 1.24/' -e '/^toolchain /d' go.mod >/tmp/go.mod && " in found.command
+    assert "-mod=mod -modfile=/tmp/go.mod" in found.command
+    below = {f"tool/{name}": text for name, text in files.items()} | {"tool/go.mod": "module x\n\ngo 1.18\n"}
+    found = inspect(below, "tool/main.go")
+    assert found.command.startswith("(cd tool && GOCACHE=")
+    assert "go build -o /tmp/main main.go) && /tmp/main" in found.command
     assert inspect(files, "main.go", software=Software(suite="trixie")).environment.python is None
+    for said_so, version in (("use v5.38;", "3.13"), ("use 5.010;", None), ("use v5.36;\n# use v5.40;", None)):
+        found = inspect({"a.pl": f"{said_so}\nprint 1;\n"}, "a.pl")
+        assert (found.environment.python.version if found.environment.python else None) == version
+    files = {
+        "pom.xml": "<properties><maven.compiler.release>21</maven.compiler.release></properties>",
+        "A.java": "class A {}",
+    }
+    assert inspect(files, "A.java").environment.python.version == "3.13"
 
 
 def test_a_module_of_go_is_built_where_packages_of_the_distribution_are_found():
@@ -112,3 +131,57 @@ def test_jars():
     found = inspect({"run.sh": "java -Xmx1g -jar sum.jar numbers.txt\n", "sum.jar": None, "numbers.txt": "1"}, "run.sh")
     assert "default-jre-headless" in found.environment.system
     assert set(found.inputs) == {"sum.jar", "numbers.txt"}
+
+
+@pytest.mark.parametrize(
+    ("files", "command"),
+    [
+        ({"q/A.java": "package p.q; class A { B b; }", "q/B.java": "package p.q; class B { C c; }", "q/C.java": "x"},
+         "javac -d /tmp/classes -cp q q/A.java q/B.java q/C.java && java -cp /tmp/classes p.q.A"),
+        ({"p/q/A.java": "package p.q;\nimport static p.r.B.f;\nimport p.s.*;\nclass A {}", "p/r/B.java": "package p.r;",
+          "p/s/C.java": "package p.s;"}, "javac -d /tmp/classes -cp . p/q/A.java && java -cp /tmp/classes p.q.A"),
+        ({"e/src/main/java/p/A.java": "package p;\nimport q.B;\nclass A {}", "l/q/B.java": "package q;"},
+         "javac -d /tmp/classes -cp e/src/main/java:l e/src/main/java/p/A.java && java -cp /tmp/classes p.A"),
+        ({"src/main/java/A.java": "package p;\nclass A {}", "src/main/resources/a.txt": "1"},
+         "javac -d /tmp/classes -cp src/main/java src/main/java/A.java && java -cp /tmp/classes:src/main/resources p.A"),
+        ({"a.java": "package p;\nclass X {}\nclass Y { public static void main(String[] a) {} }"},
+         "javac -d /tmp/classes -cp . a.java && java -cp /tmp/classes p.Y"),
+        ({"A.java": "final class A { class N {} }\nclass Y { static void main(String[] a) {} }\nclass Z {}"},
+         "javac -d /tmp/classes -cp . A.java && java -cp /tmp/classes Y"),
+        ({"A.java": "class N {}\nclass A { class M {} static void main(String[] a) {} }"},
+         "javac -d /tmp/classes -cp . A.java && java -cp /tmp/classes A"),
+        ({"a.java": "class N { static void main(String[] a) {} }\nclass A {}"}, "java a.java"),
+    ],
+)  # fmt: skip
+def test_packages_of_java(files, command):
+    """Found from where their names begin, and named one by one where the directories above are not there."""
+    found = inspect(files, next(iter(files)))
+    assert found.command == command
+    assert not found.warnings
+    assert set(found.inputs) == set(list(files)[1:])
+
+
+def test_java_that_may_be_in_latin_1_is_looked_at_when_it_is_compiled():
+    """Its text does not tell: what is no UTF-8 is read as Latin-1; where there are other letters it is UTF-8."""
+    told = "$(iconv -f UTF-8 -t UTF-8 A.java >/tmp/as-utf-8 2>&1 || echo -encoding ISO-8859-1)"
+    found = inspect({"A.java": 'class A { String s = "caf\xe9"; }'}, "A.java")
+    assert found.command == f"javac -d /tmp/classes -cp . {told} A.java && java -cp /tmp/classes A"
+    assert "iconv" not in inspect({"A.java": 'class A { String s = "\xe9\u03bb"; }'}, "A.java").command
+
+
+@pytest.mark.parametrize("script", ["examples/show.rs", "examples/show/main.rs"])
+def test_an_example_of_a_cargo_project_is_built_with_what_it_uses(tmp_path, script):
+    """Of the crates that are for tests and examples alone; a manifest without the others is made for it."""
+    manifest = '[package]\nname = "tool"\n[dev-dependencies]\nitoa = "1"\nno-such-crate = "1"\n[features]\nx = []\n'
+    files = {"Cargo.toml": manifest, script: "use itoa::Buffer;\nfn main() {}\n", "src/lib.rs": ""}
+    found = inspect(files, script)
+    assert " --example show && /tmp/target/release/examples/show" in found.command
+    assert "librust-itoa-dev" in found.environment.system
+    assert not found.warnings
+    (tmp_path / "Cargo.toml").write_text(manifest)
+    awk = next(step for step in found.command.split(" && ") if step.startswith("awk")).partition(" >")[0]
+    done = subprocess.run(["sh", "-c", awk], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout == manifest.replace('no-such-crate = "1"\n', "")
+    plain = inspect({"Cargo.toml": manifest, "src/main.rs": "fn main() {}\n"}, "src/main.rs")
+    assert "--bin tool" in plain.command
+    assert "librust-itoa-dev" not in plain.environment.system

@@ -51,7 +51,7 @@ def test_hundreds_of_candidates_are_not_all_listed():
         ("prog", None, ["'prog' is a binary"]),
         ("x.py", None, ["is a binary or too large"]),
         ("x.tcl", "#!/usr/bin/tclsh\n", ["interpreter 'tclsh'"]),
-        ("x.sh", "#!/bin/csh -f\n", ["interpreter 'csh'"]),
+        ("x.sh", "#!/usr/bin/fish\n", ["interpreter 'fish'"]),
         ("data", "1,2,3", ["neither a known ending"]),
         ("empty", "", ["is empty"]),
     ],

@@ -37,7 +37,7 @@ if __name__ == "__main__":
         "--count": Option(name="--count", default="3", kind="int"),
         "--mode": Option(name="--mode", default="fast", choices=("fast", "exact")),
         "--loud": Option(name="--loud", flag=True),
-        "--out-dir": Option(name="--out-dir", kind="path"),
+        "--out-dir": Option(name="--out-dir", kind="directory"),
         "--share": Option(name="--share", default="0.5", kind="float", help="Of it."),
     }
 
@@ -87,12 +87,15 @@ Options:
 from docopt import docopt
 docopt(__doc__)
 '''
-    assert options(source) == {
+    found = inspect({"a.py": source}, "a.py")
+    assert [(o.command, o.name, o.many) for o in found.options if o.name == "name"] == [
+        ("new", "name", True), ("move", "name", False),
+    ]  # fmt: skip
+    assert {name: option for name, option in options(source).items() if name != "name"} == {
         "command": Option(name="command", positional=True, required=True, choices=("new", "move")),
-        "name": Option(name="name", positional=True, many=True),
-        "x": Option(name="x", positional=True),
-        "y": Option(name="y", positional=True),
-        "--speed": Option(name="--speed", default="10", help="Speed in knots ."),
+        "x": Option(name="x", positional=True, command="move"),
+        "y": Option(name="y", positional=True, command="move"),
+        "--speed": Option(name="--speed", default="10", help="Speed in knots."),
         "--output-file": Option(name="--output-file", aliases=("-o",), help="Where it is written.", kind="path"),
         "--moored": Option(name="--moored", flag=True, help="At rest."),
     }
@@ -106,7 +109,7 @@ def test_absl_flags():
         "flags.DEFINE_enum('mode', 'a', ['a', 'b'], 'Which.')\n"
     )
     assert options(source) == {
-        "--data_dir": Option(name="--data_dir", help="Where.", kind="path"),
+        "--data_dir": Option(name="--data_dir", help="Where.", kind="directory"),
         "--steps": Option(name="--steps", default="10", help="How many.", kind="int"),
         "--fast": Option(name="--fast", flag=True, help="Haste."),
         "--mode": Option(name="--mode", default="a", choices=("a", "b"), help="Which."),
@@ -131,7 +134,7 @@ def test_ready_command_lines_have_what_is_required():
     """One for each subcommand, with placeholders where only a person knows."""
     found = inspect({"a.py": SUBCOMMANDS}, "a.py")
     assert found.suggestions == ("python a.py --level LEVEL index FASTA", "python a.py --level LEVEL align")
-    assert any("a.py needs what, --level" in warning for warning in found.warnings)
+    assert found.missing.names == ("what", "--level")
 
 
 def test_the_only_data_file_is_what_a_path_may_be():
@@ -139,7 +142,7 @@ def test_the_only_data_file_is_what_a_path_may_be():
     source = "import argparse\np = argparse.ArgumentParser()\np.add_argument('input_file')\n"
     found = inspect({"a.py": source, "book.txt": "", "README.md": ""}, "a.py")
     assert found.suggestions == ("python a.py book.txt",)
-    assert not [w for w in inspect({"a.py": source}, "a.py", ["x"]).warnings if "needs" in w]
+    assert inspect({"a.py": source}, "a.py", ["x"]).missing is None
 
 
 @pytest.mark.parametrize(
@@ -153,7 +156,8 @@ def test_the_only_data_file_is_what_a_path_may_be():
 )
 def test_arguments_that_are_looked_for_are_not_missing(source, needed):
     """Only what the script cannot do without is said to be needed."""
-    assert any("needs name" in warning for warning in inspect({"a.py": source}, "a.py").warnings) == needed
+    missing = inspect({"a.py": source}, "a.py").missing
+    assert (missing is not None and missing.names == ("name",)) == needed
 
 
 # --- packages and projects

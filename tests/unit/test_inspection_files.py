@@ -142,6 +142,21 @@ def test_files_of_the_system_are_no_warning():
     assert not read("open('/proc/cpuinfo')\nopen('/dev/urandom', 'rb')\n").warnings
 
 
+@pytest.mark.parametrize(
+    ("source", "system"),
+    [
+        ("for word in open('/usr/share/dict/words'): print(word)", ("wamerican",)),
+        ("F = '/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf'\nImageFont.truetype(F, 20)", ("fonts-dejavu-core",)),
+        ("open('/usr/share/doc/x')", ()),
+    ],
+)
+def test_files_that_a_package_of_the_system_has_bring_it(source, system):
+    """A small system has no list of words and no fonts; many have them."""
+    found = read(source)
+    assert found.environment.system == system
+    assert not found.warnings
+
+
 @pytest.mark.parametrize("path", ["/home/me/out.csv", "../out.csv"])
 def test_writing_elsewhere_is_a_warning(path):
     """Outside the job's directory nothing can be written."""

@@ -16,6 +16,7 @@ from cluster_interface.inspection.languages.lexis import Source
 from cluster_interface.inspection.software import Software
 from cluster_interface.model.errors import Rejected
 from cluster_interface.model.executable import Executable, describe, parse
+from cluster_interface.model.proposal import Option
 
 
 def read(name, source, *arguments, **beside):
@@ -32,10 +33,13 @@ def system(found):
     ("name", "source", "packages"),
     [
         ("a.R", "library(dplyr); require('ggplot2')\nMASS::lda(x)", {"r-base-core", "r-cran-dplyr", "r-cran-ggplot2", "r-cran-mass"}),
+        ("a.R", "library(gstat, pos = match(paste('package', 'sp', sep = ':'), search()) + 1)", {"r-base-core", "r-cran-gstat"}),
+        ("a.R", "if (x && requireNamespace('MASS', quietly = TRUE)) MASS::lda(x)", {"r-base-core", "r-cran-mass"}),
+        ("a.R", "library(mine, lib.loc = c(f(g(1)), 2), character.only = TRUE)", {"r-base-core"}),
         ("a.R", "# library(dplyr)\nx <- 'library(dplyr)'\nlibrary(stats)", {"r-base-core"}),
         ("a.R", "pacman::p_load(dplyr, readr)", {"r-base-core", "r-cran-dplyr", "r-cran-readr", "r-cran-pacman"} - {"r-cran-pacman"}),
         ("a.Rmd", "library(dplyr)\n```{r}\nlibrary(readr)\n```\n", {"r-base-core", "r-cran-rmarkdown", "pandoc", "r-cran-readr"}),
-        ("a.pl", "use strict; use JSON;\nuse DBI;\nuse File::Temp;\n=pod\nuse Moose;\n=cut\n", {"perl", "libdbi-perl"}),
+        ("a.pl", "use strict; use JSON;\nuse DBI;\nuse File::Temp;\n=pod\nuse Moose;\n=cut\n", {"perl", "libdbi-perl", "libjson-perl"}),
         ("a.pl", "use List::Util; use Data::Dumper; use POSIX; use Getopt::Long; use Time::HiRes; use Encode;", {"perl"}),
         ("a.pl", "use parent 'Text::CSV';\n", {"perl", "libtext-csv-perl"}),
         ("a.rb", "require 'json'\nrequire 'sinatra'\n# require 'rack'\n", {"ruby", "ruby-sinatra"}),
@@ -125,6 +129,15 @@ def test_packages_of_r_that_debian_has_not_are_built():
     assert "r-cran-dplyr" in system(found)
 
 
+def test_packages_of_r_that_a_script_can_do_without_are_not_built():
+    """What is only used if it is there is left out and named; what is installed or attached otherwise is wanted."""
+    found = read("a.R", "if (requireNamespace('zzmore', quietly = TRUE)) {\n zzmore::f()\n}\nlibrary(stats)")
+    assert found.environment.r is None
+    assert any("zzmore" in warning and "left out" in warning for warning in found.warnings)
+    found = read("a.R", "if (!requireNamespace('zzmore')) install.packages('zzmore')\nzzmore::f()")
+    assert found.environment.r.packages == ("zzmore",)
+
+
 def test_options_of_r():
     """Optparse and argparse with defaults and types; places of commandArgs()."""
     found = read(
@@ -138,6 +151,38 @@ def test_options_of_r():
     assert [o.name for o in read("a.R", "args <- commandArgs(TRUE); args[2]; args[1]").options] == ["arg1", "arg2"]
 
 
+R_OPTIONS = """
+library(optparse)
+opts <- list(
+  make_option(c("-i", "--input"), type = "character", default = "mt.csv", help = "input table [default %default]"),
+  make_option(c("-n", "--number"), type = "integer", default = 3L, help = "rows, 5%% of them"),
+  make_option("--plot", action = "store_true", default = FALSE, help = "draw"))
+p$add_argument("infile", help = "a table")
+p$add_argument("--mode", choices = c("fast", "exact"), default = "fast")
+p$add_argument("more", nargs = "*")
+"""
+
+
+def test_options_of_r_are_as_a_person_would_type_them():
+    """Other names, choices, help as it is written, numbers without R's L; what is given by place is required."""
+    assert read("a.R", R_OPTIONS).options == (
+        Option(name="--input", aliases=("-i",), default="mt.csv", help="input table"),
+        Option(name="--number", aliases=("-n",), default="3", help="rows, 5% of them", kind="int"),
+        Option(name="--plot", flag=True, help="draw"),
+        Option(name="infile", positional=True, required=True, help="a table", kind="path"),
+        Option(name="--mode", choices=("fast", "exact"), default="fast"),
+        Option(name="more", positional=True, many=True),
+    )
+
+
+def test_arguments_of_r_are_called_like_what_takes_them():
+    """`n <- as.integer(args[2])` is n; a ready command line names what has to be given."""
+    found = read("a.R", "args <- commandArgs(TRUE)\ntable = args[1]\nn <- as.integer(args[2])\n")
+    assert [(o.name, o.kind) for o in found.options] == [("table", "text"), ("n", "int")]
+    assert found.suggestions == ("Rscript a.R TABLE N",)
+    assert (found.missing.names, found.missing.example) == (("table", "n"), "TABLE N")
+
+
 @pytest.mark.parametrize(
     ("files", "script", "command"),
     [
@@ -145,7 +190,7 @@ def test_options_of_r():
         ({"a.Rmd": ""}, "a.Rmd", "Rscript -e 'rmarkdown::render(\"a.Rmd\")' x"),
         ({"a.c": "int main() {}"}, "a.c", "gcc -O2 -o /tmp/a a.c -lm && /tmp/a x"),
         ({"a.c": "#pragma omp parallel\n#include <mpi.h>\nint main() {}"}, "a.c",
-         'mpicc -O2 -o /tmp/a a.c -fopenmp -lm && mpirun -np "${CLIF_CPUS:-1}" /tmp/a x'),
+         'mpicc -O2 -o /tmp/a a.c -fopenmp -lm && mpirun -np "$((CLIF_CPUS > 2 ? CLIF_CPUS : 2))" /tmp/a x'),
         ({"a.c": "int main() {} // gcc a.c -lsqlite3"}, "a.c", "gcc -O2 -o /tmp/a a.c -lsqlite3 -lm && /tmp/a x"),
         ({"Makefile": "all: p\np: a.o\n\t$(CC) -o $@ $^\n", "a.c": "int main() {}"}, None, "make && ./p x"),
         ({"Makefile": "P = q\n$(P): a.c\n\tcc -o $(P) a.c\nclean:\n\trm $(P)\n", "a.c": "int main() {}"}, None, "make && ./q x"),
@@ -304,6 +349,9 @@ def test_code_keeps_its_places(text):
     ("name", "source", "flags"),
     [
         ("a.c", "#include <hdf5.h>", "$(pkg-config --cflags --libs hdf5-serial) -lm"),
+        ("a.cc", "#include <octave/oct.h>", "$(pkg-config --cflags --libs octave) -lm"),
+        ("a.cc", "#include <pcl/io/pcd_io.h>", "$(pkg-config --cflags --libs pcl_io) -lm"),
+        ("a.cc", "#include <pcl/point_types.h>", "$(pkg-config --cflags --libs pcl_common) -lm"),
         ("a.c", "#include <hdf5_hl.h>", "$(pkg-config --cflags --libs hdf5-serial) -lhdf5_hl -lm"),
         ("a.cpp", '#include "H5Cpp.h"', "$(pkg-config --cflags --libs hdf5-serial) -lhdf5_serial_cpp -lhdf5 -lm"),
     ],
@@ -312,3 +360,137 @@ def test_a_library_that_is_built_in_several_ways_is_found_by_one_of_them(name, s
     """Its headers and libraries lie where only pkg-config says, under the name of that build; C++ has a part of its own."""
     command = inspect({name: f"{source}\nint main() {{ return 0; }}\n"}, name).command
     assert command.endswith(f" {name} {flags} && /tmp/a")
+
+
+@pytest.mark.parametrize(
+    ("source", "toolboxes"),
+    [
+        ("x = unifrnd(0, 1); [b, a] = butter(3, 0.5);", ["statistics", "signal"]),
+        ("pkg load statistics\nx = unifrnd(0, 1);", []),
+        ("unifrnd = 3; y = unifrnd(1); s.butter(2)", []),
+        ("function y = unifrnd(x)\ny = x;\nend\nunifrnd(2)", []),
+        ("[q, unifrnd] = f(1);\nunifrnd(2); helper(3)", []),
+        ("syms x\nf = cellfun(@normpdf, {1});", ["symbolic", "statistics"]),
+        ("m = mean([1 2]); % butter(3)", []),
+    ],
+)
+def test_toolboxes_of_matlab_are_loaded_where_their_functions_are_called(source, toolboxes):
+    """Unless the script loads them itself, has such a function itself, or a variable of that name."""
+    found = inspect({"a.m": source, "helper.m": "function helper(x)\nend", "kstest.m": ""}, "a.m")
+    loads = [f"echo 'pkg load {name}' >>~/.octaverc" for name in toolboxes]
+    assert found.command == " && ".join([*loads, "octave-cli --no-window-system a.m"])
+    assert {f"octave-{name}" for name in toolboxes} <= set(found.environment.system)
+
+
+def test_a_julia_script_that_uses_its_own_project_starts_in_it():
+    """The Project.toml above that names the package; nearer ones are of something else."""
+    files = {
+        "Project.toml": 'name = "Tool"\n',
+        "bin/Project.toml": "[deps]\n",
+        "src/Tool.jl": "module Tool end",
+        "bin/a.jl": "using Tool\nprintln(1)",
+    }
+    found = inspect(files, "bin/a.jl")
+    assert found.command == "julia --project=. bin/a.jl"
+    assert set(found.inputs) == {"Project.toml", "bin/Project.toml", "src/Tool.jl"}
+    assert not found.warnings
+    assert inspect(files | {"b.jl": "println(1)"}, "b.jl").command == "julia b.jl"
+
+
+@pytest.mark.parametrize(
+    ("source", "compiles"),
+    [("library(rstan)", True), ('Rcpp::cppFunction("int f() { return 1; }")', True), ("library(Rcpp)", False)],
+)
+def test_r_that_compiles_when_it_runs_has_compilers(source, compiles):
+    """Debian's packages of R do not ask for any."""
+    assert inspect({"a.R": source}, "a.R").environment.system.count("r-base-dev") == compiles
+
+
+def test_packages_of_r_that_a_newer_release_has_are_taken_from_there():
+    """Rather than built; a release that is older than the site's is no choice."""
+    found = inspect({"a.R": "library(writexl)\nlibrary(dplyr)"}, "a.R")
+    assert {"r-cran-writexl", "r-cran-dplyr"} <= set(found.environment.system)
+    assert found.environment.python.version == "3.13"
+    assert found.environment.r is None
+
+
+@pytest.mark.parametrize(
+    ("source", "draws"),
+    [("figure;\nplot(1:3)", True), ("x = 1; saveas(gcf, 'a.png')", True), ("line = 3; disp('plot')", False)],
+)
+def test_octave_that_draws_has_what_draws_without_a_screen(source, draws):
+    """The command line's Octave has no graphics of its own."""
+    assert ("gnuplot-nox" in inspect({"a.m": source}, "a.m").environment.system) is draws
+
+
+@pytest.mark.parametrize(
+    ("head", "packages", "command"),
+    [
+        ("output: html_document", set(), 'rmarkdown::render("a.Rmd")'),
+        ("output:\n  pdf_document: default", {"texlive-latex-recommended", "lmodern"}, 'rmarkdown::render("a.Rmd")'),
+        ("output: bookdown::html_document2", {"r-cran-bookdown"}, 'rmarkdown::render("a.Rmd")'),
+        ("output: workflowr::wflow_html", set(), 'rmarkdown::render("a.Rmd", "html_document")'),
+        ("output:\n  - rmarkdown::html_document", set(), 'rmarkdown::render("a.Rmd")'),
+    ],
+)
+def test_what_the_format_of_a_document_needs(head, packages, command):
+    """The first that it names; one of a package that Debian has not is left for plain HTML, and that is said."""
+    found = inspect({"a.Rmd": f"---\ntitle: x\n{head}\n---\n\n```{{r}}\n1\n```\n"}, "a.Rmd")
+    assert command in found.command
+    assert packages <= set(found.environment.system)
+    assert bool(found.warnings) == ("workflowr" in head)
+
+
+@pytest.mark.parametrize(
+    "loop",
+    [
+        "lapply(wanted, require, character.only = TRUE)",
+        "for (one in wanted) library(one, character.only = TRUE)",
+        "missing <- wanted[!wanted %in% rownames(installed.packages())]\nsapply(X = wanted, library, character.only=T)",
+        "for (one in c('a')) {}\nlapply(c('sf', 'dplyr'), library, character.only = TRUE)",
+    ],
+)
+def test_packages_of_r_that_are_attached_from_a_list(loop):
+    """Each of a list that is gone through; other lists name none."""
+    found = inspect({"a.R": f"wanted <- c('sf',\n 'dplyr')  # 'terra'\nother <- c('raster')\n{loop}\n"}, "a.R")
+    assert set(found.environment.system) == {"r-base-core", "r-cran-sf", "r-cran-dplyr"}
+
+
+@pytest.mark.parametrize(
+    ("line", "brought"),
+    [
+        ("addpath lib util", {"lib/f.m", "lib/other.m", "util/g.m"}),
+        ("addpath('lib');", {"lib/f.m", "lib/other.m"}),
+        ("addpath(genpath('lib'))", {"lib/f.m", "lib/other.m", "lib/deep/h.m"}),
+        ("addpath(genpath(pwd));", {"lib/f.m", "lib/other.m", "lib/deep/h.m", "util/g.m"}),
+        ("addpath = 3;", set()),
+    ],
+)
+def test_directories_that_octave_is_to_look_in_are_brought(line, brought):
+    """With all their functions; those that are called are read."""
+    function = "function y = {}(x)\n  y = x;\nend\n"
+    files = {
+        "lib/f.m": "function y = f(x)\n  y = imresize(x, 2);\nend\n",
+        **{file: function.format(file[-3]) for file in ("lib/deep/h.m", "util/g.m")},
+        "lib/other.m": function.format("other"),
+    }
+    found = inspect({"main.m": f"{line}\nx = f(1)\n", **files}, "main.m")
+    assert set(found.inputs) == brought
+    assert ("octave-image" in found.environment.system) == ("lib/f.m" in brought)
+
+
+@pytest.mark.parametrize(
+    ("line", "stays"),
+    [
+        ("setwd('/home/ada/project')", True),
+        ('setwd("C:/Users/ada/project")', True),
+        ("setwd('~/project')", True),
+        ("setwd('data')", False),
+        ("setwd(here)", False),
+    ],
+)
+def test_r_that_goes_to_a_directory_of_another_machine_stays_where_it_is(line, stays):
+    """Many scripts begin so, beside the files that they read."""
+    found = inspect({"a.R": f"{line}\n"}, "a.R")
+    assert (".Rprofile" in found.command) == stays
+    assert any("it stays where it is" in guess.rests_on for guess in found.guesses) == stays

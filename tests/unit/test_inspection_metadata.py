@@ -106,8 +106,8 @@ SETUP_PY = """
             {"numpy==1.21.*", "pandas==1.3.5", "scikit-learn<2,>=1.0", "torch", "rich==13.0"},
             "3.9",
         ),
-        ("setup.cfg", SETUP_CFG, {"numpy>=1", "rich"}, "3.10"),
-        ("setup.py", SETUP_PY, {"numpy>=1", "rich"}, "3.10"),
+        ("setup.cfg", SETUP_CFG, {"numpy>=1", "rich"}, "3.11"),
+        ("setup.py", SETUP_PY, {"numpy>=1", "rich"}, "3.11"),
     ],
 )
 def test_what_a_file_states_is_taken(file, text, wanted, version):
@@ -326,3 +326,22 @@ def test_ranges_of_poetry_mean_what_poetry_says(text, fits, fits_not):
     specifier = SpecifierSet(version_range(text))
     assert all(specifier.contains(version) for version in fits)
     assert not any(specifier.contains(version) for version in fits_not)
+
+
+@pytest.mark.parametrize("line", ["./model", "-e ./model", "-e model", "--editable=./model[plots]"])
+@pytest.mark.parametrize("package", ["model/forces", "model/src/forces"])
+def test_a_package_that_a_requirements_file_installs_from_a_directory_comes_along(line: str, package: str) -> None:
+    """Its directory is put on the path; nothing is said of a line that was followed."""
+    files = {
+        "run.py": "from forces import exits\n",
+        "requirements.txt": f"numpy==1.26.4\n{line}\n",
+        "model/setup.py": "",
+        f"{package}/__init__.py": "",
+        f"{package}/exits.py": "",
+    }
+    found = inspect(files, "run.py")
+    assert {f"{package}/__init__.py", f"{package}/exits.py"} <= set(found.inputs)
+    assert found.environment.variables == {"PYTHONPATH": f"/job/{package.rpartition('/')[0]}"}
+    assert found.environment.python is not None
+    assert found.environment.python.packages == ("numpy==1.26.4",)
+    assert not found.warnings

@@ -41,6 +41,8 @@ def test_names_that_are_really_used_are_right():
         ("trio", "trio"),
         ("azure.keyvault.secrets", "azure-keyvault-secrets"),
         ("pytest_benchmark.plugin", "pytest-benchmark"),
+        ("ginga.util.loader", "ginga"),
+        ("traitsui.api", "traitsui"),
     ],
 )
 def test_what_the_table_does_not_know_but_thousands_download_is_likely(module, distribution):
@@ -48,7 +50,13 @@ def test_what_the_table_does_not_know_but_thousands_download_is_likely(module, d
     found = inspect({"a.py": f"import {module}"}, "a.py")
     (guess,) = [g for g in found.guesses if g.field == PACKAGES]
     assert (guess.value, guess.sure) == (distribution, Sureness.LIKELY)
-    assert guess.rests_on == f"import {module}, line 1 (among the most downloaded of PyPI)"
+    assert guess.rests_on == f"import {module}, line 1 (among the most downloaded of PyPI, or in Debian)"
+
+
+@pytest.mark.parametrize("module", ["apt", "aptsources", "reportbug"])
+def test_what_only_debian_has_is_no_package_of_the_index(module):
+    """Who has only taken such a name on PyPI is far behind in his versions, or the distribution is not there at all."""
+    assert answer(module) is None
 
 
 @pytest.mark.parametrize("module", ["tests", "utils", "models", "config", "examples", "google", "azure.nothing"])
@@ -75,3 +83,12 @@ def test_no_distribution_is_proposed_that_is_not_well_known():
     for requirement in inspect({"a.py": source}, "a.py").environment.python.packages:
         assert distribution_of(requirement) in known or is_known(requirement)
     assert not {"numpyy", "requestss", "pandsa"} & set(map(answer, ["numpyy", "requestss", "pandsa"]))
+
+
+@pytest.mark.parametrize(("name", "local"), [("numpy", False), ("torch", False), ("helpers", True)])
+def test_a_directory_named_like_a_well_known_package_is_not_it(name: str, local: bool) -> None:
+    """Examples of numpy lie in a directory `numpy`; Python takes a directory that is no package last."""
+    found = inspect({f"{name}/a.py": f"import {name}.b\n", f"{name}/b.py": ""}, f"{name}/a.py")
+    assert (f"{name}/b.py" in found.inputs) is local
+    assert found.environment.python is not None
+    assert (name in found.environment.python.packages) is not local

@@ -20,6 +20,8 @@ parser.add_argument("--mode", choices=MODES, default="fast")
 parser.add_argument("--level", choices=range(1, 4), type=int)
 parser.add_argument("-v", "--verbose", action="store_true")
 parser.add_argument("--tag", action="append")
+parser.add_argument("--span", nargs=2, type=float)
+parser.add_argument("--pair", nargs=2, action="append")
 parser.add_argument("--color", action=argparse.BooleanOptionalAction)
 parser.add_argument("--outdir")
 parser.add_argument("--version", action="version", version="1")
@@ -35,7 +37,8 @@ def test_argparse():
     """Names, places, kinds, defaults, choices and help of every option, in their order."""
     found = options(ARGPARSE)
     assert list(found) == [
-        "path", "extra", "--top", "--ratio", "--mode", "--level", "--verbose", "--tag", "--color", "--outdir",
+        "path", "extra", "--top", "--ratio", "--mode", "--level", "--verbose", "--tag",
+        "--span", "--pair", "--color", "--outdir",
     ]  # fmt: skip
     assert found["path"] == Option(name="path", positional=True, required=True, kind="path", help="where it lies")
     assert found["extra"] == Option(name="extra", positional=True, many=True)
@@ -45,8 +48,10 @@ def test_argparse():
     assert found["--level"] == Option(name="--level", choices=("1", "2", "3"), kind="int")
     assert found["--verbose"] == Option(name="--verbose", aliases=("-v",), flag=True)
     assert found["--tag"] == Option(name="--tag", many=True, repeat=True)
+    assert found["--span"] == Option(name="--span", kind="float", many=True, count=2)
+    assert found["--pair"] == Option(name="--pair", many=True, repeat=True, count=2)
     assert found["--color"] == Option(name="--color", flag=True)
-    assert found["--outdir"] == Option(name="--outdir", kind="path")
+    assert found["--outdir"] == Option(name="--outdir", kind="directory")
 
 
 def test_subcommands():
@@ -166,18 +171,20 @@ import click
 @click.option("--mode", type=click.Choice(["a", "b"]))
 @click.option("-t", "--tag", multiple=True, type=float)
 @click.option("--dry", is_flag=True)
+@click.option("--span", nargs=2, type=float)
 @click.argument("src", type=click.Path(exists=True))
 @click.argument("rest", nargs=-1)
 def hello(**kw): pass
 """
     found = options(source)
-    assert list(found) == ["--count", "--name", "--shout", "--mode", "--tag", "--dry", "src", "rest"]
+    assert list(found) == ["--count", "--name", "--shout", "--mode", "--tag", "--dry", "--span", "src", "rest"]
     assert found["--count"] == Option(name="--count", aliases=("-c",), default="1", kind="int", help="How often.")
     assert found["--name"] == Option(name="--name", required=True)
     assert found["--shout"] == Option(name="--shout", flag=True)  # --no-shout is no other name of it
     assert found["--dry"].flag
     assert found["--mode"].choices == ("a", "b")
     assert found["--tag"] == Option(name="--tag", aliases=("-t",), kind="float", many=True, repeat=True)
+    assert found["--span"] == Option(name="--span", kind="float", many=True, count=2)
     assert found["src"] == Option(name="src", positional=True, required=True, kind="path")
     assert found["rest"] == Option(name="rest", positional=True, many=True)
 
@@ -266,3 +273,170 @@ def test_the_value_of_an_option_is_no_subcommand():
     for arguments in (["--mode", "fit", "plot"], ["-m", "fit", "plot"], ["--mode=fit", "plot"], ["--quick", "plot"]):
         assert inspect({"a.py": source}, "a.py", arguments).outputs == ("plot.png",)
     assert inspect({"a.py": source}, "a.py", ["--quick", "fit", "plot"]).outputs == ("fit.csv",)
+
+
+ENUMERATED = """
+import argparse, typer
+from enum import Enum
+class Mode(str, Enum):
+    fast = "fast"
+    exact = "very-exact"
+parser = argparse.ArgumentParser()
+parser.add_argument("--mode", choices=list(Mode), default=Mode.exact)
+parser.add_argument("--how", choices=[mode.value for mode in Mode], default=Mode.fast.value)
+"""
+
+
+def test_an_enumeration_gives_its_values():
+    """As choices and as the default, for argparse as well as typer, whose short names count too."""
+    found = options(ENUMERATED)
+    assert (found["--mode"].choices, found["--mode"].default) == (("fast", "very-exact"), "very-exact")
+    assert (found["--how"].choices, found["--how"].default) == (("fast", "very-exact"), "fast")
+    source = (
+        "import typer\nfrom enum import StrEnum\nclass F(StrEnum):\n    csv = 'csv'\n    tsv = 'tsv'\n"
+        "def main(f: F = typer.Option(F.tsv, '--format', '-f'), n: int = typer.Option(3, '-n')): pass\ntyper.run(main)\n"
+    )
+    found = options(source)
+    assert found["--format"] == Option(name="--format", aliases=("-f",), choices=("csv", "tsv"), default="tsv")
+    assert found["-n"].default == "3"
+
+
+def test_what_is_converted_in_a_tuple_has_its_name():
+    """`a, b = sys.argv[1], float(sys.argv[2])`."""
+    found = options("import sys\nname, least = sys.argv[1], float(sys.argv[2])\n")
+    assert [(option.name, option.kind) for option in found.values()] == [("name", "text"), ("least", "float")]
+
+
+DOCOPT = """
+Usage:
+  fleet ship new <name>...
+  fleet ship move <name> <x> <y> [--speed=<kn>]
+  fleet mine [options] <file>
+  fleet list
+  fleet (-h | --help)
+
+Options:
+  -h --help     Show this screen.
+  --speed=<kn>  Speed in knots [default: 10].
+"""
+
+
+def test_docopt_commands_hold_commands():
+    """Each has its own arguments, and a ready command line that the program takes."""
+    found = inspect({"a.py": f"from docopt import docopt\ndocopt({DOCOPT!r})\n"}, "a.py")
+    assert set(found.suggestions) == {
+        "python a.py ship new NAME", "python a.py ship move NAME X Y", "python a.py mine FILE",
+        "python a.py list",
+    }  # fmt: skip
+    speed = next(option for option in found.options if option.name == "--speed")
+    assert (speed.default, speed.help) == ("10", "Speed in knots.")
+
+
+def test_docopt_commands_stand_behind_arguments():
+    """A command behind an argument has its own arguments; where patterns cannot be told apart they are one list."""
+    source = '"""Usage:\n  x.py <file> add <item>...\n  x.py <file> remove <item> [--force]\n"""\nfrom docopt import docopt\ndocopt(__doc__)\n'
+    found = inspect({"a.py": source}, "a.py")
+    assert [(one.command, one.name) for one in found.options][:4] == [
+        ("", "file"), ("", "command"), ("add", "item"), ("remove", "item"),
+    ]  # fmt: skip
+    assert found.suggestions == ("python a.py FILE add ITEM", "python a.py FILE remove ITEM")
+    naval = (
+        '"""Usage:\n  x.py ship new <name>...\n  x.py ship <name> move <x> <y> [--speed=<kn>]\n'
+        '  x.py mine (set|remove) <x> <y>\n"""\nfrom docopt import docopt\ndocopt(__doc__)\n'
+    )
+    assert inspect({"a.py": naval}, "a.py").suggestions == (
+        "python a.py ship ARGS", "python a.py mine set X Y", "python a.py mine remove X Y",
+    )  # fmt: skip
+
+
+ARGH = """
+import argh
+@argh.arg('path', help='the file')
+@argh.arg('-n', '--rounds', help='how many', type=int)
+def fit(path, rounds=10, verbose=False): pass
+def draw(title, *columns, mode='fast'): pass
+argh.dispatch_commands([fit, draw])
+"""
+PLAC = """
+import plac
+@plac.annotations(model=("its name", "option", "m", str), n_iter=("how many", "option", "n", int), quiet=("hush", "flag", "q"))
+def main(table, model=None, n_iter=100, quiet=False, out="x.csv"): pass
+plac.call(main)
+"""
+DECORATED = """
+import plac
+@plac.pos('model', "its name", choices=['A', 'B'])
+@plac.opt('n_iter', "how many", type=int)
+@plac.flg('debug', "say more")
+def main(model, n_iter=100, debug=False): pass
+plac.call(main)
+"""
+
+
+def test_argh():
+    """Parameters with a default are options, several functions are commands."""
+    found = options(ARGH)
+    assert found["command"].choices == ("fit", "draw")
+    assert found["path"] == Option(name="path", positional=True, kind="path", help="the file", command="fit")
+    assert found["--rounds"].model_dump(include={"aliases", "default", "kind"}) == {
+        "aliases": ("-n",), "default": "10", "kind": "int",
+    }  # fmt: skip
+    assert found["--verbose"].flag
+    assert found["columns"].many
+
+
+def test_plac():
+    """Parameters have places but where an annotation or a decorator says otherwise."""
+    found = options(PLAC)
+    assert found["table"].required
+    assert found["--n-iter"] == Option(name="--n-iter", aliases=("-n",), default="100", kind="int", help="how many")
+    assert found["--quiet"].flag
+    assert found["out"] == Option(name="out", positional=True, default="x.csv")
+    decorated = options(DECORATED)
+    assert decorated["model"] == Option(
+        name="model", positional=True, required=True, choices=("A", "B"), help="its name"
+    )
+    assert decorated["--n-iter"].kind == "int"
+    assert decorated["--debug"].flag
+
+
+@pytest.mark.parametrize(
+    ("declared", "kind"),
+    [
+        ('"--data-dir"', "directory"),
+        ('"--workdir"', "directory"),
+        ('"folders", nargs="+"', "directory"),
+        ('"--dir-path"', "directory"),
+        ('"--dir-list-file"', "path"),
+        ('"images", type=Path, help="the directory with the images"', "directory"),
+        ('"images", type=Path, help="a file of the directory"', "path"),
+        ('"images", type=Path, help="a directory or file"', "path"),
+        ('"-i", metavar="DIR"', "directory"),
+        ('"--dir", choices=["up", "down"]', "text"),
+        ('"--direction"', "text"),
+    ],
+)
+def test_what_is_a_directory(declared, kind):
+    """By its name or placeholder, else by what its help speaks of first."""
+    found = options(f"import argparse\np = argparse.ArgumentParser()\np.add_argument({declared})\np.parse_args()\n")
+    assert [option.kind for option in found.values()] == [kind]
+
+
+def test_what_is_a_directory_elsewhere():
+    """By click's type; and the one file of the project is not suggested where a directory is wanted."""
+    click = (
+        "import click\n@click.command()\n@click.argument('src', type=click.Path(file_okay=False))\ndef f(src): pass\n"
+    )
+    assert options(click)["src"].kind == "directory"
+    script = "import argparse\np = argparse.ArgumentParser()\np.add_argument('in_dir')\np.parse_args()\n"
+    assert inspect({"a.py": script, "a.csv": "1"}, "a.py").suggestions[0].endswith(" IN_DIR")
+    shell = inspect({"a.sh": "#!/bin/sh\nwhile getopts d: o; do case $o in d) data_dir=$OPTARG;; esac; done\n"}, "a.sh")
+    assert [option.kind for option in shell.options] == ["directory"]
+
+
+def test_what_takes_the_rest_belongs_to_its_command():
+    """By the name that the command line has, which is not the function's where that has underscores."""
+    script = "import argh\ndef sum_up(*tables): pass\ndef draw(title): pass\nargh.dispatch_commands([sum_up, draw])\n"
+    found = options(script)
+    assert found["command"].choices == ("sum-up", "draw")
+    assert found["tables"] == Option(name="tables", positional=True, many=True, command="sum-up")

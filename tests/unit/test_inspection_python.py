@@ -182,6 +182,10 @@ def test_a_broken_local_module_is_a_warning():
         ("match x:\n  case 1:\n    import numpy\n", {"numpy"}),
         ("import importlib\nimportlib.import_module('numpy')\n", {"numpy"}),
         ("__import__('numpy.linalg')\n", {"numpy"}),
+        ("from importlib import import_module as load\nload('numpy')\n", {"numpy"}),
+        ("import importlib as il\nil.import_module('numpy')\n", {"numpy"}),
+        ("try:\n    import cupy as np\nexcept ImportError:\n    import numpy as np\n", {"numpy"}),
+        ("import cupy\n", {"cupy-cuda12x"}),
         ("import importlib\nimportlib.import_module(name)\nimportlib.import_module('-x')\n", set()),
         ("from numpy import *\n", {"numpy"}),
         ("import numpy; import scipy\n", {"numpy", "scipy"}),
@@ -220,7 +224,7 @@ def test_inline_metadata_is_the_environment(ending):
     """PEP 723 states everything: neither imports nor a requirements file add to it."""
     found = inspect({"a.py": METADATA.replace("\n", ending), "requirements.txt": "scipy"}, "a.py")
     assert packages(found) == {"requests<3", "rich[jupyter]>=13; python_version > '3.8'"}
-    assert found.environment.python.version == "3.12"
+    assert found.environment.python.version == "3.13"
     assert found.environment.python.requirements is None
     assert all(g.sure is Sureness.STATED for g in found.guesses if g.field == PACKAGES)
 
@@ -334,7 +338,8 @@ def test_pyproject_dependencies_are_packages():
     text = "[project]\nname='x'\nrequires-python='==3.10.*'\ndependencies=['numpy>=1']\n"
     found = read("import numpy, scipy\n", pyproject__toml=text)
     assert packages(found) == {"numpy>=1", "scipy"}
-    assert found.environment.python.version == "3.10"
+    assert found.environment.python.version == "3.11"
+    assert any("Python 3.10 is in no image; 3.11 is taken" in warning for warning in found.warnings)
 
 
 @pytest.mark.parametrize(
@@ -353,7 +358,10 @@ def test_a_pyproject_without_dependencies_leaves_it_to_the_imports(text):
         (">=3.12", "3.13"),
         (">=3.10,<3.13", "3.11"),
         ("==3.9.*", "3.9"),
-        ("~=3.10.4", "3.10"),
+        ("~=3.10.4", "3.11"),
+        (">=3.8,<3.11", "3.9"),
+        ("==3.7.*", "3.9"),
+        (">=3.14", "3.13"),
         ("3", None),
         (">=4", None),
     ],
@@ -365,10 +373,10 @@ def test_a_version_is_chosen_only_where_not_every_image_will_do(requires, versio
 
 
 @pytest.mark.parametrize(
-    ("text", "version"), [("3.10\n", "3.10"), ("# mine\n3.12.1\n", "3.12"), ("pypy3.9\n", None), ("system\n", None)]
+    ("text", "version"), [("3.10\n", "3.11"), ("# mine\n3.12.1\n", "3.13"), ("pypy3.9\n", None), ("system\n", None)]
 )
 def test_a_python_version_file_is_heeded(text, version):
-    """The file of pyenv and uv names a version."""
+    """The file of pyenv and uv names a version; the nearest that an image can have is taken."""
     assert read("", **{"__python-version": text}).environment.python.version == version
 
 
@@ -402,6 +410,40 @@ def test_a_companion_needs_its_package():
 def test_a_system_package_comes_with_what_needs_it():
     """python-magic is nothing without libmagic."""
     assert read("import magic\n").environment.system == ("libmagic1",)
+    assert read("import pymc\n").environment.system == ("g++", "python3-dev")
+
+
+@pytest.mark.parametrize(
+    ("source", "command"),
+    [
+        ("@profile\ndef f(): pass\nf()\n", "python -m kernprof -l -v analyse.py"),
+        ("from memory_profiler import profile\n@profile\ndef f(): pass\n", "python analyse.py"),
+        ("from tools import *\n@profile\ndef f(): pass\n", "python analyse.py"),
+        ("def profile(f): return f\n@profile\ndef f(): pass\n", "python analyse.py"),
+        ("profile = str\n@profile\ndef f(): pass\n", "python analyse.py"),
+    ],
+)
+def test_a_script_for_a_profiler_is_run_by_it(source, command):
+    """`@profile` is defined by kernprof alone: without that the script ends at once."""
+    found = read(source)
+    assert found.command == command
+    assert ("line_profiler" in packages(found)) is ("kernprof" in command)
+
+
+@pytest.mark.parametrize(
+    ("source", "system"),
+    [
+        ("import matplotlib.animation as an\nan.FuncAnimation(f, g).save('x.mp4')\n", ("ffmpeg",)),
+        ("from matplotlib.animation import FuncAnimation\nname = f'{x}.MP4'\n", ("ffmpeg",)),
+        ("from matplotlib import animation\nanimation.FFMpegWriter(fps=3)\n", ("ffmpeg",)),
+        ("from matplotlib import animation\na.save('x.gif', writer='ffmpeg')\n", ("ffmpeg",)),
+        ("from matplotlib import animation\na.save('x.gif')\n", ()),
+        ("import matplotlib\nopen('x.mp4')\n", ()),
+    ],
+)
+def test_movies_of_matplotlib_bring_ffmpeg(source, system):
+    """It writes them by that program alone."""
+    assert read(source).environment.system == system
 
 
 # --- scripts that no one can parse
@@ -414,6 +456,7 @@ def test_a_system_package_comes_with_what_needs_it():
         ("import os\nprint 'hello'\n", ["line 2", "Python 2", "2to3"]),
         ("try:\n  pass\nexcept IOError, e:\n  pass\n", ["line 3", "Python 2"]),
         ("exec 'x'\n", ["Python 2"]),
+        ("f = lambda (a, b): a\n", ["Python 2"]),
         ("if x:\n        a\n\tb\n", ["line 3", "Python 2", "spaces"]),
         ("(" * 500, ["nested"]),
         ("x = " + "-" * 5000 + "1", ["nested too deeply"]),
@@ -569,3 +612,22 @@ def test_an_ordinary_script_speaks_of_no_network():
 def test_what_a_use_needs_besides_its_package_is_added(source, wanted):
     """Some functions want a package that theirs does not depend on."""
     assert packages(read(source)) == wanted
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["plt.rc('text', usetex=True)", "plt.rcParams['text.usetex'] = True", "plt.rcParams.update({'text.usetex': True})"],
+)
+def test_plots_whose_texts_latex_sets_bring_it(line):
+    """Matplotlib calls latex and dvipng only where it is told to."""
+    told = read(f"import matplotlib.pyplot as plt\n{line}\n")
+    assert {"texlive-latex-extra", "cm-super", "dvipng"} <= set(told.environment.system)
+    assert read(f"import matplotlib.pyplot as plt\n{line.replace('True', 'False')}\n").environment.system == ()
+    assert read(f"import seaborn as plt\n# {line}\n").environment.system == ()
+
+
+def test_parts_of_the_standard_library_that_debian_keeps_apart():
+    """Tkinter is a package of the distribution; where the script can do without, it is not."""
+    assert read("import turtle, sqlite3\n").environment.system == ("python3-tk",)
+    assert read("from tkinter import filedialog\n").environment.system == ("python3-tk",)
+    assert read("try:\n    import tkinter\nexcept ImportError:\n    tkinter = None\n").environment.system == ()

@@ -176,20 +176,105 @@ def test_a_site_says_what_it_prefers():
 
 def test_environments_that_are_there_are_taken():
     """By their full paths, as the script activates them."""
-    assert read("source /apps/venv/bin/activate\npython x").environment.venv == "/apps/venv"
+    found = read("source /apps/venv/bin/activate\npython x")
+    assert found.environment.venv == "/apps/venv"
+    assert not any("--input" in warning for warning in found.warnings)
     assert read("source activate /apps/env").environment.conda.path == "/apps/env"
     assert read("conda activate /apps/env\npython -c 1").environment.conda.path == "/apps/env"
 
 
 def test_getopts_are_options():
-    """A letter each, with a value where a colon follows."""
+    """A letter each, with a value where a colon follows; what only shows the usage is none."""
     found = read('while getopts ":a:bh" opt; do case $opt in a) A=$OPTARG;; esac; done')
-    assert [(option.name, option.flag) for option in found.options] == [("-a", False), ("-b", True), ("-h", True)]
+    assert [(option.name, option.flag) for option in found.options] == [("-a", False), ("-b", True)]
+
+
+GETOPTS = """
+usage() {
+  cat <<EOF
+  -i FILE   input table
+  -t N      how many threads
+EOF
+}
+threads=4 out="my results"
+while getopts "i:t:o:dhx" opt; do
+  case "$opt" in
+    i) infile="$OPTARG";;
+    t)
+      threads=$OPTARG
+      ;;
+    o) out=$OPTARG ;;  # where to write
+    (d) dry=1  # only show
+      ;;
+    h) usage; exit 0 ;;
+  esac
+done
+"""
+
+
+def test_getopts_say_defaults_and_help():
+    """What a variable is before, what the usage says of a letter, and the comment of its branch."""
+    found = {option.name: option for option in read(GETOPTS).options}
+    assert {name: (option.default, option.help, option.kind) for name, option in found.items()} == {
+        "-i": (None, "input table", "path"),
+        "-t": ("4", "how many threads", "int"),
+        "-o": ("my results", "where to write", "text"),
+        "-d": (None, "only show", "text"),
+        "-x": (None, "", "text"),
+    }
+
+
+ASTRAY = r"""bedtools sort -i "$out/x.bam" | tee "$out/x.bed" | awk '{print $3}' | sort -n | datamash mean 1
+seq 4 | parallel -j2 'echo {} | bc' > "$out/fig.txt"
+xmllint --version 2>&1 | head -1
+if command -v pigz >/dev/null; then pigz -k "$out/x.bed"; else gzip -k "$out/x.bed"; fi
+jq -n \
+  --arg q 1 '{q: $q}' > "$out/par.json"
+cat > notes.txt <<EOF
+convert
+EOF
+for f in *.gz
+do
+  tabix $f
+done
+"""
+
+
+def test_commands_that_alternatives_make_have_packages():
+    """Figlet is installed as figlet-figlet; gnuplot as gnuplot-nox; a name that only begins alike is none."""
+    found = read("figlet a\ngnuplot x.gp\nrename s/a/b/ x\nyet-another-tool\nseqk\n")
+    assert found.environment.system == ("figlet", "gnuplot-nox", "rename")
+
+
+def test_where_the_grammar_goes_astray_statements_are_read_one_by_one():
+    """The grammar takes lines for the words of the command before them; each is a command all the same."""
+    found = read(ASTRAY)
+    assert set(found.environment.system) == {
+        "bedtools", "datamash", "parallel", "bc", "libxml2-utils", "pigz", "jq", "tabix",
+    }  # fmt: skip
+    lines = {guess.value: guess.rests_on for guess in found.guesses}
+    assert lines["jq"].startswith("line 5 ")
+    assert lines["tabix"].startswith("line 12 ")
+    assert "notes.txt" in found.outputs
 
 
 def test_pip_install_states_packages():
     """What the script would install is in the environment."""
     assert read("pip install -q numpy 'pandas>=2'").environment.python.packages == ("numpy", "pandas>=2")
+
+
+def test_pip_installs_no_values_of_options():
+    """Neither the files that options name nor what they are set to is a package; a requirements file is read."""
+    text = "pip install -r needs/all.txt -t lib --config-settings verbose=true -c limits.txt $MORE numpy ./mine"
+    found = read(text, **{"needs/all.txt": "scipy>=1\n"})
+    assert found.environment.python.packages == ("scipy>=1", "numpy")
+    assert any("'./mine' is not a package by name" in warning for warning in found.warnings)
+
+
+def test_requirements_that_are_taken_whole_are_not_said_twice():
+    """What lies beside the script and is installed by it is one file."""
+    found = read("pip install -r requirements.txt", **{"requirements.txt": "scipy>=1\n"})
+    assert (found.environment.python.requirements, found.environment.python.packages) == ("requirements.txt", ())
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import pytest
 from sqlalchemy import func, select, update
-from tests.unit.test_engine import World, add, engine_of, job, settle
+from tests.unit.engine_world import World, add, engine_of, job, settle
 
 from cluster_interface.engine.keeping import Keeper
 from cluster_interface.model.errors import Conflict, Permanent, Transient
@@ -168,7 +168,7 @@ def test_a_delivery_that_failed_is_a_note_and_no_failure(store, world, how):
 
 
 def wishes(store, world):
-    views = Views(site=world, works=world)
+    views = Views(site=world, works=world, stager=world, shelf=world)
     return Wishes(
         store=store, site=world, shelf=None, stager=world, identity=world, views=views, retention=POLICY,
         wake=lambda job: None,
@@ -217,10 +217,8 @@ def test_a_delivery_waits_for_what_is_away(store, world):
     world.runs("ci-a-1", exit_code=0)
     world.see("ci-a-1", state=NativeState.ENDED)
     settle(engine, 1)
-    assert (job(store).state, job(store).reason) == (
-        JobState.STAGING_OUT,
-        "another engine holds the records of long work",
-    )
+    assert job(store).state is JobState.STAGING_OUT
+    assert job(store).reason.startswith("another engine holds the records of long work; it is tried again at ")
     world.results["deliver"] = {"deliveries": []}
     settle(engine, 1)
     assert job(store).state is JobState.COMPLETED

@@ -38,6 +38,9 @@ def test_what_may_be_said(said, means):
     ("said", "field", "word"),
     [
         ({"conda": {"packages": ["gdal\nRUN x"]}}, "conda.packages.0", "conda package"),
+        ({"python": {"version": 3.1}}, "python.version", "put it in quotes"),
+        ({"system": "samtools"}, "system", "is not a list; write [one, two]"),
+        ({"variables": ["A=b"]}, "variables", "is not a mapping; write names and their values"),
         ({"conda": {"channels": ["conda-forge"]}}, "conda", "neither packages nor path"),
         ({"conda": {"channels": ["https://user:pw@host/c"], "packages": ["a"]}}, "conda.channels.0", "password"),
         ({"conda": "relative/path"}, "conda.path", "in full"),
@@ -90,3 +93,26 @@ def test_an_environment_that_is_there_is_mounted_with_its_programs_first():
     assert spec.environment.variables["CONDA_PREFIX"] == "mine"
     assert with_environments(spec) == spec
     assert with_environments(JobSpec.parse({"command": "x"})).files == {}
+
+
+@pytest.mark.parametrize(
+    ("said", "field", "package", "means"),
+    [
+        ({}, "environment.python.packages", "six", {"python": {"packages": ("six",)}}),
+        ({"python": {"version": "3.11", "packages": ["numpy"]}}, "environment.python.packages", "six",
+         {"python": {"version": "3.11", "packages": ("numpy", "six")}}),
+        ({"system": ["git"]}, "environment.system", "jq", {"system": ("git", "jq")}),
+        ({"image": "localhost/tool"}, "environment.r.packages", "dplyr", {"image": "localhost/tool", "r": {"packages": ("dplyr",)}}),
+    ],
+)  # fmt: skip
+def test_one_package_more(said, field, package, means):
+    """It is added to what there is, in the field that takes it."""
+    assert Environment.parse(said).adding(field, package).model_dump(exclude_defaults=True) == means
+
+
+def test_what_cannot_take_a_package_more():
+    """One that it has, and packages in an environment that is there already."""
+    with pytest.raises(ValueError, match="already"):
+        Environment.parse({"system": ["jq"]}).adding("environment.system", "jq")
+    with pytest.raises(ValueError, match="already"):
+        Environment.parse({"venv": "/opt/env"}).adding("environment.python.packages", "six")

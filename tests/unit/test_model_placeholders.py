@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from cluster_interface.model.errors import Rejected
 from cluster_interface.model.parameters import element_lines, parameter_lines
-from cluster_interface.model.placeholders import PREFIX, place, used
+from cluster_interface.model.placeholders import PREFIX, offer, place, used
 
 VALUES = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=40)
 HOSTILE = [
@@ -141,3 +141,23 @@ def test_any_command_is_placed_or_refused(command):
 def test_used_names_the_parameters_with_a_place():
     """The others can only be read from the environment."""
     assert used("x {n} '{m}' {{k}}", ["n", "m", "k", "l"]) == {"n", "m"}
+
+
+def options(*names: str, flags: tuple[str, ...] = ()) -> list[dict]:
+    """Options as a proposal has them."""
+    return [{"name": name, "positional": not name.startswith("-"), "flag": name in flags} for name in names]
+
+
+def test_a_parameter_goes_to_the_option_of_its_name():
+    """Once, and never to a flag or a position."""
+    found = options("--n", "--learning-rate", "path", "--v", flags=("--v",))
+    assert offer("python fit.py", ["n", "learning_rate"], found) == (
+        "python fit.py --n {n} --learning-rate {learning_rate}",
+        [],
+    )
+    carried = [f"parameter {name}: the program finds it as $CLIF_PARAM_{name}" for name in ("path", "v")]
+    assert offer("python fit.py", ["path", "v"], found) == ("python fit.py", carried)
+    for given_already in ("python fit.py --n 3", "python fit.py -- x"):
+        assert offer(given_already, ["n"], found)[0] == given_already
+    assert offer("x {n}", ["n"], ()) == ("x {n}", [])
+    assert offer("", ["n"], found)[0] == ""

@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cluster_interface.client.completing import with_places as placed_by_client
 from cluster_interface.inspection import inspect
 from cluster_interface.inspection.sweeps import with_places
 from cluster_interface.model.advice import Earlier, advice, earlier, enough_memory, enough_time
@@ -315,7 +314,7 @@ def test_earlier_says_on_what_it_rests():
 
 
 def test_parameters_go_to_the_options_of_a_proposal():
-    """As the client does it, so does the server: what has no option is told as a warning."""
+    """What has no option is told as a warning."""
     script = "import argparse\np = argparse.ArgumentParser()\np.add_argument('--max-depth')\np.add_argument('--n')\np.parse_args()\n"
     found = with_places(inspect({"a.py": script}, "a.py", ["--n", "3"]), ["max_depth", "n", "seed"])
     assert found.command == "python a.py --n 3 --max-depth {max_depth}"
@@ -332,7 +331,7 @@ def test_an_option_that_is_given_by_another_name_is_not_given_twice():
 
 
 def test_a_subcommand_is_given_its_own_options_only():
-    """By the server and by the client alike: argparse would refuse the others, and the program's own behind it."""
+    """Argparse would refuse the others, and the program's own behind it."""
     script = (
         "import argparse\np = argparse.ArgumentParser()\np.add_argument('--seed')\n"
         "s = p.add_subparsers(dest='what')\nfit = s.add_parser('fit')\nfit.add_argument('table')\n"
@@ -347,5 +346,3 @@ def test_a_subcommand_is_given_its_own_options_only():
         notes = [f"parameter {name}: the program finds it as $CLIF_PARAM_{name}" for name in carried]
         found = with_places(proposal, names)
         assert (found.command, [*found.warnings[-2:]]) == (proposal.command + added, notes)
-        document, words = placed_by_client({"command": proposal.command}, proposal.model_dump(mode="json"), names)
-        assert (document["command"], words) == (proposal.command + added, notes)

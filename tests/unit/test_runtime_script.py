@@ -3,6 +3,7 @@
 import os
 import shlex
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,10 @@ from cluster_interface.adapters.runtimes import dialects, script
 from cluster_interface.model.job import Account
 from cluster_interface.model.parameters import parameter_lines
 from cluster_interface.model.plan import Ask
-from cluster_interface.ports import Run
+from cluster_interface.ports import Face, ImageRef, Run
 
 ANY_TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=40)
+IMAGE = ImageRef(key="x", face=Face.DIRECTORY)
 AWKWARD = "'\"$(touch /tmp/canary)`id`\\ \n\n ${nl} $nl *;&|<>#!~\té\x01\x7f\x81\x88\u0101\u2028 end\n"
 
 
@@ -178,3 +180,42 @@ def test_an_element_that_is_not_listed_is_an_error(tmp_path):
     )
     assert done.returncode == 1
     assert "no tasks are listed for element 1" in done.stderr
+
+
+@pytest.mark.parametrize("shell", ["dash", "bash"])
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("module load R/4.1; ml purge", ""),
+        (". ~/.bashrc", ""),
+        ("conda activate fit", ""),
+        ('eval "$(conda shell.posix hook)"; . activate fit', ""),
+        ('. "$(conda info --base)/etc/profile.d/conda.sh"', ""),
+        ("conda run -n fit --no-capture-output echo 'a  b'", "a  b\n"),
+    ],
+)
+def test_scripts_that_load_modules_and_activate_go_on_in_a_container(shell, line, says, tmp_path):
+    """What would bring software is there and does nothing; `conda run` runs its program."""
+    command = f"set -e; {line}; echo went on"
+    for more in ({"modules": ("R/4.1",)}, {"dialect": "slurm"}):
+        run = replace(run_of(**more), image=IMAGE, command=command)
+        text = script.program(run).replace("/tmp/.stand-ins", str(tmp_path / "made"))
+        environ = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path)}
+        done = subprocess.run([shell, "-c", text], env=environ, capture_output=True, text=True, check=True)
+        assert done.stdout == f"{says}went on\n"
+
+
+@pytest.mark.parametrize(
+    ("command", "stands_in"),
+    [
+        ("bash x.sh", True),
+        ("make && sh x.sh", True),
+        ("tcsh -f x.csh", True),
+        ("python show.py", False),
+        ("shasum x", False),
+    ],
+)
+def test_what_stands_in_is_for_scripts_of_shells(command, stands_in):
+    """A program of another kind that asks whether there is conda is told the truth; on a host its own are there."""
+    assert ("stand-ins" in script.program(replace(run_of(), image=IMAGE, command=command))) == stands_in
+    assert "stand-ins" not in script.program(replace(run_of(modules=("R",)), command=command))

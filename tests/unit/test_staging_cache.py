@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from cluster_interface.model.errors import Permanent
+from cluster_interface.model.errors import Permanent, Transient
 from cluster_interface.staging.cache import Cache, Origin
 from cluster_interface.staging.parts import part
 
@@ -209,3 +209,48 @@ def test_what_a_kill_left_is_never_written_through(cache, jobs):
     assert (jobs[0].path / "incoming/x").read_bytes() == DATA
     jobs[2].want(cache, origin, SUM)
     assert jobs[2].fetched == 0
+
+
+def test_small_files_are_kept_and_given_many_at_once(cache, jobs, tmp_path):
+    """What came together is noted together, is there for others once it is written, and is never taken unread."""
+    origins = [Origin(address=f"{ADDRESS}/{number}", validator='"v"') for number in range(3)]
+    sums = [cache.keep(origin, origin.address.encode()) for origin in origins]
+    cache.close()
+    other = Cache(tmp_path / "cache", 2**30)
+    found = [other.find(origin) for origin in origins]
+    assert [kept.sha256 for kept in found] == sums
+    (tmp_path / "cache/public/data" / sums[1]).write_bytes(b"EVIL")
+    home = os.open(jobs[0].path, os.O_RDONLY)
+    (jobs[0].path / "2").write_bytes(b"left by an earlier try")
+    wanted = [("public", sha256, str(number)) for number, sha256 in enumerate(sums)]
+    linked = other.link([*wanted, ("of-eve", sums[0], "3")], home)
+    os.close(home)
+    assert [kept and kept.sha256 for kept in linked] == [sums[0], None, sums[2], None]
+    assert {path.name: path.read_bytes() for path in jobs[0].path.iterdir()} == {
+        number: origins[int(number)].address.encode() for number in ("0", "2")
+    }
+    assert other.find(origins[1]) is None
+
+
+def test_a_damaged_index_is_begun_anew(cache, jobs, tmp_path):
+    """It is only a memory: what it forgot is fetched again, after another try."""
+    origin = Origin(address=ADDRESS, validator='"v1"')
+    jobs[0].want(cache, origin)
+    cache.close()
+    (tmp_path / "cache/index.db").write_bytes(b"no database" * 1000)
+    with pytest.raises(Transient, match="index of what was downloaded"):
+        jobs[1].want(cache, origin)
+    jobs[1].want(cache, origin)
+    jobs[2].want(cache, origin)
+    assert [job.fetched for job in jobs] == [1, 1, 0]
+
+
+def test_what_is_not_in_the_index_is_pruned_too(tmp_path, jobs):
+    """Bytes that a kill left without a note are within the bound like all others."""
+    cache = Cache(tmp_path / "small", 2500)
+    jobs[0].want(cache, Origin(address=ADDRESS, validator='"v"'), data=b"a" * 1000)
+    data = tmp_path / "small/public/data"
+    (data / ("0" * 64)).write_bytes(b"b" * 1000)
+    os.utime(data / ("0" * 64), ns=(0, 0))
+    jobs[0].want(cache, Origin(address=f"{ADDRESS}/2", validator='"v"'), data=b"c" * 2000)
+    assert [path.read_bytes()[:1] for path in data.iterdir()] == [b"c"]

@@ -49,6 +49,12 @@ def test_inner_addresses_are_blocked(address):
         Guard(lookup=answering(address)).addresses("host.example", 80)
 
 
+def test_an_address_is_not_said_to_be_at_itself():
+    """Where it is named as such, it is said what it is."""
+    with pytest.raises(Permanent, match=r"^169\.254\.169\.254 is blocked: link-local, where clouds keep"):
+        Guard().addresses("169.254.169.254", 80)
+
+
 @pytest.mark.parametrize("address", OPEN)
 def test_public_addresses_are_open(address):
     """What lies just outside the special ranges can be reached."""

@@ -8,27 +8,33 @@ import os
 import random
 import signal
 import sys
+import tempfile
 import threading
 import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import pytest
+from tests.contract.workspaces import ordinary
+
+from cluster_interface.model.errors import Transient
 from cluster_interface.model.filetree import FileEntry
-from cluster_interface.model.job import Account
 from cluster_interface.ports import Layout
 from cluster_interface.settings import Staging
-from cluster_interface.staging import UploadStore, Workspace
+from cluster_interface.staging import UploadStore, Workspace, bringing, sharing
+from cluster_interface.staging import workspace as workspaces
 
 JOB = "job"
 SMALL, LARGE = b"small", b"large" * 500
 ACTS = ("open", "os.mkdir", "os.rename", "os.symlink", "os.remove", "os.rmdir", "os.utime", "os.chown", "os.truncate")
 
 
-def ordinary() -> Account:
-    """An account jobs may run under: nobody for root, else our own."""
-    if os.geteuid() == 0:
-        return Account(name="nobody", uid=65534, gid=65534)
-    return Account(name="me", uid=os.geteuid(), gid=os.getegid())
+@pytest.fixture
+def open_path():
+    """A directory that every account may pass through."""
+    with tempfile.TemporaryDirectory(prefix="clif-killed-") as made:
+        Path(made).chmod(0o755)
+        yield Path(made)
 
 
 def stage_and_die(workspace, pairs, attempt, moment):
@@ -116,6 +122,37 @@ def test_a_kill_while_a_new_attempt_is_made_is_mended(tmp_path):
     assert moment > 20
 
 
+def test_a_kill_while_processes_share_a_directory_is_mended(tmp_path, open_path, monkeypatch):
+    """Whichever of them is killed, whatever was copied: the rest is brought, here or by the next start."""
+    monkeypatch.setattr(sharing, "processors", lambda most: 3)
+    for using in (bringing, workspaces):
+        monkeypatch.setattr(using, "processors", sharing.processors)
+    data = open_path / "data"
+    for directory in ("", "sub", "sub/deep"):
+        (data / directory).mkdir()
+        for number in range(400):
+            (data / directory / f"{number}.txt").write_text(f"{directory} {number}")
+    uploads = UploadStore(tmp_path / "uploads", 2**20)
+    files = {"in/": FileEntry(source=f"file:{data}")}
+    whole = {str(path.relative_to(data)): path.read_bytes() for path in data.rglob("*.txt")}
+    for turn, moment in enumerate((1, 300, 1100, 1900, 2900, 10**9)):
+        workspace = Workspace(tmp_path / f"jobs{turn}", uploads, Staging(), lambda job: ordinary())
+        home = workspace.directory(JOB)
+        pairs = [(info, files[info.path]) for info in workspace.check(JOB, files)]
+        ended = stage_and_die(workspace, pairs, 1, moment)
+        deadline = time.monotonic() + 60
+        while not ended:
+            try:
+                workspace.stage_in(JOB, pairs, Layout(tasks=1), lambda progress: None)
+                break
+            except Transient:  # those that were forked hold the lock until they saw that they are alone
+                assert time.monotonic() < deadline
+        for place in ("inputs/in", "tasks/0/in"):
+            root = home / place
+            assert {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*.txt")} == whole
+        assert {staged.path for staged in workspace.inputs(JOB)} == {f"in/{name}" for name in whole}
+
+
 def test_a_kill_at_random_while_staging_from_elsewhere_is_mended(tmp_path):
     """Killed at random, over and over, while many files are fetched: the next start finishes, the bytes identical.
 
@@ -155,7 +192,12 @@ def stage_and_die_in(workspace, pairs, seconds):
         except BaseException:  # noqa: BLE001 - a child of the test must never return into it
             os._exit(1)
         os._exit(0)
-    killer = threading.Timer(seconds, os.kill, (child, signal.SIGKILL))
+
+    def kill():
+        with suppress(ProcessLookupError):  # it has come to the end just now
+            os.kill(child, signal.SIGKILL)
+
+    killer = threading.Timer(seconds, kill)
     killer.start()
     status = os.waitpid(child, 0)[1]
     killer.cancel()

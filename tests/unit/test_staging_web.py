@@ -7,19 +7,19 @@ import hashlib
 import os
 import socket
 import socketserver
-import ssl
-import subprocess
 import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler
 
 import pytest
+from tests.contract.remotes import certify, running
 
 from cluster_interface.model.errors import Permanent
 from cluster_interface.settings import Staging
+from cluster_interface.staging.addresses import shown
 from cluster_interface.staging.guard import Guard, networks
 from cluster_interface.staging.parts import part
-from cluster_interface.staging.web import TRIES, Web, shown
+from cluster_interface.staging.web import TRIES, Web
 
 DATA = bytes(range(256)) * 4096  # 1 MiB
 SUM = hashlib.sha256(DATA).hexdigest()
@@ -74,17 +74,9 @@ class Server(socketserver.ThreadingTCPServer):
         """Clients that go away are part of the play."""
 
 
-@contextmanager
 def serving(play):
     """Run a server while the test lasts."""
-    with Server(play) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
+    return running(Server(play))
 
 
 @pytest.fixture
@@ -255,7 +247,7 @@ def test_a_stalled_server_is_left(web, home):
         h.answer(200, b"begin", length=100)
         release.wait(20)
 
-    quick = dataclasses.replace(web, timeout=0.1)
+    quick = dataclasses.replace(web, timeout=0.5)
     try:
         with serving(play) as server, pytest.raises(Permanent, match="connection broke") as caught:
             fetch(quick, home, server.url)
@@ -412,18 +404,13 @@ def test_a_name_is_resolved_once_and_that_answer_used(web, home):
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory):
     """A certificate for data.example alone, which is its own authority."""
-    home = tmp_path_factory.mktemp("tls")
-    argv = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=data.example"]
-    argv += ["-addext", "subjectAltName=DNS:data.example", "-keyout", home / "key.pem", "-out", home / "cert.pem"]
-    subprocess.run(argv, check=True, capture_output=True)
-    return home
+    return certify(tmp_path_factory.mktemp("tls"), "DNS:data.example")
 
 
 @contextmanager
 def serving_tls(play, certificate):
     """Run a server that speaks TLS and notes the name it was asked for."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate / "cert.pem", certificate / "key.pem")
+    _, context = certificate
     names = []
     context.sni_callback = lambda _socket, name, _context: names.append(name)
     with serving(play) as server:
@@ -435,7 +422,7 @@ def serving_tls(play, certificate):
 
 def trusting(certificate, web):
     """Fetch with that authority, and a name service that finds every name on the loopback."""
-    made = Web.of(Staging(timeout=5, ca_bundle=certificate / "cert.pem"))
+    made = Web.of(Staging(timeout=5, ca_bundle=certificate[0]))
     there = Guard(LOOPBACK, lambda host, port, **_: [(2, 1, 6, "", ("127.0.0.1", port))])
     return dataclasses.replace(made, guard=there, pause=web.pause)
 

@@ -19,6 +19,7 @@ from cluster_interface.trees.beneath import (
     NotBeneath,
     create_file,
     directory,
+    empty,
     look,
     open_file,
     parent,
@@ -138,6 +139,22 @@ def test_few_directories_are_kept_open_and_none_after_the_end(root):
     assert open_descriptors() == before
     assert len(list((inside / "all").rglob("*"))) == 3 + 9 * MOST_KEPT
     assert len(list(inside.glob("d*/*/*.y"))) == 9 * MOST_KEPT
+
+
+def test_a_directory_is_emptied_and_stays(root):
+    """Locked directories, too; what a link leads to is not touched, and what is not there is no error."""
+    inside, fd = root
+    before = inside.stat().st_ino, (inside / "a").stat().st_ino
+    (inside / "a/locked").mkdir(mode=0o000)
+    (inside / "a/out").symlink_to(inside.parent)
+    empty(fd, "a")
+    empty(fd, "none")
+    assert (inside.stat().st_ino, (inside / "a").stat().st_ino) == before
+    assert not list((inside / "a").iterdir())
+    assert (inside.parent / "secret").read_text() == "secret"
+    (inside / "link").symlink_to(inside.parent)
+    with pytest.raises(OSError, match=r"directory|links"):
+        empty(fd, "link")
 
 
 def test_a_directory_swapped_for_a_link_is_never_followed(root):

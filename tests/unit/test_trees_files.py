@@ -14,10 +14,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import cluster_interface as ci
-from cluster_interface.model.errors import Rejected
+from cluster_interface.model.errors import Rejected, Transient
 from cluster_interface.model.filetree import MOST_ENTRIES, FileEntry, FileTree
 from cluster_interface.trees import nested
 from cluster_interface.trees.bagit import from_bag
+from cluster_interface.trees.creating import create
 from cluster_interface.trees.original import from_original
 from cluster_interface.trees.reading import from_document, from_text
 
@@ -272,6 +273,9 @@ def test_a_tree_that_holds_itself_is_refused(tmp_path):
         ({"d/": {"require": {"*": {"max": 1}}}, "d/x": {}, "d/y": {}}, "at most 1"),
         ({"d/": {"require": {"*": {"min": 3, "max": 1}}}}, "cannot be"),
         ({"x": {"require": ["*"]}}, "is a file"),
+        ({"d/": {"require": [["*"]]}}, "no pattern"),
+        ({"x": {"source": ["file:/x"]}}, "is not a text; put it in quotes"),
+        ({"x": {"size": -1}}, "must be greater than"),
         ({"x": {"require": {"../*": 1}}}, "not allowed"),
     ],
 )  # fmt: skip
@@ -306,6 +310,8 @@ def test_too_many_entries_are_refused_before_they_are_read():
     many = dict.fromkeys(map(str, range(MOST_ENTRIES + 1)), object())
     with pytest.raises(Rejected, match=r"100,001 entries"):
         FileTree.parse({"files": many})
+    with pytest.raises(Rejected, match="more than 100,000 entries"):
+        from_text("files:\n" + "".join(f"  f{number}: {{content: x}}\n" for number in range(10**6)))
     lines = "https://example.org/x 1 data/x\n" * 10**6
     with pytest.raises(Rejected, match="more than"):
         from_bag("", lines)
@@ -441,3 +447,42 @@ def test_deep_original_trees_from_python():
     """As a value, too, with no recursion."""
     files = from_original(nest(1000, {"name": "f", "type": "cp", "source": "/x"}))
     assert list(files) == ["d/" * 1000 + "f"]
+
+
+def test_what_was_made_is_told_with_its_size(tmp_path):
+    """Also of files whose size the tree does not say; a source that does not answer is told with the file's name."""
+    said = {}
+    (tmp_path / "from").write_bytes(b"12345")
+    tree = FileTree.parse({"files": {"a/b": {"source": f"file:{tmp_path}/from"}, "c": {"content": "xy"}, "d/": {}}})
+    create(tree, tmp_path / "to", progress=lambda name, size: said.update({name: size}))
+    assert said == {"a/b": 5, "c": 2, "d/": 0}
+
+    def fetch(_source, _target):
+        raise Transient("nobody answers")
+
+    away = FileTree.parse({"files": {"sub/x": {"source": "https://example.org/x"}}})
+    with pytest.raises(Transient, match=r"^sub/x: nobody answers"):
+        create(away, tmp_path / "to", fetch=fetch)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("files: {a: x}", r"files\.a: is not a mapping"),
+        ('{"name": "x", "type": "dir", "subdir": []}', "did you mean 'subdirs'"),
+    ],
+)
+def test_what_is_misspelt_is_told_in_our_words(text, words):
+    """Not in those of the library that reads it."""
+    with pytest.raises(Rejected, match=words):
+        FileTree.parse({"files": from_text(text)})
+
+
+def test_a_document_is_read_by_what_is_in_it(tmp_path):
+    """YAML is read whatever its file is called; what is broken JSON is told as that, with the file's name."""
+    (tmp_path / "tree.json").write_text("apiVersion: 1\nfiles:\n  a: {content: x}\n")
+    assert list(ci.files.read(tmp_path / "tree.json").files) == ["a"]
+    (tmp_path / "tree.json").write_text('{"files": {"a": ')
+    with pytest.raises(Rejected, match="is not JSON") as caught:
+        ci.files.read(tmp_path / "tree.json")
+    assert caught.value.problems[0].field == f"{tmp_path}/tree.json: document"

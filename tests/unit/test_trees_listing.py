@@ -17,15 +17,17 @@ def make(root, **files):
 def test_text_is_shown_and_the_rest_named(tmp_path):
     """Text comes with its text; binaries, large files and links with None."""
     make(
-        tmp_path, main=b"print('\xc3\xa9')\n", data__x=b"\x00\x01", latin=b"\xe9", large=b"x" * (MAX_TEXT + 1), empty=""
-    )
+        tmp_path, main=b"print('\xc3\xa9')\n", data__x=b"\x00\x01", large=b"x" * (MAX_TEXT + 1), empty="",
+        latin=b"// caf\xe9\n", packed=b"\xe9\x02\xff",
+    )  # fmt: skip
     (tmp_path / "link").symlink_to("main")
     (tmp_path / "broken").symlink_to("nowhere")
     (tmp_path / "dirlink").symlink_to("data")
     assert listing(tmp_path) == {
         "empty": "",
         "large": None,
-        "latin": None,
+        "latin": "// café\n",
+        "packed": None,
         "link": None,
         "main": "print('é')\n",
         "data/x": None,

@@ -60,6 +60,14 @@ def test_a_command_keeps_its_lines() -> None:
     assert words.visible_lines(text) == "a \\\n\tb⟨U+202E⟩" + "c" * 1000
 
 
+def test_what_is_typed_is_set_as_code():
+    """Backticks by pairs; markup in any of it stays text."""
+    assert words.coded("say `--with <b>`: `x`") == "say <code>--with &lt;b&gt;</code>: <code>x</code>"
+    assert words.coded("a ` b <i>") == "a ` b &lt;i&gt;"
+    assert words.coded("`a` b ` c") == "<code>a</code> b ` c"
+    assert words.coded("") == ""
+
+
 @pytest.mark.parametrize(
     ("seconds", "said"),
     [(-5, "just now"), (59, "50 s ago"), (3599, "59 min ago"), (86400, "1 day ago"), (2e5, "2 days ago")],
