@@ -7,11 +7,9 @@ import json
 import os
 import secrets
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,7 +40,7 @@ def cluster_server(make_server, *parts, schedulers: str = "slurm", config: str =
     server.env |= env
     (server.directory / "config.toml").write_text(config)
     server.start()
-    wait_for(lambda: all(queue["runtimes"] for queue in server.json("queues")["queues"]), 120, 0.5)
+    wait_for(lambda: all(queue["runtimes"] for queue in json.loads(server.asked("/queues")[1])["queues"]), 120)
     return server
 
 
@@ -69,15 +67,6 @@ def state_in_database(server: Server, job: str) -> str | None:
         row = db.execute("SELECT state FROM job WHERE id = ?", (job,)).fetchone()
         return row and row[0]
     return None
-
-
-def call(server: Server, method: str, path: str) -> int:
-    """Ask a server by its socket, without the command line; return the status."""
-    with socket.socket(socket.AF_UNIX) as asker:
-        asker.settimeout(30)
-        asker.connect(str(server.directory / "run/api.sock"))
-        asker.sendall(f"{method} /api/v1{path} HTTP/1.0\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n".encode())
-        return int(asker.recv(64).split()[1])
 
 
 class Ledger:
@@ -183,6 +172,10 @@ class OwnSlurm:
         lines = self.ask("squeue", "--noheader", "--array", "--format=%j %A %T").splitlines()
         return [line.split()[1] for line in lines if line.startswith(mark)]
 
+    def given(self, name: str) -> int:
+        """Say how many jobs of just this name the controller was given, as long as it knows of them (MinJobAge)."""
+        return self.ask("scontrol", "show", "job", "--oneliner").split().count(f"JobName={name}")
+
 
 def _process(pid: int) -> psutil.Process | None:
     with contextlib.suppress(psutil.NoSuchProcess):
@@ -211,11 +204,3 @@ def left_of(mark: str) -> list[str]:
     for top in ("/sys/fs/cgroup", "/sys/fs/cgroup/memory", "/tmp", "/dev/shm"):
         found += [f"left: {path}" for path in Path(top).glob(f"*{mark}*")]
     return found
-
-
-def until_gone(mark: str, seconds: float = 5) -> list[str]:
-    """Wait for the last of it to be gone; return what is left."""
-    deadline = time.monotonic() + seconds
-    while (left := left_of(mark)) and time.monotonic() < deadline:
-        time.sleep(0.2)
-    return left

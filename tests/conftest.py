@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import json
 import os
 import pwd
 import secrets
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -19,15 +19,26 @@ from pathlib import Path
 import hypothesis
 import psutil
 import pytest
+import structlog
 
-#: fixtures of the testbed's parts, stores on each database, and browsers
-pytest_plugins = ["tests.campus", "tests.databases", "tests.browser.opening"]
+#: fixtures of the testbed's parts, stores on each database, browsers, workspaces and engines; how files are shared out
+pytest_plugins = [
+    "tests.campus", "tests.databases", "tests.browser.opening", "tests.contract.workspaces", "tests.sharing_out",
+    "tests.unit.engine_world",
+]  # fmt: skip
 
 hypothesis.settings.register_profile("here", deadline=None)  # two tests at once share two cores
 hypothesis.settings.load_profile("here")
 
+#: as in the server: structlog's own choice draws every traceback with all its variables, which takes seconds
+structlog.configure(processors=[
+    structlog.processors.add_log_level, structlog.processors.format_exc_info, structlog.processors.LogfmtRenderer(),
+])  # fmt: skip
+
 PROJECT = Path(__file__).parent.parent
 CACHE = Path(os.environ.get("CLIF_TEST_CACHE", "/var/tmp/clif-test-cache"))
+PLACES = Path("/var/tmp")  #: where tests make directories that every account can enter
+RUN = os.environ.setdefault("CLIF_TEST_RUN", secrets.token_hex(2))  #: in the names of all that this run makes there
 ORDINARY = "clif-test"  #: the account of tests as an ordinary user
 RUNTIMES = ("docker", "bubblewrap")
 
@@ -84,14 +95,23 @@ class Server:
         wait_for(self.answers)
 
     def answers(self) -> bool:
-        """Say whether this server answers (asked without the command line, which would start another)."""
+        """Say whether this server answers."""
         assert self.process is None or self.process.poll() is None, self.log.read_text()[-3000:]
-        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as asker:
+        with contextlib.suppress(OSError):
+            return self.asked("/me")[0] == 200
+        return False
+
+    def asked(self, path: str, method: str = "GET") -> tuple[int, bytes]:
+        """Ask by its socket, without the command line, which would start a Python; return status and body."""
+        with socket.socket(socket.AF_UNIX) as asker:
             asker.settimeout(30)
             asker.connect(str(self.directory / "run/api.sock"))
-            asker.sendall(b"GET /api/v1/me HTTP/1.0\r\nHost: localhost\r\n\r\n")
-            return b" 200 " in asker.recv(64)
-        return False
+            asker.sendall(f"{method} /api/v1{path} HTTP/1.0\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n".encode())
+            with asker.makefile("rb") as answer:
+                head, _, body = answer.read().partition(b"\r\n\r\n")
+        if not head:
+            raise ConnectionError("it ended before it answered")
+        return int(head.split()[1]), body
 
     def processes(self) -> list[psutil.Process]:
         """The supervisor and everything it started."""
@@ -105,22 +125,28 @@ class Server:
 
         def find():
             with contextlib.suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
-                return next((p for p in self.processes() if p.cmdline()[-2:] == ["--part", name]), None)
+                return next((p for p in self.processes() if p.name() == f"clif-{name}"), None)
             return None
 
         return wait_for(find)
 
     def kill(self) -> None:
-        """Kill the supervisor without a word; its parts must end by themselves."""
-        parts = self.processes()
+        """Kill the supervisor without a word; its parts must end by themselves, jobs and long work go on."""
+        parts = psutil.Process(self.process.pid).children()
+        parts += [worker for part in parts if part.name() == "clif-web" for worker in part.children()]
         self.process.kill()
         self.process.wait()
         psutil.wait_procs(parts, timeout=20)
 
-    def stop(self) -> None:
-        """End it politely."""
+    def ask_to_stop(self) -> None:
+        """Ask it to end."""
         if self.process is not None and self.process.poll() is None:
             self.process.terminate()
+
+    def stop(self) -> None:
+        """End it politely."""
+        self.ask_to_stop()
+        if self.process is not None:
             self.process.wait(30)
 
     def clif(self, *arguments: str, timeout: float = 600, cwd: Path | None = None, **options):
@@ -152,15 +178,22 @@ class Server:
 
     def state_of(self, job: str) -> str:
         """The job's state now."""
-        return self.json("status", job)["state"]
+        status, body = self.asked(f"/jobs/{job}")
+        assert status == 200, body
+        return json.loads(body)["state"]
 
     def until(self, job: str, *states: str, seconds: float = 120) -> dict:
-        """Wait until the job is in one of these states, and return it."""
+        """Wait until the job is in one of these states, and return it; the server may be away for a while."""
 
         def look():
-            view = self.json("status", job)
-            assert view["state"] in states or view["state"] not in ("completed", "failed", "canceled"), view["reason"]
-            return view if view["state"] in states else None
+            with contextlib.suppress(OSError):
+                status, body = self.asked(f"/jobs/{job}")
+                assert status in (200, 503), body
+                view = json.loads(body) if status == 200 else {"state": "unknown"}
+                final = view["state"] in ("completed", "failed", "canceled")
+                assert view["state"] in states or not final, view["reason"]
+                return view if view["state"] in states else None
+            return None
 
         look.__doc__ = f"job {job} to be {states}"
         return wait_for(look, seconds)
@@ -201,9 +234,11 @@ def ordinary() -> str:
 @pytest.fixture(scope="session")
 def installed() -> str:
     """A Python with this project installed where every account may read it (the clone may lie in a private place)."""
-    home = CACHE / "installed"
+    home, of = CACHE / "installed", CACHE / "installed/of-run"
     uv = Path(sys.executable).parent / "uv"
     with locked("installed"):
+        if of.exists() and of.read_text() == RUN:
+            return str(home / "bin/python")
         wheels = CACHE / "wheels"
         shutil.rmtree(wheels, ignore_errors=True)
         quiet = {"check": True, "capture_output": True, "cwd": PROJECT}
@@ -211,73 +246,122 @@ def installed() -> str:
         if not (home / "bin/python").exists():
             subprocess.run([uv, "venv", "--quiet", "--python", "/usr/bin/python3", home], **quiet)
         wheel = next(wheels.glob("*.whl"))
-        subprocess.run([uv, "pip", "install", "--quiet", "--python", home / "bin/python", "--reinstall-package",
-                        "cluster-interface", wheel], **quiet)  # fmt: skip
+        subprocess.run([uv, "pip", "install", "--quiet", "--compile-bytecode", "--python", home / "bin/python",
+                        "--reinstall-package", "cluster-interface", wheel], **quiet)  # fmt: skip
         subprocess.run(["chmod", "-R", "a+rX", home], check=True)
+        of.write_text(RUN)
     return str(home / "bin/python")
 
 
-@pytest.fixture(scope="session")
-def places():
-    """Directories that other accounts can enter (pytest's own are private), removed at the end."""
+@contextlib.contextmanager
+def _new_places():
     made: list[Path] = []
 
     def make() -> Path:
-        path = Path("/var/tmp") / f"clif-test-{secrets.token_hex(4)}"
-        path.mkdir(mode=0o755)
-        made.append(path)
-        return path
+        while True:  # short names: podman takes no path of more than 50 characters for its own directory
+            with contextlib.suppress(FileExistsError):
+                (path := PLACES / f"clif-test-{RUN}{secrets.token_hex(2)}").mkdir(mode=0o755)
+                made.append(path)
+                return path
 
     yield make
     for path in made:
-        shutil.rmtree(path, ignore_errors=True)
+        discard(path)
+
+
+def discard(path: Path) -> None:
+    """Remove a place, after whatever is mounted in it."""
+    mounts = (line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines())
+    for mount in sorted((mount for mount in mounts if mount.startswith(f"{path}/")), reverse=True):
+        subprocess.run(["umount", "--lazy", mount], check=False)
+    shutil.rmtree(path, ignore_errors=True)
+
+
+def end_all_in(paths) -> None:
+    """Kill the processes that are at work in these places."""
+    for process in psutil.process_iter(["cwd", "cmdline", "environ"]):
+        words = [process.info["cwd"], *(process.info["cmdline"] or ()), *(process.info["environ"] or {}).values()]
+        text = "\0".join(word or "" for word in words)
+        if process.pid != os.getpid() and any(str(path) in text for path in paths):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+
+
+def pytest_unconfigure(config):
+    """Remove what is left of the run's places, when all of its processes are done."""
+    left = [] if hasattr(config, "workerinput") else list(PLACES.glob(f"clif-test-{RUN}*"))
+    if left:
+        end_all_in(left)
+    for path in left:
+        discard(path)
+
+
+@pytest.fixture(scope="module")
+def places():
+    """Make directories that other accounts can enter (pytest's own are private), for the tests of a file."""
+    with _new_places() as make:
+        yield make
 
 
 @pytest.fixture
-def place(places) -> Path:
-    """One such directory."""
-    return places()
+def place():
+    """One such directory, for one test."""
+    with _new_places() as make:
+        yield make()
 
 
-@pytest.fixture(scope="session")
-def make_server(places, request):
-    """Make servers; all are stopped at the end."""
+@contextlib.contextmanager
+def _servers(request):
     made: list[Server] = []
 
     def make(runtime: str | None = None, account: str | None = None, *, start: bool = True, **env: str) -> Server:
         python = request.getfixturevalue("installed") if account else sys.executable
-        server = Server(places(), runtime, account, python)
+        server = Server(new_place(), runtime, account, python)
         server.env |= env
         made.append(server)
         if start:
             server.start()
         return server
 
-    yield make
-    for server in made:
-        with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
-            server.stop()
-        for process in psutil.process_iter(["environ"]):
-            if str(server.state) == (process.info["environ"] or {}).get("CLIF_SERVER__STATE"):
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    process.send_signal(signal.SIGKILL)
+    with _new_places() as new_place:
+        yield make
+        for server in made:  # all at once: each takes its time
+            server.ask_to_stop()
+        for server in made:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                server.stop()
+        end_all_in([server.directory for server in made])
 
 
-@pytest.fixture(scope="session", params=RUNTIMES)
-def server(request, make_server) -> Server:
-    """A running server, once per runtime, as root."""
-    return make_server(request.param)
+@pytest.fixture(scope="module")
+def make_server(request):
+    """Make servers; all are stopped when the tests of the file are over."""
+    with _servers(request) as make:
+        yield make
 
 
 @pytest.fixture(scope="session")
-def quick(make_server) -> Server:
+def shared_server(request):
+    """Give the one server of a runtime and an account that all tests of this process share."""
+    with _servers(request) as make:
+        yield functools.cache(make)
+
+
+@pytest.fixture(params=RUNTIMES)
+def server(request, shared_server) -> Server:
+    """A running server, once per runtime, as root."""
+    return shared_server(request.param)
+
+
+@pytest.fixture(scope="session")
+def quick(shared_server) -> Server:
     """A running server with the quicker runtime, for what does not depend on it."""
-    return make_server("bubblewrap")
+    return shared_server("bubblewrap")
 
 
-@pytest.fixture(scope="session", params=[*RUNTIMES, "ordinary"])
-def anyone(request, make_server) -> Server:
+@pytest.fixture(params=[*RUNTIMES, "ordinary"])
+def anyone(request, shared_server) -> Server:
     """A running server: as root with either runtime, and as an ordinary user with bubblewrap."""
     if request.param == "ordinary":
-        return make_server("bubblewrap", request.getfixturevalue("ordinary"))
-    return make_server(request.param)
+        return shared_server("bubblewrap", request.getfixturevalue("ordinary"))
+    return shared_server(request.param)

@@ -105,7 +105,9 @@ class SampleStager:
 
     def archive(self, job: str, files: list, form: str) -> object:
         """Make a real archive."""
-        return archives.archive(files, form, lambda file: self.open_output(job, file.task, file.path))
+        return archives.archive(
+            files, form, lambda file: self.open_output(job, file.task, file.path), lambda some: [None for _ in some]
+        )
 
 
 class SampleService:
@@ -167,7 +169,8 @@ class SampleService:
     def inspect(self, user: str, request: object) -> InspectResponse:
         """Propose the same for whatever comes, but for scripts with parsers of their own: those are read."""
         name = request.script or next(iter(request.files))
-        read = real_inspect if "import argparse" in (request.files[name] or "") else propose
+        real = any(sign in (request.files[name] or "") for sign in ("import argparse", "#SBATCH"))
+        read = real_inspect if real else propose
         proposal = read(*((request.files, name) if read is real_inspect else (name, request.files)), request.arguments)
         proposal = with_places(proposal, request.parameters)
         return InspectResponse(proposal=proposal, queue="local", runtime="bubblewrap", bounds={"memory": "enforced"})
@@ -190,9 +193,11 @@ class SampleService:
 
     known_uploads = Files.known_uploads
 
-    def rerun(self, user: str, job: str, key: str, *, failed: bool = False) -> tuple[JobView, bool]:
+    def rerun(
+        self, user: str, job: str, key: str, *, failed: bool = False, with_missing: bool = False
+    ) -> tuple[JobView, bool]:
         """Submit the same again."""
-        self.failed_again = failed
+        self.failed_again, self.with_missing = failed, with_missing
         return self.submit(user, self._find(user, job).view.spec, key)
 
     def jobs(self, user: str, cursor: str | None, limit: int, state: str | None) -> JobPage:

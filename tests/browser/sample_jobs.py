@@ -17,6 +17,7 @@ from cluster_interface.wire import (
     DeliveryView,
     EventView,
     JobView,
+    MissingView,
     ProgressView,
     TaskView,
     WaitingView,
@@ -145,6 +146,19 @@ def _lost(job: str, began: float) -> Made:
     return item
 
 
+def _lacking(job: str, began: float) -> Made:
+    """Make a job whose program wanted a package that its script does not tell of."""
+    err = "Traceback (most recent call last):\nModuleNotFoundError: No module named 'slycot'\n"
+    reason = "the program exited with 1"
+    item = make_job(
+        job, "h-infinity", S.FAILED, began, (2, 12, 3, 9, 1), code=FailureCode.EXIT_CODE, err=err, reason=reason
+    )
+    missing = MissingView(field="environment.python.packages", package="slycot")
+    advice = "it found no Python module `slycot`: `--with slycot` brings it"
+    item.view = item.view.model_copy(update={"missing": missing, "advice": advice})
+    return item
+
+
 def made_up(now: float) -> dict[str, Made]:
     """Make the jobs, newest first."""
     image = ProgressView(stage="image", done=3, total=5, unit="packages", note="installing pandas 2.3.3")
@@ -165,6 +179,7 @@ def made_up(now: float) -> dict[str, Made]:
             out=EVIL_LOG, reason=f"{EVIL}: no such file \u202e{LONG}{LONG}",
         ),
         _lost("lostjob234", now - 240000),
+        _lacking("lackjob234", now - 250000),
         make_job("longjob234", LONG[:120], S.COMPLETED, now - 260000, (1, 1, 1, 1, 1), rerun_of="donejob234"),
     ]  # fmt: skip
     waiting = WaitingView(

@@ -32,6 +32,16 @@ def test_a_running_job_is_followed_to_its_end(page: Page, site: Site) -> None:
     assert page.locator("#live").get_attribute("hx-get") is None
 
 
+def test_a_warning_about_packages_is_shown_beside_them(page: Page, site: Site) -> None:
+    """Such as that one was withdrawn; it is text."""
+    made = site.service.made["donejob234"]
+    plan = made.view.plan
+    lock = plan.lock.model_copy(update={"warnings": ("six==1.17.0 was withdrawn: <b>it loses data</b>",)})
+    made.view = made.view.model_copy(update={"plan": plan.model_copy(update={"lock": lock})})
+    page.goto(f"{site.url}/jobs/donejob234")
+    expect(page.locator(".note.warn", has_text="six==1.17.0")).to_contain_text("<b>it loses data</b>")
+
+
 def test_what_was_opened_stays_open_while_the_page_follows(page: Page, site: Site) -> None:
     """A refresh does not close the list of events under the reader's hand."""
     page.goto(f"{site.url}/jobs/prepjob234")
@@ -134,6 +144,20 @@ def test_running_again_opens_the_new_job(page: Page, site: Site) -> None:
     page.dblclick("[data-act=rerun]")
     page.wait_for_url("**/jobs/newjob0000")
     assert len(site.service.specs) == 1
+
+
+def test_a_missing_package_is_one_click(page: Page, site: Site) -> None:
+    """A job that failed for want of a package says so, and is run again with it."""
+    page.goto(f"{site.url}/jobs/lackjob234")
+    expect(page.locator(".verdict")).to_contain_text("It found no Python module")
+    button = page.locator("[data-act=rerun-with-missing]")
+    expect(button).to_have_text("Run again with slycot")
+    assert faults(page) == []
+    button.click()
+    page.wait_for_url("**/jobs/newjob0000")
+    assert site.service.with_missing
+    page.goto(f"{site.url}/jobs/donejob234")
+    expect(button).to_have_count(0)
 
 
 def test_what_was_not_delivered_is_delivered_again(page: Page, site: Site) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -129,6 +130,58 @@ def test_a_file_is_picked_for_an_option(page: Page, site: Site) -> None:
     assert site.service.specs[0].files["my spectra.csv"].source.startswith("upload:")
 
 
+FOLDERS = b"""
+import argparse, pathlib
+import numpy
+
+parser = argparse.ArgumentParser()
+parser.add_argument("spectra", type=pathlib.Path, help="folder with the measurements")
+parser.add_argument("--more-dirs", nargs="+", help="further ones")
+parser.add_argument("--outdir")
+args = parser.parse_args()
+"""
+
+
+def make_folder(root: Path, *names: str) -> Path:
+    """Write a file of each name, which is what it says."""
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(name)
+    return root
+
+
+def test_a_folder_is_picked_for_an_option_that_is_a_directory(page: Page, site: Site, tmp_path: Path) -> None:
+    """All that is in it goes with the job below its own name, which is the option's value; clutter stays behind."""
+    choose(page, site, data=FOLDERS)
+    tree = ("a.csv", "day 1/ä.csv", "day 1/deep/b.csv")
+    page.set_input_files("#option-0-file", make_folder(tmp_path / "my spectra", *tree, ".git/config"))
+    arguments(page, "'my spectra'")
+    names = [f"my spectra/{name}" for name in tree]
+    expect(page.locator("#files .path")).to_have_text(["fit.py", *names], use_inner_text=True)
+    expect(page.locator("#files-note")).to_contain_text("1 files")
+    offered = page.locator("#job-folders option").evaluate_all("all => all.map(one => one.value)")
+    assert offered == ["my spectra", "my spectra/day 1", "my spectra/day 1/deep"]
+    for more in ("x", "y"):
+        page.set_input_files("#option-1-file", make_folder(tmp_path / more, "only.csv"))
+    arguments(page, "'my spectra' --more-dirs x y")
+    assert page.locator("#option-2-file").count() == 0  # what it writes is not chosen
+    page.click("#send")
+    page.wait_for_url("**/jobs/newjob0000")
+    files = site.service.specs[0].files
+    assert set(files) == {"fit.py", *names, "x/only.csv", "y/only.csv"}
+    sent = {name: bytes(site.uploads.data[files[name].source.removeprefix("upload:")]).decode() for name in names}
+    assert sent == dict(zip(names, tree, strict=True))
+
+
+def test_a_folder_of_which_nothing_is_taken_changes_nothing(page: Page, site: Site, tmp_path: Path) -> None:
+    """It is said why."""
+    choose(page, site, data=FOLDERS)
+    page.set_input_files("#option-0-file", make_folder(tmp_path / "project", ".git/config"))
+    expect(page.locator("#files-note")).to_contain_text("left out")
+    expect(page.locator("#arguments")).to_have_value("")
+    expect(page.locator("#files .path")).to_have_text(["fit.py"])
+
+
 @pytest.mark.parametrize("name", ["<img src=x>", "--a\u202eb"])
 def test_hostile_options_are_text(page: Page, site: Site, name: str) -> None:
     """An option that is called like markup is shown as it is."""
@@ -137,3 +190,23 @@ def test_hostile_options_are_text(page: Page, site: Site, name: str) -> None:
     expect(page.locator("#options")).to_contain_text("<b>x</b>")
     assert page.locator("#options").locator("img, b").count() == 0
     assert "\u202e" not in page.locator("#options").inner_text()
+
+
+def test_what_is_missing_is_said_beside_the_button(page: Page, site: Site) -> None:
+    """What must be given stands first and is named where the job is submitted, until it is given; long lines wrap."""
+    tool = (
+        b"import argparse\nimport numpy\np = argparse.ArgumentParser()\np.add_argument('--quiet', action='store_true')\n"
+        b"p.add_argument('--top', default='3')\np.add_argument('--reference-genome-directory-of-all-samples', required=True)\n"
+        b"p.add_argument('table')\np.parse_args()\n"
+    )
+    choose(page, site, data=tool)
+    labels = page.locator("#option-fields .option label:not(.button)")
+    expect(labels).to_contain_text(["reference genome", "table", "top"])
+    expect(page.locator("#send-note")).to_have_text(
+        "Still to be given: reference genome directory of all samples, table."
+    )
+    expect(page.locator("#warnings")).to_be_hidden()
+    page.set_viewport_size({"width": 390, "height": 844})
+    assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+    page.fill("#arguments", "--reference-genome-directory-of-all-samples here my.csv")
+    expect(page.locator("#send-note")).to_be_empty()

@@ -90,6 +90,29 @@ def test_a_script_goes_from_the_browser_to_its_outputs(page: Page) -> None:
     assert Path(waiting.value.path()).read_bytes().startswith(b"PK")
 
 
+LISTS = """
+import argparse, pathlib
+parser = argparse.ArgumentParser()
+parser.add_argument("spectra_dir")
+for path in sorted(pathlib.Path(parser.parse_args().spectra_dir).rglob("*.csv")):
+    print(f"[{path}] holds {path.read_text()}")
+"""
+
+
+def test_a_folder_goes_from_the_browser_into_the_job(page: Page, tmp_path: Path) -> None:
+    """A program that is given a directory finds in it what was in the one that was chosen."""
+    for name in ("a.csv", "day 1/deep/b.csv"):
+        (tmp_path / "my spectra" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "my spectra" / name).write_text(name)
+    hand_over(page, list_py=LISTS)
+    page.set_input_files("#option-0-file", tmp_path / "my spectra")
+    expect(page.locator("#command")).to_have_value(re.compile("'my spectra'$"))
+    send(page)
+    expect(page.locator(".verdict .chip")).to_have_text("completed", timeout=JOB)
+    expect(page.locator("#log-lines")).to_contain_text("[my spectra/a.csv] holds a.csv")
+    expect(page.locator("#log-lines")).to_contain_text("[my spectra/day 1/deep/b.csv] holds day 1/deep/b.csv")
+
+
 def test_a_refused_spec_is_said_beside_its_field(page: Page) -> None:
     """What no queue can give, and what is no amount at all, is said where it was typed; nothing is submitted."""
     hand_over(page, fit_py="print(1)")

@@ -9,6 +9,7 @@ import os
 import pwd
 import shutil
 import socket
+import ssl
 import subprocess
 import threading
 import time
@@ -17,18 +18,35 @@ from urllib.parse import unquote, urlsplit
 
 
 @contextlib.contextmanager
+def running(server):
+    """Run a server while the block lasts."""
+    with server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@contextlib.contextmanager
 def http_server(handler):
     """Serve with a handler class; yield the server with its `url` and the list `seen` of (method, path, headers)."""
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.seen, server.url = [], f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
+    with running(server):
         yield server
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+
+
+def certify(home, name):
+    """Make a certificate for a name (`DNS:data.example`), its own authority; return its file and a server's context."""
+    argv = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=test"]
+    argv += ["-addext", f"subjectAltName={name}", "-keyout", home / "key.pem", "-out", home / "cert.pem"]
+    subprocess.run(argv, check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(home / "cert.pem", home / "key.pem")
+    return home / "cert.pem", context
 
 
 class Quiet(http.server.BaseHTTPRequestHandler):

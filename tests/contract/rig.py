@@ -271,8 +271,20 @@ class Box:
         """Start it if need be and wait for its end; return its status."""
         if not self.handle:
             self.start()
-        self.node.until_ended(self.handle, seconds)
+        try:
+            self.node.until_ended(self.handle, seconds)
+        except AssertionError as error:
+            error.add_note(self.stuck())
+            raise
         return self.status()
+
+    def stuck(self) -> str:
+        """What there is to see of a job that does not end: its files, its words, and all processes."""
+        files = [f"{path.relative_to(self.dir)} {path.stat().st_size}" for path in sorted(self.attempt.rglob("*"))]
+        words = [self.out(task) + self.err(task) for task in range(self.tasks)]
+        columns = "pid,ppid,pgid,user,stat,wchan:24,etimes,args"
+        processes = subprocess.run(["ps", "-eo", columns], capture_output=True, text=True, check=False).stdout
+        return "\n".join([*files, *words, *(line[:300] for line in processes.splitlines() if "]" not in line[-1:])])
 
     def cancel(self):
         """Have the scheduler end it."""
@@ -294,7 +306,13 @@ class Box:
             process = subprocess.Popen(argv, stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd="/")
             if also:
                 also(process)
-            process.wait(60)
+            try:
+                process.wait(60)
+            except subprocess.TimeoutExpired as error:
+                error.add_note(self.stuck())
+                process.kill()
+                process.wait()
+                raise
         return self.status()
 
     def status(self, task: int = 0):

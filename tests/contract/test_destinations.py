@@ -9,10 +9,10 @@ import time
 from pathlib import Path
 
 import pytest
+from tests.accounts import ordinary
 from tests.contract.remotes import SshServer
 
 from cluster_interface.model.credential import Credential
-from cluster_interface.model.job import Account
 from cluster_interface.ports import Layout
 from cluster_interface.settings import DeliverySettings, Staging
 from cluster_interface.staging import UploadStore, Workspace
@@ -23,13 +23,6 @@ JOB, ADA = "job", "ada"
 BIG = os.urandom(700_000)
 FILES = {"a.txt": b"alpha\n", "sub/b.bin": BIG, "sub/é <x>.csv": b"1,2\n", "empty": b""}
 LOOPBACK = ("127.0.0.0/8",)
-
-
-def ordinary() -> Account:
-    """An account jobs may run under: nobody for root, else our own."""
-    if os.geteuid() == 0:
-        return Account(name="nobody", uid=65534, gid=65534)
-    return Account(name="me", uid=os.geteuid(), gid=os.getegid())
 
 
 @pytest.fixture

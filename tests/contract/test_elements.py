@@ -9,6 +9,7 @@ import signal
 import subprocess
 import textwrap
 import time
+from pathlib import Path
 
 import pytest
 from tests.conftest import containers, wait_for
@@ -158,22 +159,24 @@ def test_time_is_kept_for_each_task(on):
     on(body)
 
 
-@pytest.mark.parametrize("packed", [False, True])
-def test_usr1_comes_before_time_is_over(on, packed):
-    """A program that wishes it gets USR1 so many seconds before its time is over, and goes on."""
+def test_usr1_comes_before_time_is_over(on):
+    """A program that wishes it gets USR1 so many seconds before its time is over, and goes on; packed or alone."""
 
     def body(box):
         program = POLITE.replace("sys.exit(7)", "number == signal.SIGTERM and sys.exit(7)")
-        elements = [[0, 1]] if packed else None
-        made = box("python3 /job/polite.py", tasks=2 if packed else 1, elements=elements, time=4, signal_before=2)
-        for task in range(made.tasks):
-            (made.dir / f"tasks/{task}/polite.py").write_text(program)
-        made.finish()
-        for task in range(made.tasks):
-            assert made.out(task).splitlines() == ["ready", "got SIGUSR1", "got SIGTERM"], made.err()
-            assert made.status(task)["exit_code"] == 7
-            if packed:
-                assert made.status(task)["limit"] == "time"
+        time, both = 4 + round(4 * seconds_of(box("true").finish)), []  # a task's time begins before its container
+        for tasks in (1, 2):
+            elements = [list(range(tasks))]
+            made = box("python3 /job/polite.py", tasks=tasks, elements=elements, time=time, signal_before=2)
+            for task in range(tasks):
+                (made.dir / f"tasks/{task}/polite.py").write_text(program)
+            both.append(made.start())
+        for made in both:
+            made.finish()
+            for task in range(made.tasks):
+                assert made.out(task).splitlines() == ["ready", "got SIGUSR1", "got SIGTERM"], made.err()
+                assert made.status(task)["exit_code"] == 7
+                assert made.tasks == 1 or made.status(task)["limit"] == "time"
 
     on(body)
 
@@ -522,8 +525,8 @@ def test_a_shell_where_the_task_is(on, packed, place):
     on(body)
 
 
-@pytest.mark.parametrize("deaf", [False, True])
-def test_a_shell_ends_with_its_terminal(on, place, deaf):
+@pytest.mark.parametrize("how", ["told", "deaf", "told again and again"])
+def test_a_shell_ends_with_its_terminal(on, place, how):
     """Where the terminal goes away, the shell and what it ran go too; also where they were started deaf to its HUP."""
 
     def body(box):
@@ -532,14 +535,19 @@ def test_a_shell_ends_with_its_terminal(on, place, deaf):
         path = place / "shell.sh"
         path.write_text(made.runtime.shell_script(made.run, 0))
         account = None if on.runtime == "docker" or os.geteuid() != 0 else made.node.account
-        terminal = Terminal(["sh", str(path)], account, deaf=deaf)
-        terminal.say("sh -c 'echo we\"\"nt; exec sleep 4247'")
+        terminal = Terminal(["sh", str(path)], account, deaf=how == "deaf")
+        long = f"4247.{os.getpid()}"
+        terminal.say(f"sh -c 'echo we\"\"nt; exec sleep {long}'")
         terminal.until("went")
         os.close(terminal.fd)
-        os.waitpid(terminal.pid, 0)
+        while how == "told again and again" and not os.waitpid(terminal.pid, os.WNOHANG)[0]:
+            os.kill(terminal.pid, signal.SIGTERM)
+        if how != "told again and again":
+            os.waitpid(terminal.pid, 0)
         made.cancel()
-        left = f"^sleep 4247$|{path}"
+        left = f"^sleep {long}$|{path}"
         wait_for(lambda: not subprocess.run(["pgrep", "-f", left], capture_output=True).stdout, 20)
+        wait_for(lambda: not list(Path("/tmp").glob(f"{made.mark}-*")), 10)  # what podman wrote
         if on.runtime == "docker":
             wait_for(lambda: not containers(made.mark), 10)
 

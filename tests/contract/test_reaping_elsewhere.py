@@ -54,7 +54,8 @@ class Elsewhere:
         """The node to be there."""
         state = self.own.ask("sinfo", "--noheader", f"--nodes={self.name}", "--format=%T", "--partition=main")
         if state.startswith("down"):
-            self.own.ask("scontrol", "update", f"NodeName={self.name}", "State=RESUME")
+            with contextlib.suppress(AssertionError):  # it may have come by itself meanwhile, and is nothing to resume
+                self.own.ask("scontrol", "update", f"NodeName={self.name}", "State=RESUME")
         return state == "idle"
 
     def processes(self, word):

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import pytest
 from tests.conftest import PROJECT, containers, wait_for
@@ -254,6 +255,17 @@ def test_no_network(on):
             (made.dir / "tasks/0/try.py").write_text(program)
             made.finish()
         assert [line.split()[0] for line in made.out().splitlines()] == ["no", "no"]
+
+    on(body)
+
+
+def test_localhost_is_known_without_a_network(on):
+    """Servers and clusters of processes within one job find each other by that name."""
+
+    def body(box):
+        made = box("python3 -c 'import socket; print(socket.gethostbyname(\"localhost\"))'")
+        made.finish()
+        assert made.out().split() == ["127.0.0.1"], made.err()
 
     on(body)
 
@@ -696,3 +708,25 @@ def test_bounds_are_honest():
     assert Docker().bounds()["disk"] is Bound.BEST_EFFORT
     names = {"memory", "cpus", "pids", "disk", "time", "network", "filesystem"}
     assert set(Docker().bounds()) == set(Bubblewrap().bounds()) == names
+
+
+def test_podman_leaves_the_accounts_own_podman_alone(place, ordinary):
+    """All of an account's podmans share locks in memory unless told otherwise, and each new storage frees them all."""
+    account = account_of(ordinary)
+    os.chown(place, account.uid, account.gid)
+    own = Path(f"/dev/shm/libpod_rootless_lock_{account.uid}")  # podman's libpod/runtime_linux.go names it
+    kept = own.read_bytes() if own.exists() else None
+    own.write_bytes(b"what no podman can read")
+    os.chown(own, account.uid, account.gid)
+    try:
+        with Node(place, account) as node:
+            made = Box(node, "podman", "exit 3")
+            assert make("podman", account).probe() is None
+            assert (made.finish()["exit_code"], made.err()) == (3, "")
+            make("podman", account).reap(made.mark)
+        assert own.read_bytes() == b"what no podman can read"
+    finally:
+        own.unlink()
+        if kept is not None:
+            own.write_bytes(kept)
+            os.chown(own, account.uid, account.gid)

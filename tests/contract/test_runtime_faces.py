@@ -81,7 +81,7 @@ def test_nothing_is_left_after_the_end(node, name):
     """Processes that a program leaves in the background end with it, and so does what the runtime itself started."""
     made = Box(node, RUNTIMES[name](), "(setsid sleep 4711 >/dev/null 2>&1 &) ; (sleep 4711 &) ; exit 4")
     assert made.execute()["exit_code"] == 4
-    wait_for(lambda: not left_of(made), 5)
+    wait_for(lambda: not left_of(made), 30)
     assert not [path for path in os.listdir("/tmp") if made.mark in path]
 
 
@@ -201,7 +201,7 @@ def test_none_ends_everything(node):
         process.terminate()
 
     assert made.execute(also=cancel)["signal"] == 9
-    wait_for(lambda: not left_of(made), 5)
+    wait_for(lambda: not left_of(made), 30)
 
 
 MODULES = """module() {

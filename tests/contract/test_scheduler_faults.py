@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -177,6 +178,14 @@ def own_slurm(own_part, place, ordinary):
     return rig
 
 
+def all_are_transient(*acts):
+    """Each of these, all at once since each waits until it is cut off, says that it cannot tell."""
+    with ThreadPoolExecutor(len(acts)) as pool:
+        for asked in [pool.submit(act) for act in acts]:
+            with pytest.raises(Transient):
+                asked.result()
+
+
 def test_a_controller_that_stands_still(own_slurm):
     """Stopped: nothing is concluded. Submitted meanwhile: there or not, its mark tells, and it is there but once."""
     rig = own_slurm
@@ -184,15 +193,13 @@ def test_a_controller_that_stands_still(own_slurm):
     order = rig.order(LONG)
     os.kill(rig.controller(), signal.SIGSTOP)
     try:
-        for act in (
+        all_are_transient(
             lambda: rig.scheduler.submit(order),
             lambda: rig.scheduler.find(known),
             lambda: rig.scheduler.observe([known]),
             lambda: rig.scheduler.cancel(known),
             rig.scheduler.queues,
-        ):
-            with pytest.raises(Transient):
-                act()
+        )
     finally:
         os.kill(rig.controller(), signal.SIGCONT)
 
@@ -242,14 +249,12 @@ def test_a_qmaster_that_stands_still(own_part, place, ordinary, monkeypatch):
     qmaster = int((Path("/run") / part.where["CLIF_TESTBED_NAME"] / "sge_qmaster").read_text().split()[0])
     os.kill(qmaster, signal.SIGSTOP)
     try:
-        for act in (
+        all_are_transient(
             lambda: rig.scheduler.submit(order),
             lambda: rig.scheduler.find(known),
             lambda: rig.scheduler.observe([known]),
             lambda: rig.scheduler.cancel(known),
-        ):
-            with pytest.raises(Transient):
-                act()
+        )
     finally:
         os.kill(qmaster, signal.SIGCONT)
     wait_for(lambda: part.run("qstat").returncode == 0, 30)
@@ -262,6 +267,6 @@ def test_a_qmaster_that_stands_still(own_part, place, ordinary, monkeypatch):
 
 def test_a_slurm_that_is_not_there():
     """A configuration that names nobody is Transient in words."""
-    nowhere = SlurmScheduler(Slurm(conf=Path("/nonexistent/slurm.conf"), timeout=20), Defaults())
+    nowhere = SlurmScheduler(Slurm(conf=Path("/nonexistent/slurm.conf"), timeout=2), Defaults())
     with pytest.raises(Transient, match="Slurm does not answer"):
         nowhere.queues()

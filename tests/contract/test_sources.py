@@ -6,15 +6,18 @@ import hashlib
 import io
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tarfile
 import threading
 import zipfile
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from tests.accounts import ordinary
 from tests.conftest import wait_for
 from tests.contract.remotes import SshServer, git_handler, http_server, repository, serving_files, zenodo
 
@@ -22,7 +25,7 @@ from cluster_interface.adapters.works import DetachedWorks
 from cluster_interface.model.credential import Credential
 from cluster_interface.model.errors import NotFound, Permanent
 from cluster_interface.model.filetree import SCHEMES, FileEntry
-from cluster_interface.model.job import Account, OutputFile
+from cluster_interface.model.job import OutputFile
 from cluster_interface.ports import Layout, WorkState
 from cluster_interface.settings import SharedData, Staging
 from cluster_interface.staging import UploadStore, Workspace, movement
@@ -33,13 +36,6 @@ FILES = {"a.txt": b"alpha\n", "sub/data.bin": DATA}
 LOOPBACK = ("127.0.0.0/8",)
 MANY = 40  #: jobs at once; the benchmark takes 500
 ADA, EVE = "ada", "eve"
-
-
-def ordinary() -> Account:
-    """An account jobs may run under: nobody for root, else our own."""
-    if os.geteuid() == 0:
-        return Account(name="nobody", uid=65534, gid=65534)
-    return Account(name="me", uid=os.geteuid(), gid=os.getegid())
 
 
 @dataclass
@@ -295,7 +291,7 @@ def test_without_the_key_nothing_comes(make, s3_place, sftp_place):
 @pytest.mark.parametrize("place", [kind for kind in PLACES if kind not in ("site", "job")], indirect=True)
 def test_inner_addresses_are_refused_by_every_protocol(make, place):
     """Without the site's leave nothing connects to the loopback."""
-    with pytest.raises(Permanent, match=r"127\.0\.0\.1, the server itself"):
+    with pytest.raises(Permanent, match=r"127\.0\.0\.1(,| is blocked:) the server itself"):
         stage(make(place, allowed_networks=()), place.file)
 
 
@@ -310,12 +306,28 @@ def test_only_who_may_reads_shared_data(make, site_place):
         stage(make(site_place), "site:genomes/../jobs/x")
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs a directory of somebody else's")
+def test_what_cannot_be_listed_is_not_left_out(make, root, site_place):
+    """A directory of shared data that the account may not look into is refused, rather than copied without it."""
+    (root / "shared/closed").mkdir(mode=0o700)
+    with pytest.raises(Permanent, match=r"site:genomes: .*closed: permission denied"):
+        make(site_place).check("job", {"in/": FileEntry(source="site:genomes")})
+
+
 def test_a_job_that_is_not_mine_or_not_ended_gives_nothing(make, job_place):
     """Others' jobs are as unknown as those that never were."""
     with pytest.raises(Permanent, match="there is no job 'earlier' of yours"):
         stage(make(job_place, owner=EVE), job_place.file)
     with pytest.raises(Permanent, match=r"has not ended yet; let this one wait for it with `after: \[running\]`"):
         stage(make(job_place), "job:running/a.txt")
+
+
+def test_a_missing_key_is_named_as_it_would_be_found(make, ssh, sftp_place):
+    """A key is for one port of a host: the one that the message says to add is for this source."""
+    with pytest.raises(Permanent, match="needs a credential") as caught:
+        stage(make(sftp_place, owner=EVE), sftp_place.file)
+    match = str(caught.value).partition("--match ")[2].split()[0]
+    assert Credential(**{**ssh_key(ssh).model_dump(), "match": match}).fits(sftp_place.file)
 
 
 def test_a_host_must_prove_itself(make, ssh, sftp_place):
@@ -325,6 +337,30 @@ def test_a_host_must_prove_itself(make, ssh, sftp_place):
         place = Place(sftp_place.file, None, "", {}, (ssh_key(ssh, host_key=key),))
         with pytest.raises(Permanent, match=words.replace("+", r"\+")):
             stage(make(place), place.file)
+
+
+def test_what_is_no_ssh_server_fails_in_words_alone(make, ssh, capfd):
+    """The library tells of its exceptions itself, with tracebacks; what is seen is one line for each try."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=answer_nonsense, args=(server,), daemon=True)
+        thread.start()
+        key = ssh_key(ssh).model_copy(update={"match": f"sftp://127.0.0.1:{server.getsockname()[1]}"})
+        with pytest.raises(Permanent, match=r"could not be fetched: .*protocol"):
+            stage(make(Place(f"{key.match}/x", None, "", {}, (key,))), f"{key.match}/x")
+        server.shutdown(socket.SHUT_RDWR)
+    thread.join()
+    told = "".join(capfd.readouterr())
+    assert "Traceback" not in told
+    assert "protocol" in told
+
+
+def answer_nonsense(server):
+    """Say to everybody what no SSH server says."""
+    with suppress(OSError):
+        while True:
+            connection, _ = server.accept()
+            with connection:
+                connection.sendall(b"no\r\n" * 200)
 
 
 def test_a_commit_is_pinned_and_whole(make, root, git_place):
@@ -362,7 +398,7 @@ def test_git_is_not_led_elsewhere(make, root, git_place):
 
         do_HEAD = do_GET  # noqa: N815
 
-    with http_server(Redirect) as server, pytest.raises(Permanent, match=r"127\.0\.0\.2, the server itself"):
+    with http_server(Redirect) as server, pytest.raises(Permanent, match=r"127\.0\.0\.2 is blocked: the server itself"):
         stage(make(git_place, allowed_networks=("127.0.0.1/32",)), f"git:{server.url}/repo.git@v1!/a.txt")
 
 

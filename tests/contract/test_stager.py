@@ -3,85 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-import io
-import json
 import os
 import stat
-import tarfile
 import threading
-import time
-import zipfile
 from pathlib import Path
 
 import pytest
-import zstandard
+from tests.accounts import ordinary
+from tests.contract.workspaces import JOB, put, stage, upload
 
 from cluster_interface.model.errors import NotFound, Permanent, Transient
 from cluster_interface.model.filetree import FileEntry, Mode
-from cluster_interface.model.job import Account, OutputFile
 from cluster_interface.model.plan import SourceInfo
 from cluster_interface.ports import Layout
-from cluster_interface.settings import Staging
-from cluster_interface.staging import UploadStore, Workspace
-
-JOB = "job-1"
-
-
-def ordinary() -> Account:
-    """An account jobs may run under: nobody for root, else our own."""
-    if os.geteuid() == 0:
-        return Account(name="nobody", uid=65534, gid=65534)
-    return Account(name="me", uid=os.geteuid(), gid=os.getegid())
-
-
-@pytest.fixture
-def uploads(tmp_path):
-    """Uploads in a directory of their own."""
-    return UploadStore(tmp_path / "uploads", 2**30)
-
-
-@pytest.fixture
-def stager(tmp_path, uploads):
-    """A workspace whose jobs are all one account's."""
-    return Workspace(tmp_path / "jobs", uploads, Staging(copy_below=1000), lambda job: ordinary())
-
-
-def upload(uploads, data: bytes) -> str:
-    """Send bytes whole; return their source."""
-    made = uploads.create("ada", "x", len(data))
-    uploads.append("ada", made.id, 0, io.BytesIO(data))
-    return f"upload:{made.id}"
-
-
-def stage(stager, files, tasks=1, attempt=1, job=JOB):
-    """Check and stage; return what was reported."""
-    seen = []
-    infos = stager.check(job, files)
-    stager.stage_in(
-        job, [(info, files[info.path]) for info in infos], Layout(tasks=tasks, attempt=attempt), seen.append
-    )
-    return seen
-
-
-def put(stager, name, data=b"x", task=0):
-    """Leave a file as the task would: as the job's account."""
-    path = stager.directory(JOB) / "tasks" / str(task) / os.fsdecode(name)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(data)
-    os.chown(path, ordinary().uid, ordinary().gid)
-    return path
-
-
-def read(stager, path, task=0):
-    """Read one output whole."""
-    with stager.open_output(JOB, task, path) as file:
-        return file.read()
-
-
-def collect(stager, patterns, tasks=1):
-    """Collect; return the outputs by task and path, and what matched nothing."""
-    found, unmatched = stager.collect(JOB, tasks, patterns, lambda progress: None)
-    return {(output.task, output.path): output for output in found}, unmatched
 
 
 def test_every_source_is_measured(stager, uploads):
@@ -120,7 +54,7 @@ def test_the_tree_is_made(stager, uploads):
     assert (home / "inputs/data/large.bin").read_bytes() == large
     assert (task / "results").is_dir()
     assert progress[-1].done == progress[-1].total == len("#!/bin/sh\n") + 5000 + 5
-    assert not (home / "incoming").exists()
+    assert not list((home / "incoming").iterdir())
 
 
 def test_the_directory_is_the_account_s_alone(stager):
@@ -261,216 +195,6 @@ def test_one_process_stages_at_a_time(stager):
     assert refused
 
 
-def test_an_attempt_is_written(stager):
-    """Writing an attempt makes the directories that job.sh writes to, may be repeated, and replaces whole files."""
-    first = stager.write_attempt(JOB, 2, "echo one\n", '{"a": 1}', {})
-    inode = first.stat().st_ino
-    assert stager.write_attempt(JOB, 2, "echo one\n", '{"a": 1}', {}) == first
-    assert first.stat().st_ino == inode
-    stager.write_attempt(JOB, 2, "echo two\n", '{"a": 2}', {})
-    home = stager.directory(JOB)
-    assert first == home / "attempts/2/job.sh"
-    assert first.read_text() == "echo two\n"
-    assert json.loads((home / "plan.json").read_text()) == {"a": 2}
-    assert {"claim", "status", "log"} <= {path.name for path in first.parent.iterdir()}
-
-
-def test_status_and_claim_are_read(stager):
-    """A whole status file is returned; none, half a one, and one that is a link are None."""
-    assert stager.status(JOB, 1, 0) is None
-    assert stager.claimed(JOB, 1, 0) is None
-    script = stager.write_attempt(JOB, 1, "", "", {})
-    status = script.parent / "status/0.json"
-    assert stager.status(JOB, 1, 0) is None
-    for bad in (b"", b"{", b"[1]", b"\xff", b"[" * 60000, b'"' + b"x" * 10**6 + b'"'):
-        status.write_bytes(bad)
-        os.chown(status, ordinary().uid, ordinary().gid)
-        assert stager.status(JOB, 1, 0) is None
-    status.write_text('{"exit_code": 3}')
-    assert stager.status(JOB, 1, 0) == {"exit_code": 3}
-    status.rename(script.parent / "other.json")
-    status.symlink_to("../other.json")
-    assert stager.status(JOB, 1, 0) is None
-    (script.parent / "claim/0").mkdir()
-    assert stager.claimed(JOB, 1, 0) is not None
-    assert stager.claimed(JOB, 1, 1) is None
-
-
-def test_what_the_server_itself_wrote_is_read_too(stager):
-    """A status file that a runtime left as the server's own (0600) is read; a hard link to another file is not."""
-    script = stager.write_attempt(JOB, 1, "", "", {})
-    status = script.parent / "status/0.json"
-    status.write_text("{}")
-    status.chmod(0o600)
-    assert stager.status(JOB, 1, 0) == {}
-    if os.geteuid() == 0:
-        os.link(status, script.parent / "second-name")
-        assert stager.status(JOB, 1, 0) is None
-
-
-def test_logs_are_read_in_parts(stager):
-    """A log comes in parts of at most 1 MiB, from an offset or counted from the end; a missing one is empty."""
-    assert stager.log(JOB, 1, 0, "out", 0).size == 0
-    script = stager.write_attempt(JOB, 1, "", "", {})
-    assert stager.log(JOB, 1, 0, "out", 5).data == b""
-    data = bytes(range(256)) * 8192
-    log = script.parent / "log/0.out"
-    log.write_bytes(data)
-    log.chmod(0o644)
-    part = stager.log(JOB, 1, 0, "out", 0)
-    assert (len(part.data), part.offset, part.size) == (2**20, 0, len(data))
-    part = stager.log(JOB, 1, 0, "out", -100)
-    assert (part.data, part.offset) == (data[-100:], len(data) - 100)
-    assert stager.log(JOB, 1, 0, "out", -(10**9)).offset == 0
-    part = stager.log(JOB, 1, 0, "out", 10**9)
-    assert (part.data, part.offset) == (b"", len(data))
-
-
-def test_new_and_changed_files_are_outputs(stager):
-    """Without patterns, what is new or written to is listed, with the same bytes too; the rest and noise are not."""
-    stage(stager, {"same": FileEntry(content="s"), "edited": FileEntry(content="e"), "touched": FileEntry(content="t")})
-    put(stager, "edited", b"E")
-    put(stager, "touched", b"t")
-    put(stager, "results/new.csv", b"1,2\n")
-    put(stager, "pkg/__pycache__/x.pyc")
-    put(stager, ".cache/thing")
-    root = stager.directory(JOB) / "tasks/0"
-    (root / "link").symlink_to("/etc/passwd")
-    (root / "dirlink").symlink_to("/etc")
-    os.mkfifo(root / "fifo")
-    found, unmatched = collect(stager, None)
-    assert set(found) == {(0, "edited"), (0, "touched"), (0, "results/new.csv")}
-    assert unmatched == []
-    assert found[0, "results/new.csv"] == OutputFile(
-        path="results/new.csv", size=4, sha256=hashlib.sha256(b"1,2\n").hexdigest(), type="text/csv"
-    )
-
-
-def test_patterns_choose_outputs_over_all_tasks(stager):
-    """Patterns apply to every task; only those that choose nothing anywhere are unmatched."""
-    stage(stager, {"in.csv": FileEntry(content="1")}, tasks=2)
-    put(stager, "a.csv", task=0)
-    put(stager, "deep/er/b.csv", task=1)
-    put(stager, "plots/p.png", task=1)
-    found, unmatched = collect(stager, ["**/*.csv", "plots", "*.txt", "empty/"], tasks=2)
-    assert set(found) == {(0, "a.csv"), (1, "deep/er/b.csv"), (1, "plots/p.png")}
-    assert unmatched == ["*.txt", "empty/"]
-
-
-def test_odd_names_are_outputs_too(stager):
-    """Names with line breaks or without valid UTF-8 survive JSON and can be opened again."""
-    stage(stager, {})
-    names = [
-        b"line\nbreak",
-        b"not\xffutf8",
-        "\N{SINGLE HIGH-REVERSED-9 QUOTATION MARK}FF".encode(),
-        b"$(touch canary)",
-        b"back\\slash",
-        b"-rf",
-    ]
-    for number, name in enumerate(names):
-        put(stager, name, str(number).encode())
-    found, _ = collect(stager, None)
-    listed = json.loads(json.dumps([path for _, path in found], ensure_ascii=False).encode().decode())
-    assert {read(stager, path) for path in listed} == {str(number).encode() for number in range(len(names))}
-
-
-@pytest.mark.parametrize(
-    "path",
-    [
-        "..", "../0/a", "/etc/passwd", "", "a/", "a/..", "./a", "dir", "link", "dirlink/passwd", "fifo", "a\0", "\0",
-        "..%2f", "a" * 300, "a/b", "x" * 5000, "\ud800", "%2e%2e/%2e%2e/etc/passwd", "..\\..\\x",
-    ],
-)  # fmt: skip
-def test_only_regular_files_inside_are_opened(stager, path):
-    """Whatever leads out, is odd, or is not a regular file is not there."""
-    stage(stager, {"dir/": FileEntry()})
-    put(stager, "a", b"inside")
-    root = stager.directory(JOB) / "tasks/0"
-    (root / "link").symlink_to("a")
-    (root / "dirlink").symlink_to("/etc")
-    os.mkfifo(root / "fifo")
-    assert read(stager, "a") == b"inside"
-    with pytest.raises(NotFound):
-        stager.open_output(JOB, 0, path)
-
-
-@pytest.mark.parametrize("job", ["..", "", "a/b", "../jobs", "\0", ".", "-x", "a" * 65])
-def test_odd_job_ids_are_not_found(stager, job):
-    """A job id is one plain word; nothing else becomes a path."""
-    with pytest.raises(NotFound):
-        stager.open_output(job, 0, "a")
-    with pytest.raises(NotFound):
-        stager.directory(job)
-    with pytest.raises(NotFound):
-        stager.remove(job)
-
-
-FORMS = ["zip", "tar.gz", "tar.zst"]
-
-
-def unpacked(data, form):
-    """Read an archive whole: name -> bytes."""
-    if form == "zip":
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            assert archive.testzip() is None
-            return {name: archive.read(name) for name in archive.namelist()}
-    if form == "tar.zst":
-        data = zstandard.ZstdDecompressor().decompressobj().decompress(data)
-    with tarfile.open(fileobj=io.BytesIO(data), mode="r:gz" if form == "tar.gz" else "r:") as archive:
-        assert {member.uid for member in archive} == {0}
-        return {member.name: archive.extractfile(member).read() for member in archive}
-
-
-def named(outputs, *, by_task=False):
-    """Give each output its place as its name."""
-    return [(output.place(by_task=by_task), output) for output in outputs.values()]
-
-
-@pytest.mark.parametrize("form", FORMS)
-def test_archives_hold_the_outputs(stager, form):
-    """An archive holds every output below its task's number, unpacks with standard tools, and is the same twice."""
-    stage(stager, {}, tasks=2)
-    big = os.urandom(700_000)
-    put(stager, "a.txt", b"one", task=0)
-    put(stager, "sub/b.bin", big, task=1)
-    put(stager, "lé\\n", b"", task=1)
-    outputs = named(collect(stager, None, tasks=2)[0], by_task=True)
-    data = b"".join(stager.archive(JOB, outputs, form))
-    assert b"".join(stager.archive(JOB, outputs, form)) == data
-    held = unpacked(data, form)
-    assert held == {"0/a.txt": b"one", "1/sub/b.bin": big, "1/lé\N{FULLWIDTH REVERSE SOLIDUS}n": b""}
-
-
-@pytest.mark.parametrize("form", FORMS)
-def test_an_archive_says_what_is_missing(stager, form):
-    """An output that went away, or became a link while others were sent, is left out, and the archive says so."""
-    stage(stager, {})
-    put(stager, "a", os.urandom(8 * 2**20))
-    put(stager, "b/c", b"goes")
-    outputs = named(collect(stager, None)[0])
-    chunks = stager.archive(JOB, outputs, form)
-    data = next(chunks)
-    path = stager.directory(JOB) / "tasks/0/b"
-    path.rename(path.with_name("away"))
-    path.symlink_to("/etc")
-    data += b"".join(chunks)
-    held = unpacked(data, form)
-    assert set(held) == {"a", "LEFT-OUT.txt"}
-    assert b"b/c: there is no output" in held["LEFT-OUT.txt"]
-
-
-@pytest.mark.parametrize("form", FORMS)
-def test_an_archive_is_streamed(stager, form):
-    """The first bytes come before the whole of a large output has been read."""
-    stage(stager, {})
-    put(stager, "big", os.urandom(16 * 2**20))
-    outputs = named(collect(stager, None)[0])
-    pieces = [len(piece) for piece in stager.archive(JOB, outputs, form)]
-    assert len(pieces) > 5
-    assert max(pieces) < 4 * 2**20
-
-
 def test_the_directory_is_removed(stager):
     """Removing takes everything away, locked and deep directories too, follows no link, and may be repeated."""
     stage(stager, {"a": FileEntry(content="x")})
@@ -513,52 +237,3 @@ def test_the_thread_is_the_server_again_afterwards(stager):
     with pytest.raises(NotFound):
         stager.open_output(JOB, 0, "nothing")
     assert identity() == before
-
-
-def test_many_files_are_listed_in_time(stager):
-    """Ten thousand outputs are listed at a pace that makes 10^5 a matter of seconds."""
-    stage(stager, {})
-    root = stager.directory(JOB) / "tasks/0"
-    for number in range(100):
-        (root / f"d{number}").mkdir()
-        for inner in range(100):
-            (root / f"d{number}/{inner}").write_bytes(b"%d" % inner)
-    begun = time.monotonic()
-    found, _ = collect(stager, ["d*/*"])
-    assert len(found) == 10_000
-    assert time.monotonic() - begun < 30
-
-
-def test_a_revoked_task_can_never_begin(stager):
-    """Of the tasks of an attempt those are closed that nobody has begun; the others are named by who began them."""
-    home = stager.write_attempt(JOB, 1, "", "", {}).parent
-    (home / "claim/1").mkdir()
-    (home / "claim/1/owner").write_text("host=n7\nnative_id=12\n")
-    assert stager.begun(JOB, 1) == {1}
-    assert stager.revoke(JOB, 1, [0, 1, 2]) == [0, 2]
-    assert stager.revoke(JOB, 1, [0, 1, 2]) == [0, 2]  # whoever closed them
-    with pytest.raises(FileExistsError):
-        (home / "claim/0").mkdir()  # what job.sh does first
-    assert stager.claimed(JOB, 1, 1)["host"] == "n7"
-    assert stager.revoke(JOB, 9, [0]) == [0]  # an attempt that was never written
-
-
-def test_a_closed_attempt_lets_nobody_begin(stager):
-    """After closing no claim can be made; who had made one is still known, and closing again changes nothing."""
-    home = stager.write_attempt(JOB, 1, "", "", {}).parent
-    (home / "claim/0").mkdir()
-    (home / "claim/0/owner").write_text("host=n7\n")
-    for _ in range(2):
-        stager.close(JOB, 1)
-        with pytest.raises(FileNotFoundError):
-            (home / "claim/1").mkdir()
-        assert (stager.begun(JOB, 1), stager.claimed(JOB, 1, 0)) == ({0}, {"host": "n7"})
-    stager.close("nosuch", 1)
-
-
-def test_an_order_is_declared_once(stager):
-    """Only the first who declares an order is told so, also after a restart."""
-    stager.write_attempt(JOB, 1, "", "", {})
-    assert stager.declare(JOB, 1, "ci-x-1")
-    assert not stager.declare(JOB, 1, "ci-x-1")
-    assert stager.declare(JOB, 1, "ci-x-1.1")

@@ -12,13 +12,14 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from tests.contract.test_stager import JOB, ordinary, stage
+from tests.accounts import ordinary
+from tests.contract.workspaces import JOB, stage
 
 from cluster_interface.model.errors import Permanent, Transient
 from cluster_interface.model.filetree import FileEntry, Mode
 from cluster_interface.ports import Layout
 from cluster_interface.settings import FileRules, SharedData, Staging
-from cluster_interface.staging import UploadStore, Workspace, movement
+from cluster_interface.staging import UploadStore, Workspace, bringing, movement
 
 
 @pytest.fixture
@@ -216,7 +217,7 @@ def test_odd_directories_are_refused(tmp_path, data):
 def test_names_that_are_no_text_are_staged(tmp_path, data, monkeypatch):
     """Bytes that are not UTF-8, in a directory that is copied; what is told of them is text."""
     monkeypatch.setattr(movement, "EVERY", 0)
-    name = os.fsdecode(b"caf\xe9")
+    name = os.fsdecode(b"sub/the caf\xe9")  # the last, of which is told
     (data / name).write_bytes(b"x")
     own(data)
     stager = workspace(tmp_path)
@@ -237,6 +238,26 @@ def test_staging_goes_on_where_it_was_cut(tmp_path, data):
     stage(stager, files)
     assert (stager.directory(JOB) / "inputs/in/a.fastq.gz").stat().st_ino == before
     assert (stager.directory(JOB) / "inputs/in/sub/run.sh").read_text() == "#!/bin/sh\n"
+
+
+@pytest.mark.parametrize("mode", [Mode.COPY, Mode.LINK])
+def test_the_task_gets_its_files_while_others_are_brought(tmp_path, data, mode, monkeypatch):
+    """When the first is told of it has both its places, and the task's directory has none yet."""
+    monkeypatch.setattr(bringing, "BATCH", 1)
+    stager = workspace(tmp_path)
+    files = {"in/": FileEntry(source=f"file:{data}", mode=mode)}
+    seen = []
+
+    def look(progress):
+        home = stager.directory(JOB)
+        if progress.files == 1:
+            seen.append((progress.note, os.path.lexists(home / "incoming/task-0" / progress.note)))
+            assert (home / "inputs" / progress.note).exists()
+            assert not (home / "tasks").exists()
+
+    infos = stager.check(JOB, files)
+    stager.stage_in(JOB, [(info, files[info.path]) for info in infos], Layout(tasks=1), look)
+    assert seen[:1] == [("in/a.fastq.gz", True)]
 
 
 def test_what_is_in_an_archive_makes_a_directory(tmp_path, data):

@@ -42,7 +42,9 @@ def fail(request, _report):
 
 def wait(request, report):
     """Work that leaves a line, starts a helper, and waits for a file."""
-    report(Progress(stage="waiting", done=1, note="for a file"))
+    for number in range(100):
+        report(Progress(stage="waiting", done=number, note="for a process"))
+    report(Progress(stage="waiting", done=1, note="for a file"))  # the last for long, so it counts
     helper = subprocess.Popen(["sleep", "300"])
     with Path(request["runs"]).open("a") as file:
         file.write(f"{os.getpid()} {helper.pid}\n")
@@ -120,8 +122,8 @@ def test_what_nobody_foresaw_is_told_safely(works):
 def test_progress_is_seen(works, tmp_path):
     """While it runs, how far it is can be seen."""
     works.start("w", "wait", waiting(tmp_path))
-    seen = wait_for(lambda: works.look("w").progress, 10)
-    assert (seen.stage, seen.note, works.look("w").state) == ("waiting", "for a file", WorkState.RUNNING)
+    wait_for(lambda: (seen := works.look("w").progress) and seen.note == "for a file", 10)
+    assert (works.look("w").progress.stage, works.look("w").state) == ("waiting", WorkState.RUNNING)
 
 
 def test_it_is_started_once(works, tmp_path):
@@ -217,7 +219,7 @@ def test_no_zombies_stay(works):
     for mark in ("w", "x", "y"):
         works.start(mark, "add", {"numbers": []})
         until_over(works, mark)
-    wait_for(lambda: works.look("w") and not works._children, 5)
+    wait_for(lambda: works.look("w") and not works._children, 30)
 
 
 def test_the_engine_is_woken(tmp_path):

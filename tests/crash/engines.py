@@ -10,12 +10,10 @@ import sys
 import time
 from pathlib import Path
 
+from tests.one_site import OneSite, tools_of
+
 from cluster_interface.engine.loop import Engine
-from cluster_interface.engine.tools import Tools
-from cluster_interface.model.job import Account
-from cluster_interface.model.queue import Queue
 from cluster_interface.ports import Face, ImageRef, NativeState, Observation, Work, WorkState
-from cluster_interface.settings import Defaults, Retention
 from cluster_interface.store import Store, claims
 
 RESULTS = {
@@ -25,15 +23,11 @@ RESULTS = {
     },
     "measure": {"size": 1},
 }  # fmt: skip
-QUEUE = Queue(
-    name="q", cpus=4, memory=2**33, time=None, default_cpus=1, default_memory=2**30, default_time=60, runtimes=("r",)
-)
 
 
-class FileWorld:
+class FileWorld(OneSite):
     """Every port at once; all it knows lies in files, and each answer takes a moment, so that deaths fall anywhere."""
 
-    name = "world"
     face = "directory"
 
     def __init__(self, directory: Path):
@@ -49,36 +43,8 @@ class FileWorld:
         path = self.top / name
         return path.read_text().split() if path.exists() else []
 
-    # clock, identity, runtime, site, images
     def now(self):
         return time.time()
-
-    def account(self, owner):
-        return Account(name=owner, uid=1000, gid=1000)
-
-    def bounds(self, ask):
-        return {}
-
-    def job_script(self, run):
-        return run.command
-
-    def scheduler(self, name):
-        return self
-
-    def runtime(self, ask, *, offered=True):
-        return self
-
-    def runs_as(self, owner, runtime):
-        return self.account(owner)
-
-    def survey(self):
-        return 1000.0
-
-    def reap(self, ask, mark, owner, nodes):
-        pass
-
-    def queues(self):
-        return [QUEUE]
 
     # scheduler
     def find(self, handle):
@@ -104,9 +70,6 @@ class FileWorld:
 
     def cancel(self, handle):
         pass
-
-    def waiting(self, handle):
-        return None
 
     # stager
     def directory(self, job):
@@ -174,17 +137,7 @@ def main(url: str, directory: str, lease: str) -> None:
     """Work until killed."""
     claims.LEASE_SECONDS = float(lease)
     world = FileWorld(Path(directory))
-    tools = Tools(
-        site=world,
-        images=Images(),
-        stager=world,
-        works=world,
-        identity=world,
-        clock=world,
-        defaults=Defaults(),
-        retention=Retention(),
-    )
-    Engine(Store(url), tools, []).run(lambda: False)
+    Engine(Store(url), tools_of(world, Images()), []).run(lambda: False)
 
 
 if __name__ == "__main__":

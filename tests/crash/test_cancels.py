@@ -5,7 +5,7 @@ import random
 import time
 
 import pytest
-from tests.clusters import FINAL, OwnSlurm, call, cluster_server, left_of, rounds, say, state_in_database
+from tests.clusters import FINAL, OwnSlurm, cluster_server, left_of, rounds, say, state_in_database
 from tests.conftest import wait_for
 
 RUNTIMES = ("docker", "podman", "apptainer", "bubblewrap", "charliecloud")
@@ -58,7 +58,7 @@ def cancel_at_random(server, kinds, natives, number):
             time.sleep(max(0.0, at - time.monotonic()))
             was = state_in_database(server, job)
             begun = time.monotonic()
-            assert call(server, "POST", f"/jobs/{job}/cancel") in (202, 409)
+            assert server.asked(f"/jobs/{job}/cancel", "POST")[0] in (202, 409)
             told = f"seed {seed}, {job}, {kind}, {options}, canceled while {was}"
             state = wait_for(lambda job=job: (s := state_in_database(server, job)) in FINAL and s, 60, 0.02)
             ended = time.monotonic() - begun

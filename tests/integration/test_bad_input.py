@@ -109,6 +109,45 @@ def test_a_batch_script_that_contradicts_itself(quick):
     refused(quick, "resources.memory", "line 2", "line 3", "keep one", arguments=["submit", "old.sbatch"])
 
 
+def test_files_that_are_a_list(quick):
+    """What is no mapping is told in words."""
+    quick.write("listed.yaml", "apiVersion: 1\ncommand: 'true'\nfiles: [a]\n")
+    refused(quick, "files: is not a mapping", "data.csv: {}", arguments=["submit", "listed.yaml"])
+
+
+def test_the_name_of_a_base_is_looked_at_first(quick):
+    """Before anything is sent, and in words."""
+    (quick.work / "rocky.tar").write_bytes(b"no tar at all")
+    refused(quick, "'Rocky 9': write small letters", arguments=["images", "import-base", "rocky.tar", "Rocky 9"])
+
+
+@pytest.mark.parametrize("command", [("show",), ("log",)])
+def test_too_little_of_a_key(quick, command):
+    """It is not said that there is no such image."""
+    refused(quick, "at least 6 characters", arguments=["images", *command, "8637"])
+
+
+def test_a_member_of_an_archive_here(quick):
+    """Only what the server reads can be looked into; what to do instead is said."""
+    (quick.work / "box.zip").write_bytes(b"PK")
+    quick.write("ok.sh", "#!/bin/sh\ntrue\n")
+    refused(quick, "files.a", "unpack it", arguments=["submit", "ok.sh", "--input", "a=box.zip!/b"])
+
+
+def test_the_log_of_a_build_that_failed_is_shown(quick):
+    """The job says how its build's log is read, and whoever asks for another is told that there is none."""
+    quick.write(
+        "setup.yaml", "apiVersion: 1\ncommand: 'true'\nenvironment: {setup: 'echo before; ls /no-such-place'}\n"
+    )
+    failed(quick, "ls: cannot access", code="image_failed", arguments=["setup.yaml"])
+    command = quick.json("status", "last")["advice"].partition("`clif ")[2].partition("`")[0].split()
+    assert command[:2] == ["images", "log"]
+    log = quick.clif(*command)
+    assert "ls: cannot access '/no-such-place'" in log.stdout, log.stderr
+    done = quick.clif("images", "log", "feedc0ffee")
+    assert (done.returncode, "no log of a build of 'feedc0ffee'" in done.stderr) == (2, True)
+
+
 def test_an_import_nobody_publishes(quick):
     """A package that is not on the index fails the image, by name."""
     quick.write("odd.py", "print(1)\n")
@@ -265,7 +304,8 @@ def test_a_machine_without_apt(make_server, quick, place):
     failed(server, "import-base", code="image_failed", arguments=["hi.sh"])
     quick.write("ok.sh", "#!/bin/sh\ntrue\n")
     assert quick.clif("run", "ok.sh").returncode == 0  # a machine with apt makes the base
-    root = next((CACHE / "images-root").glob("**/rootfs"))
+    base = quick.json("status", quick.json("list")["jobs"][0]["id"])["plan"]["lock"]["base"]
+    root = CACHE / "images-root/bases" / base / "rootfs"
     archive = place / "base.tar"
     subprocess.run(["tar", "-C", root, "-cf", archive, "."], check=True)
     done = server.clif("images", "import-base", archive, "campus")

@@ -1,6 +1,7 @@
 """Whole jobs on the testbed's clusters, through the command line of a real server as root."""
 
 import csv
+import functools
 import io
 import json
 
@@ -40,24 +41,35 @@ class Cluster:
         return {name: value for name, _, value in (word.partition("=") for word in text.split()) if name in wanted}
 
 
-@pytest.fixture(scope="module", params=list(RUNTIMES))
-def cluster(request, make_server):
+@pytest.fixture(scope="module")
+def clusters(request, make_server):
+    """Each cluster of the testbed by its name, with one server for all tests."""
+
+    @functools.cache
+    def find(name, config=""):
+        part = request.getfixturevalue(name)
+        scheduler = name.replace("_accounting", "")
+        return Cluster(name, part, cluster_server(make_server, part, schedulers=scheduler, config=config))
+
+    return find
+
+
+@pytest.fixture(params=list(RUNTIMES))
+def cluster(request, clusters):
     """Every cluster of the testbed."""
-    part = request.getfixturevalue(request.param)
-    name = request.param.replace("_accounting", "")
-    return Cluster(request.param, part, cluster_server(make_server, part, schedulers=name))
+    return clusters(request.param)
 
 
-@pytest.fixture(scope="module")
-def slurm_server(make_server, slurm):
+@pytest.fixture
+def slurm_server(clusters):
     """A server on the Slurm without accounting, whose queue `main` also has the host's own software."""
-    return Cluster("slurm", slurm, cluster_server(make_server, slurm, config=HOST))
+    return clusters("slurm", HOST)
 
 
-@pytest.fixture(scope="module")
-def accounting_server(make_server, slurm_accounting):
+@pytest.fixture
+def accounting_server(clusters):
     """A server on the Slurm with accounts and qualities of service."""
-    return Cluster("slurm_accounting", slurm_accounting, cluster_server(make_server, slurm_accounting))
+    return clusters("slurm_accounting")
 
 
 def test_one_job_in_every_runtime_that_the_survey_found(cluster):
@@ -173,13 +185,6 @@ def test_what_does_not_fit_is_refused_in_words(cluster):
         assert job["state"] in ("completed", "failed") or job["id"] == cluster.late
 
 
-def test_the_time_limit(cluster):
-    """What runs longer than it asked for is ended, and says so."""
-    view = ending(cluster.server, cluster.late, 240)
-    assert (view["state"], view["code"]) == ("failed", "time_limit"), view["reason"]
-    assert cluster.server.clif("logs", cluster.late).stdout == "on\n"
-
-
 def test_what_is_asked_for_is_asked_of_slurm(slurm_server):
     """Constraint, gpus, licence, cores, nodes, time: as scontrol shows the job."""
     job = slurm_server.submit(
@@ -287,3 +292,10 @@ def test_two_schedulers_in_one_server(make_server, slurm, gridengine):
         assert view["plan"]["ask"]["scheduler"] == name.replace("default", "slurm")
         queued = next(e["why"] for e in server.json("events", job)["events"] if e["new"] == "queued")
         assert name.replace("default", "slurm") in queued
+
+
+def test_the_time_limit(cluster):
+    """What runs longer than it asked for is ended, and says so."""
+    view = ending(cluster.server, cluster.late, 240)
+    assert (view["state"], view["code"]) == ("failed", "time_limit"), view["reason"]
+    assert cluster.server.clif("logs", cluster.late).stdout == "on\n"

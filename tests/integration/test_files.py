@@ -21,7 +21,8 @@ def data():
     (top / "raw").mkdir(parents=True)
     (top / "raw/a.fastq.gz").write_text("reads\n")
     (top / "raw/out").symlink_to("/etc")
-    (top / "deliver").mkdir()
+    for name in ("deliver", "many"):
+        (top / name).mkdir()
     (top / "deliver").chmod(0o1777)
     yield top
     shutil.rmtree(top)
@@ -31,7 +32,12 @@ def data():
 def server(make_server, data):
     """A server whose site lets them be mounted."""
     roots = {"CLIF_FILES__MOUNT_ROOTS": str(data), "CLIF_FILES__WRITABLE_ROOTS": f"{data}/deliver"}
-    return make_server("bubblewrap", **roots)
+    made = make_server("bubblewrap", start=False, **roots)
+    (made.directory / "config.toml").write_text(
+        f'[staging.site.many]\npath = "{data}/many"\n[staging.site.hers]\npath = "{data}/raw"\nreaders = ["eve"]\n'
+    )
+    made.start()
+    return made
 
 
 def spec(server, command, **files):
@@ -143,6 +149,17 @@ def test_a_sweep_goes_through_what_directories_hold(server, data):
         2,
         True,
     ), done.stderr
+    (data / "many/closed").rmdir()
+    for mode in ("mount", "copy"):
+        done = submit("in/*/*.txt", "site:many", mode)
+        assert done.returncode == 0, done.stderr
+        tasks = server.json("status", "last")["tasks"]
+        assert [task["parameters"]["file"] for task in tasks] == ["in/a/1.txt", "in/b/3.txt"]
+        server.clif("wait", "last")
+        assert server.clif("logs", "last", "--task", "1").stdout == "b/3.txt\n"
+    for name in ("hers", "none"):
+        done = submit("in/*.txt", f"site:{name}", "mount")
+        assert (done.returncode, f"files.in/: site:{name} is not among" in done.stderr) == (2, True), done.stderr
     done = submit("in/*.txt", "git:https://example.org/x", "copy")
     assert (done.returncode, "is not here before the job begins" in done.stderr) == (2, True), done.stderr
 

@@ -8,8 +8,7 @@ import subprocess
 
 import pytest
 from tests.contract.rig import Box, Node, account_of
-from tests.integration.images_made import Registry, conda_package, r_package, shared_object
-from tests.integration.test_images_store import (  # noqa: F401 - fixtures
+from tests.integration.image_store import (  # noqa: F401 - fixtures
     Index,
     bare,
     docker,
@@ -19,7 +18,8 @@ from tests.integration.test_images_store import (  # noqa: F401 - fixtures
     tmp_path,
     warm,
 )
-from tests.integration.test_images_store import in_bubblewrap as run_in
+from tests.integration.image_store import in_bubblewrap as run_in
+from tests.integration.images_made import Registry, conda_package, r_package, shared_object
 
 from cluster_interface.adapters.runtimes import Docker
 from cluster_interface.images import Store
@@ -92,10 +92,34 @@ def test_packages_of_an_index_go_with_a_python_of_conda(root, tmp_path, index, m
     assert compiled == ({"own", "alpha"} if minor == "3.11" else {"own"}), "no Python of that version is here"
 
 
+def test_source_is_built_beside_conda(root, tmp_path, index):  # noqa: F811
+    """By conda's Python, with conda's headers in reach; each package is told while it is built."""
+    place = tmp_path / "channel"
+    python = '#!/bin/sh\nPYTHONPATH=@PREFIX@/lib/python3.11/site-packages exec /usr/bin/python3.11 "$@"\n'
+    conda_package(place, "python", {"bin/python": python}, version="3.11.4")
+    conda_package(place, "libgreet", {"include/greet.h": "#define GREETING 42\n"})
+    index.source("native", tmp_path / "canary", code="#include <greet.h>\nint greeting = GREETING;\n")
+    index.source("plain", tmp_path / "canary")
+    store = Store(root, Images(conda_channels=(place.as_uri(),), extra_index_urls=(index.url,)))
+    conda = {"channels": [place.as_uri()], "packages": ["libgreet"]}
+    python = {"version": "3.11", "packages": ["native", "plain"], "extra_index_urls": [index.url]}
+    told = []
+    lock = store.resolve(Environment.parse({"conda": conda, "python": python}), "", report=told.append)
+    assert [one.note for one in told if "from source" in one.note] == [
+        "building native from source (1 of 2)",
+        "building plain from source (2 of 2)",
+    ]
+    image = store.build(lock, Face.DIRECTORY, quiet)
+    shown = (
+        "python -c 'import native, plain, ctypes; print(ctypes.c_int.in_dll(ctypes.CDLL(native.made), \"greeting\"))'"
+    )
+    assert output_of(image, shown) == "c_int(42)\n"
+
+
 def test_what_no_channel_has_is_told(root, channel):  # noqa: F811
     """An unknown package, and a channel that the site does not allow."""
     store = Store(root, Images(conda_channels=(channel,)))
-    with pytest.raises(Permanent, match="no channel that was named has `nosuch`"):
+    with pytest.raises(Permanent, match="no channel that was named has a package `nosuch`"):
         made(store, {"conda": {"channels": [channel], "packages": ["nosuch"]}})
     with pytest.raises(Rejected, match="not allowed here"):
         made(store, {"conda": {"channels": ["https://example.org/c"], "packages": ["a"]}})

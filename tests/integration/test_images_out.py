@@ -9,7 +9,7 @@ import time
 
 import pytest
 from tests.contract.rig import image
-from tests.integration.test_images_store import (  # noqa: F401 - fixtures
+from tests.integration.image_store import (  # noqa: F401 - fixtures
     Index,
     bare,
     docker,
@@ -166,20 +166,20 @@ def test_pruning_never_takes_what_is_needed(small):
     """What a job needs stays, and so does an imported base; with `keep`, what was used last; the rest goes once old."""
     store, lock = small
     old = {"older_than": 3600, "larger_than": 0, "keep": 0}
-    assert store.prune([], **old, dry_run=False) == []  # all of it was used just now
+    assert store.prune([], **old, dry_run=False).images == ()  # all of it was used just now
     note = store._shelf.base(lock.base) / "base.json"
     before = time.time() - 7200
     os.utime(note, (before, before))
     os.utime(store._shelf.base(lock.under.base) / "base.json", (before, before))
-    assert store.prune(store.keys(lock), **old, dry_run=False) == []
-    assert store.prune([], **{**old, "larger_than": 2**40}, dry_run=False) == []
-    assert store.prune([], **{**old, "keep": 2}, dry_run=False) == []
+    assert store.prune(store.keys(lock), **old, dry_run=False).images == ()
+    assert store.prune([], **{**old, "larger_than": 2**40}, dry_run=False).images == ()
+    assert store.prune([], **{**old, "keep": 2}, dry_run=False).images == ()
     with store._shelf.hold(lock.base):
-        assert store.prune([], **old, dry_run=False) == []  # it is being made
-    assert [info.key for info in store.prune([], **old, dry_run=True)] == [lock.image]
+        assert store.prune([], **old, dry_run=False).images == ()  # it is being made
+    assert [info.key for info in store.prune([], **old, dry_run=True).images] == [lock.image]
     assert store.find(lock, Face.DIRECTORY) is not None
     os.utime(note, (before, before))
-    assert [info.key for info in store.prune([], **old, dry_run=False)] == [lock.image]
+    assert [info.key for info in store.prune([], **old, dry_run=False).images] == [lock.image]
     assert store.find(lock, Face.DIRECTORY) is None
     assert [info.name for info in store.images()] == ["small"]
     assert store.build(lock, Face.DIRECTORY, quiet)  # it is made again

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import subprocess
 import textwrap
 import time
@@ -108,6 +109,17 @@ def test_a_failing_program_fails_its_job(anyone):
     assert "exited with 3" in done.stderr
     view = anyone.json("list")["jobs"][0]
     assert (view["state"], view["code"]) == ("failed", "exit_code")
+
+
+def test_what_a_program_did_not_find_is_told_with_what_brings_it(anyone):
+    """A module whose name the script puts together cannot be read from it; the failure says how it is added."""
+    anyone.write("hidden.py", "import importlib\nprint(importlib.import_module('yam' + 'l').__version__)\n")
+    done = anyone.clif("run", "hidden.py")
+    assert done.returncode == 1
+    assert "`--with PyYAML` brings it" in done.stderr
+    assert "`--with PyYAML` brings it" in anyone.json("status")["advice"]
+    done = anyone.clif("run", "--with", "PyYAML", "hidden.py")
+    assert done.returncode == 0, done.stderr
 
 
 def test_arguments_reach_the_program_literally(anyone):
@@ -247,6 +259,37 @@ def test_a_known_image_is_not_built_again(quick):
     assert keys[0] == keys[1]
 
 
+@pytest.mark.parametrize("stands", ["code", ".", "data"])
+@pytest.mark.parametrize(
+    ("script", "text"),
+    [
+        ("fit.py", "import own\nopen('sum.txt', 'w').write(own.total('data/x.txt'))\n"),
+        ("fit.sh", "paste -sd+ data/x.txt | tr + '\\n' | wc -l >sum.txt\n"),
+    ],
+)
+def test_a_script_starts_where_it_was_written_for(quick, script, text, stands):
+    """What lies in code/ and names data/ is run at the top of its project, where its result comes to, too."""
+    top = quick.work / f"project-{stands.strip('.')}-{script}"
+    for name, content in {
+        f"code/{script}": text, "code/own.py": "def total(name):\n    return str(len(open(name).readlines()))\n",
+        "data/x.txt": "1\n2\n3\n",
+    }.items():  # fmt: skip
+        quick.write(f"{top.name}/{name}", content)
+    at = top / stands
+    done = quick.clif("run", os.path.relpath(top / "code" / script, at), cwd=at)
+    assert done.returncode == 0, done.stderr
+    assert (top / "sum.txt").read_text().strip() == "3"
+
+
+def test_a_script_in_a_hidden_directory_starts_there(quick):
+    """A directory whose name begins with a dot is one like any other."""
+    quick.write("hidden/data/x.txt", "1\n2\n3\n")
+    quick.write("hidden/.code/fit.sh", "wc -l <../data/x.txt >sum.txt\n")
+    done = quick.clif("run", "fit.sh", cwd=quick.work / "hidden/.code")
+    assert done.returncode == 0, done.stderr
+    assert (quick.work / "hidden/.code/sum.txt").read_text().strip() == "3"
+
+
 @pytest.mark.parametrize("command", ["describe", "run --dry-run"])
 def test_describing_changes_nothing(quick, command):
     """Describe and --dry-run show the plan and leave no job, no upload and no file."""
@@ -276,8 +319,9 @@ def test_two_commands_at_once_start_one_server(make_server):
         assert proc.returncode == 0, err
         assert json.loads(out) == {"jobs": [], "next": None}
     running = [
-        p for p in psutil.process_iter(["cmdline", "environ"])
+        p for p in psutil.process_iter(["name", "cmdline", "environ"])
         if (p.info["cmdline"] or [])[-1:] == ["serve"] and (p.info["environ"] or {}).get("CLIF_SERVER__STATE") == str(server.state)
+        and not p.info["name"].startswith("clif-")  # its parts, which are forked from it
     ]  # fmt: skip
     assert len(running) == 1
     assert server.clif("serve", "--stop").returncode == 0

@@ -114,7 +114,8 @@ def test_folders_are_archived(quick, job):
     assert "filename=deep.zip" in headers["Content-Disposition"]
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         assert archive.namelist() == ["deep/v.svg"]
-    assert quick.clif("outputs", job, "r", "--archive", "r.tar.gz").returncode == 0
+    done = quick.clif("outputs", job, "r", "--archive", "r.tar.gz")
+    assert (done.returncode, done.stdout, "archive      r.tar.gz" in done.stderr) == (0, "", True)
     listed = subprocess.run(["tar", "-tf", quick.work / "r.tar.gz"], capture_output=True, text=True, check=True).stdout
     assert listed.split() == ["r/deep/v.svg", "r/poly.html", "r/t.csv"]
     assert get(quick, f"{job}/archive?format=tar.zst")[2].startswith(b"\x28\xb5\x2f\xfd")
@@ -146,6 +147,7 @@ def test_a_link_gives_one_file_to_a_stranger(quick, job):
         status, headers, page = visit(made["url"], method)
         assert (status, headers["Referrer-Policy"], headers["Cache-Control"]) == (200, "no-referrer", "no-store")
     assert b"t.csv" in page
+    assert b'content="None"' not in page
     assert job.encode() not in page
     status, headers, _ = visit(made["url"], "POST")
     place = urlsplit(made["url"])._replace(path=headers["Location"]).geturl()

@@ -26,7 +26,7 @@ class Project(NamedTuple):
 
 
 PROJECTS = {
-    "cargo": Project("src/main.rs", "cargo librust-itoa-dev rustc", "12"),
+    "cargo": Project("src/main.rs", "cargo librust-itoa+default-dev librust-itoa-dev rustc", "12"),
     "modules": Project("sum.go", "golang-github-google-uuid-dev golang-go", "12 36"),
     "packages": Project("src/org/example/Main.java", "default-jdk-headless libcommons-lang3-java", "6 ada", ("ada",)),
     "rmarkdown": Project("report.Rmd", "pandoc r-base-core r-cran-rmarkdown", "6", more="report.html"),

@@ -87,6 +87,51 @@ def test_errors_are_problem_documents(quick):
     assert ask(quick, "POST", "/api/v1/jobs", b"{}", Content_Type="text/plain", Idempotency_Key="x" * 8)[0] == 422
 
 
+@pytest.mark.parametrize(
+    ("data", "status", "words"),
+    [
+        (b"{", 400, "not JSON: Expecting property name"),
+        (b"\xff", 400, "not JSON"),
+        (b"[" * 100_000, 400, "nested too deep"),
+        (
+            rb'{"spec": {"command": "true", "files": {"x": {"content": "\ud800"}}}}',
+            422,
+            "spec.files.x.content: has half",
+        ),
+        (
+            rb'{"spec": {"command": "true", "files": {"\udc00": {"content": ""}}}}',
+            422,
+            r"spec.files.'\udc00': has half",
+        ),
+    ],
+)
+def test_what_is_no_json_and_no_text_is_told(quick, data, status, words):
+    """A body that cannot be read says where; half of a surrogate pair is no text, and the field that has it is named."""
+    answered, _, answer = ask(quick, "POST", "/api/v1/jobs", data, Content_Type="application/json")
+    assert (answered, words in json.loads(answer)["detail"]) == (status, True), answer
+
+
+def test_whole_characters_may_be_escaped(quick):
+    """A pair of escapes is one character."""
+    data = rb'{"spec": {"command": "true", "environment": {}, "name": "\ud83d\ude00"}}'
+    status, _, answer = ask(
+        quick, "POST", "/api/v1/jobs", data, Content_Type="application/json", Idempotency_Key="k" * 8
+    )
+    assert (status, json.loads(answer)["name"]) == (201, "\N{GRINNING FACE}")
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["https://ada:s3cret@h/x", "git:https://ada:s3cret@h/x.git@v1!/y", "sftp://ada@h/x", "s3://ada:s3cret@b/x"],
+)
+def test_an_address_with_a_name_in_it_is_never_kept(quick, source):
+    """What may be a password is refused before it is in a spec, and is not in the answer either."""
+    status, _, data = submit(quick, files={"x": {"source": source}})
+    assert (status, b"files.x.source: has a user name in it" in data, b"s3cret" in data) == (422, True, False)
+    _, _, data = ask(quick, "POST", "/api/v1/files/check", {"files": {"x": {"source": source}}})
+    assert json.loads(data)["problems"][0]["field"] == "files.x"
+
+
 def test_inspection_places_the_parameters_of_a_sweep(quick):
     """What the script has an option for is in the command, of the others there is a word; odd names are refused."""
     files = {"a.py": "import argparse\np = argparse.ArgumentParser()\np.add_argument('--n')\np.parse_args()\n"}

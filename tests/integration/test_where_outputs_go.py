@@ -79,6 +79,24 @@ def test_what_cannot_be_delivered_is_refused_at_once(server):
         assert b"secret" not in data
 
 
+def test_what_is_staged_counts_before_a_job_ends(server):
+    """The inputs of jobs that wait or run are part of what their owner holds; in the end it is what they left."""
+    (server.work / "input.bin").write_bytes(bytes(QUOTA))
+    before = server.json("me")["used"]
+    spec = {"apiVersion": 1, "command": "sleep 300", "files": {"input.bin": {"source": "input.bin"}}}
+    (server.work / "long.json").write_text(json.dumps(spec))
+    job = server.clif("submit", "long.json").stdout.split()[-1]
+    wait_for(lambda: server.json("status", job)["state"] == "running")
+    assert server.json("me")["used"] == before + QUOTA
+    refused = server.clif("submit", "long.json")
+    assert (refused.returncode, "of the 2 MiB that you may have" in refused.stderr) == (3, True), refused.stderr
+    assert server.clif("cancel", job).returncode == 0
+    wait_for(lambda: (server.json("status", job)["size"] or 0) > QUOTA)
+    assert server.clif("remove", job).returncode == 0
+    wait_for(lambda: server.json("status", job)["removed"])
+    assert server.json("me")["used"] == before
+
+
 def test_outputs_are_delivered_counted_kept_and_removed(server):
     """From the end of a job to the removal of its files: every surface says where they are and how long."""
     script = "head -c 3000000 /dev/zero > big; mkdir -p r; echo x > r/t.csv; echo said\n"
@@ -123,6 +141,8 @@ def test_outputs_are_delivered_counted_kept_and_removed(server):
         assert status == 404, path
         assert b"were removed" in data
     assert ask(server, "GET", f"/s/{link.rpartition('/')[2]}")[0] == 404
+    shared = server.clif("share", job, "r")
+    assert (shared.returncode, "were removed" in shared.stderr) == (2, True)
     assert "removed" in server.clif("status", job).stdout
     assert server.json("me")["used"] == 0
     assert server.clif("remove", job).returncode == 2

@@ -15,6 +15,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from tests.accounts import ordinary
 
 from cluster_interface.model.errors import NotFound, Permanent
 from cluster_interface.model.filetree import FileEntry
@@ -27,13 +28,6 @@ from cluster_interface.staging.acting import acting_as, as_the_server
 
 JOB = "job"
 SECRET = b"secret of the server"
-
-
-def ordinary() -> Account:
-    """An account jobs may run under: nobody for root, else our own."""
-    if os.geteuid() == 0:
-        return Account(name="nobody", uid=65534, gid=65534)
-    return Account(name="me", uid=os.geteuid(), gid=os.getegid())
 
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only a server that runs as root acts as other accounts")

@@ -54,6 +54,7 @@ PROGRAM = """
 import dataclasses, socket, sys, threading
 from cluster_interface.model.errors import Permanent
 from cluster_interface.settings import Staging
+from cluster_interface.staging.many import take
 from cluster_interface.staging.web import Web
 
 canary = socket.socket(socket.AF_INET6)
@@ -63,6 +64,7 @@ canary.listen(50)
 canary.setblocking(False)
 target = sys.argv[1].replace("{port}", str(canary.getsockname()[1]))
 web = dataclasses.replace(Web.of(Staging(timeout=1)), pause=0.001)
+assert not dict(take(web, {target: (lambda *_: {}, None)}, 100, 2)) or sys.exit("the source was one of many")
 try:
     web.measure(target)
 except Permanent as error:
@@ -80,6 +82,7 @@ REDIRECT = """
 import dataclasses, http.server, socket, sys, threading
 from cluster_interface.model.errors import Permanent
 from cluster_interface.settings import Staging
+from cluster_interface.staging.many import take
 from cluster_interface.staging.web import Web
 
 seen = []
@@ -105,6 +108,7 @@ for server in (public, canary):
     threading.Thread(target=server.serve_forever, daemon=True).start()
 web = Web.of(Staging(timeout=1, allowed_networks=("127.5.5.5/32",)))
 web = dataclasses.replace(web, pause=0.001)
+assert not dict(take(web, {f"http://127.5.5.5:{public.server_port}/x": (lambda *_: {}, None)}, 100, 2))
 try:
     web.measure(f"http://127.5.5.5:{public.server_port}/x")
 except Permanent as error:
