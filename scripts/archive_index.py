@@ -66,6 +66,16 @@ RULES = [
     ),
     Rule("octave's", re.compile(r"usr/share/octave/[\d.]+/m/(?:[\w.-]+/)*(\w+)\.m")),  # what needs no toolbox
     Rule("lua", re.compile(r"usr/share/lua/5\.\d/([\w-]+)(?:\.lua|/.*\.lua)")),
+    Rule("tex", re.compile(r"usr/share/(?:texlive/texmf-dist|texmf)/tex/(?!plain)(?:[^/ ]+/)*([\w.+-]+\.(?:sty|cls))")),
+    Rule(
+        "tcl", re.compile(r"usr/(?:share/tcltk|lib/tcltk(?:/x86_64-linux-gnu)?)/([A-Za-z]\w*?)-?[\d.]*/pkgIndex\.tcl")
+    ),
+    Rule(
+        "haskell",
+        re.compile(r"(?:usr|var)/lib/(?:haskell-packages/)?ghc/(?:lib/){0,2}[^/]+/[^/]+/([A-Z][^ ]*)\.hi"),
+        folds=True,
+    ),
+    Rule("ocaml", re.compile(r"usr/lib/ocaml/([\w.-]+)/META")),
 ]
 NAMED = {  # sections whose names are in the packages' own: octave-statistics, r-cran-dplyr
     "octave": re.compile(r"octave-([a-z0-9-]+)"),

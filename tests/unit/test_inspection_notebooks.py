@@ -177,7 +177,7 @@ def test_arguments_that_set_nothing_are_refused(arguments):
         read(parameters="alpha = 0.5", arguments=arguments)
 
 
-@pytest.mark.parametrize(("language", "kernel"), [("R", "ir"), ("julia", "julia-1.9")])
+@pytest.mark.parametrize(("language", "kernel"), [("Scala", "almond"), ("julia", "julia-1.9")])
 def test_notebooks_of_other_languages_are_refused_in_words(language, kernel):
     """Which language it is, and what can be done."""
     with pytest.raises(Rejected, match=f"notebook of {language.lower()} .*nbconvert"):

@@ -30,8 +30,8 @@ def test_the_shell_that_a_script_is_for_runs_it(name, text, command, package):
 
 def test_a_shell_that_nobody_has_is_refused():
     """In words."""
-    with pytest.raises(Rejected, match="fish"):
-        inspect({"run": "#!/usr/bin/fish\n"}, "run")
+    with pytest.raises(Rejected, match="pwsh"):
+        inspect({"run": "#!/usr/bin/pwsh\n"}, "run")
 
 
 @pytest.mark.parametrize(

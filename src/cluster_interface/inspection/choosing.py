@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from cluster_interface.inspection.draft import shown
 from cluster_interface.inspection.foreign import why_not
-from cluster_interface.inspection.kinds import KINDS, kind_of
+from cluster_interface.inspection.kinds import kind_of, supported
 from cluster_interface.inspection.python.starting import entry_files
 from cluster_interface.model.errors import Rejected
 
@@ -44,7 +44,7 @@ def choose_script(project: Project) -> tuple[str, str]:
 
 
 def _nothing(project: Project) -> str:
-    says = tuple(kind.says for kind in KINDS)
+    says = supported()
     if len(project.files) == 1:
         return why_not(project, next(iter(project.files)), says)
     return f"none of the {len(project.files)} files can be run; supported are {', '.join(says)}"

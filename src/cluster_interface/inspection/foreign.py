@@ -12,17 +12,13 @@ if TYPE_CHECKING:
     from cluster_interface.inspection.project import Project
 
 _BY_EXTENSION = {
-    ".ts": "a TypeScript program",
-    ".php": "a PHP script",
     ".h": "a C header",
     ".cu": "CUDA source",
     ".jar": "a Java program",
-    ".fish": "a fish script",
     ".ps1": "a PowerShell script",
     ".bat": "a Windows batch file",
     ".cmd": "a Windows batch file",
     ".exe": "a Windows program",
-    ".smk": "a Snakemake workflow",
     ".nf": "a Nextflow workflow",
     ".do": "a Stata script",
     ".sas": "a SAS program",

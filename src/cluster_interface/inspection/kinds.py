@@ -13,6 +13,7 @@ from cluster_interface.inspection.languages.jar import JAR
 from cluster_interface.inspection.languages.language import Language
 from cluster_interface.inspection.languages.program import PROGRAM, is_program
 from cluster_interface.inspection.languages.registry import BUILDERS, LANGUAGES
+from cluster_interface.inspection.languages.simple import NAMED, SAYS, SIMPLE, Simple
 from cluster_interface.inspection.python.kind import PythonScript
 from cluster_interface.inspection.python.notebook_kind import NotebookKind
 from cluster_interface.inspection.shebang import read_shebang
@@ -62,8 +63,9 @@ class Moving(Protocol):
 MOST_FOLLOWED = 50
 SHELL = ShellScript()
 NOTEBOOK = NotebookKind()
-KINDS: tuple[Kind, ...] = (PythonScript(), SHELL, NOTEBOOK, *LANGUAGES, *BUILDERS, JAR, PROGRAM)
-_ASKED: tuple[Kind, ...] = (*BUILDERS, *KINDS)  # a file called configure is no shell script like others
+KINDS: tuple[Kind, ...] = (PythonScript(), SHELL, NOTEBOOK, *LANGUAGES, *BUILDERS, JAR, PROGRAM, *SIMPLE, NAMED)
+#: a file called configure is no shell script like others; and some endings are of two languages, which the text tells
+_ASKED: tuple[Kind, ...] = (*BUILDERS, *SIMPLE, *KINDS)
 
 
 def kind_of(project: Project, name: str) -> Kind | None:
@@ -77,10 +79,19 @@ def kind_of(project: Project, name: str) -> Kind | None:
     if is_program(text):
         return PROGRAM
     shebang = read_shebang(text)
-    found = next((kind for kind in _ASKED if kind.detects(name, shebang)), None)
+    found = next((kind for kind in _ASKED if _takes(kind, name, shebang, text)), None)
     if found is None and shebang is None and not is_foreign(name) and begins_with_directives(text):
         return SHELL
     return found
+
+
+def _takes(kind: Kind, name: str, shebang: Shebang | None, text: str) -> bool:
+    return kind.detects(name, shebang) and (not isinstance(kind, Simple) or shebang is not None or kind.fits(text))
+
+
+def supported() -> tuple[str, ...]:
+    """List what can be run, for people."""
+    return (*(kind.says for kind in KINDS if not isinstance(kind, Simple)), SAYS)
 
 
 def follow(draft: Draft, name: str, arguments: Sequence[str]) -> bool:
@@ -96,6 +107,8 @@ def follow(draft: Draft, name: str, arguments: Sequence[str]) -> bool:
 
 def follow_text(draft: Draft, interpreter: str, name: str, text: str) -> None:
     """Add what a text needs that an interpreter is given to run on its command line."""
-    language = next((one for one in LANGUAGES if isinstance(one, Language) and interpreter in one.interpreters), None)
+    language = next(
+        (one for one in (*LANGUAGES, *SIMPLE) if isinstance(one, Language) and interpreter in one.interpreters), None
+    )
     if language is not None:
         language.follow_text(draft, name, text)

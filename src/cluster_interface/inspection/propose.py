@@ -10,7 +10,7 @@ from cluster_interface.inspection.batch.uses import settle_modules
 from cluster_interface.inspection.choosing import choose_script
 from cluster_interface.inspection.draft import Draft, shown
 from cluster_interface.inspection.foreign import why_not
-from cluster_interface.inspection.kinds import KINDS, Moving, follow, follow_text, kind_of
+from cluster_interface.inspection.kinds import Moving, follow, follow_text, kind_of, supported
 from cluster_interface.inspection.languages.unbuilt import build_first
 from cluster_interface.inspection.project import Project
 from cluster_interface.inspection.python.places import started_in
@@ -52,7 +52,7 @@ def inspect(
         raise Rejected.field("script", f"{shown(script)} is not among the files that were handed over")
     kind = kind_of(project, script)
     if kind is None:
-        raise Rejected.field("script", why_not(project, script, tuple(k.says for k in KINDS)))
+        raise Rejected.field("script", why_not(project, script, supported()))
     home, example = _home(project, script, kind, arguments, start)
     if home:
         project, script = Rooted(project, home), posixpath.relpath(script, home)

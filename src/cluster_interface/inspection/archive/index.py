@@ -20,8 +20,8 @@ PYTHONS = {"bullseye": "3.9", "bookworm": "3.11", "trixie": "3.13"}  #: by which
 MOST_ALIKE = 100  #: commands that begin like one that is looked for
 
 Section = Literal[
-    "below", "cmake", "command", "fortran", "go", "header", "library", "lua", "maven", "node", "octave", "perl",
-    "pkgconfig", "r", "ruby", "rust", "toolbox",
+    "below", "cmake", "command", "fortran", "go", "haskell", "header", "library", "lua", "maven", "node", "ocaml",
+    "octave", "perl", "pkgconfig", "r", "ruby", "rust", "tcl", "tex", "toolbox",
 ]  # fmt: skip
 
 

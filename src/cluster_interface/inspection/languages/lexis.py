@@ -22,6 +22,7 @@ _LONG = r'"(?:\\.|[^"\\])*"'
 _LONG_SINGLE = r"'(?:\\.|[^'\\])*'"
 _SLASHES = r"//[^\n]*|/\*.*?(?:\*/|\Z)"
 _HASH = r"#[^\n]*"
+_TRIPLE = ('"""', "'''")
 _HEREDOC = r"(?<=<<)[-~]?[\"']?(?P<end>[A-Z]\w*)[\"']?[^\n]*\n.*?^[ \t]*(?P=end)[ \t]*$"
 
 _INTERPOLATED = re.compile(r"\$\{[^}]*\}|#\{[^}]*\}|\$\([^)]*\)|\$\w+|%[-+0 #]*\d*(?:\.\d+)?l*[a-zA-Z]")
@@ -58,6 +59,7 @@ OCTAVE = Lexis(
     r"\"(?:\\.|[^\"\\\n])*\"|(?<![\w)\]}'.])'(?:''|[^'\n])*'",
 )
 LUA = Lexis(r"--\[\[.*?(?:\]\]|\Z)|--[^\n]*", f"{_DOUBLE}|{_SINGLE}")
+PYTHON = Lexis(_HASH, rf'"""(?:\\.|[^\\])*?"""|\'\'\'(?:\\.|[^\\])*?\'\'\'|{_DOUBLE}|{_SINGLE}')
 MAKE = Lexis(r"(?:^|(?<=[^\\$]))#[^\n]*", r"(?!x)x")
 CMAKE = Lexis(r"#\[\[.*?(?:\]\]|\Z)|#[^\n]*", _LONG)
 
@@ -113,7 +115,7 @@ class Source:
         return tuple(found)
 
     def _text(self, match: re.Match[str], walk: _Walk) -> Text:
-        quote = '"""' if match[0].startswith('"""') else match[0][0]
+        quote = next((one for one in _TRIPLE if match[0].startswith(one)), match[0][0])
         value = match[0][len(quote) : -len(quote)]
         raw = quote in ("'", "`")
         value = value if raw else _ESCAPE.sub(lambda one: {"n": "\n", "t": "\t"}.get(one[1], one[1]), value)

@@ -14,6 +14,7 @@ from cluster_interface.inspection.languages import (
     rmarkdown,
     ruby,
     rust,
+    snakemake,
 )
 
 BUILDERS = (make.CMAKE, make.AUTOTOOLS, make.MAKE)
@@ -27,5 +28,5 @@ LANGUAGES = (
         octave.LANGUAGE,
         julia.LANGUAGE,
     ),
-    *(lua.LANGUAGE, java.LANGUAGE, rust.LANGUAGE, go.LANGUAGE, c.LANGUAGE),
+    *(snakemake.WORKFLOW, lua.LANGUAGE, java.LANGUAGE, rust.LANGUAGE, go.LANGUAGE, c.LANGUAGE),
 )

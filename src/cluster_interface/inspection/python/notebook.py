@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MOST_CELLS = 5000
+PYTHONS = ("python", "ipython")
 _SHELL_CELLS = frozenset({"bash", "sh", "!", "script", "sx", "system"})
 _CODE_CELLS = frozenset({"time", "timeit", "capture", "prun", "memit", "mprun", "lprun", "px", "heat", "python3"})
 _CODE_LINES = frozenset({"time", "timeit", "prun", "memit"})
@@ -106,8 +107,9 @@ def _add(notebook: Notebook, number: int, cell: dict[str, Any]) -> None:
     notebook.starts.append(start)
     notebook.cells.append(number)
     lines = normalize(text).split("\n")
-    found = lines if parse_text(text) is not None else list(_python_of(notebook, start, lines))
-    if notebook.language in ("python", "ipython") and parse_text("\n".join(found)) is None:
+    plain = notebook.language not in PYTHONS or parse_text(text) is not None
+    found = lines if plain else list(_python_of(notebook, start, lines))
+    if notebook.language in PYTHONS and parse_text("\n".join(found)) is None:
         notebook.troubles.append(f"cell {number} is not Python that can be parsed{_python_2(text)}")
         found = [""] * len(found)
     notebook.lines += found

@@ -7,7 +7,7 @@ import itertools
 import posixpath
 import re
 import shlex
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from cluster_interface.inspection.draft import shown
 from cluster_interface.inspection.project import Project
@@ -17,7 +17,7 @@ from cluster_interface.inspection.python.files import read_arguments
 from cluster_interface.inspection.python.installs import is_install, read_installs
 from cluster_interface.inspection.python.kind import read_program
 from cluster_interface.inspection.python.modules import gather, imported_files
-from cluster_interface.inspection.python.notebook import Notebook, parameter_values, read_notebook
+from cluster_interface.inspection.python.notebook import PYTHONS, Notebook, parameter_values, read_notebook
 from cluster_interface.inspection.python.source import Module, parse_text
 from cluster_interface.inspection.shell.reader import Reader
 from cluster_interface.model.errors import Rejected
@@ -32,14 +32,30 @@ if TYPE_CHECKING:
 
 SUFFIX = ".ipynb"
 EXECUTED = ".executed.ipynb"
-_RUNNERS = {"papermill": "runs notebooks", "ipykernel": "is the kernel that runs a notebook's Python"}
+_PAPERMILL = ("papermill", "runs notebooks")
+_IPYKERNEL = ("ipykernel", "is the kernel that runs a notebook's Python")
+
+
+class Kernel(NamedTuple):
+    """What runs the notebooks of another language."""
+
+    name: str  #: as Jupyter knows it
+    interpreter: str  #: by which the language is known
+    system: str = ""  #: the package of the distribution that is the kernel
+    python: str = ""  #: or that of the package index
+
+
+KERNELS = {
+    "r": Kernel("ir", "Rscript", system="r-cran-irkernel"),
+    "octave": Kernel("octave", "octave", python="octave-kernel"),
+}
 _LINE = re.compile(r"line (\d+)(?! of )")
 
 
 class NotebookKind:
-    """A Jupyter notebook of Python."""
+    """A Jupyter notebook."""
 
-    says = "notebooks of Python (.ipynb)"
+    says = "notebooks of Python, R and Octave (.ipynb)"
 
     def detects(self, name: str, shebang: Shebang | None) -> bool:  # noqa: ARG002 - a notebook has no first line
         """Say whether the file's ending is a notebook's."""
@@ -62,6 +78,9 @@ class NotebookKind:
         else:
             notebook = read_notebook(draft.script, text)
         _refuse_others(draft, notebook)
+        if notebook.language in KERNELS:
+            _read_other(draft, notebook, KERNELS[notebook.language])
+            return
         draft.say_lines(lambda words: _LINE.sub(lambda found: notebook.where(int(found[1])), words))
         written = {
             posixpath.normpath(posixpath.join(draft.start, name)): text for name, text in notebook.written.items()
@@ -74,7 +93,7 @@ class NotebookKind:
             names = ", ".join(item.option.name for item in declared)
             draft.guess("options", names, "the cell that has the tag `parameters`", Sureness.LIKELY)
         words = _papermill(draft, notebook, declared)
-        for package, why in _RUNNERS.items():
+        for package, why in (_PAPERMILL, _IPYKERNEL):
             draft.add_package(package, why, Sureness.KNOWN)
         read_program(draft, program, ())
         read_arguments(draft, draft.arguments, set())
@@ -95,14 +114,30 @@ def _module(name: str, notebook: Notebook) -> Module:
 
 
 def _refuse_others(draft: Draft, notebook: Notebook) -> None:
-    if notebook.language in ("python", "ipython"):
+    if notebook.language in (*PYTHONS, *KERNELS):
         return
     kernel = f" (kernel {shown(notebook.kernel)})" if notebook.kernel else ""
     raise Rejected.field(
         "script",
-        f"{shown(draft.script)} is a notebook of {notebook.language[:40]}{kernel}; only those of Python can be run. "
-        f"`jupyter nbconvert --to script {shlex.quote(draft.script)}` makes a script of it",
+        f"{shown(draft.script)} is a notebook of {notebook.language[:40]}{kernel}; only those of Python, R and "
+        f"Octave can be run. `jupyter nbconvert --to script {shlex.quote(draft.script)}` makes a script of it",
     )
+
+
+def _read_other(draft: Draft, notebook: Notebook, kernel: Kernel) -> None:
+    """Read a notebook of another language: its cells are one program of that, which its kernel runs."""
+    draft.say_lines(lambda words: _LINE.sub(lambda found: notebook.where(int(found[1])), words))
+    draft.add_package(*_PAPERMILL, Sureness.KNOWN)
+    why = f"is the kernel that runs a notebook of {notebook.language.capitalize()}"
+    if kernel.system:
+        draft.add_system(kernel.system, why)
+    if kernel.python:
+        draft.add_package(kernel.python, why, Sureness.KNOWN)
+    draft.follow_text(draft, kernel.interpreter, draft.script, notebook.source)
+    read_arguments(draft, draft.arguments, set())
+    propose_environment(draft, [], [])
+    draft.command = shlex.join(_papermill(draft, notebook, [], kernel.name))
+    draft.guess("command", draft.command, f"a notebook of {notebook.language.capitalize()}", Sureness.KNOWN)
 
 
 def _parameters(notebook: Notebook) -> Iterator[Declared]:
@@ -136,13 +171,13 @@ def _shell_texts(commands: Sequence[Command]) -> Iterator[tuple[int, str]]:
         yield found[0].line, "\n".join("" if is_install(command.text) else command.text for command in found)
 
 
-def _papermill(draft: Draft, notebook: Notebook, declared: Sequence[Declared]) -> list[str]:
+def _papermill(draft: Draft, notebook: Notebook, declared: Sequence[Declared], kernel: str = "python3") -> list[str]:
     """Write the command line: papermill's documentation is at https://papermill.readthedocs.io/."""
     executed = draft.script[: -len(SUFFIX)] + EXECUTED
     draft.add_output(executed, "the executed notebook")
     words = ["papermill", f"./{draft.script}" if draft.script.startswith("-") else draft.script]
     words += [f"./{executed}" if executed.startswith("-") else executed]
-    words += ["--kernel", "python3", "--log-output", "--no-progress-bar"]
+    words += ["--kernel", kernel, "--log-output", "--no-progress-bar"]
     if draft.start:
         words += ["--cwd", draft.start]
     return [*words, *_given(draft, notebook, declared)]

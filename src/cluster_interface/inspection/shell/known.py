@@ -97,6 +97,7 @@ RUN_BY: dict[
 ] = {  #: programs that are given files to run or to build -> what they take by themselves
     **dict.fromkeys((*COMPILERS, *_RUNNING), ()),
     "cmake": ("CMakeLists.txt",),
+    "snakemake": ("Snakefile", "workflow/Snakefile"),
     "make": _MAKEFILES,
     "gmake": _MAKEFILES,
 }

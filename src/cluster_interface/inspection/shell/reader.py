@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from cluster_interface.inspection.batch.uses import INDEX, known_variables, read_modules, warn_of_starter
 from cluster_interface.inspection.commands import need_command
 from cluster_interface.inspection.draft import shown
+from cluster_interface.inspection.languages.simple import RUNNERS
 from cluster_interface.inspection.paths import add_absolute
 from cluster_interface.inspection.project import LARGEST
 from cluster_interface.inspection.python.environment import propose_environment
@@ -47,7 +48,13 @@ _PLACING = frozenset({"mv", "cp", "ln", "install"})  #: what they leave is there
 _BUILDERS = frozenset({"cmake", "ninja", "meson", "scons", "cargo", "qmake", "bazel"})  #: make what only they know
 _NO_PROCESSES = frozenset({"cd", "echo", "export", "printf", "source", "."})
 _OF_PROGRAMS = (".R", ".r", ".py", ".m", ".jl", ".pl", ".rb")  #: what an interpreter may read from a file: R <x.R
-_PYTHON_TOOLS = {"pytest": "pytest", "jupyter": "jupyter", "papermill": "papermill", "torchrun": "torch"}
+_PYTHON_TOOLS = {
+    "pytest": "pytest",
+    "jupyter": "jupyter",
+    "papermill": "papermill",
+    "torchrun": "torch",
+    "snakemake": "snakemake",
+}
 
 
 class Reader:
@@ -87,6 +94,11 @@ class Reader:
         for command in parsed.commands:
             line = f"line {command.line + at}"
             self._command(command, line if script == self._draft.script else f"{line} of {script}", 0)
+
+    def read_python(self, text: str, called: str) -> None:
+        """Read a text of Python that stands somewhere in a script."""
+        if program := read_text(self._draft, called, text):
+            self._programs.append(program)
 
     def finish(self) -> None:
         """Add what the Python programs need that were met."""
@@ -156,6 +168,8 @@ class Reader:
             self._started(other, words[1:], where)
         elif name in _PYTHON_TOOLS:
             self._draft.add_package(_PYTHON_TOOLS[name], f"{where} calls {name}", Sureness.KNOWN)
+            if name in RUN_BY:
+                self._run_by(name, words, where)
         elif HOLE not in words[0] and "*" not in words[0]:
             self._program_of_system(name, words, where)
 
@@ -167,8 +181,8 @@ class Reader:
             text = given.replace(HOLE, "_").replace(INDEX, "1")
             if not is_python(name):
                 self._draft.follow_text(self._draft, name, called, text)
-            elif program := read_text(self._draft, called, text):
-                self._programs.append(program)
+            else:
+                self.read_python(text, called)
 
     def _is_set_up(self, name: str, words: tuple[str, ...], where: str) -> bool:
         """Take what only prepares: the directory that is gone to, an alias, a module, an environment."""
@@ -198,7 +212,7 @@ class Reader:
         self._draft.builds |= name in _BUILDERS
         if name in _PLACING:
             self._draft.built |= {posixpath.basename(word) for word in words[1:]}
-        if name in RUN_BY:
+        if name in RUN_BY or name in RUNNERS:
             self._run_by(name, words, where)
 
     def _run_by(self, name: str, words: tuple[str, ...], where: str) -> None:
@@ -206,7 +220,7 @@ class Reader:
         self._draft.built |= {posixpath.basename(words[at + 1]) for at, one in enumerate(words[:-1]) if one == "-o"}
         named = [file for word in words[1:] if not word.startswith("-") for file in self._files.each(word)]
         files = [*dict.fromkeys(named)]
-        customary = RUN_BY[name]
+        customary = RUN_BY.get(name, ())
         if not files and customary:
             files = [file for file in map(self._files.one, customary) if file][:1]
         for file in files if name in COMPILERS else files[:1]:

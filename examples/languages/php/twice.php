@@ -1,0 +1,5 @@
+<?php
+function twice(int $number): int
+{
+    return 2 * $number;
+}

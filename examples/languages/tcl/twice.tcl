@@ -1,0 +1,1 @@
+proc twice {number} { return [expr {2 * $number}] }
