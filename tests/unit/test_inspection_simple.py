@@ -87,6 +87,13 @@ def test_what_only_looks_like_it_is_refused(name, source):
         read(name, source)
 
 
+def test_a_program_is_chosen_before_what_others_read():
+    """A paper, a plot and a query beside a program leave no question which one is meant; alone each is run."""
+    beside = {"paper.tex": TEX, "fig.plt": "plot 'd'", "q.sql": "select 1;", "tool": "#!/usr/bin/tclsh\n"}
+    assert inspect({"fit.py": "print(1)", **beside}).script == "fit.py"
+    assert inspect({"paper.tex": TEX, "refs.bib": ""}).script == "paper.tex"
+
+
 SNAKEFILE = """
 import pandas as pd
 configfile: "config.yaml"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from cluster_interface.inspection.draft import shown
 from cluster_interface.inspection.foreign import why_not
 from cluster_interface.inspection.kinds import kind_of, supported
+from cluster_interface.inspection.languages.simple import Named, Simple
 from cluster_interface.inspection.python.starting import entry_files
 from cluster_interface.model.errors import Rejected
 
@@ -56,6 +57,11 @@ def _which(candidates: list[str]) -> str:
     return f"which one is to be run? Name one of {listed}{more}"
 
 
+def _programs(project: Project, names: list[str]) -> list[str]:
+    """Keep what is no text, plot, query or input of another program, of which projects have many beside their own."""
+    return [name for name in names if not isinstance(kind_of(project, name), Simple | Named)]
+
+
 def _at_the_top(_: Project, names: list[str]) -> list[str]:
     return [name for name in names if "/" not in name]
 
@@ -98,6 +104,7 @@ def _says_main(project: Project, names: list[str]) -> list[str]:
 
 
 _SIEVES: tuple[tuple[Callable[[Project, list[str]], list[str]], str], ...] = (
+    (_programs, "the only program; other files are read by programs"),
     (_meant_to_run, "the only script that is neither a test nor part of the packaging"),
     (_at_the_top, "the only script at the top"),
     (_entry_points, "the only command that the project's metadata declares"),
