@@ -43,6 +43,14 @@ def test_it_starts_where_it_finds_what_it_names(project: Path, text: str, base: 
     assert start_of(script, text) == (places[base], places[start])
 
 
+def test_a_workflow_starts_where_projects_of_its_kind_do(project: Path) -> None:
+    """Above `workflow/`; else where it finds its files."""
+    below = project / "workflow" / "Snakefile"
+    below.parent.mkdir()
+    assert start_of(below, "configfile: 'config.yaml'") == (project, project)
+    assert start_of(project / "Snakefile", "input: 'data/runs.csv'") == (project, project)
+
+
 def test_words_of_a_shell_script_count(project: Path) -> None:
     """They are not quoted."""
     script = project / "code" / "run.sbatch"

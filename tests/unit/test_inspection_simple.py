@@ -130,6 +130,8 @@ def test_a_workflow_brings_what_its_rules_call():
     assert set(found.outputs) == {"counts/*.txt", "plot.pdf"}
     assert "environments of rules" in " ".join(found.warnings)
     assert read("w.smk", "rule a:\n    shell: 'true'", "-n").command == "snakemake --snakefile w.smk -n"
+    below = inspect({"workflow/Snakefile": "rule a:\n    input: 'data/x.csv'", "data/x.csv": ""})
+    assert (below.command, below.inputs) == ('snakemake --cores "$CLIF_CPUS"', ("data/x.csv",))
     called = read("run.sh", "snakemake -j 4 all\n", **{"Snakefile": SNAKEFILE, **beside})
     assert {"Snakefile", "data/a.fq", "scripts/plot.py"} <= set(called.inputs)
     assert {"snakemake", "seaborn"} <= set(called.environment.python.packages)

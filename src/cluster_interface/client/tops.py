@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 ENDINGS = words(
     ".py .r .rmd .qmd .pl .rb .m .lua .c .cc .cpp .cxx .f .f77 .f90 .f95 .f03 .f08 "
-    ".sh .bash .sbatch .slurm .sge .pbs .job .qsub"
+    ".sh .bash .sbatch .slurm .sge .pbs .job .qsub "
+    ".tex .plt .gp .gnuplot .awk .tcl .hs .ml .php .sql .sps .sce .lmp .smk Snakefile"
 )
 MOST_NAMES = 1000
 #: a path of which at least one directory is said, in quotes or as a word, up to where a part of it varies
@@ -45,7 +46,9 @@ def start_of(script: Path, text: str | None) -> tuple[Path, Path]:
     Of Python only those that start above are said here: `above` knows what else leads there.
     """
     here = script.parent
-    if text is None or script.suffix.lower() not in ENDINGS:
+    if script.name == "Snakefile" and here.name == "workflow":  # as its documentation lays projects out
+        return here.parent, here.parent
+    if text is None or (script.suffix.lower() or script.name) not in ENDINGS:
         project = _project(script, text or "")
         return project, project
     homes = [here, *_above(here)]

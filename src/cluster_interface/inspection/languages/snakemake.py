@@ -19,7 +19,7 @@ from cluster_interface.inspection.shell.words import HOLE
 from cluster_interface.model.proposal import Sureness
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from cluster_interface.inspection.draft import Draft
     from cluster_interface.inspection.languages.lexis import Source, Text
@@ -48,6 +48,13 @@ class Snakemake(Language):
     def detects(self, name: str, shebang: object) -> bool:
         """Say whether a file is called as workflows are."""
         return shebang is None and (posixpath.basename(name) == "Snakefile" or name.lower().endswith(self.suffixes))
+
+    def starts(self, project: Project, name: str, arguments: Sequence[str]) -> tuple[str, str]:
+        """Return the directory that it is started in: above `workflow/`, as projects are laid out."""
+        home = posixpath.dirname(name)
+        if posixpath.basename(home) == "workflow":
+            return posixpath.dirname(home), name
+        return super().starts(project, name, arguments)
 
     def command(self, draft: Draft, _source: Source) -> str:
         """Return the command line: as many cores as the job has."""
