@@ -27,29 +27,29 @@ from cluster_interface.ports import Face, Handle, ImageRef, NativeState, Order, 
 from cluster_interface.settings import Defaults, Local
 
 MIB = 2**20
-TAG = "clif-test-rig-python3:latest"
+NAME = "rig-2"  #: another number where what every image gets is another
+TAG = f"clif-test-{NAME}:latest"
 
 
 def image(face: Face) -> ImageRef:
     """A Debian with a Python, made once for all tests."""
-    rootfs, archive = CACHE / "rig-python3", CACHE / "rig-python3.tar"
-    packed = CACHE / "rig-python3.squashfs"
-    ref = ImageRef(key="rig-python3", face=face, rootfs=rootfs, tag=TAG, file=packed)
+    rootfs, archive, packed = CACHE / NAME, CACHE / "rig-python3.tar", CACHE / f"{NAME}.squashfs"
+    ref = ImageRef(key=NAME, face=face, rootfs=rootfs, tag=TAG, file=packed)
     if os.geteuid() != 0:
         return ref  # made by the test before it became somebody else
-    with locked("rig-python3"):
+    with locked(NAME):
         if not rootfs.exists():
             CACHE.chmod(0o755)
-            fresh = CACHE / "rig-python3.new"
-            mmdebstrap = ["mmdebstrap", "--variant=minbase", "--include=python3", "bookworm", archive]
-            subprocess.run(mmdebstrap, check=True, capture_output=True)
+            fresh = CACHE / f"{NAME}.new"
+            if not archive.exists():
+                made = archive.with_suffix(".new.tar")
+                mmdebstrap = ["mmdebstrap", "--variant=minbase", "--include=python3", "bookworm", made]
+                subprocess.run(mmdebstrap, check=True, capture_output=True)
+                made.rename(archive)
             fresh.mkdir(exist_ok=True)
             subprocess.run(["tar", "-C", fresh, "--exclude=./dev/*", "-xf", archive], check=True)
+            finish(fresh, None)  # places to mount on, as every base of the store has them
             fresh.rename(rootfs)
-        finished = CACHE / "rig-python3.finished"
-        if not finished.exists():  # once: other tests may be running in there
-            finish(rootfs, None)  # places to mount on, as every base of the store has them
-            finished.touch()
         if face is Face.SQUASHFS and not packed.exists():
             squash = ["mksquashfs", rootfs, f"{packed}.new", "-all-root", "-quiet", "-no-progress", "-comp", "gzip"]
             subprocess.run([*squash, "-Xcompression-level", "1"], check=True, capture_output=True)
@@ -58,7 +58,10 @@ def image(face: Face) -> ImageRef:
             face is Face.DOCKER
             and subprocess.run(["docker", "image", "inspect", TAG], capture_output=True, check=False).returncode
         ):
-            subprocess.run(["docker", "import", archive, TAG], check=True, capture_output=True)
+            whole = CACHE / f"{NAME}.tar"
+            subprocess.run(["tar", "-C", rootfs, "-cf", whole, "."], check=True)
+            subprocess.run(["docker", "import", whole, TAG], check=True, capture_output=True)
+            whole.unlink()
     return ref
 
 

@@ -104,6 +104,39 @@ def test_output_and_errors_have_their_own_files(on):
     on(body)
 
 
+BEGINNINGS = """#!{shell} -l
+set -e
+. /etc/profile
+. /etc/profile.d/modules.sh
+. /usr/share/modules/init/{kind}
+. /usr/share/Modules/init/{kind}
+. /usr/share/lmod/lmod/init/{kind}
+. "$MODULESHOME/init/{kind}"
+eval "$(modulecmd {kind} load R/4.1)"
+module purge
+module load R/4.1
+command -v mine
+"""
+
+
+@pytest.mark.parametrize("shell", ["/bin/bash", "/bin/sh"])
+def test_scripts_that_read_in_what_defines_module_go_on(on, shell):
+    """What batch scripts begin with ends none that stops at errors, and a login shell keeps the job's search path."""
+
+    def body(box):
+        text = BEGINNINGS.format(shell=shell, kind=Path(shell).name)
+        made = box("./job", modules=("R/4.1",), variables={"PATH": "/job/bin:/usr/bin:/bin"})
+        for name, words in (("job", text), ("bin/mine", "#!/bin/sh\n")):
+            place = made.dir / "tasks/0" / name
+            place.parent.mkdir(exist_ok=True)
+            place.write_text(words)
+            place.chmod(0o755)
+        status = made.finish()
+        assert (status["exit_code"], made.out()) == (0, "/job/bin/mine\n"), made.err()
+
+    on(body)
+
+
 def test_output_is_seen_while_the_program_runs(on):
     """What a program prints is in its log before it ends, Python's print without flush included."""
 

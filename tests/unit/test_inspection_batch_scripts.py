@@ -133,6 +133,7 @@ def test_unknown_modules_are_told_once():
         ("module swap a b", ("b",)),
         ("module load $X", ()),
         ("module load 'a b'", ()),
+        ('eval "$(modulecmd bash load blast/2.14)"', ("blast/2.14",)),
     ],
 )
 def test_which_words_are_modules(line, modules):

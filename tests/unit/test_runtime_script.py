@@ -187,6 +187,9 @@ def test_an_element_that_is_not_listed_is_an_error(tmp_path):
     ("line", "says"),
     [
         ("module load R/4.1; ml purge", ""),
+        ("module use /opt/site/modules; module list 2>&1", ""),
+        ('. "$MODULESHOME/init/sh"; . $LMOD_PKG/init/sh', ""),
+        ('eval "$($LMOD_CMD sh load R)"; eval `$LMOD_CMD sh load R`', ""),
         (". ~/.bashrc", ""),
         ("conda activate fit", ""),
         ('eval "$(conda shell.posix hook)"; . activate fit', ""),

@@ -131,6 +131,7 @@ def _growing(under: Path, packages: Sequence[str], names: Path, delta: Path) -> 
         yield from (f"--setup-hook=sync-in {place} /", '--setup-hook=chown -R -h 0:0 "$1"')
     yield '--setup-hook=chmod 1777 "$1/tmp" "$1/var/tmp" && touch "$1/.begun"'
     inside = "-o Dir::Bin::dpkg=env -o DPkg::Options::=--unset=TMPDIR -o DPkg::Options::=dpkg"
+    inside += " -o DPkg::Options::=--force-confnew"  # a package's own instead of what finish() puts in its place
     apt = f'APT_CONFIG="$MMDEBSTRAP_APT_CONFIG" apt-get {inside} -o DPkg::Chroot-Directory="$1" --yes install'
     yield f"--customize-hook={apt} {shlex.join(packages)} >&2"
     passing = " -o ".join(f"-path ./{name}" for name in (*_PASSING, ".begun", ".names", ".delta"))

@@ -12,12 +12,12 @@ from cluster_interface.model.plan import digest
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-BASE_RECIPE = 1
-GROWN_RECIPE = 1
+BASE_RECIPE = 2
+GROWN_RECIPE = 2
 LAYER_RECIPE = 2
 LOCK_RECIPE = 2
-ORIGIN_RECIPE = 1
-SETUP_RECIPE = 1
+ORIGIN_RECIPE = 2
+SETUP_RECIPE = 2
 
 EPOCH = 1735689600  #: 2025-01-01: the one time that everything in an image claims to be from
 

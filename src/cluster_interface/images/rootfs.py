@@ -1,7 +1,8 @@
-"""What a root filesystem has, and what every image gets: mount points, `python`, bytecode that stays good."""
+"""What a root filesystem has, and what every image gets: mount points, `python`, files that scripts read in."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import stat
@@ -11,13 +12,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cluster_interface.images import failures
-from cluster_interface.images.tree import Tree, inside
+from cluster_interface.images.tree import Tree, Unsafe, inside
 from cluster_interface.model.base import Model
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MOUNT_POINTS = ("proc", "sys", "dev", "tmp", "var/tmp", "run", "job", "inputs", "opt/env", "home", "root", "etc")
+_SHELLS = ("sh", "bash", "ksh", "zsh", "csh", "tcsh")
+#: What scripts for clusters read in before they say `module`: where Environment Modules and Lmod of distributions and
+#: sites keep it. In an image there is nothing to define, but a script that stops at errors needs the file.
+#: A login shell begins with a PATH of its own, and then reads profile.d: what the job has goes before that.
+_READ_IN = {
+    "etc/profile.d/cluster-interface.sh": b'[ -z "${CLIF_PATH-}" ] || PATH=$CLIF_PATH:$PATH\n',
+    **{f"etc/profile.d/{name}.{kind}": b"" for name in ("modules", "lmod", "z00_lmod") for kind in ("sh", "csh")},
+    **{f"usr/share/{home}/init/{shell}": b"" for home in ("modules", "Modules", "lmod/lmod") for shell in _SHELLS},
+    **dict.fromkeys(("etc/profile", "etc/bashrc"), b""),
+}
 _BOUND_FILES = ("etc/resolv.conf", "etc/hosts", "etc/hostname")  #: the runtime's; the host's are never kept
 _INTERPRETERS = ("/usr/local/bin/python3", "/usr/bin/python3")
 _LOADERS = (
@@ -74,6 +85,10 @@ def finish(root: Path, certificates: bytes | None = None) -> Interpreter | None:
             tree.directory(name)
         for name in _BOUND_FILES:
             tree.write(name, b"")
+        for name, text in _READ_IN.items():
+            if inside(root, f"/{name}") is None:
+                with contextlib.suppress(Unsafe):  # an image made elsewhere may have links among its directories
+                    tree.write(name, text)
         if python and inside(root, "/usr/bin/python") is None and inside(root, "/usr/local/bin/python") is None:
             tree.link(f"{Path(python.path).parent}/python".lstrip("/"), "python3")
         bundle = inside(root, "/etc/ssl/certs/ca-certificates.crt")

@@ -39,9 +39,11 @@ _NO_NODES = " ".join(f"{kind}_MCA_{part}='^slurm'" for kind in ("OMPI", "PRTE") 
 _SRUN = "/tmp/.srun"  # noqa: S108 - private to the sandbox
 
 # What these would bring is in the image: they are there, and so are the files that a login has read, so that a script
-# which stops at errors goes on. `source activate NAME` and conda.sh are files that are read in.
+# which stops at errors goes on. `source activate NAME`, conda.sh and $MODULESHOME/init/bash are files that are read in;
+# those with a path of their own are in every image (images/rootfs.py), and give a login shell its $CLIF_PATH again.
 _STAND_INS = "/tmp/.stand-ins"  # noqa: S108 - private to the sandbox
-_STOOD_FOR = "module ml conda mamba micromamba"
+_STOOD_FOR = "module ml modulecmd lmod conda mamba micromamba"
+_READ_IN = "activate etc/profile.d/conda.sh init/sh init/bash init/ksh init/zsh init/csh init/tcsh"
 _SHELL = re.compile(r"(?:^|&& )(?:ba|da|tc|z|mk)?sh\b|(?:^|&& )ksh93\b")
 
 LEAST_ID = 1000  #: of users and groups that programs run as
@@ -127,10 +129,13 @@ def _provided(run: Run) -> str:
 def _stand_ins() -> str:
     text = shlex.quote(_without_comments(shipped("stand-in.sh")))
     return (
-        f"mkdir -p {_STAND_INS}/etc/profile.d; for clif_name in {_STOOD_FOR}; do command -v $clif_name >/dev/null || "
+        f"mkdir -p {_STAND_INS}/etc/profile.d {_STAND_INS}/init; for clif_name in {_STOOD_FOR}; do "
+        f"command -v $clif_name >/dev/null || "
         f"{{ printf %s {text} >{_STAND_INS}/$clif_name && chmod +x {_STAND_INS}/$clif_name; }}; done; "
-        f"unset clif_name; PATH=$PATH:{_STAND_INS}; touch {_STAND_INS}/activate {_STAND_INS}/etc/profile.d/conda.sh "
-        '"$HOME/.bashrc" "$HOME/.bash_profile" "$HOME/.profile"; '
+        f"for clif_name in {_READ_IN}; do : >{_STAND_INS}/$clif_name; done; unset clif_name; PATH=$PATH:{_STAND_INS}; "
+        f'export CLIF_PATH="$PATH"; '
+        f"export MODULESHOME={_STAND_INS} LMOD_PKG={_STAND_INS} LMOD_CMD={_STAND_INS}/lmod; "
+        'touch "$HOME/.bashrc" "$HOME/.bash_profile" "$HOME/.profile"; '
     )
 
 

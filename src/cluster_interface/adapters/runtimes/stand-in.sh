@@ -1,6 +1,7 @@
 #!/bin/sh
-# Stands in for module, ml, conda, mamba and micromamba in a container: what they would bring is there already, so that a
-# script goes on which stops at errors. `conda run` runs its program, `conda info --base` names a directory.
+# Stands in for module, ml, what these call (`eval "$(modulecmd bash load X)"`), conda, mamba and micromamba in a
+# container: what they would bring is there already, so that a script goes on which stops at errors. `conda run` runs
+# its program, `conda info --base` names a directory.
 case "${0##*/} ${1-}" in
 *"mamba run" | "conda run")
   shift

@@ -192,6 +192,8 @@ class Reader:
             self._alias(words[1:])
         elif name in ("module", "ml"):
             read_modules(self._draft, words, where)
+        elif name in ("modulecmd", "lmod"):  # what `module` calls: modulecmd bash load X
+            read_modules(self._draft, ("module", *words[2:]), where)
         else:
             return name in ("conda", "mamba", "micromamba") and activate(self._draft, words, where)
         return True
