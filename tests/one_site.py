@@ -1,6 +1,7 @@
 """What two imagined outside worlds have in common: one account, one queue, one scheduler, one runtime."""
 
 from cluster_interface.engine.tools import Tools
+from cluster_interface.inspection.software import Software
 from cluster_interface.model.job import Account
 from cluster_interface.model.queue import Queue
 from cluster_interface.settings import Defaults, Retention
@@ -58,4 +59,5 @@ def tools_of(world, images, retention=None) -> Tools:
         clock=world,
         defaults=Defaults(),
         retention=retention or Retention(),
+        software=Software(),
     )

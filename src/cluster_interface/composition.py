@@ -209,6 +209,17 @@ class Parts:
             clock=SystemClock(),
             defaults=self.settings.defaults,
             retention=self.settings.retention,
+            software=self.software,
+        )
+
+    @cached_property
+    def software(self) -> Software:
+        """What the site says of software."""
+        return Software(
+            self.settings.images.suite,
+            prefer=self.settings.software.prefer,
+            modules=self.settings.software.modules,
+            indexes=frozenset(url.rstrip("/") for url in self.settings.images.extra_index_urls),
         )
 
     def service(self) -> Service:
@@ -224,11 +235,7 @@ class Parts:
             identity=self.identity,
             catalogue=self.patterns,
             credentials=Credentials(self.store, self.vault),
-            software=Software(
-                self.settings.images.suite,
-                indexes=frozenset(url.rstrip("/") for url in self.settings.images.extra_index_urls),
-                **self.settings.software.model_dump(),
-            ),
+            software=self.software,
             wake=self.wake,
             examine=self._examine,
         )

@@ -43,6 +43,7 @@ def describe_run(  # noqa: PLR0917 - what a run is made of
         packed=attempt.pack > 1,
         signal_before=spec.checkpoint.signal_before,
         mounts=_mounts(plan),
+        host=plan.host,
     )
 
 
@@ -58,6 +59,8 @@ def _mounts(plan: Plan) -> tuple[Mount, ...]:
             before = found.get(target)
             writable = writable or bool(before and before.writable)
             found[target] = Mount(source=real, target=target, writable=writable, listing=source.listing)
+    for tree in (Path(tree) for software in plan.host for tree in software.trees):
+        found.setdefault(tree, Mount(source=tree, target=tree, lent=True))
     written = [mount.source for mount in found.values() if mount.writable]
     for target, mount in found.items():
         if any(place.is_relative_to(mount.source) for place in written):  # the job itself may change what is in it

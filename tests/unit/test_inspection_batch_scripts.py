@@ -9,6 +9,8 @@ import pytest
 
 from cluster_interface.inspection import inspect
 from cluster_interface.inspection.batch.queues import with_known_queue, with_what_there_is
+from cluster_interface.inspection.software import Software
+from cluster_interface.model.host import HostModule
 from cluster_interface.model.queue import Queue
 from cluster_interface.model.resources import GIB, MIB, Resources
 
@@ -21,10 +23,10 @@ BESIDE = {
 HOUR = 3600
 
 
-def read(name, text=None, **more):
+def read(name, text=None, *, software=None, **more):
     """Inspect one of the scripts, with files beside it."""
     text = (DATA / f"{name}.txt").read_text() if text is None else text
-    return inspect({**BESIDE, **more, name: text}, name)
+    return inspect({**BESIDE, **more, name: text}, name, software=software)
 
 
 def inputs(*indices):
@@ -120,6 +122,32 @@ def test_unknown_modules_are_told_once():
     """A container has none of the site's modules."""
     found = read("a.sh", "module load frobnicator other/1\n")
     assert len([warning for warning in found.warnings if "modules of the site" in warning]) == 1
+    assert found.environment.modules == ()
+
+
+LENT = Software(
+    modules={"matlab": HostModule(trees=("/opt/matlab",), licenses=("27000@lic.campus.edu",), packages="xz-utils")}
+)
+
+
+@pytest.mark.parametrize("lines", ["module load matlab/R2023b\nmatlab -batch fit\nmatlab_helper", "matlab -batch fit"])
+def test_what_the_host_lends_runs_in_a_container(lines):
+    """A licensed program whose tree the site names does not want the host; what it takes is said."""
+    found = read("a.sh", f"#SBATCH -c 2\n{lines}\n", software=LENT)
+    assert "runtime" not in found.resources
+    assert [name.partition("/")[0] for name in found.environment.modules] == ["matlab"]
+    assert found.environment.system == ("xz-utils",)
+    (guess,) = [guess for guess in found.guesses if guess.field == "environment.modules"]
+    assert "the host lends /opt/matlab (the site's table of modules)" in guess.rests_on
+    assert found.warnings == (
+        f"{guess.value} asks 27000@lic.campus.edu for its licence: say --network, a job has none unless you do",
+    )
+
+
+def test_where_the_job_stays_on_the_host_every_module_is_loaded_there():
+    """In the order of the script: what no table knows may be what the licensed program wants."""
+    found = read("a.sh", "module load frobnicator matlab other/1\n")
+    assert found.environment.modules == ("frobnicator", "matlab", "other/1")
 
 
 @pytest.mark.parametrize(
@@ -138,7 +166,8 @@ def test_unknown_modules_are_told_once():
 )
 def test_which_words_are_modules(line, modules):
     """module(1) and Lmod's `ml`."""
-    assert read("a.sh", f"{line}\n").environment.modules == modules
+    site = Software(modules={"a": "", "b": "", "blast": ""})
+    assert read("a.sh", f"{line}\n", software=site).environment.modules == modules
 
 
 @pytest.mark.parametrize(

@@ -90,6 +90,7 @@ def _plan(case: Case, tools: Tools, ask: Ask, resolved: dict[str, Any]) -> Plan:
         tasks=len(case.tasks),
         parameters_sha256=digest(rows) if any(rows) else None,
         ask=ask,
+        host=() if ask.runtime == HOST else tools.software.lent(job.spec.environment),
         bounds=tools.site.bounds(ask),
     )
 

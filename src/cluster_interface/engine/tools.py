@@ -11,6 +11,7 @@ from cluster_interface.model.queue import find_queue
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from cluster_interface.inspection.software import Software
     from cluster_interface.model.job import Attempt, Job
     from cluster_interface.model.plan import Ask, Plan
     from cluster_interface.model.queue import Queue
@@ -77,6 +78,7 @@ class Tools:
     clock: Clock
     defaults: Defaults
     retention: Retention
+    software: Software
     seen: dict[str, Mapping[int, Observation]] = field(default_factory=dict)
     looked: dict[str, Looked] = field(default_factory=dict)
 

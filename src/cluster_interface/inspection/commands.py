@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from cluster_interface.inspection.archive.index import PYTHONS
+from cluster_interface.inspection.batch.uses import borrow
 from cluster_interface.inspection.shell.known import ESSENTIAL, FETCHERS, HOSTED, SHELL, SITE
 from cluster_interface.model.proposal import Sureness
 
@@ -34,7 +35,7 @@ def need_command(draft: Draft, name: str, where: str) -> None:
     if name in FETCHERS:
         draft.needs_network(f"{where} calls {name}")
     if name in HOSTED:
-        draft.needs_host(name, f"{where} calls it")
+        _of_host(draft, name, where)
         return
     archive = draft.software.archive
     packages = () if _PLACEHOLDER.fullmatch(name) else archive.command(name)
@@ -49,9 +50,24 @@ def need_command(draft: Draft, name: str, where: str) -> None:
         for package in draft.software.archive.command(name)[:1]:
             draft.add_system(package, f"{where} calls {name}")
     else:
+        _unknown(draft, name, where)
+
+
+def _unknown(draft: Draft, name: str, where: str) -> None:
+    """Say what to do for a command that no package has, unless a module of the host may bring it."""
+    if not draft.borrows:
         draft.opaque = True
         draft.warn_once(
             f"command {name}",
-            f"{where} calls {name}, which no package of Debian {archive.suite} has: say --system PACKAGE or --with "
-            "PACKAGE if one brings it under another name, or bring the program with --input",
+            f"{where} calls {name}, which no package of Debian {draft.software.archive.suite} has: say --system "
+            "PACKAGE or --with PACKAGE if one brings it under another name, or bring the program with --input",
         )
+
+
+def _of_host(draft: Draft, name: str, where: str) -> None:
+    """Take a licensed program from the host: by the module that lends it to a container, else without one."""
+    module = draft.software.module(name)
+    if module.lent and not draft.borrows:
+        borrow(draft, name, module, where)
+    elif not draft.borrows:
+        draft.needs_host(name, f"{where} calls it")

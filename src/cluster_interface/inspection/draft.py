@@ -84,9 +84,10 @@ class Draft:
         self.followed: set[str] = set()  #: files that were read because another one runs them
         self.follow: Follow = _follow_nothing  #: reads a file that another one runs, whatever its kind
         self.follow_text: FollowText = _follow_no_text  #: reads what an interpreter is given to run
-        self._modules: dict[str, None] = {}
+        self._modules: dict[str, bool] = {}  #: whether a container has something of it
         self._host: dict[str, str] = {}
         self.lent: dict[str, tuple[Module, str]] = {}  #: modules of the host that others may stand in for, and where
+        self.borrows = False  #: it loads modules with which the host lends a container its own programs
         self.opaque = False  #: it starts what cannot be seen here
         self._r: dict[str, None] = {}
         self._bioconductor: dict[str, None] = {}
@@ -209,16 +210,20 @@ class Draft:
         for package in module.python:
             self.add_package(package, rests_on, module.sure)
 
-    def add_module(self, module: str, rests_on: str) -> bool:
-        """Add a module of the host; one whose name could not be one is left to a warning. Says whether it could."""
+    def add_module(self, module: str, rests_on: str, *, known: bool) -> bool:
+        """Add a module of the host; one whose name could not be one is left to a warning. Says whether it could.
+
+        What is not known is loaded where the job runs on the host, and is none of a container's.
+        """
         try:
             Environment(modules=(module,))
         except ValueError:
             self.warn(f"{rests_on}: {shown(module)} is not the name of a module, so it is not known what is needed")
             return False
         if module not in self._modules:
-            self._modules[module] = None
-            self.guess("environment.modules", module, rests_on)
+            self._modules[module] = known
+            if known:
+                self.guess("environment.modules", module, rests_on)
         return True
 
     def add_python_path(self, directory: str, rests_on: str) -> None:
@@ -296,7 +301,7 @@ class Draft:
                 python=self._python() if self.uses_python and (self.python_version or not self._ready) else None,
                 r=self._r_environment(),
                 system=tuple(self._system),
-                modules=tuple(self._modules),
+                modules=tuple(name for name, there in self._modules.items() if there or self._host),
                 variables=self.variables,
                 **self._ready,
             ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 import tomllib
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from cluster_interface.model.environment import Environment
+    from cluster_interface.model.host import HostSoftware, Meaning
 
 HOST = "host"  #: what stands in the table for software that stays where it is
 PYTHON = "python:"  #: before a Python package
@@ -28,7 +30,7 @@ class Software:
 
     suite: str = CURRENT  #: release of Debian of its bases
     prefer: Mapping[str, str] = field(default_factory=dict)  #: command -> package
-    modules: Mapping[str, str] = field(default_factory=dict)  #: module, with or without a version -> see `Module`
+    modules: Mapping[str, Meaning] = field(default_factory=dict)  #: module, with or without a version -> see `Module`
     indexes: frozenset[str] = frozenset()  #: addresses of further package indexes that jobs may name
 
     @cached_property
@@ -41,11 +43,21 @@ class Software:
         for table, whose in ((self.modules, "the site's table of modules"), (_shipped(), "the table of modules")):
             for key in (name, name.lower(), *_shorter(name.lower())):
                 if key in table:
-                    return _understood(table[key], whose)
+                    return _understood(name, table[key], whose)
         for key in _shorter(name.lower())[:1]:  # what stands before it is a sort of software: bio/, apps/, vis/
             if packages := self.archive.command(key) or self.archive.command(key.upper()):
                 return Module(packages[:1], rests_on=f"Debian's index has the command {key}", sure=Sureness.LIKELY)
         return Module()
+
+    def lent(self, environment: Environment) -> tuple[HostSoftware, ...]:
+        """Name the software of the host that a container is lent for an environment's modules."""
+        found = (self.module(name).lent for name in environment.modules)
+        return tuple(one for one in found if one)
+
+    def near(self, name: str) -> list[str]:
+        """Name known modules whose names are like one."""
+        plain = next(iter(_shorter(name.lower())), name.lower())
+        return difflib.get_close_matches(plain, [*self.modules, *_shipped()], n=3, cutoff=0.75)
 
     def in_container(self, environment: Environment) -> Environment:
         """Add the packages that stand in for an environment's modules; what is not known is left as it is."""
@@ -65,9 +77,15 @@ class Module:
 
     packages: tuple[str, ...] = ()  #: of the distribution
     python: tuple[str, ...] = ()
-    host: bool = False  #: it stays on the host
+    host: bool = False  #: it stays on the host, and a job without a container has it
+    lent: HostSoftware | None = None  #: it stays on the host, and containers have it from there
     rests_on: str = ""
     sure: Sureness = Sureness.KNOWN
+
+    @property
+    def in_container(self) -> bool:
+        """Whether a container has it, or what stands in for it."""
+        return self.known and (not self.host or bool(self.packages))
 
     @property
     def known(self) -> bool:
@@ -75,9 +93,11 @@ class Module:
         return bool(self.rests_on)
 
 
-def _understood(value: str, whose: str) -> Module:
-    words = value.split()
+def _understood(name: str, value: Meaning, whose: str) -> Module:
+    lent = None if isinstance(value, str) else value.as_named(name)
+    words = (value if isinstance(value, str) else value.packages).split()
     return Module(
+        lent=lent,
         packages=tuple(word for word in words if not word.startswith(PYTHON) and word != HOST),
         python=tuple(word.removeprefix(PYTHON) for word in words if word.startswith(PYTHON)),
         host=HOST in words,

@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import Field
 
 from cluster_interface.model.base import Model
+from cluster_interface.model.host import HostSoftware
 from cluster_interface.model.jobspec import JobSpec
 from cluster_interface.model.resources import GIB
 
@@ -114,6 +115,7 @@ class Plan(Model):
     tasks: int = 1
     parameters_sha256: str | None = Field(default=None, description="of the tasks' parameters, in order")
     ask: Ask
+    host: tuple[HostSoftware, ...] = Field(default=(), description="software of the host that its container is lent")
     bounds: Bounds = {}
 
     @property

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from cluster_interface.model.host import HostSoftware
     from cluster_interface.model.job import Account
     from cluster_interface.model.plan import Ask, Bounds
     from cluster_interface.ports.images import Face, ImageRef
@@ -21,6 +22,7 @@ class Mount:
     source: Path  #: where it really is; no component is a link
     target: Path  #: where it is seen: its absolute path outside, as people write it
     writable: bool = False
+    lent: bool = False  #: the site's own, perhaps by way of a link, and on the nodes alone
     listing: str | None = None  #: SHA-256 of what must be in it when a task begins; None: nobody looks
 
 
@@ -40,6 +42,7 @@ class Run:
     parameters: tuple[str, ...] = ()  #: names of the parameters; the values are in attempts/<k>/parameters
     dialect: Literal["slurm", "gridengine", "pbs"] | None = None
     modules: tuple[str, ...] = ()  #: of the host, where there is no image
+    host: tuple[HostSoftware, ...] = ()  #: what the container is lent of the host; its trees are among the mounts
     name: str = ""  #: the job's, for people and for scripts that look at it
     tasks: int = 1  #: of the whole job
     array: tuple[int, int, int] | None = None  #: lowest, highest and step of the parameter `array`, where known

@@ -27,6 +27,9 @@ def describe(job: Job, tasks: Sequence[Task], outputs: Sequence[OutputFile], sta
         raise Conflict(f"job {job.id} is {job.state}: it can become a capsule when it has run")
     if job.plan.lock is None:
         raise Conflict(f"job {job.id} ran in the host's own software: there is no image to put it into")
+    if job.plan.host:
+        names = ", ".join(software.module for software in job.plan.host)
+        raise Conflict(f"job {job.id} was lent software of the host, which cannot be put into a capsule: {names}")
     there = {file.path: file for file in stager.inputs(job.id)}
     mounted = [path for path, entry in job.spec.files.items() if entry.mode is Mode.MOUNT]
     if mounted:

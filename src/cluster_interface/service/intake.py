@@ -65,6 +65,7 @@ class Intake:
         self.check_mounts(spec)
         ask = self.fit(spec.resources, chained=spec.checkpoint.resume)
         if ask.runtime != HOST:
+            self._check_modules(spec)
             spec = spec.model_copy(update={"environment": self.software.in_container(spec.environment)})
         if spec.sweep is None:
             return spec, [{}]
@@ -121,6 +122,42 @@ class Intake:
                 problems.append(Problem(f"files.{path}", self.files.refusal(str(named), writable=entry.writable)))
         if problems:
             raise Rejected(problems=problems)
+
+    def _check_modules(self, spec: JobSpec) -> None:
+        """Refuse modules that would be nothing in a container, and licences that it could not ask for."""
+        problems = []
+        for name in spec.environment.modules:
+            module = self.software.module(name)
+            if not module.known:
+                problems.append(Problem("environment.modules", self._unknown(name)))
+            elif not module.in_container:
+                words = (
+                    f"{name} stays on the host ({module.rests_on}), and nothing says what of it a container could be "
+                )
+                words += f"lent: {self._on_host('have the site name its trees in [software.modules]')}"
+                problems.append(Problem("environment.modules", words))
+            elif module.lent and module.lent.licenses and not spec.network:
+                servers = ", ".join(module.lent.licenses)
+                words = f"{name} asks {servers} for its licence, which a job without network cannot reach, and none is "
+                words += "let through to there alone: say --network (network: true in a spec)"
+                problems.append(Problem("network", words))
+        if problems:
+            raise Rejected(problems=problems)
+
+    def _unknown(self, name: str) -> str:
+        near = self.software.near(name)
+        meant = f"; did you mean {' or '.join(near)}?" if near else ""
+        return (
+            f"{name}: neither the site's table of modules nor the one that is shipped knows it, so a container would "
+            f"have nothing of it{meant} Say what it brings with --system and --with, or "
+            + self._on_host("have the site name it in [software.modules]")
+        )
+
+    def _on_host(self, otherwise: str) -> str:
+        """Say how the host's own modules can be had."""
+        queues = [queue.name for queue in self.site.queues() if HOST in queue.runtimes]
+        own = f"run it on the host's own software with --runtime none in queue {queues[0]}, or " if queues else ""
+        return f"{own}{otherwise}"
 
     def _check_after(self, user: str, spec: JobSpec) -> None:
         """A job may wait for jobs of its owner's that are there already; so no circle can ever close."""

@@ -68,7 +68,7 @@ class Submitting:
         proposal = with_places(proposal, request.parameters)
         proposal = with_known_queue(proposal, [queue.name for queue in self.site.queues()])
         ask = self.intake.fit(Resources())
-        proposal = with_known_runtime(proposal, self.site.queues(), ask.queue)
+        proposal = with_known_runtime(proposal, self.site.queues(), ask.queue, self.software)
         queue = find_queue(self.site.queues(), ask.scheduler, ask.queue)
         proposal = with_what_there_is(proposal, self.site.queues(), ask.queue)
         with self.store.read() as db:

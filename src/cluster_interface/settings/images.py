@@ -8,7 +8,9 @@ from pathlib import Path
 from pydantic import Field, field_validator
 
 from cluster_interface.model.base import Model
+from cluster_interface.model.host import HostModule, Meaning
 from cluster_interface.model.resources import Seconds
+from cluster_interface.settings.files import FileRules
 
 #: What engines take for a registry's host, not for a user of Docker's own: it has a dot or a port. Then a path.
 _REGISTRY = re.compile(
@@ -77,6 +79,17 @@ class SoftwareSettings(Model):
     """Where a script's commands and modules come from."""
 
     prefer: dict[str, str] = Field(default={}, description="command -> the distribution package to take it from")
-    modules: dict[str, str] = Field(
-        default={}, description="module -> packages, `python:PACKAGE`, or `host` for what stays where it is"
+    modules: dict[str, Meaning] = Field(
+        default={},
+        description="module -> packages and `python:PACKAGE`; `host` for what runs without a container; a table for "
+        "what stays on the host and is lent to containers: trees, load, use, variables, licenses, packages",
     )
+
+    @field_validator("modules")
+    @classmethod
+    def _not_the_containers(cls, value: dict[str, Meaning]) -> dict[str, Meaning]:
+        for name, meaning in value.items():
+            for tree in meaning.trees if isinstance(meaning, HostModule) else ():
+                if FileRules.is_containers_own(Path(tree)):
+                    raise ValueError(f"{name}: {tree} cannot be mounted: a container has its own there; see `none`")
+        return value

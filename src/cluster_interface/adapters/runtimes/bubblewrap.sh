@@ -53,7 +53,7 @@ enter_sandbox() {
     done
     [ -n "$layer" ] && set -- "$@" --ro-bind "$layer" /opt/env
     set -- "$@" --ro-bind "$rootfs/etc" /etc --ro-bind "$claim/passwd" /etc/passwd --ro-bind "$claim/group" /etc/group
-    printf '127.0.0.1 localhost %s\n::1 localhost\n' "$(uname -n)" >"$claim/hosts"
+    hosts >"$claim/hosts"
     [ -e "$rootfs/etc/hosts" ] && set -- "$@" --ro-bind "$claim/hosts" /etc/hosts
     if [ "$network" = yes ] && [ -e "$rootfs/etc/resolv.conf" ] && [ -e /etc/resolv.conf ]; then
         set -- "$@" --ro-bind /etc/resolv.conf /etc/resolv.conf

@@ -10,6 +10,7 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from cluster_interface.adapters.runtimes.parts import shipped
 from cluster_interface.adapters.runtimes.script import (
     LEAST_ID,
     lasting_variables,
@@ -17,7 +18,6 @@ from cluster_interface.adapters.runtimes.script import (
     render,
     render_shell,
     shell_program,
-    shipped,
     task_variables,
     variables,
 )

@@ -31,6 +31,9 @@ start_container() {
         given_gpus
         if [ -n "$given" ]; then set -- "$@" --gpus "\"device=$given\""; else set -- "$@" --gpus "$gpus"; fi
     fi
+    for line in $(license_lines | tr ' ' ,); do
+        case $line in 127.* | ::1,*) ;; *) set -- "$@" --add-host "${line#*,}:${line%%,*}" ;; esac
+    done
     become "$docker" run --pull never --name "$box" \
         --user "$uid:$gid" --cap-drop ALL --security-opt no-new-privileges --read-only \
         --memory "$memory" --memory-swap "$memory" --cpus "$cpus" --pids-limit "$pids" --ulimit core=0 \

@@ -51,7 +51,7 @@ furnish() {
         mkdir "$room/tmp" "$room/home" "$room/home/$user" "$room/dev" &&
         mount -t tmpfs -o "mode=1777,size=$half" tmp "$room/tmp" &&
         mount -t tmpfs -o "mode=0700,size=$half" home "$room/home/$user" &&
-        cp "$claim/passwd" "$claim/group" "$room" && printf '127.0.0.1 localhost %s\n::1 localhost\n' "$(uname -n)" >"$room/hosts" && devices || return
+        cp "$claim/passwd" "$claim/group" "$room" && hosts >"$room/hosts" && devices || return
     # What runs in the image makes no more user namespaces, in which it would have capabilities.
     echo "$nested" >/proc/sys/user/max_user_namespaces
 }

@@ -6,7 +6,9 @@ import shlex
 from typing import TYPE_CHECKING, Literal
 
 from cluster_interface.adapters.runtimes import ordinary
-from cluster_interface.adapters.runtimes.script import program, render, render_shell, shell_program, shipped, variables
+from cluster_interface.adapters.runtimes.modules import FIND, loading
+from cluster_interface.adapters.runtimes.parts import shipped
+from cluster_interface.adapters.runtimes.script import program, render, render_shell, shell_program, variables
 from cluster_interface.model.errors import Permanent
 from cluster_interface.model.plan import Bound, Bounds
 
@@ -17,18 +19,6 @@ if TYPE_CHECKING:
 _PARTS = ("canary.sh", "own.sh", "none.sh")
 _CONTAINERS = ("PATH", "TMPDIR", "HOME", "LANG", "PYTHONDONTWRITEBYTECODE")  #: what holds in an image alone
 _PATH = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"
-
-#: Where Environment Modules and Lmod keep what defines `module` for sh, after what the login shell would read.
-MODULE_FILES = (
-    "/etc/profile.d/modules.sh",
-    "/etc/profile.d/z00_lmod.sh",
-    "/etc/profile.d/lmod.sh",
-    "/usr/share/modules/init/sh",
-    "/usr/share/Modules/init/sh",
-    "/usr/share/lmod/lmod/init/sh",
-    "/opt/apps/lmod/lmod/init/sh",
-)
-_MODULE_PLACES = f'"$LMOD_PKG/init/sh" "$MODULESHOME/init/sh" {" ".join(MODULE_FILES)}'
 
 
 class NoContainer:
@@ -101,14 +91,7 @@ class NoContainer:
 
 
 def _load(run: Run) -> str:
-    """Write what loads the modules, after finding `module` on the node."""
-    if not run.modules:
-        return ""
-    names = " ".join(shlex.quote(name) for name in run.modules)
-    return (
-        f"for place in {_MODULE_PLACES}; do command -v module >/dev/null && break; "
-        '[ -r "$place" ] && . "$place"; done; '
-        'command -v module >/dev/null || { echo "there is no module command on $(uname -n)" >&2; exit 127; }; '
-        f'for name in {names}; do module load "$name" || {{ echo "the module $name cannot be loaded" >&2; '
-        "exit 127; }; done; "
-    )
+    """Write what loads the modules, after finding `module` on the node; a script may want that, too."""
+    if run.modules:
+        return FIND + loading(run.modules)
+    return FIND if run.dialect else ""

@@ -7,7 +7,8 @@ import shutil
 from typing import TYPE_CHECKING, Literal
 
 from cluster_interface.adapters.runtimes import entry, ordinary
-from cluster_interface.adapters.runtimes.script import bound, render, render_shell, shipped
+from cluster_interface.adapters.runtimes.parts import shipped
+from cluster_interface.adapters.runtimes.script import bound, render, render_shell
 from cluster_interface.model.errors import Permanent
 from cluster_interface.model.plan import Bound
 from cluster_interface.ports import Face

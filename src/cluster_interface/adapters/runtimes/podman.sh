@@ -22,7 +22,7 @@ make_room() {
         mkdir -p "$podman_room/root/$point" || return
     done
     chmod 1777 "$podman_room/root/tmp" # a tmpfs on it takes its mode
-    printf '127.0.0.1 localhost %s\n::1 localhost\n' "$node" >"$podman_room/hosts"
+    hosts >"$podman_room/hosts"
     use_room
     configure
 }

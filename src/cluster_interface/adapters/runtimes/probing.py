@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import ValidationError
 
-from cluster_interface.adapters.runtimes.none import MODULE_FILES
-from cluster_interface.adapters.runtimes.script import LEAST_ID, shipped
+from cluster_interface.adapters.runtimes.modules import MODULE_FILES
+from cluster_interface.adapters.runtimes.parts import shipped
+from cluster_interface.adapters.runtimes.script import LEAST_ID
 from cluster_interface.model.base import Model
 from cluster_interface.model.errors import Transient
 from cluster_interface.model.plan import RESERVED, Bound, Bounds

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 import shlex
-from functools import cache
-from importlib import resources
 from itertools import chain
 from typing import TYPE_CHECKING
 
 from cluster_interface.adapters.runtimes import dialects
+from cluster_interface.adapters.runtimes.modules import asking
+from cluster_interface.adapters.runtimes.parts import shipped, without_comments
 from cluster_interface.model.errors import Permanent, Rejected
+from cluster_interface.model.host import license_hosts
 from cluster_interface.model.resources import MIB
 
 if TYPE_CHECKING:
@@ -77,8 +78,13 @@ def _render(run: Run, parts: Sequence[str], settings: Mapping[str, str | int], b
         "packed": "yes" if run.packed else "no",
         "parameters": "yes" if run.parameters else "no",
         "replaced": replaced(run),
+        "home_outside": run.account.home or "/",
+        "license_hosts": " ".join(license_hosts(run.host)),
+        "asking": asking(run),
+        "loaded": "",
     }
-    places = list(dict.fromkeys(str(mount.source) for mount in run.mounts))
+    places = list(dict.fromkeys(str(mount.source) for mount in run.mounts if not mount.lent))
+    trees = list(dict.fromkeys(tree for software in run.host for tree in software.trees))
     listed = {str(mount.source): mount.listing for mount in run.mounts if mount.listing}
     lines = [f"{name}={shlex.quote(str(value))}" for name, value in {**common, **settings}.items()]
     return "\n".join(
@@ -92,9 +98,10 @@ def _render(run: Run, parts: Sequence[str], settings: Mapping[str, str | int], b
             "open_element() { :; }; close_element() { :; }; prepare() { :; }; conclude() { :; }",
             f"mounts_stay() {{ {shlex.join(['unmoved', *places]) if places else ':'}; }}",
             f"mounts_hold() {{ {shlex.join(['unchanged', *chain(*listed.items())]) if listed else ':'}; }}",
+            f"lend() {{ {f'host_is_there {shlex.join(trees)} && ask_modules' if trees else ':'}; }}",
             "has_heard() { false; }",
             "",
-            *map(shipped, ["gpus.sh", *parts] if run.ask.gpus else parts),
+            *map(shipped, ["hosts.sh", *(["gpus.sh"] if run.ask.gpus else []), *parts]),
         ]
     )
 
@@ -112,12 +119,23 @@ def bound(run: Run) -> list[str]:
 
 def shell_program(run: Run) -> str:
     """Return the shell text that opens an interactive shell in the container."""
-    return (_NODE_FILE if run.dialect == "pbs" else "") + "[ ! -x /bin/bash ] || exec /bin/bash; exec /bin/sh -i"
+    return (
+        _lent(run)
+        + (_NODE_FILE if run.dialect == "pbs" else "")
+        + "[ ! -x /bin/bash ] || exec /bin/bash; exec /bin/sh -i"
+    )
 
 
 def program(run: Run) -> str:
     """Return the shell text that is run in the container: what every program needs, then the command."""
-    return PRELUDE + _provided(run) + run.command
+    return PRELUDE + _lent(run) + _provided(run) + run.command
+
+
+def _lent(run: Run) -> str:
+    """Return the shell text that makes software of the host usable: what its modules set there, what was declared."""
+    if not run.host:
+        return ""
+    return f'eval "${{CLIF_LOADED-}}"; unset CLIF_LOADED; {"".join(software.exports() for software in run.host)}'
 
 
 def _provided(run: Run) -> str:
@@ -127,7 +145,7 @@ def _provided(run: Run) -> str:
 
 
 def _stand_ins() -> str:
-    text = shlex.quote(_without_comments(shipped("stand-in.sh")))
+    text = shlex.quote(without_comments(shipped("stand-in.sh")))
     return (
         f"mkdir -p {_STAND_INS}/etc/profile.d {_STAND_INS}/init; for clif_name in {_STOOD_FOR}; do "
         f"command -v $clif_name >/dev/null || "
@@ -141,14 +159,10 @@ def _stand_ins() -> str:
 
 def _of_dialect(run: Run) -> str:
     if run.dialect == "slurm" and run.image is not None:  # as said above
-        text = shlex.quote(_without_comments(shipped("srun.sh")))
+        text = shlex.quote(without_comments(shipped("srun.sh")))
         write = f"mkdir -p {_SRUN} && printf %s {text} >{_SRUN}/srun && chmod +x {_SRUN}/srun && PATH=$PATH:{_SRUN}"
         return f"export {_NO_NODES}; command -v srun >/dev/null || {{ {write}; }}; "
     return _NODE_FILE if run.dialect == "pbs" else ""
-
-
-def _without_comments(text: str) -> str:
-    return re.sub(r"^\s*# .*\n", "", text, flags=re.MULTILINE)
 
 
 def variables(run: Run) -> list[tuple[str, str]]:
@@ -200,7 +214,8 @@ def _words(run: Run) -> dict[str, str]:
         chosen["LD_LIBRARY_PATH"] = ":".join(filter(None, (run.variables.get("LD_LIBRARY_PATH"), _DRIVER)))
     fixed = {name: shlex.quote(str(value)) for name, value in chosen.items()}
     certain = {name: shlex.quote(str(value)) for name, value in ours.items()}
-    return {**fixed, **dialects.variables(run), **certain, "CLIF_NATIVE_ID": '"$native"'}
+    loaded = {"CLIF_LOADED": '"$loaded"'} if run.host else {}
+    return {**fixed, **dialects.variables(run), **certain, "CLIF_NATIVE_ID": '"$native"', **loaded}
 
 
 def identifier(run: Run) -> tuple[int, int]:
@@ -212,9 +227,3 @@ def identifier(run: Run) -> tuple[int, int]:
         )
         raise Permanent(words)
     return uid, gid if gid >= LEAST_ID else uid
-
-
-@cache
-def shipped(name: str) -> str:
-    """Return a part of job.sh that comes with the package."""
-    return (resources.files(__package__) / name).read_text()

@@ -13,7 +13,7 @@ if [ -r "$attempt_dir/claim/$task/owner" ]; then
     done <"$attempt_dir/claim/$task/owner"
 fi
 accounts "$claim"
-if ! load_parameters || ! mounts_stay; then
+if ! load_parameters || ! mounts_stay || ! lend; then
     echo "$reason" >&2
     exit 1
 fi

@@ -51,7 +51,7 @@ run_task() {
     started=$now
     accounts "$claim"
     prepared=no
-    if load_parameters && mounts_stay && mounts_hold && prepared=yes && prepare; then
+    if load_parameters && mounts_stay && mounts_hold && lend && prepared=yes && prepare; then
         carry_out
         settle
         measure
@@ -132,6 +132,26 @@ list() {
 
 remembers() {
     case $(stat -f -c %T "$1") in nfs* | smb* | cifs* | fuse*) ;; *) return 1 ;; esac
+}
+
+# --- what a container is lent of the host: the trees are there, and the modules say what they set (modules.sh), once for
+# all tasks of an element
+host_is_there() {
+    for tree in "$@"; do
+        as_the_user test -r "$tree/." && as_the_user test -x "$tree/." && continue
+        reason="input_unavailable: $tree, in which software of the host is, is not there on $node or not for this account"
+        return 1
+    done
+}
+
+ask_modules() {
+    [ -n "$asking" ] && [ -z "$loaded" ] || return 0
+    loaded=$(as_the_user env -i PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin "HOME=$home_outside" "USER=$user" \
+        "LOGNAME=$user" LANG=C.UTF-8 timeout -k 5 120 sh -c "command exec 2>>\"\$1\"; shift; $asking" sh "${err:-/dev/tty}") &&
+        [ "${#loaded}" -le 65536 ] && return
+    loaded=''
+    reason="input_unavailable: the modules of the host cannot be loaded on $node: the error log of the task says why"
+    return 1
 }
 
 as_the_user() {

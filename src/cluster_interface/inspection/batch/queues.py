@@ -10,6 +10,7 @@ from cluster_interface.model.resources import Resources, show_bytes
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
+    from cluster_interface.inspection.software import Software
     from cluster_interface.model.proposal import Proposal
     from cluster_interface.model.queue import Queue
 
@@ -27,10 +28,12 @@ def with_known_queue(proposal: Proposal, queues: Collection[str]) -> Proposal:
     return _without(proposal, _FIELD, warning)
 
 
-def with_known_runtime(proposal: Proposal, queues: Collection[Queue], queue: str) -> Proposal:
+def with_known_runtime(
+    proposal: Proposal, queues: Collection[Queue], queue: str, software: Software | None = None
+) -> Proposal:
     """Return the proposal without the host's own software where its queue does not allow that, saying who does.
 
-    `queue` is the one that a job goes to which names none.
+    `queue` is the one that a job goes to which names none. What stays on the host is then none of its modules.
     """
     wanted, name = proposal.resources.get("runtime"), proposal.resources.get("queue", queue)
     if wanted is None or any(one.name == name and (not one.runtimes or wanted in one.runtimes) for one in queues):
@@ -39,7 +42,9 @@ def with_known_runtime(proposal: Proposal, queues: Collection[Queue], queue: str
     instead = f"queue {others[0]} does: say --queue {others[0]} --runtime {wanted}" if others else "ask who runs it"
     rests_on = next((guess.rests_on for guess in proposal.guesses if guess.field == _RUNTIME), "the script")
     warning = f"queue {name} does not let jobs run on the host's own software ({rests_on}): {instead}"
-    return _without(proposal, _RUNTIME, warning)
+    there = tuple(name for name in proposal.environment.modules if software and software.module(name).in_container)
+    environment = proposal.environment.model_copy(update={"modules": there})
+    return _without(proposal.model_copy(update={"environment": environment}), _RUNTIME, warning)
 
 
 def with_what_there_is(proposal: Proposal, queues: Collection[Queue], default: str) -> Proposal:

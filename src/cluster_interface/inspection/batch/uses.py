@@ -14,6 +14,8 @@ from cluster_interface.model.proposal import Sureness
 if TYPE_CHECKING:
     from cluster_interface.inspection.batch.directives import Dialect
     from cluster_interface.inspection.draft import Draft
+    from cluster_interface.inspection.software import Module
+    from cluster_interface.model.host import HostSoftware
 
 INDEX = "\x01"  #: stands in a word for the index of the array
 MOST_MODULES = 50
@@ -122,7 +124,10 @@ def read_modules(draft: Draft, words: tuple[str, ...], where: str) -> None:
     loaded = [name for name in _loaded(words)[:MOST_MODULES] if "\0" not in name and INDEX not in name]
     for name in loaded:
         module = draft.software.module(name)
-        if not draft.add_module(name, f"{where} loads it"):
+        if module.lent:
+            borrow(draft, name, module, where)
+            continue
+        if not draft.add_module(name, f"{where} loads it", known=module.known):
             continue
         if module.host and module.packages:
             draft.lent[name] = (module, where)
@@ -136,6 +141,20 @@ def read_modules(draft: Draft, words: tuple[str, ...], where: str) -> None:
                 f"{where} calls {words[0]}: modules of the site are not there in a container, and it is not known what "
                 f"{name} is; say --with or --system for what it loads, or name it in the site's [software.modules]",
             )
+
+
+def borrow(draft: Draft, name: str, module: Module, where: str) -> None:
+    """Take a module that the host lends; programs that nothing else brings come with it."""
+    if module.lent is None or not draft.add_module(name, _lent(module, module.lent, where), known=True):
+        return
+    draft.borrows = True
+    draft.stand_in(module, f"{where} loads {name} ({module.rests_on})")
+    if servers := ", ".join(module.lent.licenses):
+        draft.warn(f"{name} asks {servers} for its licence: say --network, a job has none unless you do")
+
+
+def _lent(module: Module, lent: HostSoftware, where: str) -> str:
+    return f"{where} loads it; the host lends {', '.join(lent.trees)} ({module.rests_on})"
 
 
 def settle_modules(draft: Draft) -> None:
