@@ -15,7 +15,7 @@ from cluster_interface.model.errors import Rejected
 from cluster_interface.model.jobspec import JobSpec
 from cluster_interface.model.resources import GIB, MIB, Resources
 
-PREFIX = {"slurm": "#SBATCH", "gridengine": "#$", "pbs": "#PBS"}
+PREFIX = {"slurm": "#SBATCH", "gridengine": "#$", "pbs": "#PBS", "lsf": "#BSUB"}
 
 
 def read(dialect, *lines):
@@ -159,6 +159,44 @@ def test_pbs(line, asked):
 
 
 @pytest.mark.parametrize(
+    ("line", "asked"),
+    [
+        ("-W 90", {"time": 5400}),
+        ("-W 1:30/host7", {"time": 5400}),
+        ("-n 4", {"cpus": 4}),
+        ("-n 4,8 -R 'span[hosts=1]'", {"cpus": 4}),
+        ("-n 4 -R span[ptile=4]", {"cpus": 4}),
+        ("-n 10 -R 'span[ptile=4]'", {"nodes": 3, "tasks_per_node": 4}),
+        ("-R 'rusage[mem=2GB:duration=30]'", {"memory": 2 * GIB}),
+        ("-R 'select[mem>100] rusage[mem=500MB,ngpus_physical=2]'", {"memory": 500 * MIB, "gpus": 2}),
+        ("-M 4GB -R 'rusage[mem=2GB]'", {"memory": 4 * GIB}),
+        ("-M 4000000", {"memory": 4000000 * 1024}),
+        ("-M 4000", {"memory": 4000 * MIB}),
+        ("-M 8", {"memory": 8 * GIB}),
+        ("-gpu num=1:gmodel=NVIDIAA100-SXM4", {"gpus": 1, "gpu_type": "NVIDIAA100"}),
+        ("-gpu -", {"gpus": 1}),
+        ("-q 'short long' -P lab -U maint#1", None),
+        ("-q 'short long' -P lab -x", {"queue": "short", "account": "lab", "exclusive": True}),
+        ("-oo x -eo y -u a@b -N -r -m 'h1 h2' -L /bin/bash -cwd /x -app big -Is", {}),
+    ],
+)
+def test_lsf(line, asked):
+    """bsub(1): slots are processors, on one node unless ptile says otherwise; memory without a unit is guessed."""
+    if asked is None:
+        assert refused("lsf", line).field == "resources.reservation"
+    else:
+        assert read("lsf", line).resources == asked
+
+
+def test_what_lsf_leaves_open_is_said():
+    """The unit of memory that is the site's own, where slots are, what stands for nothing here."""
+    request = read("lsf", "-n 4", "-M 4000", "-R 'affinity[core(2)] span[hosts=1]'", "-w 'done(a)'", "-zap")
+    assert request.warnings == ["line 3: #BSUB -M 4000 names no unit for 4000: MB taken"]
+    assert [one.line for one in request.left_out] == [4, 5, 6]
+    assert "on one node" in read("lsf", "-n 4").warnings[0]
+
+
+@pytest.mark.parametrize(
     ("dialect", "line", "indices", "most"),
     [
         ("slurm", "--array=1,3-7%2", (1, 3, 4, 5, 6, 7), 2),
@@ -168,6 +206,8 @@ def test_pbs(line, asked):
         ("gridengine", "-t 4", (4,), None),
         ("pbs", "-J 1-10:4%2", (1, 5, 9), 2),
         ("pbs", "-t 1,5,7-8%1", (1, 5, 7, 8), 1),
+        ("lsf", "-J 'name[1-10:4]%2'", (1, 5, 9), 2),
+        ("lsf", "-J [1,3-4]", (1, 3, 4), None),
     ],
 )
 def test_arrays(dialect, line, indices, most):
@@ -184,6 +224,7 @@ def test_arrays(dialect, line, indices, most):
         ("slurm", "--signal=USR1 --requeue", 60, True),
         ("gridengine", "-l s_rt=3000,h_rt=3600", 600, False),
         ("gridengine", "-notify", 60, False),
+        ("lsf", "-wa USR1 -wt 10", 600, False),
     ],
 )
 def test_being_told_before_the_end(dialect, line, before, resume):
@@ -199,6 +240,7 @@ def test_being_told_before_the_end(dialect, line, before, resume):
         ("slurm", "--export=NONE", {}),
         ("gridengine", "-v A=1,PATH", {"A": "1"}),
         ("pbs", "-v A='x y'", {"A": "x y"}),
+        ("lsf", "-env 'all, A=1'", {"A": "1"}),
         ("pbs", "-l select=1:ncpus=4:ompthreads=4", {"OMP_NUM_THREADS": "4"}),
     ],
 )
@@ -239,6 +281,10 @@ def test_variables_with_a_value_are_carried_over(dialect, line, variables):
         ("pbs", ["-l select=1:ncpus=2 -l mem=2gb"], "resources.memory", ["keep one"]),
         ("pbs", ["-l select=0:ncpus=2"], "script", ["'0'"]),
         ("pbs", ["-l walltime=soon"], "resources.time", ["'soon'"]),
+        ("lsf", ["-W soon"], "resources.time", ["'soon'", "1:30"]),
+        ("lsf", ["-M lots"], "resources.memory", ["'lots'", "4GB"]),
+        ("lsf", ["-J 'x[7-1]'"], "sweep.parameters", ["ends before"]),
+        ("lsf", ["-n 8", "-R span[hosts=1]", "-R span[ptile=4]"], "resources.nodes", ["line 3", "line 4", "keep one"]),
     ],
 )
 def test_contradictions_are_refused(dialect, lines, field, words):

@@ -81,6 +81,24 @@ EXPECTED = {
     "nodes.pbs": (
         "pbs", {"nodes": 2, "tasks_per_node": 8, "cpus": 1, "memory": 16 * GIB, "time": HOUR}, None, set(),
     ),
+    "array.lsf": (
+        "lsf", {"cpus": 1, "memory": 2 * GIB, "time": 1200, "queue": "normal"}, ((1, 5, 9), 2),
+        {"step.awk", *inputs(1, 5, 9)},
+    ),
+    "threaded.lsf": (
+        "lsf",
+        {"cpus": 8, "memory": 16000 * MIB, "time": 30 * HOUR, "queue": "medium", "account": "bio-101",
+         "exclusive": True},
+        None,
+        {"query.fa"},
+    ),
+    "gpu.lsf": (
+        "lsf",
+        {"cpus": 4, "memory": 8 * GIB, "time": 8 * HOUR, "gpus": 2, "gpu_type": "TeslaV100", "queue": "gpuv100"},
+        None,
+        {"train.py"},
+    ),
+    "mpi.lsf": ("lsf", {"nodes": 2, "tasks_per_node": 16, "time": 12 * HOUR}, None, set()),
     "both.job": ("slurm", {"cpus": 4, "time": HOUR}, None, set()),
     "heredoc.slurm": ("slurm", {"tasks_per_node": 1, "cpus": 1, "time": 48 * HOUR}, None, set()),
     "program.py": ("slurm", {"memory": 2 * GIB, "time": 900}, None, set()),

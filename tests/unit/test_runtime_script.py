@@ -116,6 +116,21 @@ def test_pbs_has_a_file_of_nodes():
     assert "PBS" not in script.program(run_of())
 
 
+def test_lsf_counts_from_zero_without_an_array():
+    """LSB_JOBINDEX is 0 then, and the hosts are listed once for each slot."""
+    got = evaluated(run_of(dialect="lsf", name="blast"))
+    assert (got["LSB_JOBID"], got["LSB_JOBNAME"], got["LSB_JOBINDEX"], got["LS_SUBCWD"]) == (
+        "4711",
+        "blast",
+        "0",
+        "/job",
+    )
+    assert (got["LSB_HOSTS"], got["LSB_MCPU_HOSTS"], got["LSB_DJOB_NUMPROC"]) == ("n1 n1", "n1 2", "2")
+    run = run_of(dialect="lsf", parameters=("array",), tasks=3, array=(1, 5, 2))
+    got = evaluated(run, lines="CLIF_PARAM_array=3")
+    assert (got["LSB_JOBINDEX"], got["LSB_JOBINDEX_END"], got["LSB_JOBINDEX_STEP"]) == ("3", "5", "2")
+
+
 @pytest.mark.parametrize("dialect", dialects.TABLES)
 def test_every_fact_of_a_table_is_known(dialect):
     """A job that has everything gets every variable of its dialect: no fact is misspelt."""

@@ -114,7 +114,9 @@ def _environment(environment: Any, guesses: list[dict[str, Any]]) -> list[str]:
     lines += [f"R: {package}" for kind in ("packages", "bioconductor") for package in r.get(kind) or ()]
     lines += [f"conda: {conda}"] if isinstance(conda, str) else [f"conda: {one}" for one in conda.get("packages") or ()]
     taken = " ".join(rests.values())  # modules that became packages are named there
-    lines += [f"module {name}" for name in environment.get("modules") or () if f" {name}" not in taken]
+    for name in environment.get("modules") or ():
+        lent = "the host lends" in rests.get(name, "")
+        lines += [f"module {name}{f'  ({rests[name]})' if lent else ''}"] if lent or f" {name}" not in taken else []
     lines += [f"{name}={value}" for name, value in (environment.get("variables") or {}).items()]
     lines += ["a setup step"] if environment.get("setup") else []
     lines += [f"as of {environment['as_of']}"] if environment.get("as_of") else []

@@ -73,6 +73,8 @@ def _show(job: Job) -> None:
         _line("asked", plain(show_ask(plan["ask"])))
         lock = plan["lock"] or {}  # a job in the host's own software has none
         _line("image", plain(lock.get("image", "")))
+        for lent in plan.get("host", ()):
+            _line("host", plain(f"{lent['module']}, from {', '.join(lent['trees'])}"))
         for warning in lock.get("warnings", ()):
             _line("warning", plain(warning))
     _show_tasks(job)

@@ -44,7 +44,7 @@ class JobSpec(Model):
     )
     retry: Retry = Retry()
     checkpoint: Checkpoint = Checkpoint()
-    dialect: Literal["slurm", "gridengine", "pbs"] | None = Field(
+    dialect: Literal["slurm", "gridengine", "pbs", "lsf"] | None = Field(
         default=None, description="the variables of this batch system mean inside what they meant"
     )
     network: bool = False

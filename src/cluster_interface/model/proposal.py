@@ -78,7 +78,7 @@ class Proposal(Model):
     missing: Missing | None = None
     resources: dict[str, int | str | bool | tuple[str, ...]] = {}  #: what the directives of a batch script say
     sweep: Sweep | None = None  #: of an array job, whose index is the parameter `array`
-    dialect: Literal["slurm", "gridengine", "pbs"] | None = None
+    dialect: Literal["slurm", "gridengine", "pbs", "lsf"] | None = None
     checkpoint: Checkpoint | None = None
     left_out: tuple[LeftOut, ...] = ()  #: directives that were not carried over
     guesses: tuple[Guess, ...] = ()

@@ -40,7 +40,7 @@ class Run:
     network: bool = False
     variables: Mapping[str, str] = field(default_factory=dict)
     parameters: tuple[str, ...] = ()  #: names of the parameters; the values are in attempts/<k>/parameters
-    dialect: Literal["slurm", "gridengine", "pbs"] | None = None
+    dialect: Literal["slurm", "gridengine", "pbs", "lsf"] | None = None
     modules: tuple[str, ...] = ()  #: of the host, where there is no image
     host: tuple[HostSoftware, ...] = ()  #: what the container is lent of the host; its trees are among the mounts
     name: str = ""  #: the job's, for people and for scripts that look at it

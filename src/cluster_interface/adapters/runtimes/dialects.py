@@ -2,7 +2,8 @@
 
 A table gives each variable the name of a fact; a variable whose fact is not known of this job is not set, as the
 scheduler itself would not set it. Sources: sbatch(1) "OUTPUT ENVIRONMENT VARIABLES", qsub(1) of Grid Engine
-"ENVIRONMENTAL VARIABLES", qsub(1B) of PBS and Torque.
+"ENVIRONMENTAL VARIABLES", qsub(1B) of PBS and Torque, bsub(1) of LSF "Environment
+variables" of job execution.
 """
 
 from __future__ import annotations
@@ -101,7 +102,26 @@ PBS = {
     "PBS_NODENUM": "zero",
 }
 
-TABLES = {"slurm": SLURM, "gridengine": GRIDENGINE, "pbs": PBS}
+LSF = {
+    "LSB_JOBID": "job",
+    "LSB_BATCH_JID": "job",
+    "LSB_JOBNAME": "name",
+    "LSB_JOBINDEX": "index_or_zero",
+    "LSB_JOBINDEX_END": "array_last",
+    "LSB_JOBINDEX_STEP": "array_step",
+    "LSB_QUEUE": "queue",
+    "LSB_PROJECT_NAME": "account",
+    "LSB_SUB_HOST": "node",
+    "LSB_SUB_USER": "user",
+    "LSB_DJOB_NUMPROC": "slots",
+    "LSB_MAX_NUM_PROCESSORS": "slots",
+    "LSB_HOSTS": "host_of_each",
+    "LSB_MCPU_HOSTS": "host_and_slots",
+    "LS_SUBCWD": "here",
+    "LSB_OUTDIR": "here",
+}
+
+TABLES = {"slurm": SLURM, "gridengine": GRIDENGINE, "pbs": PBS, "lsf": LSF}
 
 
 def variables(run: Run) -> dict[str, str]:
@@ -141,6 +161,7 @@ def _facts(run: Run) -> Mapping[str, str]:
         "mebibytes": ask.memory // MIB,
         **dict.fromkeys(("index_or_undefined", "first_or_undefined", "last_or_undefined"), "undefined"),
         "step_or_undefined": "undefined",
+        "index_or_zero": 0,
     }
     if ARRAY in run.parameters:
         known["array_count"] = run.tasks
@@ -154,8 +175,10 @@ def _facts(run: Run) -> Mapping[str, str]:
         "node": '"$node"',
         "slurm_nodes": '"${SLURM_JOB_NODELIST:-$node}"',
         "node_lines": '"$nodes"',
+        "host_of_each": f'"{" ".join(["$node"] * ask.cpus * ask.tasks_per_node)}"',
+        "host_and_slots": f'"$node {ask.cpus * ask.tasks_per_node}"',
     }
     if ARRAY in run.parameters:
         index = f'"$CLIF_PARAM_{ARRAY}"'
-        words |= {"array_job": '"$native"', "array_index": index, "index_or_undefined": index}
+        words |= {"array_job": '"$native"', "array_index": index, "index_or_undefined": index, "index_or_zero": index}
     return words

@@ -21,6 +21,9 @@ _SGE_CLOCK = re.compile(r"(\d{0,6}):(\d{0,6}):(\d{0,6})")
 _SGE_MEMORY = re.compile(r"(\d{1,15}(?:\.\d{1,6})?)([kKmMgGtT]?)[bB]?")
 _PBS_CLOCK = re.compile(r"(?:(?:(?:(\d{1,6}):)?(\d{1,6}):)?(\d{1,6}):)?(\d{1,9})(?:\.\d+)?")
 _PBS_MEMORY = re.compile(r"(\d{1,15})([kmgtp]?)([bw]?)", re.IGNORECASE)
+_LSF_CLOCK = re.compile(r"(?:(\d{1,6}):)?(\d{1,7})(?:/\S*)?")
+_LSF_MEMORY = re.compile(r"(\d{1,15}(?:\.\d{1,6})?)\s*(?:([kmgtp])i?b?)?", re.IGNORECASE)
+LEAST_MEMORY = 128 * 2**20  #: bytes that anybody would ask for
 _COUNT = re.compile(r"[1-9]\d{0,8}")
 WORD = 8  #: bytes, of the machines that PBS calls 64-bit
 
@@ -96,6 +99,31 @@ def pbs_memory(text: str) -> int | None:
         raise ValueError(f"{shown(text)} is not an amount of memory of PBS; write for example 4gb or 500mb")
     size = WORD if found[3].lower() == "w" else 1
     return int(found[1]) * size * KIB ** _POWERS[found[2].lower()] or None
+
+
+def lsf_time(text: str) -> int:
+    """Seconds: [hours:]minutes, perhaps with the host that it is measured on behind (bsub(1), -W)."""
+    found = _LSF_CLOCK.fullmatch(text)
+    if not found:
+        raise ValueError(f"{shown(text)} is not a time of LSF; write for example 90 (minutes) or 1:30")
+    return _some((int(found[1] or 0) * 60 + int(found[2])) * 60, text)
+
+
+def lsf_memory(text: str) -> tuple[int | None, str]:
+    """Bytes; K, M, G and T are powers of 1024 (bsub(1), -M). With it the unit that was taken where none is named.
+
+    That is the site's, which is not known: the smallest one in which the number is enough for a program to run.
+    """
+    found = _LSF_MEMORY.fullmatch(text)
+    if not found:
+        raise ValueError(f"{shown(text)} is not an amount of memory of LSF; write for example 4GB or 500MB")
+    if found[2]:
+        return math.ceil(float(found[1]) * KIB ** _POWERS[found[2].lower()]) or None, ""
+    for unit in ("KB", "MB", "GB"):
+        size = math.ceil(float(found[1]) * KIB ** _POWERS[unit[0].lower()])
+        if size >= LEAST_MEMORY:
+            break
+    return size or None, unit
 
 
 def _some(seconds: int, text: str) -> int:

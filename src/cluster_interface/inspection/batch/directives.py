@@ -3,7 +3,7 @@
 sbatch(1), measured with 22.05: lines that begin with `#SBATCH`, up to the first line that is neither blank nor a
 comment; no blank is needed behind it, none may stand before it. qsub(1) of Son of Grid Engine 8.1.9: every line whose
 first two characters are `#$`. qsub(1B) of PBS Professional and Torque: `#PBS`, perhaps indented, up to the first
-executable line.
+executable line. bsub(1): `#BSUB`, taken up to the first command.
 """
 
 from __future__ import annotations
@@ -18,13 +18,14 @@ from cluster_interface.model.errors import Rejected
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-Dialect = Literal["slurm", "gridengine", "pbs"]
+Dialect = Literal["slurm", "gridengine", "pbs", "lsf"]
 
 _SLURM = re.compile(r"#SBATCH(?![A-Za-z0-9_])(.*)")
 _GRIDENGINE = re.compile(r"#\$([ \t]*-[A-Za-z].*)")
 _PBS = re.compile(r"[ \t]*#PBS(?![A-Za-z0-9_])(.*)")
+_LSF = re.compile(r"#BSUB(?![A-Za-z0-9_])(.*)")
 _COMMENT = re.compile(r"\s*(?:#.*)?")
-PREFIXES: dict[Dialect, str] = {"slurm": "#SBATCH", "gridengine": "#$", "pbs": "#PBS"}
+PREFIXES: dict[Dialect, str] = {"slurm": "#SBATCH", "gridengine": "#$", "pbs": "#PBS", "lsf": "#BSUB"}
 MOST = 1000  #: directives of one script that are read
 
 
@@ -49,14 +50,14 @@ def begins_with_directives(text: str) -> bool:
 
 
 def overlooked(text: str) -> list[int]:
-    """Return the lines of Slurm's and PBS's directives behind the first command, where nobody reads them.
+    """Return the lines of Slurm's, PBS's and LSF's directives behind the first command, where nobody reads them.
 
     In a text with here-documents, which may hold other scripts, none is looked for.
     """
     if "<<" in text:
         return []
     read = {number for _, number, _ in _lines(text)}
-    likely = (number for number, line in enumerate(text.split("\n"), 1) if re.match(r"#(?:SBATCH|PBS)\s+-", line))
+    likely = (number for number, line in enumerate(text.split("\n"), 1) if re.match(r"#(?:SBATCH|PBS|BSUB)\s+-", line))
     return [number for number in likely if number not in read]
 
 
@@ -70,6 +71,8 @@ def _lines(text: str, *, to_the_end: bool = True) -> Iterator[tuple[Dialect, int
             yield "slurm", number, found[1]
         elif in_head and (found := _PBS.fullmatch(line)):
             yield "pbs", number, found[1]
+        elif in_head and (found := _LSF.fullmatch(line)):
+            yield "lsf", number, found[1]
         elif found := _GRIDENGINE.fullmatch(line):
             yield "gridengine", number, found[1]
 

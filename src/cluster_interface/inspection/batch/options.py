@@ -34,6 +34,10 @@ class Option:
         """What a guess rests on."""
         return f"{self.written}, line {self.line}"
 
+    def saying(self, value: str) -> Option:
+        """Return the option as if it had this part of its value alone."""
+        return replace(self, value=value)
+
     def refuse(self, field: str, why: str) -> Rejected:
         """Make the refusal of what this option says."""
         if re.search(r"<[^<>]*>|<\S*$", self.written):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from cluster_interface.inspection.batch import gridengine, pbs, slurm
+from cluster_interface.inspection.batch import gridengine, lsf, pbs, slurm
 from cluster_interface.inspection.batch.directives import PREFIXES, Dialect, Directive, find_directives, overlooked
 from cluster_interface.inspection.batch.request import Request
 from cluster_interface.inspection.project import LARGEST
@@ -17,10 +17,10 @@ from cluster_interface.model.proposal import LeftOut, Sureness
 if TYPE_CHECKING:
     from cluster_interface.inspection.draft import Draft
 
-_READERS = {"slurm": slurm.read, "gridengine": gridengine.read, "pbs": pbs.read}
-_NAMES: dict[Dialect, str] = {"slurm": "Slurm", "gridengine": "Grid Engine", "pbs": "PBS"}
+_READERS = {"slurm": slurm.read, "gridengine": gridengine.read, "pbs": pbs.read, "lsf": lsf.read}
+_NAMES: dict[Dialect, str] = {"slurm": "Slurm", "gridengine": "Grid Engine", "pbs": "PBS", "lsf": "LSF"}
 _COMPARED = ("cpus", "memory", "time", "gpus", "nodes", "tasks_per_node")  # what means the same everywhere
-_OTHERS = re.compile(r"^#(BSUB|COBALT|OAR|PJM|FLUX:|QSUB)\s+-", re.MULTILINE)
+_OTHERS = re.compile(r"^#(COBALT|OAR|PJM|FLUX:|QSUB)\s+-", re.MULTILINE)
 MOST_SHOWN = 5
 
 

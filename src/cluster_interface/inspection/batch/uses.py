@@ -1,6 +1,7 @@
 """What a shell script uses of its batch system: variables, modules, and the programs that start processes.
 
-The variables are those of sbatch(1) ("OUTPUT ENVIRONMENT VARIABLES"), qsub(1) of Grid Engine and qsub(1B) of PBS.
+The variables are those of sbatch(1) ("OUTPUT ENVIRONMENT VARIABLES"), qsub(1) of Grid Engine, qsub(1B) of PBS
+and bsub(1) of LSF.
 """
 
 from __future__ import annotations
@@ -20,15 +21,16 @@ if TYPE_CHECKING:
 INDEX = "\x01"  #: stands in a word for the index of the array
 MOST_MODULES = 50
 
-_INDICES = ("SLURM_ARRAY_TASK_ID", "SGE_TASK_ID", "PBS_ARRAY_INDEX", "PBS_ARRAYID")
-_HERE = ("SLURM_SUBMIT_DIR", "SGE_O_WORKDIR", "PBS_O_WORKDIR", "PWD")
-_PROCESSES = ("SLURM_NTASKS", "SLURM_NPROCS", "NSLOTS", "PBS_NP")
+_INDICES = ("SLURM_ARRAY_TASK_ID", "SGE_TASK_ID", "PBS_ARRAY_INDEX", "PBS_ARRAYID", "LSB_JOBINDEX")
+_HERE = ("SLURM_SUBMIT_DIR", "SGE_O_WORKDIR", "PBS_O_WORKDIR", "LS_SUBCWD", "PWD")
+_PROCESSES = ("SLURM_NTASKS", "SLURM_NPROCS", "NSLOTS", "PBS_NP", "LSB_DJOB_NUMPROC", "LSB_MAX_NUM_PROCESSORS")
 _OWN: dict[Dialect, re.Pattern[str]] = {
     "slurm": re.compile(r"\$\{?(SLURM_[A-Z_]+)"),
     "gridengine": re.compile(r"\$\{?(SGE_[A-Z_]+|NSLOTS|PE_HOSTFILE)\b"),
     "pbs": re.compile(r"\$\{?(PBS_[A-Z_]+)"),
+    "lsf": re.compile(r"\$\{?(LSB_[A-Z_]+|LS_SUBCWD)"),
 }
-_HOSTS = re.compile(r"\$\{?((?:PE_HOSTFILE|PBS_GPUFILE)\b|TMPDIR\}?/machines\b)")
+_HOSTS = re.compile(r"\$\{?((?:PE_HOSTFILE|PBS_GPUFILE|LSB_DJOB_HOSTFILE|LSB_DJOB_RANKFILE)\b|TMPDIR\}?/machines\b)")
 _MPI = frozenset({"mpirun", "mpiexec", "mpiexec.hydra", "orterun"})
 _OPEN_MPI = {  # more processes than processors are no mistake; reading each other's memory is not allowed everywhere
     "OMPI_MCA_rmaps_base_oversubscribe": "1",
@@ -45,7 +47,7 @@ _OTHER_WORDS = words_of(
 def known_variables(draft: Draft) -> dict[str, str]:
     """Return the variables whose values are known before the job runs; the array's index is a mark in a word."""
     asked = draft.batch.resources if draft.batch else {}
-    processes = str(_processes(draft) * (asked.get("cpus", 1) if draft.dialect == "gridengine" else 1))
+    processes = str(_processes(draft) * (asked.get("cpus", 1) if draft.dialect in ("gridengine", "lsf") else 1))
     return {
         **dict.fromkeys(_HERE, "."),
         **(dict.fromkeys(_INDICES, INDEX) if draft.array else {}),
