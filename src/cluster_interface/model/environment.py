@@ -169,7 +169,8 @@ class Environment(Model):
     image: str | None = Field(default=None, description="an OCI image by reference (a .sif file is imported as a base)")
     dockerfile: str | None = Field(default=None, description="a Dockerfile in the file tree")
     modules: tuple[Annotated[str, AfterValidator(_module)], ...] = Field(
-        default=(), description="of the cluster: packages or software of the host, by the site's table; `none` loads them"
+        default=(),
+        description="of the cluster: packages or software of the host, by the site's table; `none` loads them",
     )
     as_of: Day = Field(
         default=None,
