@@ -36,6 +36,8 @@ solver
 echo "$PATH" "$LD_LIBRARY_PATH" | sed "s|$SOLVER_HOME|TREE|g"
 (echo no >"$SOLVER_HOME/bin/solver") 2>/dev/null && echo overwritten
 (echo no >"$SOLVER_HOME/new") 2>/dev/null && echo written
+ls -d /usr/local/bin /usr/local/man/. | wc -l
+(echo no >/usr/local/new) 2>/dev/null && echo written
 env | grep -c "CLIF_LOADED\|^LOADEDMODULES"
 exit 5
 """
@@ -58,10 +60,10 @@ def licences():
         server.shutdown()
 
 
-@pytest.fixture
-def tree():
-    """A directory with the program, which no image has."""
-    top = Path(f"/opt/clif lent {secrets.token_hex(4)}")
+@pytest.fixture(params=["/opt", "/usr/local"])
+def tree(request):
+    """A directory with the program, which no image has, beside others that images have."""
+    top = Path(f"{request.param}/clif lent {secrets.token_hex(4)}")
     (top / "bin").mkdir(parents=True)
     (top / "bin/solver").write_text(SOLVER)
     (top / "bin/solver").chmod(0o755)
@@ -120,7 +122,7 @@ def test_a_licensed_program_of_the_host_runs_in_a_container(runtime, place, ordi
         assert program == f"licensed in {tree}, {MODE}"
         assert paths.startswith("TREE/bin:/opt/env/bin:/usr/local/sbin:")
         assert paths.endswith(" TREE/lib")
-        assert rest == ["0"]
+        assert rest == ["2", "0"]
 
 
 @pytest.mark.parametrize("runtime", ["docker", "bubblewrap"])

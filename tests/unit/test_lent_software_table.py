@@ -25,7 +25,7 @@ def test_a_module_is_lent_by_its_name_and_versions_by_theirs():
         trees = ["/opt/matlab"]
         packages = "libxt6 python:numpy"
         [modules."matlab/R2019a"]
-        trees = ["/old/matlab"]
+        trees = ["/usr/local/matlab"]
         variables = { PATH = "/old/matlab/bin:$PATH" }
         [modules.fluent]
         trees = ["/apps/ansys"]
@@ -36,7 +36,7 @@ def test_a_module_is_lent_by_its_name_and_versions_by_theirs():
     named = Environment(modules=("blast/2", "matlab/R2023b", "matlab/R2019a", "fluent"))
     new, old, fluent = software.lent(named)
     assert (new.module, new.trees, new.load) == ("matlab/R2023b", ("/opt/matlab",), ("matlab/R2023b",))
-    assert (old.trees, old.load) == (("/old/matlab",), ())
+    assert (old.trees, old.load) == (("/usr/local/matlab",), ())
     assert fluent.load == ("ansys/2023",)
     environment = software.in_container(named)
     assert environment.system == ("ncbi-blast+", "libxt6")
@@ -50,6 +50,8 @@ def test_a_module_is_lent_by_its_name_and_versions_by_theirs():
         ('trees = ["opt/matlab"]', "matlab.trees", "is not the plain absolute path of a directory"),
         ('trees = ["/opt/../etc"]', "matlab.trees", "is not the plain absolute path of a directory"),
         ('trees = ["/opt/a:/b"]', "matlab.trees", "is not the plain absolute path of a directory"),
+        ('trees = ["/usr/local/bin"]', "modules", "matlab: /usr/local/bin cannot be mounted"),
+        ('trees = ["/usr/local"]', "modules", "matlab: /usr/local cannot be mounted"),
         ('trees = ["/etc"]', "modules", "matlab: /etc cannot be mounted: a container has its own there"),
         ('trees = ["/opt/m"]\nlicenses = ["licence.campus.edu"]', "matlab.licenses", "write PORT@HOST"),
         ('trees = ["/opt/m"]\nlicenses = ["99999@host"]', "matlab.licenses", "write PORT@HOST"),

@@ -86,6 +86,9 @@ _CONTAINERS_OWN = frozenset(
 ) | {"tmp", "usr", "var"}
 
 
+_LOCAL = frozenset(("bin", "etc", "games", "include", "lib", "libexec", "man", "sbin", "share", "src"))
+
+
 class FileRules(Model):
     """What of the shared filesystem jobs may have where it is, without a copy."""
 
@@ -105,6 +108,8 @@ class FileRules(Model):
     @staticmethod
     def is_containers_own(path: Path) -> bool:
         """Say whether containers have something of their own at a path, or it is no absolute one."""
+        if path.parts[1:3] == ("usr", "local"):  # where there is room for more, such as /usr/local/MATLAB
+            return len(path.parts) < 4 or path.parts[3] in _LOCAL
         return not path.is_absolute() or len(path.parts) < 2 or path.parts[1] in _CONTAINERS_OWN
 
     def roots(self, *, writable: bool) -> tuple[Path, ...]:

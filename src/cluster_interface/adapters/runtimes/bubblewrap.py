@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from cluster_interface.adapters.runtimes import ordinary
-from cluster_interface.adapters.runtimes.script import program, render, render_shell, shell_program, variables
+from cluster_interface.adapters.runtimes.script import program, render, render_shell, replaced, shell_program, variables
 from cluster_interface.model.errors import Permanent
 from cluster_interface.ports import Face
 
@@ -103,7 +103,8 @@ def _words(run: Run, text: str) -> list[str]:
     ]
     reset = "${reset:+/usr/bin/env} ${reset:+--default-signal=$heard}"
     command = [reset, "/bin/sh", "-c", shlex.quote(limit + text)]
-    return [*mounts, "--remount-ro", "/", "--clearenv", *words, "--", *command]
+    opened = ["--remount-ro /usr/local"] if ":/usr/local/" in replaced(run) else []
+    return [*mounts, *opened, "--remount-ro", "/", "--clearenv", *words, "--", *command]
 
 
 @cache

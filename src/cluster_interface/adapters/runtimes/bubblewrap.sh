@@ -51,6 +51,19 @@ enter_sandbox() {
         case $replaced in *":/opt/${entry##*/}:"*) continue ;; esac
         [ -e "$entry" ] && [ "${entry##*/}" != env ] && set -- "$@" --ro-bind "$entry" "/opt/${entry##*/}"
     done
+    case $replaced in *:/usr/local/*)
+        set -- "$@" --size 65536 --perms 0755 --tmpfs /usr/local
+        for entry in "$rootfs"/usr/local/*; do
+            at=/usr/local/${entry##*/}
+            case $replaced in *":$at:"*) continue ;; esac
+            if [ -L "$entry" ]; then
+                set -- "$@" --symlink "$(readlink "$entry")" "$at"
+            elif [ -e "$entry" ]; then
+                set -- "$@" --ro-bind "$entry" "$at"
+            fi
+        done
+        ;;
+    esac
     [ -n "$layer" ] && set -- "$@" --ro-bind "$layer" /opt/env
     set -- "$@" --ro-bind "$rootfs/etc" /etc --ro-bind "$claim/passwd" /etc/passwd --ro-bind "$claim/group" /etc/group
     hosts >"$claim/hosts"

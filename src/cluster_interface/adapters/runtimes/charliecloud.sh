@@ -50,9 +50,12 @@ place_mounts() {
 
 compose() {
     composed=$room/root
-    for entry in "$rootfs"/* "$rootfs"/.[!.]* "$rootfs"/opt/*; do
+    opened=:/opt:
+    case $replaced in *:/usr/local/*) opened=:/opt:/usr:/usr/local: ;; esac
+    for entry in "$rootfs"/* "$rootfs"/.[!.]* "$rootfs"/opt/* "$rootfs"/usr/* "$rootfs"/usr/local/*; do
         inside=${entry#"$rootfs"}
-        case $inside in /opt) continue ;; esac
+        case $opened in *":$inside:"*) continue ;; esac
+        case $opened in *":${inside%/*}:"*) ;; *) [ -z "${inside%/*}" ] || continue ;; esac
         case $replaced in *":$inside:"*) continue ;; esac
         if [ -L "$entry" ]; then
             ln -s "$(readlink "$entry")" "$composed$inside" || return

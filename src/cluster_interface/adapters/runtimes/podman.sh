@@ -108,11 +108,38 @@ enter_image() {
         case $replaced in *":/opt/${entry##*/}:"*) continue ;; esac
         [ -e "$entry" ] && [ "${entry##*/}" != env ] && set -- "$@" --volume "$entry:/opt/${entry##*/}:ro"
     done
+    case $replaced in *:/usr/local/*)
+        open_local
+        set -- "$@" --volume "$podman_room/local:/usr/local:ro"
+        for entry in "$rootfs"/usr/local/*; do
+            [ -d "$podman_room/local/${entry##*/}" ] && [ ! -L "$entry" ] && [ -d "$entry" ] &&
+                set -- "$@" --volume "$entry:/usr/local/${entry##*/}:ro"
+        done
+        ;;
+    esac
     [ -n "$layer" ] && set -- "$@" --volume "$layer:/opt/env:ro"
     set -- "$@" --volume "$claim/passwd:/etc/passwd:ro" --volume "$claim/group:/etc/group:ro" \
         --volume "$podman_room/hosts:/etc/hosts:ro"
     eval "set -- \"\$@\" $mounts --rootfs \"\$podman_room/root\""
     become "$@" 3>"$claim/began"
+}
+
+# A /usr/local of our own, with the places to mount on that are below it.
+open_local() {
+    mkdir -p "$podman_room/local" || return
+    rest=${replaced#:}
+    while [ -n "$rest" ]; do
+        inside=${rest%%:*} rest=${rest#*:}
+        case $inside in /usr/local/*) mkdir -p "$podman_room/local/${inside#/usr/local/}" ;; esac
+    done
+    for entry in "$rootfs"/usr/local/*; do
+        case $replaced in *":/usr/local/${entry##*/}:"*) continue ;; esac
+        if [ -L "$entry" ]; then
+            ln -s "$(readlink "$entry")" "$podman_room/local/${entry##*/}"
+        elif [ -d "$entry" ]; then
+            mkdir -p "$podman_room/local/${entry##*/}"
+        fi
+    done
 }
 
 # The container's first process leads the session and the group that the program is in.

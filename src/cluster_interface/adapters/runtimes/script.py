@@ -107,9 +107,15 @@ def _render(run: Run, parts: Sequence[str], settings: Mapping[str, str | int], b
 
 
 def replaced(run: Run) -> str:
-    """Name the image's own directories that make room for places to mount on: `:/srv:/opt/data:`."""
-    tops = {target.parts[: 3 if target.parts[1] == "opt" else 2] for target in (mount.target for mount in run.mounts)}
+    """Name the image's own directories that make room for places to mount on: `:/srv:/opt/data:/usr/local/matlab:`."""
+    tops = {target.parts[: _depth(target.parts)] for target in (mount.target for mount in run.mounts)}
     return "".join(f":{'/'.join(parts)[1:]}" for parts in sorted(tops)) + ":"
+
+
+def _depth(parts: tuple[str, ...]) -> int:
+    if parts[1:3] == ("usr", "local"):
+        return 4
+    return 3 if parts[1] == "opt" else 2
 
 
 def bound(run: Run) -> list[str]:
