@@ -108,7 +108,7 @@ def test_without_python_there_is_no_python_environment():
         ("module load frobnicator/2", "modules of the site"),
         ("curl -O https://e.org/x", "--network"),
         ("pip install numpy 'pandas>=2'", "pip install"),
-        ("#BSUB -M 4\ndate", "--memory"),
+        ("#COBALT -t 4\ndate", "--memory"),
         ("#$ -N x\nsrun date", "srun"),
         ("#SBATCH -N 2\nsrun date", "--nodes 1"),
         ("#SBATCH -N 2\nmpirun date", "--nodes 1"),
