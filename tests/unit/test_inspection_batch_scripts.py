@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cluster_interface.inspection import inspect
-from cluster_interface.inspection.batch.queues import with_known_queue, with_what_there_is
+from cluster_interface.inspection.batch.queues import with_known_queue, with_known_runtime, with_what_there_is
 from cluster_interface.inspection.software import Software
 from cluster_interface.model.host import HostModule
 from cluster_interface.model.queue import Queue
@@ -160,6 +160,25 @@ def test_what_the_host_lends_runs_in_a_container(lines):
     assert found.warnings == (
         f"{guess.value} asks 27000@lic.campus.edu for its licence: say --network, a job has none unless you do",
     )
+
+
+def test_what_stays_on_the_host_is_no_module_of_a_container():
+    """Where the queue allows no job on the host's own software, what only that has is left out, and it is said."""
+    found = read("a.sh", "module load matlab blast/2.14\n")
+    assert (found.environment.modules, found.resources) == (("matlab", "blast/2.14"), {"runtime": "none"})
+    queue = Queue(
+        name="q",
+        cpus=4,
+        memory=GIB,
+        time=None,
+        default_cpus=1,
+        default_memory=MIB,
+        default_time=60,
+        runtimes=("bubblewrap",),
+    )
+    found = with_known_runtime(found, [queue], "q", Software())
+    assert (found.environment.modules, found.resources) == (("blast/2.14",), {})
+    assert "queue q does not let jobs run on the host's own software" in found.warnings[-1]
 
 
 def test_where_the_job_stays_on_the_host_every_module_is_loaded_there():

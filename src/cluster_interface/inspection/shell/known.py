@@ -54,6 +54,8 @@ SITE = {
     "qdel": "the scheduler is not there in the job",
     "sbatch": "the scheduler is not there in the job: submit jobs from outside",
     "qsub": "the scheduler is not there in the job: submit jobs from outside",
+    "bsub": "the scheduler is not there in the job: submit jobs from outside",
+    **dict.fromkeys(("bjobs", "bkill", "bhosts", "bqueues"), "the scheduler is not there in the job"),
 }
 FETCHERS = frozenset({"curl", "wget", "git", "rsync", "scp", "ssh", "aws", "gsutil", "rclone"})
 HOSTED = words(  # licensed programs: they cannot be had from anywhere but the host
