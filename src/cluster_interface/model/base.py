@@ -41,7 +41,7 @@ class Model(BaseModel):
 
 def _problems(model: type[BaseModel], error: ValidationError, at: str) -> Iterable[Problem]:
     for item in error.errors(include_url=False, include_context=False):
-        location = [str(part) for part in item["loc"]]
+        location = [str(part) for part in item["loc"] if part != ""]
         field = ".".join([at, *location] if at else location) or "document"
         if item["type"] == "extra_forbidden":
             yield Problem(field, f"unknown field{_suggestion(model, location)}")

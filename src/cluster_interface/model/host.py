@@ -14,6 +14,7 @@ from cluster_interface.model.base import Model
 _LICENSE = re.compile(r"([1-9]\d{0,4})@([A-Za-z0-9](?:[A-Za-z0-9.-]{0,252}[A-Za-z0-9])?)")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _MODULE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+/-]*")
+_PACKAGES, _TABLE = "packages", ""  #: what a table has no name for is not named where it is wrong
 _SPECIAL = frozenset(',:"\n\0')  #: what runtimes' lists of mounts take apart
 
 
@@ -107,8 +108,8 @@ def license_hosts(software: tuple[HostSoftware, ...]) -> tuple[str, ...]:
 
 
 def _kind(value: Any) -> str:
-    return "packages" if isinstance(value, str) else "host"
+    return _PACKAGES if isinstance(value, str) else _TABLE
 
 
 #: What a site's table says of a module: `samtools python:pysam`, `host`, or a table of its own.
-Meaning = Annotated[Annotated[str, Tag("packages")] | Annotated[HostModule, Tag("host")], Discriminator(_kind)]
+Meaning = Annotated[Annotated[str, Tag(_PACKAGES)] | Annotated[HostModule, Tag(_TABLE)], Discriminator(_kind)]
