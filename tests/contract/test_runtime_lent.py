@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from tests.contract.rig import Box, Node, account_of
+from tests.contract.test_runtime_faces import on_terminal
 
 from cluster_interface.adapters.runtimes import NoContainer, make
 from cluster_interface.model.host import HostModule
@@ -178,6 +179,22 @@ def test_a_tree_may_be_a_link(runtime, place, ordinary, tree):
         assert box.out() == "bin\n"
     finally:
         link.unlink()
+
+
+def test_a_shell_has_what_the_job_is_lent(place, ordinary, tree, licences, modules):
+    """`clif shell` opens where the program of the host works; what writes it is sound shell."""
+    server = server_for("bubblewrap", licences)
+    said = HostModule(trees=(str(tree),), use=(str(modulefile(place, tree, server)),), licenses=(server,))
+    box = box_of("bubblewrap", place, ordinary, said.as_named("solver/2.1"), "true")
+    assert box.execute()["exit_code"] == 0, box.err()
+    shell = place / "shell.sh"
+    shell.write_text(box.runtime.shell_script(box.run, 0))
+    for text in (box.script, shell):
+        checked = subprocess.run(["shellcheck", "-s", "sh", text], capture_output=True, text=True, check=False)
+        assert checked.returncode == 0, checked.stdout
+    said, code = on_terminal(box.node.account, shell, "solver; exit 6\n")
+    assert f"licensed in {tree}, {MODE}" in said, said
+    assert code == 6, said
 
 
 def test_a_script_of_the_host_finds_module(place, ordinary, modules):

@@ -3,7 +3,7 @@
 # that are there, and everything else, which is set. What module systems keep for themselves stays behind.
 names_of_variables() { env | sed -n 's/^\([A-Za-z_][A-Za-z0-9_]*\)=.*/\1/p'; }
 
-in_quotes() { printf "'%s'" "$(printf %s "$1" | sed "s/'/'\\\\''/g")"; }
+in_quotes() { printf "'%s'" "$(printf %s "$1" | sed "s/'/'\"'\"'/g")"; }
 
 for name in $(names_of_variables); do eval "was_$name=\$$name"; done
 load_here
