@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from cluster_interface.images import importing
-from cluster_interface.images.rootfs import interpreter, keep_bytecode
+from cluster_interface.images.rootfs import finish, interpreter, keep_bytecode
 from cluster_interface.images.shelf import Shelf
 from cluster_interface.images.tree import inside
 from cluster_interface.images.unpack import Limits, opened, unpack
@@ -271,3 +271,19 @@ def test_bytecode_is_kept_only_where_it_fits_its_source(tmp_path):
     assert {n: Path(p).read_bytes()[4] for n, p in flags.items()} == {"good": 1, "edited": 0, "touched": 0}
     keep_bytecode(tmp_path, times_changed=True)
     assert {n: Path(p).read_bytes()[4] for n, p in flags.items()} == {"good": 1, "edited": 0, "touched": 1}
+
+
+def test_what_scripts_read_in_is_in_every_image(tmp_path):
+    """What defines `module` elsewhere; an image's own files stay, and no link of it leads anywhere."""
+    root, away = tmp_path / "root", tmp_path / "away"
+    (root / "etc/profile.d").mkdir(parents=True)
+    (root / "usr").mkdir()
+    away.mkdir()
+    (root / "etc/profile").write_text("mine\n")
+    (root / "etc/profile.d/lmod.sh").write_text("its own\n")
+    (root / "usr/share").symlink_to(away)
+    finish(root)
+    assert (root / "etc/profile").read_text() == "mine\n"
+    assert (root / "etc/profile.d/lmod.sh").read_text() == "its own\n"
+    assert (root / "etc/profile.d/modules.sh").read_text() == ""
+    assert not list(away.iterdir())
