@@ -210,6 +210,12 @@ def containers(mark: str) -> list[str]:
     return done.stdout.split()
 
 
+def bridge_address() -> str:
+    """This machine's address on docker's own network: what containers there can reach of it."""
+    shown = subprocess.run(["ip", "-4", "-o", "addr", "show", "docker0"], capture_output=True, text=True, check=True)
+    return shown.stdout.split()[3].partition("/")[0]
+
+
 @contextlib.contextmanager
 def locked(name: str):
     """Hold a lock that all test processes share."""

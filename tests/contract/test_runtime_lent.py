@@ -9,6 +9,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from tests.conftest import bridge_address
 from tests.contract.rig import Box, Node, account_of
 from tests.contract.test_runtime_faces import on_terminal
 
@@ -87,8 +88,7 @@ def server_for(runtime, port):
     """PORT@HOST as this runtime's containers can reach it: docker's have a network of their own."""
     if runtime != "docker":
         return f"{port}@{os.uname().nodename}"  # which only the node's own /etc/hosts knows
-    shown = subprocess.run(["ip", "-4", "-o", "addr", "show", "docker0"], capture_output=True, text=True, check=True)
-    return f"{port}@{shown.stdout.split()[3].partition('/')[0]}"
+    return f"{port}@{bridge_address()}"
 
 
 def box_of(runtime, place, ordinary, software, command=LOOK, node=None, **more):

@@ -8,7 +8,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from tests.conftest import RUNTIMES
+from tests.conftest import RUNTIMES, bridge_address
 
 #: For bash, which opens connections by itself.
 SOLVER = """#!/bin/bash
@@ -65,7 +65,7 @@ def tree():
 @pytest.fixture(scope="module", params=RUNTIMES)
 def site(request, make_server, tree, licences, modules):
     """A server whose table has the program; docker's containers reach it by the address of their bridge."""
-    address = "172.17.0.1" if request.param == "docker" else "127.0.0.1"
+    address = bridge_address() if request.param == "docker" else "127.0.0.1"
     server, files = f"{licences}@{address}", tree / "modulefiles"
     (files / "solver/2.1").write_text(
         f"#%Module1.0\nsetenv SOLVER_HOME {tree}/solver\nsetenv SOLVER_LICENSE_FILE {server}\n"

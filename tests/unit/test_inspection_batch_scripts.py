@@ -162,6 +162,14 @@ def test_what_the_host_lends_runs_in_a_container(lines):
     )
 
 
+def test_another_licensed_program_still_wants_the_host():
+    """What one module lends is not what another one is for; a version that is lent alone is the program's own."""
+    found = read("a.sh", "module load matlab/R2023b\nmatlab -batch fit\nabaqus job=x\n", software=LENT)
+    assert found.resources == {"runtime": "none"}
+    site = Software(modules={"matlab/r2023b": LENT.modules["matlab"]})
+    assert read("a.sh", "module load matlab/R2023b\nmatlab -batch fit\n", software=site).resources == {}
+
+
 def test_what_stays_on_the_host_is_no_module_of_a_container():
     """Where the queue allows no job on the host's own software, what only that has is left out, and it is said."""
     found = read("a.sh", "module load matlab blast/2.14\n")

@@ -69,5 +69,5 @@ def _of_host(draft: Draft, name: str, where: str) -> None:
     module = draft.software.module(name)
     if module.lent and not draft.borrows:
         borrow(draft, name, module, where)
-    elif not draft.borrows:
+    elif not draft.borrows or (module.host and not draft.loads(name)):
         draft.needs_host(name, f"{where} calls it")

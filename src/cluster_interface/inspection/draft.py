@@ -226,6 +226,10 @@ class Draft:
                 self.guess("environment.modules", module, rests_on)
         return True
 
+    def loads(self, name: str) -> bool:
+        """Say whether a module of that name was loaded, of whatever version."""
+        return any(name in module.lower().split("/") for module in self._modules)
+
     def add_python_path(self, directory: str, rests_on: str) -> None:
         """Have Python look for modules in a directory of the job, after the script's own."""
         directory = self.of_job(directory)
