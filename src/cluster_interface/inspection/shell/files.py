@@ -28,16 +28,21 @@ class Files:
         self._draft = draft
         self._indices = draft.array
         self.place = ""  #: the directory that commands are in, below the one that the script is started in
+        self.lost = False  #: they may be in one that is not known
 
     def go(self, words: Sequence[str]) -> None:
         """Take `cd DIR`; what is known to be the directory that the script was started in is a full stop."""
         named = [word for word in words if not word.startswith("-")]
         if named[:1] == ["."]:
             self.place = ""
+        elif not named or HOLE in named[0] or named[0].startswith(("/", "~")):
+            self.lost = True
         elif named and HOLE not in named[0]:
             place = posixpath.normpath(posixpath.join(self.place, named[0]))
             if place == "." or place in self._draft.project.directories:
                 self.place = "" if place == "." else place
+            else:
+                self.lost = True
 
     def one(self, word: str) -> str | None:
         """Return the file that a word names from where the commands are, else from where they were at first."""

@@ -54,6 +54,11 @@ SITE = {
     "qdel": "the scheduler is not there in the job",
     "sbatch": "the scheduler is not there in the job: submit jobs from outside",
     "qsub": "the scheduler is not there in the job: submit jobs from outside",
+    "bsub": "the scheduler is not there in the job: submit jobs from outside",
+    "msub": "the scheduler is not there in the job: submit jobs from outside",
+    "condor_submit": "the scheduler is not there in the job: submit jobs from outside",
+    "bjobs": "the scheduler is not there in the job",
+    "bkill": "the scheduler is not there in the job",
 }
 FETCHERS = frozenset({"curl", "wget", "git", "rsync", "scp", "ssh", "aws", "gsutil", "rclone"})
 HOSTED = words(  # licensed programs: they cannot be had from anywhere but the host

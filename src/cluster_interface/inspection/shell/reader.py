@@ -48,6 +48,8 @@ _PLACING = frozenset({"mv", "cp", "ln", "install"})  #: what they leave is there
 _BUILDERS = frozenset({"cmake", "ninja", "meson", "scons", "cargo", "qmake", "bazel"})  #: make what only they know
 _NO_PROCESSES = frozenset({"cd", "echo", "export", "printf", "source", "."})
 _OF_PROGRAMS = (".R", ".r", ".py", ".m", ".jl", ".pl", ".rb")  #: what an interpreter may read from a file: R <x.R
+_STARTED = (*_OF_PROGRAMS, ".sh", ".bash")
+_BRINGING = frozenset({"tar", "unzip", "gunzip", "git", "wget", "curl", "rsync", "scp", "cp", "mv", "ln"})
 _PYTHON_TOOLS = {
     "pytest": "pytest",
     "jupyter": "jupyter",
@@ -69,6 +71,7 @@ class Reader:
         self._aliases: dict[str, tuple[str, ...]] = {}
         self._programs: list[Program] = []
         self._installed: list[Need] = []
+        self._brings = False  # files come into being of which the words tell nothing
 
     def read(self, script: str, arguments: Sequence[str]) -> None:
         """Follow a script of the project."""
@@ -210,6 +213,7 @@ class Reader:
         if name not in self._draft.built:
             need_command(self._draft, name, where)
         self._draft.builds |= name in _BUILDERS
+        self._brings |= name in _BRINGING
         if name in _PLACING:
             self._draft.built |= {posixpath.basename(word) for word in words[1:]}
         if name in RUN_BY or name in RUNNERS:
@@ -223,6 +227,9 @@ class Reader:
         customary = RUN_BY.get(name, ())
         if not files and customary:
             files = [file for file in map(self._files.one, customary) if file][:1]
+        first = next((word for word in words[1:] if not word.startswith("-")), "")
+        if name not in COMPILERS and not self._files.each(first):
+            self._absent(first, where)
         for file in files if name in COMPILERS else files[:1]:
             arguments = words[words.index(file) + 1 :] if file in words else ()
             self._draft.add_inputs([file], f"{where} gives it to {name}", Sureness.KNOWN)
@@ -242,6 +249,8 @@ class Reader:
             self.read(other, words[called + 1 :])
         elif not called and heredoc and words[0] not in (".", "source"):
             self._text(heredoc, where, depth)
+        elif called and words[0] not in (".", "source"):
+            self._absent(words[called], where)
 
     def _python(self, words: tuple[str, ...], where: str) -> None:
         self._draft.uses_python = True
@@ -252,6 +261,21 @@ class Reader:
             self._pip(words[at + 3 :], where)
         elif other := self._files.one(words[at]):
             self._program(other, words[at + 1 :])
+        else:
+            self._absent(words[at], where)
+
+    def _absent(self, word: str, where: str) -> None:
+        """Say that a script is not there that is to be started, unless it may come into being or lie elsewhere."""
+        is_script = word.endswith(_STARTED) and not word.startswith(("/", "~", "-")) and HOLE not in word
+        if (
+            is_script
+            and not self._brings
+            and not self._files.lost
+            and posixpath.basename(word) not in self._draft.built
+        ):
+            self._draft.warn_once(
+                f"program {word}", f"{where} starts {shown(word)}, which is not among the files: bring it with --input"
+            )
 
     def _program(self, script: str, arguments: Sequence[str]) -> None:
         if script in self._seen or len(self._seen) > MOST_SCRIPTS:
