@@ -36,8 +36,8 @@ TRACEBACK = 'Traceback (most recent call last):\n  File "fit.py", line 1, in <mo
         ("/lab/tools/fit.pl: Command not found.\n", "no program `/lab/tools/fit.pl`: bring it with `--input`"),
         ("/tmp/.srun/srun: 24: exec: ./a.out: not found\nsrun: error: task 0\n", "`./a.out`: bring it with `--input`"),
         ("job.pbs: line 39: g09: command not found\n", "`g09`, which is licensed software"),
-        ("Fatal Error: Cannot open module file \u2018pde.mod\u2019 for reading at (1): No such file or directory\n"
-         "run.sh: line 8: ./main.out: No such file or directory\n", "no Fortran module `pde`"),
+        (("Fatal Error: Cannot open module file \u2018pde.mod\u2019 for reading at (1): No such file or directory\n"
+         "run.sh: line 8: ./main.out: No such file or directory\n"), "no Fortran module `pde`"),
         ("a.c:(.text+0x2): undefined reference to `f'\ncollect2: error: ld returned 1 exit status\n", "calls as `f`"),
         ("Error in a + b : object 'a' not found\nExecution halted\n", "it uses `a` before anything has made that"),
         ('Error in f(1) : could not find function "f"\nCalls: g\nExecution halted\n', "it calls `f`, which"),

@@ -493,4 +493,23 @@ def test_r_that_goes_to_a_directory_of_another_machine_stays_where_it_is(line, s
     """Many scripts begin so, beside the files that they read."""
     found = inspect({"a.R": f"{line}\n"}, "a.R")
     assert (".Rprofile" in found.command) == stays
-    assert any("it stays where it is" in guess.rests_on for guess in found.guesses) == stays
+    assert any("where that is not there, it stays" in guess.rests_on for guess in found.guesses) == stays
+
+
+@pytest.mark.parametrize(
+    ("line", "stood_in"),
+    [
+        ("View(d)", 'assign("View"'),
+        ("utils::View(d)", 'assign("View"'),
+        ("x11(width = 7)", 'assign("X11"'),
+        ("windows(); plot(d)", "attach(list(windows"),
+        ("setwd(dirname(rstudioapi::getActiveDocumentContext()$path))", 'list(path = file.path(getwd(), "a.R"))'),
+        ("View <- function(x) x\nView(d)", ""),
+        ("summary(d) # View(d)", ""),
+    ],
+)
+def test_r_that_wants_a_screen_or_an_editor_gets_what_does_without(line, stood_in):
+    """Scripts that were written beside RStudio call these."""
+    command = inspect({"a.R": f"d <- cars\n{line}\n"}, "a.R").command
+    assert stood_in in command
+    assert (".Rprofile" in command) == bool(stood_in)

@@ -177,28 +177,38 @@ _CAUSES = tuple(
     for pattern, words in (
         (
             rf"Cannot open module file {_QUOTE}([\w.]+)\.(?:mod|smod){_QUOTE}",
-            "it found no Fortran module `{0}`: its source has to be compiled before what uses it; if that is in "
-            "another directory, say `--input`",
+            (
+                "it found no Fortran module `{0}`: its source has to be compiled before what uses it; if that is in "
+                "another directory, say `--input`"
+            ),
         ),
         (
             rf"undefined reference to {_QUOTE}([^'`\u2019]+)",
-            "what it calls as `{0}` is in none of the sources and libraries that were linked: name its library, or "
-            "bring the source that has it with `--input`",
+            (
+                "what it calls as `{0}` is in none of the sources and libraries that were linked: name its library, or "
+                "bring the source that has it with `--input`"
+            ),
         ),
         (
             rf"^Error.*\bobject {_QUOTE}([\w.]+){_QUOTE} not found$",
-            "it uses `{0}` before anything has made that: a script that goes on from another one's session starts "
-            "with source() of that one, or load() of what it saved",
+            (
+                "it uses `{0}` before anything has made that: a script that goes on from another one's session starts "
+                "with source() of that one, or load() of what it saved"
+            ),
         ),
         (
             rf"^Error.*\bcould not find function {_QUOTE}([\w.]+){_QUOTE}$",
-            "it calls `{0}`, which it does not define: where a package has that, it takes library() of that; where "
-            "another script has it, source()",
+            (
+                "it calls `{0}`, which it does not define: where a package has that, it takes library() of that; where "
+                "another script has it, source()"
+            ),
         ),
         (
             rf"^error: {_QUOTE}(\w+){_QUOTE} undefined",
-            "it found no function or variable `{0}`: if that is a file of yours, say `--input {0}.m`; Octave has not "
-            "all that MATLAB has",
+            (
+                "it found no function or variable `{0}`: if that is a file of yours, say `--input {0}.m`; Octave has "
+                "not all that MATLAB has"
+            ),
         ),
     )
 )
