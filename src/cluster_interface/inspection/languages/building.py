@@ -66,6 +66,7 @@ _OF_COMPILER = re.compile(
 _FORTRAN_OWN = frozenset(
     {"iso_fortran_env", "iso_c_binding", "ieee_arithmetic", "ieee_exceptions", "ieee_features", "omp_lib"}
 )
+_OF_CMAKE = frozenset({"Threads", "OpenMP", "Perl"})  #: what find_package finds without a package
 _LAPACK = re.compile(
     r"\bcall[ \t]+[sdcz](?:ge|sy|he|po|gt|gb|tr|or|un)[a-z]{2,4}\b|\b[sdcz]gesvd?_?\s*\(", re.IGNORECASE
 )
@@ -314,19 +315,26 @@ def add_pkgconfig(draft: Draft, name: str, rests_on: str, needs: Needs) -> None:
         needs.pkgconfig[name] = None
 
 
-def add_cmake(draft: Draft, name: str, rests_on: str) -> None:
-    """Add the package that CMake's find_package finds under a name."""
+def has_cmake(draft: Draft, name: str) -> bool:
+    """Say whether CMake's find_package finds something under a name, by itself or in a package."""
+    return name in _OF_CMAKE or bool(_in_cmake(draft, name))
+
+
+def _in_cmake(draft: Draft, name: str) -> str:
     archive = draft.software.archive
     places: tuple[tuple[Section, str], ...] = (
         *(("cmake", one) for one in (name, name.upper(), name.lower())),
         ("pkgconfig", name.lower()),
         ("library", f"lib{name.lower()}.so"),
     )
-    for section, key in places:
-        if found := archive.find(section, key):
-            draft.add_system(_unversioned(found[0]), rests_on)
-            return
-    if name not in ("Threads", "OpenMP", "Perl"):
+    return next((found[0] for section, key in places if (found := archive.find(section, key))), "")
+
+
+def add_cmake(draft: Draft, name: str, rests_on: str) -> None:
+    """Add the package that CMake's find_package finds under a name."""
+    if package := _in_cmake(draft, name):
+        draft.add_system(_unversioned(package), rests_on)
+    elif name not in _OF_CMAKE:
         draft.guess("environment.system", name, f"{rests_on}: no package of Debian is known to have it", Sureness.ASK)
 
 

@@ -17,12 +17,13 @@ from cluster_interface.inspection.languages.building import (
     read_source,
 )
 from cluster_interface.inspection.languages.c_options import c_options
-from cluster_interface.inspection.languages.files import Verbs, Where, read_files
+from cluster_interface.inspection.languages.c_verbs import VERBS
+from cluster_interface.inspection.languages.cmake_target import built_by
+from cluster_interface.inspection.languages.files import Where, read_files
 from cluster_interface.inspection.languages.linking import has_main, linked_with
 from cluster_interface.inspection.python.files import read_arguments
 from cluster_interface.inspection.rooted import named_in, where_it_starts
 from cluster_interface.inspection.suggestions import offer
-from cluster_interface.inspection.wordlist import words
 from cluster_interface.model.proposal import Sureness
 
 if TYPE_CHECKING:
@@ -33,12 +34,6 @@ if TYPE_CHECKING:
     from cluster_interface.inspection.shebang import Shebang
 
 MOST_TOGETHER = 200  #: files that are compiled into one program
-VERBS = Verbs(
-    reads=words("ifstream std::ifstream imread H5Fopen nc_open gzopen"),
-    writes=words("ofstream std::ofstream imwrite H5Fcreate nc_create"),
-    opens=words("fopen freopen fstream std::fstream open OPEN Open"),
-    makes=words("mkdir create_directory create_directories"),
-)
 #: what older compilers took and newer ones refuse, as nobody has told them which the program was written for
 _AS_BEFORE = {"g++": "-fpermissive", "gfortran": "-std=legacy"}
 
@@ -62,6 +57,12 @@ class Compiled:
 
     def read(self, draft: Draft) -> None:
         """Fill the draft."""
+        if line := built_by(draft):
+            read_arguments(draft, draft.arguments, draft.written(draft.arguments))
+            draft.command = line
+            draft.guess("command", line, "CMakeLists.txt builds it, then it is run", Sureness.LIKELY)
+            offer(draft, c_options(read_source(draft.project, draft.script)), "its C or C++")
+            return
         files = together(draft.project, draft.script)
         needs = self.add(draft, files)
         read_arguments(draft, draft.arguments, draft.written(draft.arguments))

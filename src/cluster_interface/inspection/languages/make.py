@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from cluster_interface.inspection.languages import building
 from cluster_interface.inspection.languages.building import ALL, PLACE, Needs, language_of, read_source
-from cluster_interface.inspection.languages.c import VERBS
+from cluster_interface.inspection.languages.c_verbs import VERBS
 from cluster_interface.inspection.languages.files import Where, read_files
 from cluster_interface.inspection.project import LARGEST
 from cluster_interface.inspection.python.files import read_arguments
@@ -33,6 +33,7 @@ _VARIABLE = re.compile(r"^[ \t]*(?:export[ \t]+|override[ \t]+)?([\w.]+)[ \t]*(?
 _RULE = re.compile(r"^([^\t#=:][^=:]*?)[ \t]*::?(?!=)[ \t]*([^=;]*?)(?:;(.*))?$")
 _REFERENCE = re.compile(r"\$[({](\w+)[)}]|\$(\w)")
 _WORD = re.compile(r"[\w.+-]+")
+_TESTS = re.compile(r"(?:^|/)(?:unit_?)?tests?/", re.IGNORECASE)
 _PHONY = ("all", "default", "build", "everything", "world")
 _COMPILER = re.compile(
     r"\b(?:gcc|g\+\+|cc|c\+\+|gfortran|clang\+?\+?|mpi(?:cc|cxx|f90|fort|c\+\+)|rustc|go build|javac)\b|"
@@ -94,11 +95,15 @@ class Builder:
     def _command(self, draft: Draft, name: str) -> str:
         raise NotImplementedError
 
-    def _sources(self, draft: Draft, name: str) -> Needs:
+    def _sources(self, draft: Draft, name: str, *, tests: bool = True) -> Needs:
         home = posixpath.dirname(name)
         below = draft.project.below(home)
         sources = [
-            one for one in below if one.lower().endswith(ALL) and (language_of(one) or one.endswith(building.HEADERS))
+            one
+            for one in below
+            if one.lower().endswith(ALL)
+            and (language_of(one) or one.endswith(building.HEADERS))
+            and (tests or not _TESTS.search(one))
         ]
         needs = building.find_needs(draft, sources)
         draft.add_inputs(below, f"{name} builds it", Sureness.KNOWN)
@@ -232,14 +237,20 @@ def _joined(text: str) -> list[tuple[int, str]]:
 class CMake(Builder):
     """CMake."""
 
-    def _command(self, draft: Draft, name: str) -> str:
+    def without_tests(self, draft: Draft, name: str) -> None:
+        """Add what a directory needs that is built without its tests."""
+        self._command(draft, name, tests=False)
+
+    def _command(self, draft: Draft, name: str, *, tests: bool = True) -> str:
         home = posixpath.dirname(name)
         draft.add_system("cmake", f"{name} says how to build")
         draft.add_system("make", f"{name} says how to build")
-        needs = self._sources(draft, name)
-        files = [one for one in draft.project.below(home) if posixpath.basename(one) in self._names][
-            : building.MOST_FILES
-        ]
+        needs = self._sources(draft, name, tests=tests)
+        files = [
+            one
+            for one in draft.project.below(home)
+            if posixpath.basename(one) in self._names and (tests or not _TESTS.search(one))
+        ][: building.MOST_FILES]
         programs: list[str] = []
         for file in files:
             text = re.sub(r"#[^\n]*", "", text_of(draft.project, file))
