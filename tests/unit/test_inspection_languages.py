@@ -513,3 +513,44 @@ def test_r_that_wants_a_screen_or_an_editor_gets_what_does_without(line, stood_i
     command = inspect({"a.R": f"d <- cars\n{line}\n"}, "a.R").command
     assert stood_in in command
     assert (".Rprofile" in command) == bool(stood_in)
+
+
+@pytest.mark.parametrize(
+    ("text", "brings"),
+    [
+        ('@printf("%d", 1)\n', "Printf"),
+        ("println(mean([1, 2]))\n", "Statistics"),
+        ("using Statistics\nprintln(norm([1, 2]))\n", "LinearAlgebra"),
+        ("using Statistics\nprintln(mean([1, 2]))\n", ""),
+        ("mean(x) = sum(x) / length(x)\nprintln(mean([1, 2]))\n", ""),
+        ("function norm(x)\n  x\nend\nprintln(norm(1))\n", ""),
+        ("println(1) # mean(x)\n", ""),
+    ],
+)
+def test_julia_of_before_its_first_release_finds_what_moved_since(text, brings):
+    """It was Julia's own and wants `using` now."""
+    command = inspect({"a.jl": text}, "a.jl").command
+    assert (f"echo 'using {brings}' >>~/.julia/config/startup.jl" in command) == bool(brings)
+    assert brings or command == "julia a.jl"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "module"),
+    [
+        ("a.js", "import fs from 'fs'\n", True),
+        ("a.js", "console.log(1)\nexport { a }\n", True),
+        ("a.mjs", "import fs from 'fs'\n", False),  # which says so by its name
+        ("a.js", "const fs = require('fs')\n", False),
+        ("a.js", "import('fs').then(console.log)\n", False),
+    ],
+)
+def test_javascript_modules_are_run_as_such(name, text, module):
+    """Older Nodes take every .js for a script, where no package.json says another thing."""
+    assert ("--experimental-default-type=module" in inspect({name: text}, name).command) == module
+
+
+def test_perl_modules_in_small_letters_are_looked_up_too():
+    """What comes with Perl, its pragmas, needs no package."""
+    found = inspect({"a.pl": "use strict;\nuse bigint;\nuse ntheory qw(powmod);\nuse nobodys;\n"}, "a.pl")
+    assert found.environment.system == ("perl", "libmath-prime-util-perl")
+    assert found.warnings == ()

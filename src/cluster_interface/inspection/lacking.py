@@ -163,6 +163,7 @@ def _patterns() -> Iterator[tuple[re.Pattern[str], Callable[[str, Archive], Lack
         r"fatal error: ([^\s:]+): No such file": _header,
         r"executable file not found in \$PATH: ([^\s:]+)": _command,
         rf"No such file or directory: {_FILE}$": _file,
+        rf"unable to find file {_FILE}$": _file,
         rf"[Cc](?:annot|an't|ould not) open (?:the )?(?:file )?{_FILE}(?: for reading)?: No such file": _file,
         rf"(?:^|: ){_FILE}: No such file or directory$": _file,
     }
@@ -175,6 +176,20 @@ _SAID = tuple(_patterns())
 _CAUSES = tuple(
     (re.compile(pattern), words)
     for pattern, words in (
+        (
+            r"ArgumentError: Package (\w+) not found in current path",
+            (
+                "it found no Julia package `{0}`, and Debian has none of Julia's: where jobs may (`--network`), "
+                '`using Pkg; Pkg.add("{0}")` at the top of the script brings it'
+            ),
+        ),
+        (
+            r"error: no matching package named `([\w-]+)` found",
+            (
+                "it found no Rust crate `{0}`: jobs have those that Debian has; with another one build it where cargo "
+                "reaches crates.io, and hand over the program"
+            ),
+        ),
         (
             rf"Cannot open module file {_QUOTE}([\w.]+)\.(?:mod|smod){_QUOTE}",
             (
