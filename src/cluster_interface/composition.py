@@ -227,6 +227,7 @@ class Parts:
             software=Software(
                 self.settings.images.suite,
                 indexes=frozenset(url.rstrip("/") for url in self.settings.images.extra_index_urls),
+                mountable=tuple(map(str, self.settings.files.roots(writable=False))),
                 **self.settings.software.model_dump(),
             ),
             wake=self.wake,
