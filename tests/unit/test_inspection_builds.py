@@ -8,6 +8,7 @@ import pytest
 
 from cluster_interface.inspection import inspect
 from cluster_interface.inspection.software import Software
+from cluster_interface.model.executable import Executable
 
 CARGO = """
 [package]
@@ -232,3 +233,18 @@ def test_a_standard_that_the_project_asks_for_is_its_compilers():
     text = "project(one CXX)\nset(CMAKE_CXX_STANDARD 23)\nadd_executable(one one.cpp)\n"
     found = inspect({"CMakeLists.txt": text, "one.cpp": "int main() { return 0; }\n"}, "one.cpp")
     assert "cmake --build" in found.command
+
+
+def test_what_an_earlier_build_left_is_built_anew():
+    """Objects and programs of another machine's compilers do not link with what this one's make."""
+    program = Executable(machine="x86_64", libraries=("libgsl.so.19",)).text
+    files = {
+        "Makefile": "all: wave\n\t./wave >out.txt\nwave: wave.o\n",
+        "wave.c": "int main(void) { return 0; }\n",
+        "wave.o": None,
+        "other.o": None,  # whose source nobody has
+        "wave": program,
+    }
+    found = inspect(files, "Makefile")
+    assert set(found.inputs) == {"wave.c", "other.o"}
+    assert not any("libgsl" in warning for warning in found.warnings)

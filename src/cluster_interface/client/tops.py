@@ -21,6 +21,7 @@ ENDINGS = words(
     ".sh .bash .sbatch .slurm .sge .pbs .job .qsub "
     ".tex .plt .gp .gnuplot .awk .tcl .hs .ml .php .sql .sps .sce .lmp .smk Snakefile"
 )
+_SHELL = words(".sh .bash .sbatch .slurm .sge .pbs .job .qsub")
 MOST_NAMES = 1000
 #: a path of which at least one directory is said, in quotes or as a word, up to where a part of it varies
 _QUOTED = re.compile(r"""["']((?:\./)?(?:\.\./)*[\w.-][\w. -]*/[^"'\\\n$*?{}<>|;]*)""")
@@ -33,6 +34,18 @@ MANIFESTS = {
     ".go": ("go.mod",),
     ".java": ("pom.xml", "build.gradle", "build.gradle.kts"),
     ".jl": ("Project.toml",),
+}
+#: what a build tool that a script of the shell calls reads, where it is called
+_BUILDS = {
+    re.compile(rf"^[ \t]*(?:\w+=\S*[ \t]+)*{called}", re.MULTILINE): files
+    for called, files in (
+        (r"cmake\b(?!.*--(?:build|install))(?=.*[ \t]\.(?:[ \t]|$))", ("CMakeLists.txt",)),
+        (r"g?make(?![\w.-])(?!.*[ \t](?:-C|-f|--directory)\b)", ("Makefile", "makefile", "GNUmakefile")),
+        (r"cargo[ \t]+(?:build|run|test)\b", ("Cargo.toml",)),
+        (r"go[ \t]+(?:build|run|test)[ \t]+\.", ("go.mod",)),
+        (r"mvn\b", ("pom.xml",)),
+        (r"pip3?[ \t]+install[ \t]+(?:-e[ \t]+)?\.", ("pyproject.toml", "setup.py")),
+    )
 }
 DEEPEST = 10
 _NAME_OF_PROJECT = re.compile(r"^name\s*=\s*\"(\w+)\"", re.MULTILINE)
@@ -54,6 +67,10 @@ def start_of(script: Path, text: str | None) -> tuple[Path, Path]:
     homes = [here, *_above(here)]
     names = list(dict.fromkeys([*_QUOTED.findall(text), *_PLAIN.findall(text), *_WORD.findall(text)]))[:MOST_NAMES]
     found = {home: [name for name in names if _is_there(home, name)] for home in homes}
+    for called, files in _BUILDS.items() if script.suffix in _SHELL else ():
+        if called.search(text):
+            for home in homes:
+                found[home] += [name for name in files if (home / name).is_file()][:1]
     start = max(homes, key=lambda home: len(found[home]))  # the first of equal ones: where it lies
     if start == here and _HERE.search(text):
         start = next((home for home in homes if any(next(home.glob(mark), None) for mark in _MARKS)), here)

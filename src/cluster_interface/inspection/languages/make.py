@@ -17,6 +17,7 @@ from cluster_interface.inspection.python.source import normalize
 from cluster_interface.inspection.rooted import found_from
 from cluster_interface.inspection.shell.reader import Reader
 from cluster_interface.inspection.wordlist import words
+from cluster_interface.model.executable import parse
 from cluster_interface.model.proposal import Sureness
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ _RULE = re.compile(r"^([^\t#=:][^=:]*?)[ \t]*::?(?!=)[ \t]*([^=;]*?)(?:;(.*))?$"
 _REFERENCE = re.compile(r"\$[({](\w+)[)}]|\$(\w)")
 _WORD = re.compile(r"[\w.+-]+")
 _TESTS = re.compile(r"(?:^|/)(?:unit_?)?tests?/", re.IGNORECASE)
+_OBJECTS = (".o", ".lo", ".obj")
 _PHONY = ("all", "default", "build", "everything", "world")
 _COMPILER = re.compile(
     r"\b(?:gcc|g\+\+|cc|c\+\+|gfortran|clang\+?\+?|mpi(?:cc|cxx|f90|fort|c\+\+)|rustc|go build|javac)\b|"
@@ -106,10 +108,29 @@ class Builder:
             and (tests or not _TESTS.search(one))
         ]
         needs = building.find_needs(draft, sources)
-        draft.add_inputs(below, f"{name} builds it", Sureness.KNOWN)
+        left = _left_over(draft.project, below, draft.built)
+        draft.add_inputs([one for one in below if one not in left], f"{name} builds it", Sureness.KNOWN)
         for one in [one for one in sources if language_of(one)][: building.MOST_FILES]:
             read_files(draft, read_source(draft.project, one), VERBS, Where(draft, one))
         return needs
+
+
+def _left_over(project: Project, below: list[str], built: set[str]) -> set[str]:
+    """Name what an earlier build on another machine left: it is built anew where its source is there."""
+    sources = {posixpath.splitext(one)[0] for one in below if language_of(one)}
+    modules = {
+        f"{module.lower()}.mod"
+        for one in below
+        if one.lower().endswith(building.FORTRAN_ENDINGS)
+        for module in building.FORTRAN_MODULE.findall(project.text(one) or "")
+    }
+    return {
+        one
+        for one in below
+        if (one.endswith(_OBJECTS) and posixpath.splitext(one)[0] in sources)
+        or posixpath.basename(one).lower() in modules
+        or (posixpath.basename(one) in built and parse(project.text(one) or "") is not None)
+    }
 
 
 class Make(Builder):
@@ -118,6 +139,7 @@ class Make(Builder):
     def _command(self, draft: Draft, name: str) -> str:
         draft.add_system("make", f"{name} says how to build")
         rules = Rules(text_of(draft.project, name))
+        draft.built |= {posixpath.basename(target) for target in rules.targets}
         sources = any(language_of(one) for one in draft.project.below(posixpath.dirname(name)))
         needs = Needs()
         if sources and (rules.compiles or not rules.recipes):
@@ -128,7 +150,6 @@ class Make(Builder):
             for one in library.split():
                 building.add_pkgconfig(draft, one, f"{name} asks pkg-config", Needs())
             draft.add_system("pkg-config", f"{name} calls it")
-        draft.built |= {posixpath.basename(target) for target in rules.targets}
         reader = Reader(draft)
         for line, recipe in rules.recipes:
             reader.read_text(recipe, name, at=line - 1)

@@ -135,7 +135,8 @@ class Reader:
             return
         if words[0] == "for":
             words = ("", *words[1:])
-        for word in words:
+        made = "/" in words[0] and posixpath.basename(words[0]) in self._draft.built  # by what comes before
+        for word in words[made:]:
             if not (words[0] in (".", "source") and word.endswith("/bin/activate")):  # it is mounted
                 self._files.read(word, where)
         self._inline(words, heredoc, where)
@@ -167,7 +168,7 @@ class Reader:
             self._script(words, where, heredoc, depth)
         elif name in ("pip", "pip3") and words[1:2] == ("install",):
             self._pip(words[2:], where)
-        elif other := self._files.one(words[0]) if "/" in words[0] else None:
+        elif other := self._files.one(words[0]) if "/" in words[0] and name not in self._draft.built else None:
             self._started(other, words[1:], where)
         elif name in _PYTHON_TOOLS:
             self._draft.add_package(_PYTHON_TOOLS[name], f"{where} calls {name}", Sureness.KNOWN)
