@@ -161,3 +161,23 @@ def test_a_script_that_may_come_into_being_is_not_missed(before):
     """It is written by the script itself, unpacked, or lies where that goes to."""
     found = inspect({"run.sh": f"{before}\npython fit.py\n", "all.tar": None}, "run.sh")
     assert not any("fit.py" in warning for warning in found.warnings)
+
+
+@pytest.mark.parametrize(
+    ("line", "program"),
+    [
+        ("source env.sh", "bash"),
+        ("if [[ -f a ]]; then echo a; fi", "bash"),
+        ("for ((i = 0; i < 3; i++)); do echo $i; done", "bash"),
+        ("ALL=(a b)", "bash"),
+        ("cat a &>all.log", "bash"),
+        ("echo ${NAME//a/b}", "bash"),
+        (". ./env.sh", "sh"),
+        ("N=$((N + 1)); ALL=$(ls)", "sh"),
+        ("echo ${NAME:-a} 'source of it' # source env.sh", "sh"),
+        ("cat a & >b", "sh"),
+    ],
+)
+def test_a_script_for_sh_that_speaks_bash_is_run_by_bash(line, program):
+    """On many clusters sh is bash, so nobody notices."""
+    assert inspect({"run.sh": f"#!/bin/sh\n{line}\n", "a": ""}, "run.sh").command == f"{program} run.sh"
