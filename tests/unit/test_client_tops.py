@@ -118,3 +118,14 @@ def test_a_script_that_builds_a_project_starts_at_its_top(tmp_path: Path, line: 
     assert start_of(home / "scripts" / "build.sh", f"#!/bin/sh\n{line}\n") == (expected, expected)
     (home / "scripts" / file).write_text("\n")  # unless it lies beside the script
     assert start_of(home / "scripts" / "build.sh", f"#!/bin/sh\n{line}\n")[1] == home / "scripts"
+
+
+@pytest.mark.parametrize("listed", ["src/main.cpp", "lib/other.cpp src/main.cpp", "lib/other.cpp"])
+def test_a_source_brings_the_cmake_project_that_makes_it(tmp_path: Path, listed: str) -> None:
+    """And is started where it lies."""
+    top = tmp_path / "project"
+    (top / "src").mkdir(parents=True)
+    (top / "CMakeLists.txt").write_text(f"project(waves)\nadd_executable(waves {listed})\n")
+    script = top / "src" / "main.cpp"
+    expected = top if "main" in listed else script.parent
+    assert start_of(script, "int main() {}\n") == (expected, script.parent)

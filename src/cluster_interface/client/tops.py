@@ -21,6 +21,7 @@ ENDINGS = words(
     ".sh .bash .sbatch .slurm .sge .pbs .job .qsub "
     ".tex .plt .gp .gnuplot .awk .tcl .hs .ml .php .sql .sps .sce .lmp .smk Snakefile"
 )
+_COMPILED = words(".c .cc .cpp .cxx .f .f77 .f90 .f95 .f03 .f08")
 _SHELL = words(".sh .bash .sbatch .slurm .sge .pbs .job .qsub")
 MOST_NAMES = 1000
 #: a path of which at least one directory is said, in quotes or as a word, up to where a part of it varies
@@ -77,7 +78,24 @@ def start_of(script: Path, text: str | None) -> tuple[Path, Path]:
     if start == here and script.suffix == ".py":
         return here, here
     levels = max((name.count("../") for name in found[start]), default=0)
-    return [start, *_above(start)][: levels + 1][-1], start
+    base = [start, *_above(start)][: levels + 1][-1]
+    return min(base, _of_cmake(script) or base, key=lambda home: len(home.parts)), start
+
+
+def _of_cmake(script: Path) -> Path | None:
+    """Return the top of the CMake project that makes a program of a source; None if there is none."""
+    homes = [script.parent, *_above(script.parent)] if script.suffix.lower() in _COMPILED else []
+    texts = {home: (home / "CMakeLists.txt").read_text(errors="replace") for home in homes if _has_cmake(home)}
+    for at, home in enumerate(homes):
+        named = re.escape(script.relative_to(home).as_posix())
+        if re.search(rf"\badd_executable\s*\([^()]*\s{named}\s*[\s)]", texts.get(home, ""), re.IGNORECASE):
+            tops = (one for one in homes[at:] if re.search(r"\bproject\s*\(", texts.get(one, ""), re.IGNORECASE))
+            return next(tops, None)
+    return None
+
+
+def _has_cmake(home: Path) -> bool:
+    return (home / "CMakeLists.txt").is_file()
 
 
 def _project(script: Path, text: str) -> Path:

@@ -36,6 +36,19 @@ if TYPE_CHECKING:
 MOST_TOGETHER = 200  #: files that are compiled into one program
 #: what older compilers took and newer ones refuse, as nobody has told them which the program was written for
 _AS_BEFORE = {"g++": "-fpermissive", "gfortran": "-std=legacy"}
+#: what came with a newer C++ than compilers take by themselves: https://en.cppreference.com/w/cpp/compiler_support
+_SINCE = (
+    ("gnu++23", re.compile(r"#[ \t]*include[ \t]*<(?:expected|print|generator|mdspan|flat_map|stdfloat|stacktrace)>")),
+    (
+        "gnu++20",
+        re.compile(
+            r"#[ \t]*include[ \t]*<(?:concepts|ranges|span|numbers|format|bit|compare|coroutine|source_location|"
+            r"semaphore|latch|barrier|stop_token)>|\bconcept\s+\w+\s*=|^[ \t]*requires\b|>\s*requires\b|<=>|"
+            r"\bconst(?:eval|init)\b|\bco_(?:await|yield|return)\b",
+            re.MULTILINE,
+        ),
+    ),
+)
 
 
 class Compiled:
@@ -99,7 +112,8 @@ def build(draft: Draft, program: str, sources: list[str], needs: building.Needs)
     modules = [f"-J{PLACE}"] if "gfortran" in needs.compilers else []
     links = ["-lstdc++"] if needs.compiler in ("gfortran", "mpifort") and "g++" in needs.compilers else []
     links += ["-lgfortran"] if needs.compiler in ("g++", "mpicxx") and "gfortran" in needs.compilers else []
-    older = [_AS_BEFORE[one] for one in needs.compilers if len(needs.compilers) == 1 and one in _AS_BEFORE]
+    older = _standard(draft.project, sources) if [*needs.compilers] == ["g++"] else []
+    older += [_AS_BEFORE[one] for one in needs.compilers if len(needs.compilers) == 1 and one in _AS_BEFORE]
     words = [
         needs.compiler,
         "-O2",
@@ -115,23 +129,36 @@ def build(draft: Draft, program: str, sources: list[str], needs: building.Needs)
     return " ".join(words)
 
 
+def _standard(project: Project, sources: list[str]) -> list[str]:
+    """Ask for the C++ that sources and headers are written in, where the compiler takes an older one by itself."""
+    files = [one for one in _reached(project, sources) if not one.lower().endswith(building.FORTRAN_ENDINGS)]
+    texts = [project.text(one) or "" for one in files]
+    found = next((standard for standard, said in _SINCE if any(said.search(text) for text in texts)), "")
+    return [f"-std={found}"] if found else []
+
+
 def _include_directories(project: Project, sources: list[str]) -> list[str]:
-    """List the directories in which the compiler is to look for headers that do not lie beside what includes them."""
+    """List the directories where the compiler is to look for headers that do not lie beside what includes them."""
     found: dict[str, None] = {}
-    pending, seen = [*sources], set[str]()
-    while pending and len(seen) < MOST_TOGETHER:
-        one = pending.pop()
-        if one in seen:
-            continue
-        seen.add(one)
+    for one in _reached(project, sources):
         for mark, header in building.INCLUDE.findall(read_source(project, one).text):
             path = building.local_header(project, one, header)
-            if path is None:
-                continue
-            pending.append(path)
-            if mark == "<" or path != posixpath.normpath(posixpath.join(posixpath.dirname(one), header)):
+            if path and (mark == "<" or path != posixpath.normpath(posixpath.join(posixpath.dirname(one), header))):
                 found[path.removesuffix(header).rstrip("/") or "."] = None
     return [*found]
+
+
+def _reached(project: Project, sources: list[str]) -> list[str]:
+    """List sources and the project's headers that they include, at any depth."""
+    pending, seen = [*sources], dict[str, None]()
+    while pending and len(seen) < MOST_TOGETHER:
+        one = pending.pop()
+        if one not in seen:
+            seen[one] = None
+            headers = building.INCLUDE.findall(read_source(project, one).text)
+            paths = (building.local_header(project, one, header) for _, header in headers)
+            pending += [path for path in paths if path]
+    return [*seen]
 
 
 def together(project: Project, name: str) -> list[str]:
