@@ -225,3 +225,18 @@ def test_renamed_files_stay_where_they_are():
     """No parameter leads a file out of its directory."""
     output = Output(None, "j", path="plots/a.tar.gz", size=1, sha256="", task=7, partial=False)
     assert renamed(output, {"n": "../../etc/passwd", "m": "a b"}) == "plots/a.tar-7-n=.._.._etc_passwd-m=a_b.gz"
+
+
+def test_a_task_that_only_printed_is_heard(shell):
+    """Some programs complain on their standard output."""
+    shell.write("fit.py", "print(1)")
+
+    def on_submit(server, job):
+        server.sweep(job, ROWS, failed=[0])
+        server.write(job, "out", b"cannot open file\n")
+        server.finish(job, "failed", "1 of 4 tasks failed", "tasks_failed")
+
+    shell.server.on_submit = on_submit
+    talk = shell.clif("run", "fit.py", "--sweep", "n=0..3").stderr.decode()
+    assert "task 0's stdout ended with" in talk
+    assert "| cannot open file" in talk

@@ -51,15 +51,17 @@ def say_failure(job: Job, *, advise: bool = True) -> None:
 
 
 def say_last_words(job: Job, task: int, whose: str = "its") -> None:
-    """Say the last lines of a task's stderr, if there are any."""
-    try:
-        lines = harmless(job.tail("err", task)).splitlines()
-    except ClusterError:
-        return  # the sentence above is what counts
-    if lines:
-        say(f"  {whose} stderr ended with", dim=True)
-        for line in lines[-LAST_LINES:]:
-            say(f"  | {line}")
+    """Say the last lines of a task's stderr; where it has none and nobody follows its output, those of that."""
+    for stream in ("err", "out") if job.is_sweep else ("err",):
+        try:
+            lines = harmless(job.tail(stream, task)).splitlines()
+        except ClusterError:
+            return  # what was said before is what counts
+        if lines:
+            say(f"  {whose} std{stream} ended with", dim=True)
+            for line in lines[-LAST_LINES:]:
+                say(f"  | {line}")
+            return
 
 
 def show_again(data: Mapping[str, Any]) -> str:
