@@ -123,3 +123,12 @@ def test_a_newer_cpp_is_asked_for(text, standard):
         command = inspect(files, "a.cpp").command
         assert ("-std=" in command) == bool(standard)
         assert standard in command
+
+
+def test_coarrays_have_one_image():
+    """gfortran refuses them where nobody says how many."""
+    text = "program a\n  integer :: n[*]\n  n = this_image()\n  sync all\nend program\n"
+    found = inspect({"a.f90": text}, "a.f90")
+    assert "-fcoarray=single" in found.command
+    assert "runs as one image" in found.warnings[0]
+    assert "coarray" not in inspect({"a.f90": "program a\n  print *, 1\nend program\n"}, "a.f90").command

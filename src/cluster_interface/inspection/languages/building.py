@@ -43,6 +43,9 @@ _FORTRAN_INCLUDE = re.compile(r"^[ \t]*include[ \t]*['\"]([^'\"\n]+)", re.MULTIL
 _LINKED = re.compile(r"(?<![\w-])-l([A-Za-z][\w+.-]*)")
 _COMPILING = re.compile(r"\b(?:gcc|g\+\+|cc|c\+\+|gfortran|clang|clang\+\+|mpicc|mpicxx|mpif90)\b[^\n]*")
 _OPENMP = re.compile(r"^[ \t]*(?:#[ \t]*pragma[ \t]+omp\b|!\$omp\b|[cC*]\$omp\b)", re.MULTILINE | re.IGNORECASE)
+_COARRAYS = re.compile(
+    r"\bcodimension\s*\[|\bsync[ \t]+(?:all|images|memory)\b|\b(?:this_image|num_images)[ \t]*\(", re.IGNORECASE
+)
 _MPI_CALL = re.compile(r"\bMPI_Init", re.IGNORECASE)
 _THREADS = re.compile(r"\b(?:pthread_create|std::thread|std::async|std::jthread)\b")
 #: what a library looks for when a program runs, and no package of it brings along
@@ -83,6 +86,7 @@ class Needs:
     openmp: bool = False
     mpi: bool = False
     threads: bool = False
+    coarrays: bool = False
 
     @property
     def compiler(self) -> str:
@@ -95,6 +99,7 @@ class Needs:
         """The words behind the sources."""
         words = ["-fopenmp"] if self.openmp else []
         words += ["-pthread"] if self.threads else []
+        words += ["-fcoarray=single"] if self.coarrays else []
         if self.pkgconfig:
             words.append(f"$(pkg-config --cflags --libs {' '.join(self.pkgconfig)})")
         return [*words, *(f"-l{name}" for name in self.libraries), *(["-lm"] if "m" not in self.libraries else [])]
@@ -167,6 +172,10 @@ def _blank(found: re.Match[str]) -> str:
 
 
 def _fortran(draft: Draft, source: Source, needs: Needs, of: str) -> None:
+    if not needs.coarrays and (found := _COARRAYS.search(source.code)):
+        needs.coarrays = True
+        line = f"line {source.line(found.start())}{of}"
+        draft.warn_once("coarrays", f"{line} uses coarrays: the program runs as one image (-fcoarray=single)")
     own = {name.lower() for name in FORTRAN_MODULE.findall(source.code)}
     for found in FORTRAN_USE.finditer(source.code):
         module = found[1].lower()
