@@ -126,7 +126,7 @@ def test_a_newer_cpp_is_asked_for(text, standard):
 
 
 def test_coarrays_have_one_image():
-    """gfortran refuses them where nobody says how many."""
+    """The compiler refuses them where nobody says how many."""
     text = "program a\n  integer :: n[*]\n  n = this_image()\n  sync all\nend program\n"
     found = inspect({"a.f90": text}, "a.f90")
     assert "-fcoarray=single" in found.command
