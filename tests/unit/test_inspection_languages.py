@@ -554,3 +554,27 @@ def test_perl_modules_in_small_letters_are_looked_up_too():
     found = inspect({"a.pl": "use strict;\nuse bigint;\nuse ntheory qw(powmod);\nuse nobodys;\n"}, "a.pl")
     assert found.environment.system == ("perl", "libmath-prime-util-perl")
     assert found.warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "needed"),
+    [
+        ("a.R", 'write.csv(cars, "r.csv")\nread.csv("r.csv")\n', set()),
+        ("a.R", 'read.csv("r.csv")\nwrite.csv(cars, "r.csv")\n', {"r.csv"}),
+        ("a.R", 'f <- function() {\n  write.csv(cars, "r.csv")\n}\nread.csv("r.csv")\n', {"r.csv"}),
+        ("a.R", 'cat("x", file = "r.csv", append = TRUE)\nreadLines("r.csv")\n', {"r.csv"}),
+        ("a.jl", 'open("r.csv", "w") do f\nend\nreadlines("r.csv")\n', set()),
+        ("a.rb", 'File.write("r.csv", "")\nputs File.read("r.csv")\n', set()),
+    ],
+)
+def test_what_a_program_makes_anew_is_none_of_its_inputs(name, text, needed):
+    """So a second run in the same directory takes along no results of the first."""
+    assert set(inspect({name: text, "r.csv": ""}, name).inputs) == needed
+
+
+def test_perl_opens_files_as_it_always_did():
+    """The mode stands in front of the name."""
+    text = 'open(IN, "<in.txt"); open(OUT, ">out.txt"); open(ALL, ">> all.txt"); open(RUN, "zcat in.gz |");\n'
+    found = inspect({"a.pl": text, "in.txt": "", "out.txt": "", "all.txt": ""}, "a.pl")
+    assert found.inputs == ("in.txt",)
+    assert set(found.outputs) == {"out.txt", "all.txt"}

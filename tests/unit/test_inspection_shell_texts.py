@@ -181,3 +181,20 @@ def test_a_script_that_may_come_into_being_is_not_missed(before):
 def test_a_script_for_sh_that_speaks_bash_is_run_by_bash(line, program):
     """On many clusters sh is bash, so nobody notices."""
     assert inspect({"run.sh": f"#!/bin/sh\n{line}\n", "a": ""}, "run.sh").command == f"{program} run.sh"
+
+
+@pytest.mark.parametrize(
+    ("script", "needed"),
+    [
+        ("sort in.txt >all.txt\nuniq all.txt >one.txt\ncat one.txt\n", {"in.txt"}),
+        ("cat in.txt >>all.txt\ncat all.txt\n", {"in.txt", "all.txt"}),
+        ("cat all.txt\nsort in.txt >all.txt\n", {"in.txt", "all.txt"}),
+        ("cp in.txt all.txt\ncat all.txt\n", {"in.txt"}),
+        ("gcc -o prog prog.c\n./prog in.txt\n", {"in.txt", "prog.c"}),
+        ("rm -f all.txt one.txt\n", set()),
+    ],
+)
+def test_what_a_script_makes_anew_is_none_of_its_inputs(script, needed):
+    """So a second run in the same directory takes along no results of the first."""
+    files = dict.fromkeys(("in.txt", "all.txt", "one.txt", "prog", "prog.c"), "")
+    assert set(inspect({"run.sh": script, **files}, "run.sh").inputs) == needed

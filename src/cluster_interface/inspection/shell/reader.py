@@ -45,6 +45,7 @@ MOST_SCRIPTS = 50  #: called from one another, that are followed
 MOST_NESTED = 10  #: texts inside texts: bash -c "bash -c '…'"
 _OF_SYSTEM = ("/bin/", "/usr/", "/sbin/")
 _PLACING = frozenset({"mv", "cp", "ln", "install"})  #: what they leave is there, wherever it comes from
+_REMOVING = frozenset({"rm", "unlink", "rmdir", "shred"})
 _BUILDERS = frozenset({"cmake", "ninja", "meson", "scons", "cargo", "qmake", "bazel"})  #: make what only they know
 _NO_PROCESSES = frozenset({"cd", "echo", "export", "printf", "source", "."})
 _OF_PROGRAMS = (".R", ".r", ".py", ".m", ".jl", ".pl", ".rb")  #: what an interpreter may read from a file: R <x.R
@@ -57,6 +58,14 @@ _PYTHON_TOOLS = {
     "torchrun": "torch",
     "snakemake": "snakemake",
 }
+
+
+def _result_of(words: Sequence[str]) -> Sequence[str]:
+    """Name what a compiler or a copy leaves, as its words say: `gcc -o prog prog.c`, `mv a b`."""
+    name = posixpath.basename(words[0])
+    if name in COMPILERS:
+        return [words[at + 1] for at, word in enumerate(words[:-1]) if word == "-o"]
+    return words[-1:] if name in _PLACING and len(words) > 2 else ()
 
 
 class Reader:
@@ -114,6 +123,8 @@ class Reader:
                 self._files.read(redirection.target, where)
             else:
                 self._files.write(redirection.target, where)
+                if ">>" not in redirection.operator:
+                    self._files.makes(redirection.target)
         given = [
             one.target for one in command.redirections if one.operator == "<" and one.target.endswith(_OF_PROGRAMS)
         ]
@@ -136,7 +147,9 @@ class Reader:
         if words[0] == "for":
             words = ("", *words[1:])
         made = "/" in words[0] and posixpath.basename(words[0]) in self._draft.built  # by what comes before
-        for word in words[made:]:
+        for word in _result_of(words):
+            self._files.makes(word)
+        for word in words[made:] if words[0] not in _REMOVING else ():
             if not (words[0] in (".", "source") and word.endswith("/bin/activate")):  # it is mounted
                 self._files.read(word, where)
         self._inline(words, heredoc, where)
@@ -223,7 +236,8 @@ class Reader:
     def _run_by(self, name: str, words: tuple[str, ...], where: str) -> None:
         """Follow `Rscript x.R`, `make`, `gcc x.c`: what those files need is needed here."""
         self._draft.built |= {posixpath.basename(words[at + 1]) for at, one in enumerate(words[:-1]) if one == "-o"}
-        named = [file for word in words[1:] if not word.startswith("-") for file in self._files.each(word)]
+        given = [word for word in words[1:] if not word.startswith("-") and word not in _result_of(words)]
+        named = [file for word in given for file in self._files.each(word)]
         files = [*dict.fromkeys(named)]
         customary = RUN_BY.get(name, ())
         if not files and customary:
