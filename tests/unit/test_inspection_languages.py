@@ -578,3 +578,11 @@ def test_perl_opens_files_as_it_always_did():
     found = inspect({"a.pl": text, "in.txt": "", "out.txt": "", "all.txt": ""}, "a.pl")
     assert found.inputs == ("in.txt",)
     assert set(found.outputs) == {"out.txt", "all.txt"}
+
+
+def test_a_package_of_julia_comes_by_its_own_packages():
+    """Debian has none of them under any name."""
+    (warning,) = inspect({"a.jl": "using Memoize\n"}, "a.jl").warnings
+    assert warning.endswith(
+        'where jobs may (--network), `using Pkg; Pkg.add("Memoize")` at the top of the script brings it'
+    )

@@ -38,6 +38,7 @@ class Julia(Loading):
     """Julia; the distribution has the language where it has it, and no packages."""
 
     moves = False  # what it is a part of is looked for above it
+    otherwise = 'where jobs may (--network), `using Pkg; Pkg.add("{}")` at the top of the script brings it'
 
     own = words(
         "Base Core Main ArgTools Artifacts Base64 CRC32c Dates DelimitedFiles Distributed Downloads FileWatching "
