@@ -208,7 +208,7 @@ def test_a_program_of_several_parts_is_built_by_its_cmake_project(script, start)
     found = inspect(files, script, start=start)
     assert "--target waves.exe && /tmp/build/bin/waves.exe" in found.command
     assert {"cmake", "gfortran", "gcc"} <= set(found.environment.system)
-    assert {"CMakeLists.txt", "deep.f90"} <= set(found.inputs)
+    assert {"CMakeLists.txt", "deep.f90", "src/alone.c"} <= set(found.inputs)
 
 
 @pytest.mark.parametrize(

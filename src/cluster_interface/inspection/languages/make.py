@@ -99,7 +99,7 @@ class Builder:
 
     def _sources(self, draft: Draft, name: str, *, tests: bool = True) -> Needs:
         home = posixpath.dirname(name)
-        below = draft.project.below(home)
+        below = _below(draft.project, home)
         sources = [
             one
             for one in below
@@ -113,6 +113,12 @@ class Builder:
         for one in [one for one in sources if language_of(one)][: building.MOST_FILES]:
             read_files(draft, read_source(draft.project, one), VERBS, Where(draft, one))
         return needs
+
+
+def _below(project: Project, home: str) -> list[str]:
+    """List the files below a directory, which may be one above that where the program starts: `..`."""
+    own = project.below("") if {*home.split("/")} == {".."} else []
+    return [*project.below(home), *own]
 
 
 def _left_over(project: Project, below: list[str], built: set[str]) -> set[str]:
@@ -269,7 +275,7 @@ class CMake(Builder):
         needs = self._sources(draft, name, tests=tests)
         files = [
             one
-            for one in draft.project.below(home)
+            for one in _below(draft.project, home)
             if posixpath.basename(one) in self._names and (tests or not _TESTS.search(one))
         ][: building.MOST_FILES]
         programs: list[str] = []
