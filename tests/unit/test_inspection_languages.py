@@ -196,7 +196,8 @@ def test_arguments_of_r_are_called_like_what_takes_them():
         ({"Makefile": "P = q\n$(P): a.c\n\tcc -o $(P) a.c\nclean:\n\trm $(P)\n", "a.c": "int main() {}"}, None, "make && ./q x"),
         ({"Makefile": "out.txt: in.csv\n\tsort in.csv > out.txt\n", "in.csv": ""}, None, "make x"),
         ({"CMakeLists.txt": "project(p)\nadd_executable(${PROJECT_NAME} a.c)", "a.c": "int main() {}"}, None,
-         "cmake -S . -B /tmp/build -DCMAKE_BUILD_TYPE=Release && cmake --build /tmp/build && /tmp/build/p x"),
+         ("cmake -S . -B /tmp/build -DCMAKE_BUILD_TYPE=Release && "
+         'cmake --build /tmp/build --parallel "${CLIF_CPUS:-1}" && /tmp/build/p x')),
         ({"a.rs": "fn main() {}"}, "a.rs", "rustc -O -o /tmp/a a.rs && /tmp/a x"),
         ({"A.java": "class A {}"}, "A.java", "java A.java x"),
         ({"p/A.java": "package p; class A { B b; }", "p/B.java": "package p; class B {}"}, "p/A.java",

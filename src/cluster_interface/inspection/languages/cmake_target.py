@@ -8,7 +8,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from cluster_interface.inspection.languages import building
-from cluster_interface.inspection.languages.make import BUILD, CMAKE, text_of
+from cluster_interface.inspection.languages.make import BUILD, CMAKE, CMAKE_BUILD, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,7 +55,7 @@ def built_by(draft: Draft) -> str:
     place = f"{BUILD}/bin"
     build = (
         f"cmake -S {shlex.quote(home)} -B {BUILD} -DCMAKE_BUILD_TYPE=Release -DBUILD_TESTING=OFF "
-        f"-DCMAKE_RUNTIME_OUTPUT_DIRECTORY={place} && cmake --build {BUILD} --target {target}"
+        f"-DCMAKE_RUNTIME_OUTPUT_DIRECTORY={place} && {CMAKE_BUILD} --target {target}"
     )
     return f"{build} && {building.start(draft, posixpath.join(place, target), needs)}"
 

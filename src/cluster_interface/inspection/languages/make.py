@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 MOST_RULES = 2000
 NAMES = ("Makefile", "makefile", "GNUmakefile")  #: of what make reads by itself
 BUILD = f"{PLACE}/build"
+CMAKE_BUILD = f'cmake --build {BUILD} --parallel "${{CLIF_CPUS:-1}}"'
 _VARIABLE = re.compile(r"^[ \t]*(?:export[ \t]+|override[ \t]+)?([\w.]+)[ \t]*(?::{0,3}|\?|\+)=[ \t]*(.*)$")
 _RULE = re.compile(r"^([^\t#=:][^=:]*?)[ \t]*::?(?!=)[ \t]*([^=;]*?)(?:;(.*))?$")
 _REFERENCE = re.compile(r"\$[({](\w+)[)}]|\$(\w)")
@@ -290,7 +291,7 @@ class CMake(Builder):
         for compiler in ("gcc", "g++"):  # CMake asks for both unless it is told otherwise
             draft.add_system(compiler, f"{name} says how to build")
         draft.add_system("libc6-dev", f"{name} says how to build")
-        build = f"cmake -S {shlex.quote(home or '.')} -B {BUILD} -DCMAKE_BUILD_TYPE=Release && cmake --build {BUILD}"
+        build = f"cmake -S {shlex.quote(home or '.')} -B {BUILD} -DCMAKE_BUILD_TYPE=Release && {CMAKE_BUILD}"
         program = next((one for one in programs if "*" not in one and "test" not in one.lower()), None)
         return f"{build} && {building.start(draft, posixpath.join(BUILD, program), needs)}" if program else build
 
