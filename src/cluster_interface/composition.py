@@ -220,6 +220,7 @@ class Parts:
             prefer=self.settings.software.prefer,
             modules=self.settings.software.modules,
             indexes=frozenset(url.rstrip("/") for url in self.settings.images.extra_index_urls),
+            mountable=tuple(map(str, self.settings.files.roots(writable=False))),
         )
 
     def service(self) -> Service:

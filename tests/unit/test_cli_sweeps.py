@@ -29,6 +29,7 @@ def sweeps(*failed: int):
         server.sweep(job, ROWS, failed=list(failed))
         server.outputs[job] = {f"{n}:r.csv": b"x,y\n%d,2\n" % n for n in range(4) if n not in failed}
         words = f"{len(failed)} of 4 tasks failed" if failed else ""
+        server.write(job, "err", b"no such grid\n" * bool(failed))
         server.finish(job, "failed" if failed else "completed", words, "tasks_failed" if failed else None)
 
     return on_submit
@@ -49,7 +50,7 @@ def test_a_sweep_is_counted_and_its_failures_are_grouped(shell):
     assert (done.returncode, done.stdout) == (1, b"")
     for words in (
         "sweep        4: n (4), word (1)", "at most 2 at a time", "$CLIF_PARAM_n", "2 failed, 4 of 4 done",
-        "2  a task exited with 1: tasks 1, 3", "--task 1 --err", "--failed",
+        "2  a task exited with 1: tasks 1, 3", "task 1's stderr ended with", "| no such grid", "--task 1 --err", "--failed",
     ):  # fmt: skip
         assert words in talk, talk
     submitted = next(json.loads(body)["spec"] for body in shell.server.bodies if b'"sweep"' in body)
@@ -224,3 +225,18 @@ def test_renamed_files_stay_where_they_are():
     """No parameter leads a file out of its directory."""
     output = Output(None, "j", path="plots/a.tar.gz", size=1, sha256="", task=7, partial=False)
     assert renamed(output, {"n": "../../etc/passwd", "m": "a b"}) == "plots/a.tar-7-n=.._.._etc_passwd-m=a_b.gz"
+
+
+def test_a_task_that_only_printed_is_heard(shell):
+    """Some programs complain on their standard output."""
+    shell.write("fit.py", "print(1)")
+
+    def on_submit(server, job):
+        server.sweep(job, ROWS, failed=[0])
+        server.write(job, "out", b"cannot open file\n")
+        server.finish(job, "failed", "1 of 4 tasks failed", "tasks_failed")
+
+    shell.server.on_submit = on_submit
+    talk = shell.clif("run", "fit.py", "--sweep", "n=0..3").stderr.decode()
+    assert "task 0's stdout ended with" in talk
+    assert "| cannot open file" in talk

@@ -94,3 +94,38 @@ def test_what_is_built_with_its_project_starts_at_its_manifest(
     (home / manifest).write_text('name = "Mine"\n')
     expected = home if top else file.parent
     assert start_of(file, text) == (expected, expected)
+
+
+@pytest.mark.parametrize(
+    ("line", "file", "top"),
+    [
+        ("cmake -S . -B build -DCMAKE_BUILD_TYPE=Release", "CMakeLists.txt", True),
+        ("cmake --build build", "CMakeLists.txt", False),
+        ("make -j4 all", "Makefile", True),
+        ("make -C ../solver", "Makefile", False),
+        ("cargo build --release", "Cargo.toml", True),
+        ("pip install -e .", "pyproject.toml", True),
+        ("pip install numpy", "pyproject.toml", False),
+        ("echo make", "Makefile", False),
+    ],
+)
+def test_a_script_that_builds_a_project_starts_at_its_top(tmp_path: Path, line: str, file: str, top: bool) -> None:
+    """`scripts/build.sh` is meant to be started from where the build file lies."""
+    home = tmp_path / "project"
+    (home / "scripts").mkdir(parents=True)
+    (home / file).write_text("\n")
+    expected = home if top else home / "scripts"
+    assert start_of(home / "scripts" / "build.sh", f"#!/bin/sh\n{line}\n") == (expected, expected)
+    (home / "scripts" / file).write_text("\n")  # unless it lies beside the script
+    assert start_of(home / "scripts" / "build.sh", f"#!/bin/sh\n{line}\n")[1] == home / "scripts"
+
+
+@pytest.mark.parametrize("listed", ["src/main.cpp", "lib/other.cpp src/main.cpp", "lib/other.cpp"])
+def test_a_source_brings_the_cmake_project_that_makes_it(tmp_path: Path, listed: str) -> None:
+    """And is started where it lies."""
+    top = tmp_path / "project"
+    (top / "src").mkdir(parents=True)
+    (top / "CMakeLists.txt").write_text(f"project(waves)\nadd_executable(waves {listed})\n")
+    script = top / "src" / "main.cpp"
+    expected = top if "main" in listed else script.parent
+    assert start_of(script, "int main() {}\n") == (expected, script.parent)

@@ -170,6 +170,17 @@ def test_an_index_that_is_away_is_told_and_given_up_in_the_end(store, world, eng
     assert len([one for one in world.asked if one[0] == kind]) == MOST_TRIES
 
 
+def test_what_never_answered_is_given_up_soon(store, world, engine):
+    """An error says by itself after how many tries it is the job's failure, and the timeline counts to that."""
+    world.results["resolve"] = Transient("the R repository cannot be reached", tries=3)
+    add(store)
+    settle(engine, 3)
+    assert (job(store).state, job(store).code) == (JobState.FAILED, FailureCode.IMAGE_FAILED)
+    assert "given up after 3 tries" in job(store).reason
+    with store.read() as db:
+        assert any("(try 2 of 3)" in event.why for event in jobs.events(db, "a"))
+
+
 def test_work_that_keeps_dying_is_given_up(store, world, engine):
     """A process that dies again and again without a word fails the job in the end."""
     world.look = lambda mark: Work(state=WorkState.ABSENT, deaths=9)

@@ -10,6 +10,7 @@ import pytest
 from tests.contract.remotes import certify, http_server
 
 from cluster_interface.images import rpackages
+from cluster_interface.images.failures.packages import FEW_TRIES
 from cluster_interface.model.errors import Permanent, Transient
 from cluster_interface.settings import Images
 
@@ -87,7 +88,7 @@ def test_the_sites_certificates_are_trusted_and_named(tmp_path):
     [
         (404, Permanent, "answers 404 .*images.cran"),
         (403, Permanent, "answers 403 .*images.cran"),
-        (503, Transient, "cannot be reached .*tried again"),
+        (503, Transient, "the R repository .* cannot be reached"),
     ],
 )
 def test_what_a_repository_answers_is_told(tmp_path, status, error, words):
@@ -108,4 +109,6 @@ def test_a_repository_that_is_away_is_tried_again(tmp_path):
     """A password in its address is not told."""
     with pytest.raises(Transient, match=r"http://\*\*\*@127.0.0.1:9/.* cannot be reached") as told:
         resolve("alone", "http://me:secret@127.0.0.1:9", tmp_path)
+    assert str(told.value).startswith("Debian bookworm lacks the R package `alone`, and the R repository")
+    assert told.value.tries == FEW_TRIES  # nobody waits hours for a machine that does not reach it
     assert "secret" not in str(told.value)

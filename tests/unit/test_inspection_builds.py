@@ -8,6 +8,7 @@ import pytest
 
 from cluster_interface.inspection import inspect
 from cluster_interface.inspection.software import Software
+from cluster_interface.model.executable import Executable
 
 CARGO = """
 [package]
@@ -185,3 +186,65 @@ def test_an_example_of_a_cargo_project_is_built_with_what_it_uses(tmp_path, scri
     plain = inspect({"Cargo.toml": manifest, "src/main.rs": "fn main() {}\n"}, "src/main.rs")
     assert "--bin tool" in plain.command
     assert "librust-itoa-dev" not in plain.environment.system
+
+
+CMAKE_OF_TWO = """cmake_minimum_required(VERSION 3.10)
+project(waves LANGUAGES C Fortran)
+add_library(deep deep.f90)
+add_executable(waves.exe src/waves.c)
+target_link_libraries(waves.exe deep)
+add_executable(alone src/alone.c)
+if(BUILD_TESTING)
+  include(FetchContent)
+endif()
+"""
+PARTS = {"deep.f90": "module deep\nend module\n", "src/alone.c": "int main(void) { return 0; }\n"}
+
+
+@pytest.mark.parametrize(("script", "start"), [("src/waves.c", ""), ("src/waves.c", "src")])
+def test_a_program_of_several_parts_is_built_by_its_cmake_project(script, start):
+    """A C program that calls Fortran: only the project says what belongs together."""
+    files = {"CMakeLists.txt": CMAKE_OF_TWO, script: "int deep(void);\nint main(void) { return deep(); }\n", **PARTS}
+    found = inspect(files, script, start=start)
+    assert "--target waves.exe && /tmp/build/bin/waves.exe" in found.command
+    assert {"cmake", "gfortran", "gcc"} <= set(found.environment.system)
+    assert {"CMakeLists.txt", "deep.f90", "src/alone.c"} <= set(found.inputs)
+
+
+@pytest.mark.parametrize(
+    ("script", "more"),
+    [
+        ("src/alone.c", ""),  # one source, linked with nothing
+        ("src/waves.c", "include(FetchContent)\n"),  # wants the network
+        ("src/waves.c", "find_package(Nobodys REQUIRED)\n"),
+        ("src/other.c", ""),  # which it does not name
+    ],
+)
+def test_a_compiler_alone_does_where_cmake_would_not_help(script, more):
+    """It wants less, and starts sooner."""
+    main = "int main(void) { return 0; }\n"
+    found = inspect({**PARTS, "CMakeLists.txt": CMAKE_OF_TWO + more, script: main}, script)
+    assert "gcc" in found.command
+    assert "cmake" not in found.command
+
+
+def test_a_standard_that_the_project_asks_for_is_its_compilers():
+    """A newer C++ than the compiler takes by itself."""
+    text = "project(one CXX)\nset(CMAKE_CXX_STANDARD 23)\nadd_executable(one one.cpp)\n"
+    found = inspect({"CMakeLists.txt": text, "one.cpp": "int main() { return 0; }\n"}, "one.cpp")
+    assert "cmake --build" in found.command
+
+
+def test_what_an_earlier_build_left_is_built_anew():
+    """Objects and programs of another machine's compilers do not link with what this one's make."""
+    program = Executable(machine="x86_64", libraries=("libgsl.so.19",)).text
+    files = {
+        "Makefile": "all: wave\n\t./wave >out.txt\nwave: wave.o\n",
+        "wave.c": "int main(void) { return 0; }\n",
+        "wave.o": None,
+        "other.o": None,  # whose source nobody has
+        "wave": program,
+    }
+    found = inspect(files, "Makefile")
+    assert set(found.inputs) == {"wave.c", "other.o"}
+    assert not any("libgsl" in warning for warning in found.warnings)

@@ -231,3 +231,12 @@ def test_a_file_that_is_read_into_a_variable_is_an_input(use):
     """Whatever becomes of what was read: the name in the call is that of a file."""
     found = inspect({"a.py": f"import pandas\ntable = pandas.read_csv('data.csv')\n{use}", "data.csv": ""}, "a.py")
     assert found.inputs == ("data.csv",)
+
+
+def test_a_path_of_another_machine_may_be_a_file_of_here():
+    """It is said which, since nobody but a person knows whether it is the same."""
+    found = inspect({"a.sh": "/lab/ada/fit.pl x\ncat /lab/ada/none.csv\n", "tools/fit.pl": "1;\n"}, "a.sh")
+    other, one = sorted(found.warnings, key=lambda words: "none.csv" in words)
+    assert "none.csv" in one
+    assert "which is here" not in one
+    assert other.endswith("say --input /lab/ada/fit.pl; if it is the same as 'tools/fit.pl', which is here, name that")

@@ -196,7 +196,8 @@ def test_arguments_of_r_are_called_like_what_takes_them():
         ({"Makefile": "P = q\n$(P): a.c\n\tcc -o $(P) a.c\nclean:\n\trm $(P)\n", "a.c": "int main() {}"}, None, "make && ./q x"),
         ({"Makefile": "out.txt: in.csv\n\tsort in.csv > out.txt\n", "in.csv": ""}, None, "make x"),
         ({"CMakeLists.txt": "project(p)\nadd_executable(${PROJECT_NAME} a.c)", "a.c": "int main() {}"}, None,
-         "cmake -S . -B /tmp/build -DCMAKE_BUILD_TYPE=Release && cmake --build /tmp/build && /tmp/build/p x"),
+         ("cmake -S . -B /tmp/build -DCMAKE_BUILD_TYPE=Release && "
+         'cmake --build /tmp/build --parallel "${CLIF_CPUS:-1}" && /tmp/build/p x')),
         ({"a.rs": "fn main() {}"}, "a.rs", "rustc -O -o /tmp/a a.rs && /tmp/a x"),
         ({"A.java": "class A {}"}, "A.java", "java A.java x"),
         ({"p/A.java": "package p; class A { B b; }", "p/B.java": "package p; class B {}"}, "p/A.java",
@@ -493,4 +494,96 @@ def test_r_that_goes_to_a_directory_of_another_machine_stays_where_it_is(line, s
     """Many scripts begin so, beside the files that they read."""
     found = inspect({"a.R": f"{line}\n"}, "a.R")
     assert (".Rprofile" in found.command) == stays
-    assert any("it stays where it is" in guess.rests_on for guess in found.guesses) == stays
+    assert any("where that is not there, it stays" in guess.rests_on for guess in found.guesses) == stays
+
+
+@pytest.mark.parametrize(
+    ("line", "stood_in"),
+    [
+        ("View(d)", 'assign("View"'),
+        ("utils::View(d)", 'assign("View"'),
+        ("x11(width = 7)", 'assign("X11"'),
+        ("windows(); plot(d)", "attach(list(windows"),
+        ("setwd(dirname(rstudioapi::getActiveDocumentContext()$path))", 'list(path = file.path(getwd(), "a.R"))'),
+        ("View <- function(x) x\nView(d)", ""),
+        ("summary(d) # View(d)", ""),
+    ],
+)
+def test_r_that_wants_a_screen_or_an_editor_gets_what_does_without(line, stood_in):
+    """Scripts that were written beside RStudio call these."""
+    command = inspect({"a.R": f"d <- cars\n{line}\n"}, "a.R").command
+    assert stood_in in command
+    assert (".Rprofile" in command) == bool(stood_in)
+
+
+@pytest.mark.parametrize(
+    ("text", "brings"),
+    [
+        ('@printf("%d", 1)\n', "Printf"),
+        ("println(mean([1, 2]))\n", "Statistics"),
+        ("using Statistics\nprintln(norm([1, 2]))\n", "LinearAlgebra"),
+        ("using Statistics\nprintln(mean([1, 2]))\n", ""),
+        ("mean(x) = sum(x) / length(x)\nprintln(mean([1, 2]))\n", ""),
+        ("function norm(x)\n  x\nend\nprintln(norm(1))\n", ""),
+        ("println(1) # mean(x)\n", ""),
+    ],
+)
+def test_julia_of_before_its_first_release_finds_what_moved_since(text, brings):
+    """It was Julia's own and wants `using` now."""
+    command = inspect({"a.jl": text}, "a.jl").command
+    assert (f"echo 'using {brings}' >>~/.julia/config/startup.jl" in command) == bool(brings)
+    assert brings or command == "julia a.jl"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "module"),
+    [
+        ("a.js", "import fs from 'fs'\n", True),
+        ("a.js", "console.log(1)\nexport { a }\n", True),
+        ("a.mjs", "import fs from 'fs'\n", False),  # which says so by its name
+        ("a.js", "const fs = require('fs')\n", False),
+        ("a.js", "import('fs').then(console.log)\n", False),
+    ],
+)
+def test_javascript_modules_are_run_as_such(name, text, module):
+    """Older Nodes take every .js for a script, where no package.json says another thing."""
+    assert ("--experimental-default-type=module" in inspect({name: text}, name).command) == module
+
+
+def test_perl_modules_in_small_letters_are_looked_up_too():
+    """What comes with Perl, its pragmas, needs no package."""
+    found = inspect({"a.pl": "use strict;\nuse bigint;\nuse ntheory qw(powmod);\nuse nobodys;\n"}, "a.pl")
+    assert found.environment.system == ("perl", "libmath-prime-util-perl")
+    assert found.warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "needed"),
+    [
+        ("a.R", 'write.csv(cars, "r.csv")\nread.csv("r.csv")\n', set()),
+        ("a.R", 'read.csv("r.csv")\nwrite.csv(cars, "r.csv")\n', {"r.csv"}),
+        ("a.R", 'f <- function() {\n  write.csv(cars, "r.csv")\n}\nread.csv("r.csv")\n', {"r.csv"}),
+        ("a.R", 'cat("x", file = "r.csv", append = TRUE)\nreadLines("r.csv")\n', {"r.csv"}),
+        ("a.jl", 'open("r.csv", "w") do f\nend\nreadlines("r.csv")\n', set()),
+        ("a.rb", 'File.write("r.csv", "")\nputs File.read("r.csv")\n', set()),
+    ],
+)
+def test_what_a_program_makes_anew_is_none_of_its_inputs(name, text, needed):
+    """So a second run in the same directory takes along no results of the first."""
+    assert set(inspect({name: text, "r.csv": ""}, name).inputs) == needed
+
+
+def test_perl_opens_files_as_it_always_did():
+    """The mode stands in front of the name."""
+    text = 'open(IN, "<in.txt"); open(OUT, ">out.txt"); open(ALL, ">> all.txt"); open(RUN, "zcat in.gz |");\n'
+    found = inspect({"a.pl": text, "in.txt": "", "out.txt": "", "all.txt": ""}, "a.pl")
+    assert found.inputs == ("in.txt",)
+    assert set(found.outputs) == {"out.txt", "all.txt"}
+
+
+def test_a_package_of_julia_comes_by_its_own_packages():
+    """Debian has none of them under any name."""
+    (warning,) = inspect({"a.jl": "using Memoize\n"}, "a.jl").warnings
+    assert warning.endswith(
+        'where jobs may (--network), `using Pkg; Pkg.add("Memoize")` at the top of the script brings it'
+    )

@@ -106,3 +106,29 @@ def test_opencl_has_a_platform_to_run_on(files, script):
     assert {"ocl-icd-opencl-dev", "pocl-opencl-icd"} <= set(found.environment.system)
     assert not found.warnings
     assert script == "Makefile" or " -lOpenCL " in found.command
+
+
+@pytest.mark.parametrize(
+    ("text", "standard"),
+    [
+        ("#include <ranges>\nint main() {}\n", "-std=gnu++20"),
+        ("template <typename T>\n  requires (sizeof(T) > 1)\nint f(T);\nint main() {}\n", "-std=gnu++20"),
+        ("#include <print>\n#include <ranges>\nint main() {}\n", "-std=gnu++23"),
+        ("int main() { return 1 <= 2; } // concepts\n", ""),
+    ],
+)
+def test_a_newer_cpp_is_asked_for(text, standard):
+    """By what only that one has, in a header of the project, too."""
+    for files in ({"a.cpp": text}, {"a.cpp": '#include "b.hpp"\nint main() {}\n', "b.hpp": text.replace("main", "f")}):
+        command = inspect(files, "a.cpp").command
+        assert ("-std=" in command) == bool(standard)
+        assert standard in command
+
+
+def test_coarrays_have_one_image():
+    """The compiler refuses them where nobody says how many."""
+    text = "program a\n  integer :: n[*]\n  n = this_image()\n  sync all\nend program\n"
+    found = inspect({"a.f90": text}, "a.f90")
+    assert "-fcoarray=single" in found.command
+    assert "runs as one image" in found.warnings[0]
+    assert "coarray" not in inspect({"a.f90": "program a\n  print *, 1\nend program\n"}, "a.f90").command

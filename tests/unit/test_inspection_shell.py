@@ -183,6 +183,17 @@ def test_environments_that_are_there_are_taken():
     assert read("conda activate /apps/env\npython -c 1").environment.conda.path == "/apps/env"
 
 
+@pytest.mark.parametrize("line", ["source /apps/venv/bin/activate", "conda activate /apps/venv"])
+def test_an_environment_that_jobs_do_not_see_is_done_without(line):
+    """A script of another machine: its packages are those of its imports, and that is said."""
+    files = {"a.sh": f"{line}\npython fit.py\n", "fit.py": "import numpy\n"}
+    for roots, taken in ((("/data",), False), ((), False), (("/apps",), True), (("/app",), False)):
+        found = inspect(files, "a.sh", (), Software(mountable=roots))
+        assert bool(found.environment.venv or found.environment.conda) == taken
+        assert any("which jobs do not see here" in warning for warning in found.warnings) != taken
+        assert taken or found.environment.python.packages == ("numpy",)
+
+
 def test_getopts_are_options():
     """A letter each, with a value where a colon follows; what only shows the usage is none."""
     found = read('while getopts ":a:bh" opt; do case $opt in a) A=$OPTARG;; esac; done')

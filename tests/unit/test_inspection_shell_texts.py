@@ -122,3 +122,79 @@ def test_what_a_script_of_the_c_shell_calls_is_found():
     assert set(found.environment.system) == {"tcsh", "bc", "jq", "fastqc", "samtools"}
     assert set(found.inputs) == set(names)
     assert [warning.split(",")[0] for warning in found.warnings] == ["line 20 calls nobody-has-this"]
+
+
+def test_commands_in_an_array_are_read_as_commands():
+    """So that what the element of a job array runs is there, whichever it is."""
+    script = 'declare -a RUN\nRUN[1]="Rscript fit.R a.csv"\nRUN[2]="Rscript fit.R b.csv"\nbash -c "${RUN[${N}]}"\n'
+    found = inspect({"run.sh": script, "fit.R": "library(lme4)\n", "a.csv": "", "b.csv": ""}, "run.sh")
+    assert set(found.inputs) == {"fit.R", "a.csv", "b.csv"}
+    assert "r-cran-lme4" in found.environment.system
+
+
+@pytest.mark.parametrize(
+    "lines",
+    ['for s in one.py two.py; do python3 "$s"; done', 'RUN="python3 one.py"\n$RUN\neval "python3 two.py"'],
+)
+def test_programs_in_variables_are_followed(lines):
+    """Those that a loop goes over, and a command that a variable holds."""
+    found = inspect({"run.sh": f"{lines}\n", "one.py": "import numpy\n", "two.py": "import scipy\n"}, "run.sh")
+    assert found.inputs == ("one.py", "two.py")
+
+
+def test_a_word_of_several_variables_is_one_word():
+    """The grammar takes what stands behind the last of them for a command."""
+    found = inspect({"run.sh": "A=x\nB=y\nLOG=$A-$B.log\necho hello >$LOG\n"}, "run.sh")
+    assert found.outputs == ("x-y.log",)
+    assert found.warnings == ()
+
+
+@pytest.mark.parametrize("line", ["Rscript fit.R a.csv", "python fit.py", "bash fit.sh", "perl fit.pl"])
+def test_a_script_that_is_not_among_the_files_is_missed_before_the_job_runs(line):
+    """Who has only handed over the batch script hears it then."""
+    (warning,) = inspect({"run.sh": f"{line}\n", "a.csv": ""}, "run.sh").warnings
+    assert warning == f"line 1 starts '{line.split()[1]}', which is not among the files: bring it with --input"
+
+
+@pytest.mark.parametrize("before", ["cat >fit.py <<END\nimport os\nEND", "cd /data", "cd $HOME", "tar xf all.tar"])
+def test_a_script_that_may_come_into_being_is_not_missed(before):
+    """It is written by the script itself, unpacked, or lies where that goes to."""
+    found = inspect({"run.sh": f"{before}\npython fit.py\n", "all.tar": None}, "run.sh")
+    assert not any("fit.py" in warning for warning in found.warnings)
+
+
+@pytest.mark.parametrize(
+    ("line", "program"),
+    [
+        ("source env.sh", "bash"),
+        ("if [[ -f a ]]; then echo a; fi", "bash"),
+        ("for ((i = 0; i < 3; i++)); do echo $i; done", "bash"),
+        ("ALL=(a b)", "bash"),
+        ("cat a &>all.log", "bash"),
+        ("echo ${NAME//a/b}", "bash"),
+        (". ./env.sh", "sh"),
+        ("N=$((N + 1)); ALL=$(ls)", "sh"),
+        ("echo ${NAME:-a} 'source of it' # source env.sh", "sh"),
+        ("cat a & >b", "sh"),
+    ],
+)
+def test_a_script_for_sh_that_speaks_bash_is_run_by_bash(line, program):
+    """On many clusters sh is bash, so nobody notices."""
+    assert inspect({"run.sh": f"#!/bin/sh\n{line}\n", "a": ""}, "run.sh").command == f"{program} run.sh"
+
+
+@pytest.mark.parametrize(
+    ("script", "needed"),
+    [
+        ("sort in.txt >all.txt\nuniq all.txt >one.txt\ncat one.txt\n", {"in.txt"}),
+        ("cat in.txt >>all.txt\ncat all.txt\n", {"in.txt", "all.txt"}),
+        ("cat all.txt\nsort in.txt >all.txt\n", {"in.txt", "all.txt"}),
+        ("cp in.txt all.txt\ncat all.txt\n", {"in.txt"}),
+        ("gcc -o prog prog.c\n./prog in.txt\n", {"in.txt", "prog.c"}),
+        ("rm -f all.txt one.txt\n", set()),
+    ],
+)
+def test_what_a_script_makes_anew_is_none_of_its_inputs(script, needed):
+    """So a second run in the same directory takes along no results of the first."""
+    files = dict.fromkeys(("in.txt", "all.txt", "one.txt", "prog", "prog.c"), "")
+    assert set(inspect({"run.sh": script, **files}, "run.sh").inputs) == needed

@@ -441,3 +441,21 @@ def test_what_is_missing_is_known_before(name, source, names, example):
     assert (found.missing.names, found.missing.example) == (names, example)
     assert found.suggestions == (f"{found.command} {example}",)
     assert inspect({name: source}, name, ["a", "b"]).missing is None
+
+
+@pytest.mark.parametrize(
+    ("lines", "required"),
+    [
+        ("n <- args[1]", [True]),
+        ("n <- ifelse(is.na(args[1]), 10, args[1])", [False]),
+        ("n <- 5\nif (!is.na(args[1])) n <- args[1]", [False]),
+        ("n <- as.integer(args[1])\nif (is.na(n)) n <- 4", [False]),
+        ("file <- args[1]\nn <- args[2]\nif (is.na(n)) {\n  n <- 4\n}", [True, False]),
+        ("n <- args[1]\nif (is.na(n)) {\n  stop('which n?')\n}", [True]),
+        ("if (is.na(args[1])) stop('which n?')\nn <- args[1]", [True]),
+    ],
+)
+def test_r_does_without_an_argument_for_which_it_has_another_value(lines, required):
+    """What is asked whether it is NA may be missing, unless the script stops then."""
+    found = inspect({"a.R": f"args <- commandArgs(trailingOnly = TRUE)\n{lines}\n"}, "a.R")
+    assert [option.required for option in found.options] == required

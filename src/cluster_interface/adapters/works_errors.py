@@ -22,7 +22,9 @@ _REJECTIONS = {kind.__name__: kind for kind in (NotFound, Conflict, Forbidden, R
 def error_to_json(error: ClusterError) -> dict[str, Any]:
     """Write an error down."""
     found: dict[str, Any] = {"kind": "Transient", "message": str(error)}
-    if isinstance(error, Permanent):
+    if isinstance(error, Transient):
+        found |= {"tries": error.tries} if error.tries else {}
+    elif isinstance(error, Permanent):
         found |= {"kind": "Permanent", "code": error.code.value}
     elif isinstance(error, Rejected):
         name = next(name for name, kind in _REJECTIONS.items() if isinstance(error, kind))
@@ -37,4 +39,4 @@ def error_from_json(found: dict[str, Any]) -> ClusterError:
     if found["kind"] in _REJECTIONS:
         problems = [Problem(field, message) for field, message in found["problems"]]
         return _REJECTIONS[found["kind"]](found["message"], problems)
-    return Transient(found["message"])
+    return Transient(found["message"], tries=found.get("tries"))

@@ -46,16 +46,22 @@ def say_failure(job: Job, *, advise: bool = True) -> None:
         say(f"  advice       {advice}")
     if advise and (again := show_again(job.data)):
         say(f"  again        {again}")
-    if job.state is not JobState.FAILED or not job.data["attempts"] or job.is_sweep:
-        return
-    try:
-        lines = harmless(job.tail("err", _failed_task(job))).splitlines()
-    except ClusterError:
-        return  # the sentence above is what counts
-    if lines:
-        say("  its stderr ended with", dim=True)
-        for line in lines[-LAST_LINES:]:
-            say(f"  | {line}")
+    if job.state is JobState.FAILED and job.data["attempts"] and not job.is_sweep:
+        say_last_words(job, _failed_task(job))
+
+
+def say_last_words(job: Job, task: int, whose: str = "its") -> None:
+    """Say the last lines of a task's stderr; where it has none and nobody follows its output, those of that."""
+    for stream in ("err", "out") if job.is_sweep else ("err",):
+        try:
+            lines = harmless(job.tail(stream, task)).splitlines()
+        except ClusterError:
+            return  # what was said before is what counts
+        if lines:
+            say(f"  {whose} std{stream} ended with", dim=True)
+            for line in lines[-LAST_LINES:]:
+                say(f"  | {line}")
+            return
 
 
 def show_again(data: Mapping[str, Any]) -> str:

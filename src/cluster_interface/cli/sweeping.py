@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from cluster_interface.cli.ending import say_last_words
 from cluster_interface.cli.talk import say
 from cluster_interface.cli.terminal import plain
 from cluster_interface.model.amounts import show_bytes, show_time
@@ -59,7 +60,8 @@ def say_failed_tasks(job: Job) -> None:
     if len(groups) > MOST_GROUPS:
         say(f"            … and {len(groups) - MOST_GROUPS} more reasons: clif tasks {job.id} --state failed", dim=True)
     first = next(iter(groups.values()))[0]
-    say(f"  see one      clif logs {job.id} --task {first} --err", dim=True)
+    say_last_words(job, first, f"task {first}'s")
+    say(f"  see more     clif logs {job.id} --task {first} --err", dim=True)
     say(f"  again        clif rerun {job.id} --failed", dim=True)
 
 

@@ -21,6 +21,8 @@ ENDINGS = words(
     ".sh .bash .sbatch .slurm .sge .pbs .job .qsub "
     ".tex .plt .gp .gnuplot .awk .tcl .hs .ml .php .sql .sps .sce .lmp .smk Snakefile"
 )
+_COMPILED = words(".c .cc .cpp .cxx .f .f77 .f90 .f95 .f03 .f08")
+_SHELL = words(".sh .bash .sbatch .slurm .sge .pbs .job .qsub")
 MOST_NAMES = 1000
 #: a path of which at least one directory is said, in quotes or as a word, up to where a part of it varies
 _QUOTED = re.compile(r"""["']((?:\./)?(?:\.\./)*[\w.-][\w. -]*/[^"'\\\n$*?{}<>|;]*)""")
@@ -33,6 +35,18 @@ MANIFESTS = {
     ".go": ("go.mod",),
     ".java": ("pom.xml", "build.gradle", "build.gradle.kts"),
     ".jl": ("Project.toml",),
+}
+#: what a build tool that a script of the shell calls reads, where it is called
+_BUILDS = {
+    re.compile(rf"^[ \t]*(?:\w+=\S*[ \t]+)*{called}", re.MULTILINE): files
+    for called, files in (
+        (r"cmake\b(?!.*--(?:build|install))(?=.*[ \t]\.(?:[ \t]|$))", ("CMakeLists.txt",)),
+        (r"g?make(?![\w.-])(?!.*[ \t](?:-C|-f|--directory)\b)", ("Makefile", "makefile", "GNUmakefile")),
+        (r"cargo[ \t]+(?:build|run|test)\b", ("Cargo.toml",)),
+        (r"go[ \t]+(?:build|run|test)[ \t]+\.", ("go.mod",)),
+        (r"mvn\b", ("pom.xml",)),
+        (r"pip3?[ \t]+install[ \t]+(?:-e[ \t]+)?\.", ("pyproject.toml", "setup.py")),
+    )
 }
 DEEPEST = 10
 _NAME_OF_PROJECT = re.compile(r"^name\s*=\s*\"(\w+)\"", re.MULTILINE)
@@ -54,13 +68,34 @@ def start_of(script: Path, text: str | None) -> tuple[Path, Path]:
     homes = [here, *_above(here)]
     names = list(dict.fromkeys([*_QUOTED.findall(text), *_PLAIN.findall(text), *_WORD.findall(text)]))[:MOST_NAMES]
     found = {home: [name for name in names if _is_there(home, name)] for home in homes}
+    for called, files in _BUILDS.items() if script.suffix in _SHELL else ():
+        if called.search(text):
+            for home in homes:
+                found[home] += [name for name in files if (home / name).is_file()][:1]
     start = max(homes, key=lambda home: len(found[home]))  # the first of equal ones: where it lies
     if start == here and _HERE.search(text):
         start = next((home for home in homes if any(next(home.glob(mark), None) for mark in _MARKS)), here)
     if start == here and script.suffix == ".py":
         return here, here
     levels = max((name.count("../") for name in found[start]), default=0)
-    return [start, *_above(start)][: levels + 1][-1], start
+    base = [start, *_above(start)][: levels + 1][-1]
+    return min(base, _of_cmake(script) or base, key=lambda home: len(home.parts)), start
+
+
+def _of_cmake(script: Path) -> Path | None:
+    """Return the top of the CMake project that makes a program of a source; None if there is none."""
+    homes = [script.parent, *_above(script.parent)] if script.suffix.lower() in _COMPILED else []
+    texts = {home: (home / "CMakeLists.txt").read_text(errors="replace") for home in homes if _has_cmake(home)}
+    for at, home in enumerate(homes):
+        named = re.escape(script.relative_to(home).as_posix())
+        if re.search(rf"\badd_executable\s*\([^()]*\s{named}\s*[\s)]", texts.get(home, ""), re.IGNORECASE):
+            tops = (one for one in homes[at:] if re.search(r"\bproject\s*\(", texts.get(one, ""), re.IGNORECASE))
+            return next(tops, None)
+    return None
+
+
+def _has_cmake(home: Path) -> bool:
+    return (home / "CMakeLists.txt").is_file()
 
 
 def _project(script: Path, text: str) -> Path:

@@ -73,12 +73,13 @@ def _again(case: Case, tools: Tools, kind: str, error: Exception | None) -> Exce
     if not isinstance(error, Transient):
         return error or Permanent(f"the work on {kind} failed", code=_CODES[kind])
     tries = case.job.tries + 1
-    if kind in _GIVEN_UP and tries >= MOST_TRIES:
+    most = min(MOST_TRIES, error.tries or MOST_TRIES)
+    if kind in _GIVEN_UP and tries >= most:
         return Permanent(f"{error} (given up after {tries} tries; rerun the job later)", code=_CODES[kind])
     wait = min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(tries - 1, 20))
     at = datetime.fromtimestamp(tools.clock.now() + wait).astimezone().strftime("%H:%M:%S %Z")
-    most = f" of {MOST_TRIES}" if kind in _GIVEN_UP else ""
-    return Later(f"{error}; it is tried again at {at} (try {tries + 1}{most})", wait, told=tries < MOST_TRIES)
+    of = f" of {most}" if kind in _GIVEN_UP else ""
+    return Later(f"{error}; it is tried again at {at} (try {tries + 1}{of})", wait, told=tries < MOST_TRIES)
 
 
 def stop_all(case: Case, tools: Tools) -> None:

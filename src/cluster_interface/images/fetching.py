@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from cluster_interface.settings import Images
 
-_WAIT = 60.0  #: seconds without a byte
+_WAIT = 30.0  #: seconds without a byte
 
 
 def fetch(url: str, largest: int, settings: Images, home: Path) -> bytes:

@@ -92,7 +92,8 @@ def resolve(names: Sequence[str], suite: str, newest: str | None, settings: Imag
     """Find the sources of packages and of what they need, in the order they are built; Permanent or Transient."""
     found: dict[str, Source] = {}
     for url in repositories(settings, newest):
-        for source in _read(_fetch(f"{url}/src/contrib/PACKAGES", settings, home).decode(errors="replace"), url):
+        listed = _fetch(f"{url}/src/contrib/PACKAGES", settings, home, names, suite)
+        for source in _read(listed.decode(errors="replace"), url):
             found.setdefault(source.name, source)
     order = _Order(found, suite, partial(_archived, settings=settings, home=home))
     for name in names:
@@ -195,9 +196,9 @@ def _archived(name: str, settings: Images, home: Path) -> str:
     return max(versions, key=lambda version: [int(part) for part in re.split("[.-]", version)], default="")
 
 
-def _fetch(url: str, settings: Images, home: Path) -> bytes:
+def _fetch(url: str, settings: Images, home: Path, wanted: Sequence[str] = (), suite: str = "") -> bytes:
     """Read a file of a repository, whole; Transient if it does not answer, Permanent if it has no such file."""
     try:
         return fetch(url, _LARGEST, settings, home)
     except (OSError, ValueError) as error:
-        raise failures.of_r_repository(error, url) from None
+        raise failures.of_r_repository(error, url, wanted, suite) from None

@@ -188,7 +188,14 @@ class Draft:
             Environment.model_validate({kind: path})
         except ValueError:
             return
-        if not self._ready:
+        if not self.software.may_mount(path):
+            self.uses_python = True
+            self.guess(f"environment.{kind}", path, rests_on, Sureness.ASK)
+            self.warn(
+                f"{rests_on.replace(' it', f' {shown(path)}')}, which jobs do not see here (files.mount_roots): its "
+                "packages are taken from what the scripts import, from a list beside them, or --with"
+            )
+        elif not self._ready:
             self._ready[kind] = path
             self.guess(f"environment.{kind}", path, rests_on, Sureness.STATED)
 

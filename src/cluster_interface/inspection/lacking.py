@@ -15,6 +15,7 @@ from cluster_interface.inspection.archive.index import CURRENT, Archive
 from cluster_interface.inspection.python.distributions import table
 from cluster_interface.inspection.python.imports import Import
 from cluster_interface.inspection.python.names import look_up
+from cluster_interface.inspection.shell.known import HOSTED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -42,8 +43,12 @@ def lack(said: str, suite: str | None = None, *, network: bool = False) -> Lack 
     `network` says whether the program was let out.
     """
     archive = Archive(suite or CURRENT)
-    for whole in reversed(said.rstrip().splitlines()[-LAST_LINES:]):
-        line = whole.strip()[:LONGEST_LINE]
+    lines = [line.strip()[:LONGEST_LINE] for line in reversed(said.rstrip().splitlines()[-LAST_LINES:])]
+    for line in lines:
+        for pattern, words in _CAUSES:
+            if (found := pattern.search(line)) and len(found[1]) <= LONGEST:
+                return Lack(words.format(found[1]))
+    for line in lines:
         for pattern, told in _SAID:
             found = pattern.search(line)
             if found and len(found[1]) <= LONGEST:
@@ -99,7 +104,14 @@ def _header(path: str, archive: Archive) -> Lack:
 
 
 def _command(name: str, archive: Archive) -> Lack:
-    if "/" not in name and (found := archive.command(name)):
+    if name in HOSTED:
+        return Lack(
+            f"it found no command `{name}`, which is licensed software that no package has: it runs where a site has "
+            "it on its machines and lets jobs use that (`--runtime none`)"
+        )
+    if "/" in name:
+        return Lack(f"it found no program `{name}`: bring it with `--input`, or build it first")
+    if found := archive.command(name):
         return _brought(f"no command `{name}`", found[0])
     return Lack(f"it found no command `{name}`: add the package that has it with `--system`, or yours with `--input`")
 
@@ -108,6 +120,20 @@ def _file(path: str, archive: Archive) -> Lack:
     if "/" not in path and "." not in path and archive.command(path):
         return _command(path, archive)
     return Lack(f"it found no file `{path}`: if that is one of yours, say `--input {shlex.quote(path)}`")
+
+
+def _ruby(name: str, archive: Archive) -> Lack:
+    if found := archive.find("ruby", name.replace("/", "-")):
+        return _brought(f"no Ruby library `{name}`", found[0])
+    return Lack(f"it found no Ruby library `{name}`: if it is a file of yours, say `--input`")
+
+
+def _lua(name: str, archive: Archive) -> Lack:
+    if found := archive.find("lua", name.partition(".")[0]):
+        return _brought(f"no Lua module `{name}`", found[0])
+    return Lack(
+        f"it found no Lua module `{name}`: if it is a file of yours, say `--input {name.replace('.', '/')}.lua`"
+    )
 
 
 def _brought(what: str, package: str) -> Lack:
@@ -130,10 +156,14 @@ def _patterns() -> Iterator[tuple[re.Pattern[str], Callable[[str, Archive], Lack
         r"^Can't locate (\S+\.pm) in @INC": _perl,
         r"error while loading shared libraries: ([^\s:]+): cannot open": _library,
         r"^(?:ImportError|OSError): ([^\s:]+\.so[.\d]*): cannot open shared object file": _library,
+        r"\bcannot load such file -- ([\w./-]+) \(LoadError\)": _ruby,
+        r"\bmodule '([\w.-]+)' not found:": _lua,
         r"(?:^|: )([^\s:]+): (?:command )?not found$": _command,
+        r"^([^\s:]+): Command not found\.$": _command,
         r"fatal error: ([^\s:]+): No such file": _header,
         r"executable file not found in \$PATH: ([^\s:]+)": _command,
         rf"No such file or directory: {_FILE}$": _file,
+        rf"unable to find file {_FILE}$": _file,
         rf"[Cc](?:annot|an't|ould not) open (?:the )?(?:file )?{_FILE}(?: for reading)?: No such file": _file,
         rf"(?:^|: ){_FILE}: No such file or directory$": _file,
     }
@@ -142,6 +172,61 @@ def _patterns() -> Iterator[tuple[re.Pattern[str], Callable[[str, Archive], Lack
 
 
 _SAID = tuple(_patterns())
+#: what other complaints follow from, with what to do
+_CAUSES = tuple(
+    (re.compile(pattern), words)
+    for pattern, words in (
+        (
+            r"ArgumentError: Package (\w+) not found in current path",
+            (
+                "it found no Julia package `{0}`, and Debian has none of Julia's: where jobs may (`--network`), "
+                '`using Pkg; Pkg.add("{0}")` at the top of the script brings it'
+            ),
+        ),
+        (
+            r"error: no matching package named `([\w-]+)` found",
+            (
+                "it found no Rust crate `{0}`: jobs have those that Debian has; with another one build it where cargo "
+                "reaches crates.io, and hand over the program"
+            ),
+        ),
+        (
+            rf"Cannot open module file {_QUOTE}([\w.]+)\.(?:mod|smod){_QUOTE}",
+            (
+                "it found no Fortran module `{0}`: its source has to be compiled before what uses it; if that is in "
+                "another directory, say `--input`"
+            ),
+        ),
+        (
+            rf"undefined reference to {_QUOTE}([^'`\u2019]+)",
+            (
+                "what it calls as `{0}` is in none of the sources and libraries that were linked: name its library, or "
+                "bring the source that has it with `--input`"
+            ),
+        ),
+        (
+            rf"^Error.*\bobject {_QUOTE}([\w.]+){_QUOTE} not found$",
+            (
+                "it uses `{0}` before anything has made that: a script that goes on from another one's session starts "
+                "with source() of that one, or load() of what it saved"
+            ),
+        ),
+        (
+            rf"^Error.*\bcould not find function {_QUOTE}([\w.]+){_QUOTE}$",
+            (
+                "it calls `{0}`, which it does not define: where a package has that, it takes library() of that; where "
+                "another script has it, source()"
+            ),
+        ),
+        (
+            rf"^error: {_QUOTE}(\w+){_QUOTE} undefined",
+            (
+                "it found no function or variable `{0}`: if that is a file of yours, say `--input {0}.m`; Octave has "
+                "not all that MATLAB has"
+            ),
+        ),
+    )
+)
 _UNREACHABLE = re.compile(
     r"Temporary failure in name resolution|Name or service not known|Could not resolve host|Network is unreachable|"
     r"Failed to establish a new connection|getaddrinfo|unable to resolve host|nodename nor servname",

@@ -28,4 +28,6 @@ def add_absolute(draft: Draft, path: str, where: str, *, program: bool = False) 
         draft.absolute.add(place)
         draft.guess("files", place, f"{where} names it", Sureness.ASK)
         what = "starts the program" if program else "names"
-        draft.warn(f"{where} {what} {shown(path)}, which the job does not see: say --input {place}")
+        same = [one for one in draft.project.files if posixpath.basename(one) == posixpath.basename(place)]
+        here = f"; if it is the same as {shown(draft.of_job(same[0]))}, which is here, name that" if same else ""
+        draft.warn(f"{where} {what} {shown(path)}, which the job does not see: say --input {place}{here}")

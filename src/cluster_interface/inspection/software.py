@@ -32,11 +32,16 @@ class Software:
     prefer: Mapping[str, str] = field(default_factory=dict)  #: command -> package
     modules: Mapping[str, Meaning] = field(default_factory=dict)  #: module, with or without a version -> see `Module`
     indexes: frozenset[str] = frozenset()  #: addresses of further package indexes that jobs may name
+    mountable: tuple[str, ...] | None = None  #: directories below which jobs may have what is there; None: not said
 
     @cached_property
     def archive(self) -> Archive:
         """The distribution's packages."""
         return Archive(self.suite, self.prefer)
+
+    def may_mount(self, path: str) -> bool:
+        """Say whether a job may have what lies at an absolute path, as far as that is known."""
+        return self.mountable is None or any(f"{path}/".startswith(f"{root.rstrip('/')}/") for root in self.mountable)
 
     def module(self, name: str) -> Module:
         """Say what a module of the cluster means in a container."""

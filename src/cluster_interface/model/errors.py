@@ -39,6 +39,10 @@ class ClusterError(Exception):
 class Transient(ClusterError):
     """The outcome is unknown or the trouble temporary: look again."""
 
+    def __init__(self, message: str = "", *, tries: int | None = None) -> None:
+        super().__init__(message)
+        self.tries = tries  #: after how many of them it is given up, where that is sooner than others are
+
 
 class Permanent(ClusterError):
     """This will never succeed."""

@@ -106,9 +106,10 @@ class Views:
         if task is None or not task.exit_code:
             return None
         with contextlib.suppress(ClusterError):
-            part = self.stager.log(job.id, max(1, task.attempt), task.index, "err", -LAST_WORDS)
+            place = job.id, max(1, task.attempt), task.index
+            said = self.stager.log(*place, "err", -LAST_WORDS).data or self.stager.log(*place, "out", -LAST_WORDS).data
             suite = job.plan.lock.suite if job.plan and job.plan.lock else None
-            return lack(part.data.decode(errors="replace"), suite, network=job.spec.network)
+            return lack(said.decode(errors="replace"), suite, network=job.spec.network)
         return None
 
     def _waiting(self, db: Connection, job: Job, attempts: Sequence[Attempt]) -> WaitingView | None:

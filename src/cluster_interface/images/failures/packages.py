@@ -19,9 +19,12 @@ from cluster_interface.images.failures.words import (
 from cluster_interface.model.errors import Transient
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from cluster_interface.model.errors import ClusterError
 
 _LATER = (408, 429, 500, 502, 503, 504)  #: what a repository answers that may be there again soon
+FEW_TRIES = 4  #: of a repository that has not answered yet, in some seconds
 PYTORCH = "download.pytorch.org"  #: where uv takes the packages without CUDA from
 
 
@@ -202,16 +205,27 @@ def no_r_package(name: str, wanted_by: str, suite: str, archived: str) -> Cluste
     )
 
 
-def of_r_repository(error: Exception, url: str) -> ClusterError:
-    """Make an error of why a file of a repository of R packages cannot be had."""
+def of_r_repository(error: Exception, url: str, wanted: Sequence[str] = (), suite: str = "") -> ClusterError:
+    """Make an error of why a file of a repository of R packages cannot be had.
+
+    Where it is the list of what there is (`wanted` of it, which Debian lacks), nothing has answered yet: a machine that
+    does not reach the repository says so soon.
+    """
     said, where = str(getattr(error, "reason", error)), without_secrets(url)
     if isinstance(error, HTTPError) and error.code not in _LATER:
         return image_failed(f"the R repository answers {error.code} for {where}; correct images.cran")
     if url.startswith("file:"):
         return image_failed(f"images.cran: {where} cannot be read: {said}")
-    return network(said, f"the R repository {where}", "images.cran", said) or Transient(
-        f"the R repository {where} cannot be reached ({said}); it is tried again. "
-        "The site may name another (images.cran)"
+    trouble = network(said, f"the R repository {where}", "images.cran", said) or Transient(
+        f"the R repository {where} cannot be reached ({said})"
+    )
+    if not wanted or isinstance(error, HTTPError) or not isinstance(trouble, Transient):
+        return trouble
+    lacking = ", ".join(f"`{name}`" for name in wanted)
+    return Transient(
+        f"Debian {suite} lacks the R package{'s' if len(wanted) > 1 else ''} {lacking}, and {trouble}; do without, or "
+        "ask the site to name a repository that it reaches (images.cran)",
+        tries=FEW_TRIES,
     )
 
 

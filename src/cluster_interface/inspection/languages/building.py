@@ -43,6 +43,9 @@ _FORTRAN_INCLUDE = re.compile(r"^[ \t]*include[ \t]*['\"]([^'\"\n]+)", re.MULTIL
 _LINKED = re.compile(r"(?<![\w-])-l([A-Za-z][\w+.-]*)")
 _COMPILING = re.compile(r"\b(?:gcc|g\+\+|cc|c\+\+|gfortran|clang|clang\+\+|mpicc|mpicxx|mpif90)\b[^\n]*")
 _OPENMP = re.compile(r"^[ \t]*(?:#[ \t]*pragma[ \t]+omp\b|!\$omp\b|[cC*]\$omp\b)", re.MULTILINE | re.IGNORECASE)
+_COARRAYS = re.compile(
+    r"\bcodimension\s*\[|\bsync[ \t]+(?:all|images|memory)\b|\b(?:this_image|num_images)[ \t]*\(", re.IGNORECASE
+)
 _MPI_CALL = re.compile(r"\bMPI_Init", re.IGNORECASE)
 _THREADS = re.compile(r"\b(?:pthread_create|std::thread|std::async|std::jthread)\b")
 #: what a library looks for when a program runs, and no package of it brings along
@@ -66,6 +69,7 @@ _OF_COMPILER = re.compile(
 _FORTRAN_OWN = frozenset(
     {"iso_fortran_env", "iso_c_binding", "ieee_arithmetic", "ieee_exceptions", "ieee_features", "omp_lib"}
 )
+_OF_CMAKE = frozenset({"Threads", "OpenMP", "Perl"})  #: what find_package finds without a package
 _LAPACK = re.compile(
     r"\bcall[ \t]+[sdcz](?:ge|sy|he|po|gt|gb|tr|or|un)[a-z]{2,4}\b|\b[sdcz]gesvd?_?\s*\(", re.IGNORECASE
 )
@@ -82,6 +86,7 @@ class Needs:
     openmp: bool = False
     mpi: bool = False
     threads: bool = False
+    coarrays: bool = False
 
     @property
     def compiler(self) -> str:
@@ -94,6 +99,7 @@ class Needs:
         """The words behind the sources."""
         words = ["-fopenmp"] if self.openmp else []
         words += ["-pthread"] if self.threads else []
+        words += ["-fcoarray=single"] if self.coarrays else []
         if self.pkgconfig:
             words.append(f"$(pkg-config --cflags --libs {' '.join(self.pkgconfig)})")
         return [*words, *(f"-l{name}" for name in self.libraries), *(["-lm"] if "m" not in self.libraries else [])]
@@ -166,6 +172,10 @@ def _blank(found: re.Match[str]) -> str:
 
 
 def _fortran(draft: Draft, source: Source, needs: Needs, of: str) -> None:
+    if not needs.coarrays and (found := _COARRAYS.search(source.code)):
+        needs.coarrays = True
+        line = f"line {source.line(found.start())}{of}"
+        draft.warn_once("coarrays", f"{line} uses coarrays: the program runs as one image (-fcoarray=single)")
     own = {name.lower() for name in FORTRAN_MODULE.findall(source.code)}
     for found in FORTRAN_USE.finditer(source.code):
         module = found[1].lower()
@@ -314,19 +324,26 @@ def add_pkgconfig(draft: Draft, name: str, rests_on: str, needs: Needs) -> None:
         needs.pkgconfig[name] = None
 
 
-def add_cmake(draft: Draft, name: str, rests_on: str) -> None:
-    """Add the package that CMake's find_package finds under a name."""
+def has_cmake(draft: Draft, name: str) -> bool:
+    """Say whether CMake's find_package finds something under a name, by itself or in a package."""
+    return name in _OF_CMAKE or bool(_in_cmake(draft, name))
+
+
+def _in_cmake(draft: Draft, name: str) -> str:
     archive = draft.software.archive
     places: tuple[tuple[Section, str], ...] = (
         *(("cmake", one) for one in (name, name.upper(), name.lower())),
         ("pkgconfig", name.lower()),
         ("library", f"lib{name.lower()}.so"),
     )
-    for section, key in places:
-        if found := archive.find(section, key):
-            draft.add_system(_unversioned(found[0]), rests_on)
-            return
-    if name not in ("Threads", "OpenMP", "Perl"):
+    return next((found[0] for section, key in places if (found := archive.find(section, key))), "")
+
+
+def add_cmake(draft: Draft, name: str, rests_on: str) -> None:
+    """Add the package that CMake's find_package finds under a name."""
+    if package := _in_cmake(draft, name):
+        draft.add_system(_unversioned(package), rests_on)
+    elif name not in _OF_CMAKE:
         draft.guess("environment.system", name, f"{rests_on}: no package of Debian is known to have it", Sureness.ASK)
 
 

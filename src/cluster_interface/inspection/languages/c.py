@@ -17,12 +17,13 @@ from cluster_interface.inspection.languages.building import (
     read_source,
 )
 from cluster_interface.inspection.languages.c_options import c_options
-from cluster_interface.inspection.languages.files import Verbs, Where, read_files
+from cluster_interface.inspection.languages.c_verbs import VERBS
+from cluster_interface.inspection.languages.cmake_target import built_by
+from cluster_interface.inspection.languages.files import Where, read_files
 from cluster_interface.inspection.languages.linking import has_main, linked_with
 from cluster_interface.inspection.python.files import read_arguments
 from cluster_interface.inspection.rooted import named_in, where_it_starts
 from cluster_interface.inspection.suggestions import offer
-from cluster_interface.inspection.wordlist import words
 from cluster_interface.model.proposal import Sureness
 
 if TYPE_CHECKING:
@@ -33,14 +34,21 @@ if TYPE_CHECKING:
     from cluster_interface.inspection.shebang import Shebang
 
 MOST_TOGETHER = 200  #: files that are compiled into one program
-VERBS = Verbs(
-    reads=words("ifstream std::ifstream imread H5Fopen nc_open gzopen"),
-    writes=words("ofstream std::ofstream imwrite H5Fcreate nc_create"),
-    opens=words("fopen freopen fstream std::fstream open OPEN Open"),
-    makes=words("mkdir create_directory create_directories"),
-)
 #: what older compilers took and newer ones refuse, as nobody has told them which the program was written for
 _AS_BEFORE = {"g++": "-fpermissive", "gfortran": "-std=legacy"}
+#: what came with a newer C++ than compilers take by themselves: https://en.cppreference.com/w/cpp/compiler_support
+_SINCE = (
+    ("gnu++23", re.compile(r"#[ \t]*include[ \t]*<(?:expected|print|generator|mdspan|flat_map|stdfloat|stacktrace)>")),
+    (
+        "gnu++20",
+        re.compile(
+            r"#[ \t]*include[ \t]*<(?:concepts|ranges|span|numbers|format|bit|compare|coroutine|source_location|"
+            r"semaphore|latch|barrier|stop_token)>|\bconcept\s+\w+\s*=|^[ \t]*requires\b|>\s*requires\b|<=>|"
+            r"\bconst(?:eval|init)\b|\bco_(?:await|yield|return)\b",
+            re.MULTILINE,
+        ),
+    ),
+)
 
 
 class Compiled:
@@ -62,6 +70,12 @@ class Compiled:
 
     def read(self, draft: Draft) -> None:
         """Fill the draft."""
+        if line := built_by(draft):
+            read_arguments(draft, draft.arguments, draft.written(draft.arguments))
+            draft.command = line
+            draft.guess("command", line, "CMakeLists.txt builds it, then it is run", Sureness.LIKELY)
+            offer(draft, c_options(read_source(draft.project, draft.script)), "its C or C++")
+            return
         files = together(draft.project, draft.script)
         needs = self.add(draft, files)
         read_arguments(draft, draft.arguments, draft.written(draft.arguments))
@@ -98,7 +112,8 @@ def build(draft: Draft, program: str, sources: list[str], needs: building.Needs)
     modules = [f"-J{PLACE}"] if "gfortran" in needs.compilers else []
     links = ["-lstdc++"] if needs.compiler in ("gfortran", "mpifort") and "g++" in needs.compilers else []
     links += ["-lgfortran"] if needs.compiler in ("g++", "mpicxx") and "gfortran" in needs.compilers else []
-    older = [_AS_BEFORE[one] for one in needs.compilers if len(needs.compilers) == 1 and one in _AS_BEFORE]
+    older = _standard(draft.project, sources) if [*needs.compilers] == ["g++"] else []
+    older += [_AS_BEFORE[one] for one in needs.compilers if len(needs.compilers) == 1 and one in _AS_BEFORE]
     words = [
         needs.compiler,
         "-O2",
@@ -114,23 +129,36 @@ def build(draft: Draft, program: str, sources: list[str], needs: building.Needs)
     return " ".join(words)
 
 
+def _standard(project: Project, sources: list[str]) -> list[str]:
+    """Ask for the C++ that sources and headers are written in, where the compiler takes an older one by itself."""
+    files = [one for one in _reached(project, sources) if not one.lower().endswith(building.FORTRAN_ENDINGS)]
+    texts = [project.text(one) or "" for one in files]
+    found = next((standard for standard, said in _SINCE if any(said.search(text) for text in texts)), "")
+    return [f"-std={found}"] if found else []
+
+
 def _include_directories(project: Project, sources: list[str]) -> list[str]:
-    """List the directories in which the compiler is to look for headers that do not lie beside what includes them."""
+    """List the directories where the compiler is to look for headers that do not lie beside what includes them."""
     found: dict[str, None] = {}
-    pending, seen = [*sources], set[str]()
-    while pending and len(seen) < MOST_TOGETHER:
-        one = pending.pop()
-        if one in seen:
-            continue
-        seen.add(one)
+    for one in _reached(project, sources):
         for mark, header in building.INCLUDE.findall(read_source(project, one).text):
             path = building.local_header(project, one, header)
-            if path is None:
-                continue
-            pending.append(path)
-            if mark == "<" or path != posixpath.normpath(posixpath.join(posixpath.dirname(one), header)):
+            if path and (mark == "<" or path != posixpath.normpath(posixpath.join(posixpath.dirname(one), header))):
                 found[path.removesuffix(header).rstrip("/") or "."] = None
     return [*found]
+
+
+def _reached(project: Project, sources: list[str]) -> list[str]:
+    """List sources and the project's headers that they include, at any depth."""
+    pending, seen = [*sources], dict[str, None]()
+    while pending and len(seen) < MOST_TOGETHER:
+        one = pending.pop()
+        if one not in seen:
+            seen[one] = None
+            headers = building.INCLUDE.findall(read_source(project, one).text)
+            paths = (building.local_header(project, one, header) for _, header in headers)
+            pending += [path for path in paths if path]
+    return [*seen]
 
 
 def together(project: Project, name: str) -> list[str]:

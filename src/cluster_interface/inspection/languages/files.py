@@ -26,6 +26,8 @@ _WRITING_MODE = re.compile(
 _READING_MODE = re.compile(r"<[^ ]*|r[bt]?|old|read|formatted")
 _PATHLIKE = re.compile(r"[\w./*~-][\w./*~ +=@,-]*\.\w{1,8}|[\w.*-]+(?:/[\w.*-]+)+/?")
 _GLUES = frozenset({"paste0", "paste", "str_c", "strcat", "string"})
+_OLD_MODE = re.compile(r"\s*(\+?[<>]{1,2})\s*([\w./~-][^|<>]*)")
+_ADDING = re.compile(r"append|[\"']a[+b]?[\"']|>>", re.IGNORECASE)
 _LINK = re.compile(r"(?:https?|ftp|s3|gs)://")
 
 
@@ -44,15 +46,38 @@ def read_files(draft: Draft, source: Source, verbs: Verbs, where: Where) -> list
     """Add the files that a program's strings name; return those of the project that it reads."""
     found: list[str] = []
     written = _written_constants(source, verbs)
-    for text in _paths(source, verbs):
+    made: set[str] = set()  # what is there whether it was there before or not
+    for given in _paths(source, verbs):
+        text, does = _in_old_words(given) if "open" in verbs.opens else (given, "")
         if len(text.value) > LONGEST or "\n" in text.value or not text.value.strip("*./"):
             continue
-        does = written.get(text.start) or _does(source, text, verbs)
+        does = does or written.get(text.start) or _does(source, text, verbs)
         if does in ("write", "make"):
             _writes(draft, f"{text.value}/**" if does == "make" else text.value, where(text.line))
-        else:
+            if does == "write" and _is_at_top(source, text) and not _ADDING.search(_line_of(source, text)):
+                made.add(text.value)
+        elif text.value not in made:
             found += _reads(draft, text.value, where(text.line), stated=does == "read")
     return found
+
+
+def _in_old_words(text: Text) -> tuple[Text, str]:
+    """Take the mode off a name, as Perl has it: `open(IN, "<data.txt")`."""
+    found = _OLD_MODE.fullmatch(text.value) if any("open" in _called(call) for call in text.calls[:1]) else None
+    if not found:
+        return text, ""
+    return replace(text, value=found[2]), "read" if found[1] == "<" else "write"
+
+
+def _line_of(source: Source, text: Text) -> str:
+    start = source.code.rfind("\n", 0, text.start) + 1
+    end = source.code.find("\n", text.start)
+    return source.code[start : end if end >= 0 else len(source.code)]
+
+
+def _is_at_top(source: Source, text: Text) -> bool:
+    """Say whether a line is no part of a function or a loop: what it does is done before what stands below."""
+    return not _line_of(source, text)[:1].isspace()
 
 
 class Where:

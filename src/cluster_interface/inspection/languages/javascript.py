@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from cluster_interface.inspection.archive.index import SUITES
 from cluster_interface.inspection.languages import lexis
 from cluster_interface.inspection.languages.files import Verbs
 from cluster_interface.inspection.languages.javascript_options import javascript_options
@@ -17,6 +18,11 @@ if TYPE_CHECKING:
     from cluster_interface.inspection.draft import Draft
     from cluster_interface.inspection.languages.lexis import Source
     from cluster_interface.inspection.project import Project
+
+
+#: what only modules say at the top: https://nodejs.org/api/packages.html#determining-module-system
+_MODULE = re.compile(r"^(?:import\b(?![ \t]*\()|export\b)", re.MULTILINE)
+_SCRIPT = re.compile(r"(?<![\w.])(?:require[ \t]*\(|module\.exports\b|exports\.\w|__dirname\b|__filename\b)")
 
 
 class Node(Loading):
@@ -45,6 +51,14 @@ class Node(Loading):
     def packages_of(self, draft: Draft, module: str) -> tuple[str, ...]:
         """List the packages of a module."""
         return draft.software.archive.find("node", module)
+
+    def command(self, draft: Draft, source: Source) -> str:
+        """Return the command line; modules are told from scripts by what they say, which older Nodes do not look at."""
+        line = super().command(draft, source)
+        is_script = not _MODULE.search(source.code) or _SCRIPT.search(source.code)
+        if is_script or not draft.script.lower().endswith(".js") or draft.software.suite == SUITES[0]:
+            return line
+        return line.replace("node ", "node --experimental-default-type=module ", 1)
 
     def beside(self, project: Project, name: str, module: str) -> str | None:
         """Return the project's own file, or that of node_modules."""

@@ -22,10 +22,23 @@ if TYPE_CHECKING:
     from cluster_interface.inspection.project import Project
 
 
+#: what moved out of Julia itself with 0.7 and 1.0, and where to: scripts of before do not say `using`
+_MOVED = {
+    "Printf": "@printf @sprintf",
+    "LinearAlgebra": "norm dot cross det inv tr eigvals eigvecs eigen svd qr lu cholesky diagm rank kron",
+    "Statistics": "mean median std var cor cov quantile",
+    "DelimitedFiles": "readdlm writedlm",
+    "SparseArrays": "sparse spzeros sprand sprandn nnz issparse",
+    "Distributed": "addprocs pmap nprocs nworkers myid remotecall remotecall_fetch @everywhere @distributed @spawnat",
+    "Dates": "now today DateTime",
+}
+
+
 class Julia(Loading):
     """Julia; the distribution has the language where it has it, and no packages."""
 
     moves = False  # what it is a part of is looked for above it
+    otherwise = 'where jobs may (--network), `using Pkg; Pkg.add("{}")` at the top of the script brings it'
 
     own = words(
         "Base Core Main ArgTools Artifacts Base64 CRC32c Dates DelimitedFiles Distributed Downloads FileWatching "
@@ -38,6 +51,12 @@ class Julia(Loading):
         """Add the language itself, from a release of the distribution that has it."""
         need_command(draft, "julia", f"{name} is Julia, which")
         super().needs(draft, name, source)
+        used = {module for module, _ in self.modules(source)}
+        for module, names in _MOVED.items() if name == draft.script else ():
+            if module not in used and (called := _called_of(names.split(), source.code)):
+                line = f"echo 'using {module}' >>~/.julia/config/startup.jl"
+                why = f"it calls {called}, which was Julia's own and is {module}'s now"
+                draft.first.setdefault(f"mkdir -p ~/.julia/config && {line}", why)
 
     def modules(self, source: Source) -> Iterable[tuple[str, int]]:
         """Yield what using and import name."""
@@ -69,6 +88,17 @@ class Julia(Loading):
             if not home:
                 return None
             home = posixpath.dirname(home)
+
+
+def _called_of(names: list[str], code: str) -> str:
+    """Return the first of some names that is called and not defined; empty: none."""
+    for name in names:
+        called = rf"(?<![\w.@]){re.escape(name)}" + (r"[ \t(\"]" if name[0] == "@" else r"\(")
+        plain = re.escape(name.lstrip("@"))
+        own = rf"\b(?:function|macro)[ \t]+{plain}\b|^[ \t]*{plain}(?:\([^)\n]*\))?[ \t]*=(?!=)"
+        if re.search(called, code) and not re.search(own, code, re.MULTILINE):
+            return name
+    return ""
 
 
 LANGUAGE = Julia(

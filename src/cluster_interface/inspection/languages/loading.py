@@ -32,10 +32,11 @@ class Loading(Language):
                 if packages[0] not in self.packages:
                     draft.add_system(packages[0], f"it loads {module}, {where(line)}")
             elif self.complains:
-                missing(draft, module, where(line), self.says.split(" (")[0])
+                missing(draft, module, where(line), self.says.split(" (")[0], self.otherwise)
 
     own: frozenset[str] = frozenset()
     complains = True
+    otherwise = ""  #: what to do about a module that the distribution lacks, where that is known
 
     def modules(self, _source: Source) -> Iterable[tuple[str, int]]:
         """Yield the modules that are loaded and the lines where they are."""
@@ -54,12 +55,13 @@ class Loading(Language):
         return [file for module, _ in self.modules(source) if (file := self.beside(project, name, module))]
 
 
-def missing(draft: Draft, what: str, where: str, language: str) -> None:
+def missing(draft: Draft, what: str, where: str, language: str, otherwise: str = "") -> None:
     """Say that no package of the distribution has a module."""
+    otherwise = otherwise or "bring it among the files, or say --system PACKAGE if one has it under another name"
     draft.warn_once(
         f"{language} {what}",
-        f"{where} needs the {language} module {what}, which no package of Debian {draft.software.suite} has: bring it "
-        "among the files, or say --system PACKAGE if one has it under another name",
+        f"{where} needs the {language} module {what}, which no package of Debian {draft.software.suite} has: "
+        f"{otherwise.format(what)}",
     )
 
 

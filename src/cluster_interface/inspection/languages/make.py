@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from cluster_interface.inspection.languages import building
 from cluster_interface.inspection.languages.building import ALL, PLACE, Needs, language_of, read_source
-from cluster_interface.inspection.languages.c import VERBS
+from cluster_interface.inspection.languages.c_verbs import VERBS
 from cluster_interface.inspection.languages.files import Where, read_files
 from cluster_interface.inspection.project import LARGEST
 from cluster_interface.inspection.python.files import read_arguments
@@ -17,6 +17,7 @@ from cluster_interface.inspection.python.source import normalize
 from cluster_interface.inspection.rooted import found_from
 from cluster_interface.inspection.shell.reader import Reader
 from cluster_interface.inspection.wordlist import words
+from cluster_interface.model.executable import parse
 from cluster_interface.model.proposal import Sureness
 
 if TYPE_CHECKING:
@@ -29,10 +30,13 @@ if TYPE_CHECKING:
 MOST_RULES = 2000
 NAMES = ("Makefile", "makefile", "GNUmakefile")  #: of what make reads by itself
 BUILD = f"{PLACE}/build"
+CMAKE_BUILD = f'cmake --build {BUILD} --parallel "${{CLIF_CPUS:-1}}"'
 _VARIABLE = re.compile(r"^[ \t]*(?:export[ \t]+|override[ \t]+)?([\w.]+)[ \t]*(?::{0,3}|\?|\+)=[ \t]*(.*)$")
 _RULE = re.compile(r"^([^\t#=:][^=:]*?)[ \t]*::?(?!=)[ \t]*([^=;]*?)(?:;(.*))?$")
 _REFERENCE = re.compile(r"\$[({](\w+)[)}]|\$(\w)")
 _WORD = re.compile(r"[\w.+-]+")
+_TESTS = re.compile(r"(?:^|/)(?:unit_?)?tests?/", re.IGNORECASE)
+_OBJECTS = (".o", ".lo", ".obj")
 _PHONY = ("all", "default", "build", "everything", "world")
 _COMPILER = re.compile(
     r"\b(?:gcc|g\+\+|cc|c\+\+|gfortran|clang\+?\+?|mpi(?:cc|cxx|f90|fort|c\+\+)|rustc|go build|javac)\b|"
@@ -94,17 +98,46 @@ class Builder:
     def _command(self, draft: Draft, name: str) -> str:
         raise NotImplementedError
 
-    def _sources(self, draft: Draft, name: str) -> Needs:
+    def _sources(self, draft: Draft, name: str, *, tests: bool = True) -> Needs:
         home = posixpath.dirname(name)
-        below = draft.project.below(home)
+        below = _below(draft.project, home)
         sources = [
-            one for one in below if one.lower().endswith(ALL) and (language_of(one) or one.endswith(building.HEADERS))
+            one
+            for one in below
+            if one.lower().endswith(ALL)
+            and (language_of(one) or one.endswith(building.HEADERS))
+            and (tests or not _TESTS.search(one))
         ]
         needs = building.find_needs(draft, sources)
-        draft.add_inputs(below, f"{name} builds it", Sureness.KNOWN)
+        left = _left_over(draft.project, below, draft.built)
+        draft.add_inputs([one for one in below if one not in left], f"{name} builds it", Sureness.KNOWN)
         for one in [one for one in sources if language_of(one)][: building.MOST_FILES]:
             read_files(draft, read_source(draft.project, one), VERBS, Where(draft, one))
         return needs
+
+
+def _below(project: Project, home: str) -> list[str]:
+    """List the files below a directory, which may be one above that where the program starts: `..`."""
+    own = project.below("") if {*home.split("/")} == {".."} else []
+    return [*project.below(home), *own]
+
+
+def _left_over(project: Project, below: list[str], built: set[str]) -> set[str]:
+    """Name what an earlier build on another machine left: it is built anew where its source is there."""
+    sources = {posixpath.splitext(one)[0] for one in below if language_of(one)}
+    modules = {
+        f"{module.lower()}.mod"
+        for one in below
+        if one.lower().endswith(building.FORTRAN_ENDINGS)
+        for module in building.FORTRAN_MODULE.findall(project.text(one) or "")
+    }
+    return {
+        one
+        for one in below
+        if (one.endswith(_OBJECTS) and posixpath.splitext(one)[0] in sources)
+        or posixpath.basename(one).lower() in modules
+        or (posixpath.basename(one) in built and parse(project.text(one) or "") is not None)
+    }
 
 
 class Make(Builder):
@@ -113,6 +146,7 @@ class Make(Builder):
     def _command(self, draft: Draft, name: str) -> str:
         draft.add_system("make", f"{name} says how to build")
         rules = Rules(text_of(draft.project, name))
+        draft.built |= {posixpath.basename(target) for target in rules.targets}
         sources = any(language_of(one) for one in draft.project.below(posixpath.dirname(name)))
         needs = Needs()
         if sources and (rules.compiles or not rules.recipes):
@@ -123,7 +157,6 @@ class Make(Builder):
             for one in library.split():
                 building.add_pkgconfig(draft, one, f"{name} asks pkg-config", Needs())
             draft.add_system("pkg-config", f"{name} calls it")
-        draft.built |= {posixpath.basename(target) for target in rules.targets}
         reader = Reader(draft)
         for line, recipe in rules.recipes:
             reader.read_text(recipe, name, at=line - 1)
@@ -232,14 +265,20 @@ def _joined(text: str) -> list[tuple[int, str]]:
 class CMake(Builder):
     """CMake."""
 
-    def _command(self, draft: Draft, name: str) -> str:
+    def without_tests(self, draft: Draft, name: str) -> None:
+        """Add what a directory needs that is built without its tests."""
+        self._command(draft, name, tests=False)
+
+    def _command(self, draft: Draft, name: str, *, tests: bool = True) -> str:
         home = posixpath.dirname(name)
         draft.add_system("cmake", f"{name} says how to build")
         draft.add_system("make", f"{name} says how to build")
-        needs = self._sources(draft, name)
-        files = [one for one in draft.project.below(home) if posixpath.basename(one) in self._names][
-            : building.MOST_FILES
-        ]
+        needs = self._sources(draft, name, tests=tests)
+        files = [
+            one
+            for one in _below(draft.project, home)
+            if posixpath.basename(one) in self._names and (tests or not _TESTS.search(one))
+        ][: building.MOST_FILES]
         programs: list[str] = []
         for file in files:
             text = re.sub(r"#[^\n]*", "", text_of(draft.project, file))
@@ -252,7 +291,7 @@ class CMake(Builder):
         for compiler in ("gcc", "g++"):  # CMake asks for both unless it is told otherwise
             draft.add_system(compiler, f"{name} says how to build")
         draft.add_system("libc6-dev", f"{name} says how to build")
-        build = f"cmake -S {shlex.quote(home or '.')} -B {BUILD} -DCMAKE_BUILD_TYPE=Release && cmake --build {BUILD}"
+        build = f"cmake -S {shlex.quote(home or '.')} -B {BUILD} -DCMAKE_BUILD_TYPE=Release && {CMAKE_BUILD}"
         program = next((one for one in programs if "*" not in one and "test" not in one.lower()), None)
         return f"{build} && {building.start(draft, posixpath.join(BUILD, program), needs)}" if program else build
 

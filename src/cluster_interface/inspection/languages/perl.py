@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from cluster_interface.inspection.project import Project
 
 
-_PERL_USE = re.compile(r"(?:^|;)[ \t]*(?:use|require|no)\s+([A-Z][\w]*(?:::\w+)*)", re.MULTILINE)
+_PERL_USE = re.compile(r"(?:^|;)[ \t]*(?:use|require|no)\s+([A-Za-z]\w*(?:::\w+)*)\b(?!-)", re.MULTILINE)
 _PERL_VERSION = re.compile(r"(?:^|;)[ \t]*(?:use|require)\s+(?:v5\.(\d{1,3})|5\.(\d{3}))", re.MULTILINE)
 _PERL_BASE = re.compile(r"(?:^|;)[ \t]*use\s+(?:base|parent)\b[^;]*;", re.MULTILINE)
-_PERL_OWN = re.compile(r"[a-z]\w*")  # pragmas: strict, warnings, constant
+_PRAGMA = re.compile(r"[a-z]\w*")  # strict, warnings, constant; some modules of CPAN are written so, too
 _PERLS_OWN = ("perl", "libperl5")  # packages that have what comes with Perl
 
 
@@ -40,12 +40,12 @@ class Perl(Language):
         archive = draft.software.archive
         for module, place in list(_perl_modules(source))[:MOST_MODULES]:
             path = f"{module.replace('::', '/')}.pm"
-            if _PERL_OWN.fullmatch(module) or _perl_file(draft.project, name, path):
+            if _perl_file(draft.project, name, path):
                 continue
             if packages := archive.path("perl", path):
                 if not any(package.startswith(_PERLS_OWN) for package in packages):
                     draft.add_system(packages[0], f"use {module}, {where(source.line(place))}")
-            else:
+            elif not _PRAGMA.fullmatch(module):
                 missing(draft, module, where(source.line(place)), "Perl")
 
     def local(self, project: Project, name: str, source: Source) -> Iterable[str]:

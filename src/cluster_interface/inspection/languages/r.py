@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-import shlex
 from typing import TYPE_CHECKING
 
 from cluster_interface.inspection.archive.index import SUITES
-from cluster_interface.inspection.draft import shown
 from cluster_interface.inspection.languages.files import Verbs, Where
 from cluster_interface.inspection.languages.language import Language
 from cluster_interface.inspection.languages.lexis import R as LEXIS
 from cluster_interface.inspection.languages.lexis import Source
 from cluster_interface.inspection.languages.r_options import r_options
+from cluster_interface.inspection.languages.r_stand_ins import stand_in
 from cluster_interface.inspection.wordlist import words
 from cluster_interface.model.proposal import Sureness
 
@@ -57,12 +56,6 @@ _CALL = re.compile(
 _IF_THERE = re.compile(r"\bif\s*\((?:[^!]*[^!\w.:])?requireNamespace\s*\(\s*$")  #: what stands before such a name
 _LIST = re.compile(r"([A-Za-z][\w.]*)\s*(?:<-|=)\s*c\s*\(([^()]{0,5000})\)")
 _LIST_AT_ONCE = re.compile(r"(?:apply|map|walk)\s*\(\s*c\s*\(([^()]{0,5000})\)\s*,\s*(?:library|require)\b")
-_AWAY = re.compile(r"[/~]|[A-Za-z]:[\\/]")  #: a directory of some machine
-#: a setwd that does not end a script which goes to a directory of another machine, as many begin
-_STAYING = (
-    "attach(list(setwd = function(dir) if (dir.exists(dir)) base::setwd(dir) else "
-    'warning("there is no ", dir, ", it stays in ", getwd(), call. = FALSE)), warn.conflicts = FALSE)'
-)
 _QUALIFIED = re.compile(r"(?<![\w.:])([A-Za-z][\w.]*[A-Za-z0-9]):::?[A-Za-z._]")
 _DEPENDS = re.compile(r"^(?:Depends|Imports|LinkingTo)\s*:(.*(?:\n[ \t].*)*)", re.MULTILINE)
 
@@ -93,11 +86,7 @@ class RLanguage(Language):
             draft.add_system("r-base-dev", f"{name} uses {min(compiling)}, which compiles when it runs")
         if any(set(text.calls[:2]) & _INSTALLING for text in source.texts) or "install.packages" in source.code:
             draft.warn("it installs R packages: they are there before the job starts; take that out")
-        if gone := next(
-            (text for text in source.texts if text.calls[:1] == ("setwd",) and _AWAY.match(text.value)), None
-        ):
-            why = f"{where(gone.line)} goes to {shown(gone.value)}: where that is not there, it stays where it is"
-            draft.first.setdefault(f"echo {shlex.quote(_STAYING)} >>~/.Rprofile", why)
+        stand_in(draft, source, where)
         if name == draft.script:
             _declared(draft)
 

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from cluster_interface.inspection.languages.calls import calls, unquote
-from cluster_interface.inspection.languages.places import Vector, read_places
+from cluster_interface.inspection.languages.places import MOST, Vector, read_places
 from cluster_interface.inspection.languages.usage import Usage, long_name, named
 from cluster_interface.inspection.python.docopt_options import usage_options
 from cluster_interface.model.proposal import Option
@@ -22,6 +22,8 @@ _DECLARES = re.compile(r"\b(?:make_option|add_option|add_argument)\s*\(")
 _KEPT = re.compile(
     r"(?<![\w.])([A-Za-z][\w.]{0,60})\s*(?:<-|=)\s*(?:base::)?commandArgs\s*\(\s*(?:trailingOnly\s*=\s*)?T(?:RUE)?\s*\)(?!\s*\[)"
 )
+_GIVEN = r"(?<![\w.$])([A-Za-z][\w.]{0,60})\s*(?:<-|=)\s*"
+_STOPS = re.compile(r"[^\n{]*(?:\{\s*|\n\s*)?[^\n]*\b(?:stop|quit|q|usage)\s*\(")
 _CHOICES = re.compile(r"\bchoices\s*=\s*c\s*\(([^()]*)\)")
 _TYPES = {"integer": "int", "double": "float", "numeric": "float", "character": "text"}
 _DEFAULT = re.compile(r"\s*[\[(]?default(?: is|:| =)? %(?:default|\(default\)s)[\])]?", re.IGNORECASE)
@@ -105,7 +107,22 @@ def _places(source: Source) -> Iterator[Option]:
     if kept:
         names = "|".join(kept)
         vectors.append(Vector(rf"(?<![\w.])(?:{names})\s*\[\[?\s*(\d+)\s*\]", 1, rf"\blength\s*\(\s*(?:{names})\s*\)"))
-    yield from read_places(source, vectors).options(usage)
+    places = read_places(source, vectors)
+    for vector in vectors:
+        places.optional |= _done_without(source.code, vector.element)
+    yield from places.options(usage)
+
+
+def _done_without(code: str, element: str) -> set[int]:
+    """Name the places that may be empty: `if (is.na(args[1])) n <- 10`, also of the variable that one is kept in."""
+    kept = {found[1]: int(found[2]) for found in re.finditer(rf"{_GIVEN}[^\n]*?{element}", code)}
+    asked = [(found, int(found[2])) for found in re.finditer(rf"(!?)\s*\bis\.(?:na|null)\s*\(\s*{element}", code)]
+    for name, place in kept.items():
+        asked += [
+            (found, place) for found in re.finditer(rf"(!?)\s*\bis\.(?:na|null)\s*\(\s*{re.escape(name)}\s*\)", code)
+        ]
+    first = [place for found, place in asked if found[1] or not _STOPS.match(code, found.end())]
+    return set(range(min(first), MOST + 1)) if first else set()
 
 
 def _documented(source: Source) -> Iterator[Option]:

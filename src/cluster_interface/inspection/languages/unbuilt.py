@@ -85,7 +85,7 @@ def _by_cmake(draft: Draft, home: str, name: str) -> str | None:
     make.CMAKE.follow(draft, file, ())
     place = f'"$PWD"/{shlex.quote(home)}' if home else '"$PWD"'
     options = f"-DCMAKE_BUILD_TYPE=Release -DCMAKE_RUNTIME_OUTPUT_DIRECTORY={place}"
-    return f"cmake -S {shlex.quote(top or '.')} -B {make.BUILD} {options} && cmake --build {make.BUILD}"
+    return f"cmake -S {shlex.quote(top or '.')} -B {make.BUILD} {options} && {make.CMAKE_BUILD}"
 
 
 def _by_compiler(draft: Draft, program: str) -> str | None:

@@ -28,16 +28,22 @@ class Files:
         self._draft = draft
         self._indices = draft.array
         self.place = ""  #: the directory that commands are in, below the one that the script is started in
+        self.lost = False  #: they may be in one that is not known
+        self.made: set[str] = set()  #: what is there whether it was there before or not
 
     def go(self, words: Sequence[str]) -> None:
         """Take `cd DIR`; what is known to be the directory that the script was started in is a full stop."""
         named = [word for word in words if not word.startswith("-")]
         if named[:1] == ["."]:
             self.place = ""
+        elif not named or HOLE in named[0] or named[0].startswith(("/", "~")):
+            self.lost = True
         elif named and HOLE not in named[0]:
             place = posixpath.normpath(posixpath.join(self.place, named[0]))
             if place == "." or place in self._draft.project.directories:
                 self.place = "" if place == "." else place
+            else:
+                self.lost = True
 
     def one(self, word: str) -> str | None:
         """Return the file that a word names from where the commands are, else from where they were at first."""
@@ -64,11 +70,17 @@ class Files:
             else:
                 self._read(text.replace(INDEX, HOLE), where)
 
+    def makes(self, word: str) -> None:
+        """Note what is written anew: who reads it from here on wants no earlier one of that name."""
+        name = simplify(posixpath.normpath(posixpath.join(self.place, word)))
+        if HOLE not in name and INDEX not in name and name not in self._draft.project.directories:
+            self.made.add(name)
+
     def _read(self, text: str, where: str) -> None:
         name = simplify(posixpath.normpath(text.replace(HOLE, "*")))
         project = self._draft.project
         if name in project:
-            self._draft.add_inputs([name], where)
+            self._draft.add_inputs([name] if name not in self.made else [], where)
         elif "*" in name and name.split("*", 1)[0].rpartition("/")[0] in {"", *project.directories}:
             known = name.replace("*", "").strip("./")
             self._draft.add_inputs(project.matching(name) if known else [], where)

@@ -30,6 +30,12 @@ SUFFIXES = (".sh", ".bash", ".sbatch", ".slurm", ".sge", ".pbs", ".job", ".qsub"
 _STARTS_ITSELF = re.compile(  #: by its name, which is looked for on the PATH where it has no slash
     r"(?:^|[;&|({]|\b(?:exec|nohup|setsid|time|then|do|else|sudo|srun)\b)[ \t]*[\"']?\$(?:0|\{0\})(?!\w)", re.MULTILINE
 )
+#: what is bash's alone, in a script that asks for sh: that is bash where it was written
+_OF_BASH = re.compile(
+    r"(?m)^(?![ \t]*#)(?:[^'\n]*?(?:^|[;&|({]|\b(?:then|do|else|if|for|while)\b)[ \t]*"
+    r"((?:source|declare|shopt|pushd|popd|function|let|mapfile|readarray)[ \t]|\[\[[ \t]|\(\(|\w+\+?=\()"
+    r"|[^'#\n]*?(<<<|<\(|&>|\{\d+\.\.\d+\}|\$\{\w+(?::\d|//?[^}]|\[)))"
+)
 _SUBMITTED_FROM = re.compile(r"\b(?:SLURM_SUBMIT_DIR|PBS_O_WORKDIR|SGE_O_WORKDIR)\b")
 
 
@@ -63,10 +69,16 @@ class ShellScript:
         by_path = draft.script.startswith("-") or ("/" not in draft.script and _STARTS_ITSELF.search(text))
         name = f"./{draft.script}" if by_path else draft.script
         program, package = SHELLS[shell]
+        bash = _OF_BASH.search(text) if program == "sh" else None
+        program = "bash" if bash else program
         if package:
             draft.add_system(package, f"{shell} runs it")
         draft.command = shlex.join([program, *options, name, *draft.arguments])
-        draft.guess("command", draft.command, "its first line" if shebang else "its ending", Sureness.KNOWN)
+        why = "its first line" if shebang else "its ending"
+        if bash:
+            line = text.count("\n", 0, bash.start(bash.lastindex or 0)) + 1
+            why = f"line {line} is bash's, which is what sh is on many clusters"
+        draft.guess("command", draft.command, why, Sureness.KNOWN)
         use_of_batch_system(draft, text)
         if draft.home and (used := _SUBMITTED_FROM.search(text)):
             draft.first[f'export {used[0]}="$PWD"'] = f"it is started in {draft.home}"

@@ -56,6 +56,7 @@ SITE = {
     "qsub": "the scheduler is not there in the job: submit jobs from outside",
     "bsub": "the scheduler is not there in the job: submit jobs from outside",
     **dict.fromkeys(("bjobs", "bkill", "bhosts", "bqueues"), "the scheduler is not there in the job"),
+    **dict.fromkeys(("msub", "condor_submit"), "the scheduler is not there in the job: submit jobs from outside"),
 }
 FETCHERS = frozenset({"curl", "wget", "git", "rsync", "scp", "ssh", "aws", "gsutil", "rclone"})
 HOSTED = words(  # licensed programs: they cannot be had from anywhere but the host

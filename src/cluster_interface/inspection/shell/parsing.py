@@ -7,6 +7,7 @@ a script is read statement by statement.
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -21,10 +22,16 @@ if TYPE_CHECKING:
 
 LONGEST_STATEMENT = 400  #: lines
 MOST_PARSED = 5_000_000  #: bytes of one script, those of a statement counted anew for each line that it grows by
+#: `LOG=$METHOD-$BASIS.log`, of which the grammar makes an assignment and a command `BASIS.log`
+_WORD_OF_SEVERAL = re.compile(
+    rb"(?<![\w$'\"{-])[A-Za-z_]\w*=[\w./:,+@%-]*\$\w+[-./:,+@%][\w./:,+@%-]*\$\w[\w./:,+@%$-]*"
+)
+_PLAIN = re.compile(rb"\$(\w+)")
 
 
 def trees(text: bytes) -> Iterator[tuple[int, Node]]:
     """Yield trees that are the whole script, each with the number of lines before it."""
+    text = _WORD_OF_SEVERAL.sub(lambda found: _PLAIN.sub(rb"${\1}", found[0]), text)
     whole = _parse(text)
     if not _runs_on(whole):
         yield 0, whole

@@ -45,9 +45,12 @@ MOST_SCRIPTS = 50  #: called from one another, that are followed
 MOST_NESTED = 10  #: texts inside texts: bash -c "bash -c '…'"
 _OF_SYSTEM = ("/bin/", "/usr/", "/sbin/")
 _PLACING = frozenset({"mv", "cp", "ln", "install"})  #: what they leave is there, wherever it comes from
+_REMOVING = frozenset({"rm", "unlink", "rmdir", "shred"})
 _BUILDERS = frozenset({"cmake", "ninja", "meson", "scons", "cargo", "qmake", "bazel"})  #: make what only they know
 _NO_PROCESSES = frozenset({"cd", "echo", "export", "printf", "source", "."})
 _OF_PROGRAMS = (".R", ".r", ".py", ".m", ".jl", ".pl", ".rb")  #: what an interpreter may read from a file: R <x.R
+_STARTED = (*_OF_PROGRAMS, ".sh", ".bash")
+_BRINGING = frozenset({"tar", "unzip", "gunzip", "git", "wget", "curl", "rsync", "scp", "cp", "mv", "ln"})
 _PYTHON_TOOLS = {
     "pytest": "pytest",
     "jupyter": "jupyter",
@@ -55,6 +58,14 @@ _PYTHON_TOOLS = {
     "torchrun": "torch",
     "snakemake": "snakemake",
 }
+
+
+def _result_of(words: Sequence[str]) -> Sequence[str]:
+    """Name what a compiler or a copy leaves, as its words say: `gcc -o prog prog.c`, `mv a b`."""
+    name = posixpath.basename(words[0])
+    if name in COMPILERS:
+        return [words[at + 1] for at, word in enumerate(words[:-1]) if word == "-o"]
+    return words[-1:] if name in _PLACING and len(words) > 2 else ()
 
 
 class Reader:
@@ -69,6 +80,7 @@ class Reader:
         self._aliases: dict[str, tuple[str, ...]] = {}
         self._programs: list[Program] = []
         self._installed: list[Need] = []
+        self._brings = False  # files come into being of which the words tell nothing
 
     def read(self, script: str, arguments: Sequence[str]) -> None:
         """Follow a script of the project."""
@@ -111,6 +123,8 @@ class Reader:
                 self._files.read(redirection.target, where)
             else:
                 self._files.write(redirection.target, where)
+                if ">>" not in redirection.operator:
+                    self._files.makes(redirection.target)
         given = [
             one.target for one in command.redirections if one.operator == "<" and one.target.endswith(_OF_PROGRAMS)
         ]
@@ -132,7 +146,10 @@ class Reader:
             return
         if words[0] == "for":
             words = ("", *words[1:])
-        for word in words:
+        made = "/" in words[0] and posixpath.basename(words[0]) in self._draft.built  # by what comes before
+        for word in _result_of(words):
+            self._files.makes(word)
+        for word in words[made:] if words[0] not in _REMOVING else ():
             if not (words[0] in (".", "source") and word.endswith("/bin/activate")):  # it is mounted
                 self._files.read(word, where)
         self._inline(words, heredoc, where)
@@ -164,7 +181,7 @@ class Reader:
             self._script(words, where, heredoc, depth)
         elif name in ("pip", "pip3") and words[1:2] == ("install",):
             self._pip(words[2:], where)
-        elif other := self._files.one(words[0]) if "/" in words[0] else None:
+        elif other := self._files.one(words[0]) if "/" in words[0] and name not in self._draft.built else None:
             self._started(other, words[1:], where)
         elif name in _PYTHON_TOOLS:
             self._draft.add_package(_PYTHON_TOOLS[name], f"{where} calls {name}", Sureness.KNOWN)
@@ -212,6 +229,7 @@ class Reader:
         if name not in self._draft.built:
             need_command(self._draft, name, where)
         self._draft.builds |= name in _BUILDERS
+        self._brings |= name in _BRINGING
         if name in _PLACING:
             self._draft.built |= {posixpath.basename(word) for word in words[1:]}
         if name in RUN_BY or name in RUNNERS:
@@ -220,11 +238,15 @@ class Reader:
     def _run_by(self, name: str, words: tuple[str, ...], where: str) -> None:
         """Follow `Rscript x.R`, `make`, `gcc x.c`: what those files need is needed here."""
         self._draft.built |= {posixpath.basename(words[at + 1]) for at, one in enumerate(words[:-1]) if one == "-o"}
-        named = [file for word in words[1:] if not word.startswith("-") for file in self._files.each(word)]
+        given = [word for word in words[1:] if not word.startswith("-") and word not in _result_of(words)]
+        named = [file for word in given for file in self._files.each(word)]
         files = [*dict.fromkeys(named)]
         customary = RUN_BY.get(name, ())
         if not files and customary:
             files = [file for file in map(self._files.one, customary) if file][:1]
+        first = next((word for word in words[1:] if not word.startswith("-")), "")
+        if name not in COMPILERS and not self._files.each(first):
+            self._absent(first, where)
         for file in files if name in COMPILERS else files[:1]:
             arguments = words[words.index(file) + 1 :] if file in words else ()
             self._draft.add_inputs([file], f"{where} gives it to {name}", Sureness.KNOWN)
@@ -244,6 +266,8 @@ class Reader:
             self.read(other, words[called + 1 :])
         elif not called and heredoc and words[0] not in (".", "source"):
             self._text(heredoc, where, depth)
+        elif called and words[0] not in (".", "source"):
+            self._absent(words[called], where)
 
     def _python(self, words: tuple[str, ...], where: str) -> None:
         self._draft.uses_python = True
@@ -254,6 +278,21 @@ class Reader:
             self._pip(words[at + 3 :], where)
         elif other := self._files.one(words[at]):
             self._program(other, words[at + 1 :])
+        else:
+            self._absent(words[at], where)
+
+    def _absent(self, word: str, where: str) -> None:
+        """Say that a script is not there that is to be started, unless it may come into being or lie elsewhere."""
+        is_script = word.endswith(_STARTED) and not word.startswith(("/", "~", "-")) and HOLE not in word
+        if (
+            is_script
+            and not self._brings
+            and not self._files.lost
+            and posixpath.basename(word) not in self._draft.built
+        ):
+            self._draft.warn_once(
+                f"program {word}", f"{where} starts {shown(word)}, which is not among the files: bring it with --input"
+            )
 
     def _program(self, script: str, arguments: Sequence[str]) -> None:
         if script in self._seen or len(self._seen) > MOST_SCRIPTS:

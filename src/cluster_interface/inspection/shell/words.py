@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from cluster_interface.inspection.shell.known import INTERPRETERS, RUN_BY
 from cluster_interface.inspection.shell.parsing import trees
 
 if TYPE_CHECKING:
@@ -32,6 +33,9 @@ _WORDS = (
 )
 _STATEMENTS = ("unset_command", "test_command")
 _DECLARES = ("declaration_command", "variable_assignment")
+MOST_ELEMENTS = 200  #: of an array whose elements are run as commands
+_ELEMENT = re.compile(r"\"?\$\{?(\w+)(?:\[[^\]]*\])?\}?\"?")
+_PYTHON = re.compile(r"python[\d.]*")
 
 
 @dataclass(frozen=True)
@@ -79,6 +83,7 @@ class _Reading:
 
     def __init__(self, variables: dict[str, str]) -> None:
         self._variables = variables
+        self._elements: dict[str, list[str]] = {}  # of arrays, and what loops go over
         self.commands: list[Command] = []
         self.functions: set[str] = set()
         self._above = 0
@@ -156,12 +161,44 @@ class _Reading:
                 heredoc = _text(body) if body else heredoc
                 inside += _substitutions(body or redirect)
         values = [*([name] if name else []), *(self.value(word) for word in words)]
+        if values and words and words[0].type in ("simple_expansion", "expansion") and HOLE not in values[0]:
+            values[:1] = values[0].split() or [HOLE]  # `$COMMAND data.csv`, unquoted
+        line = self._above + node.start_point[0] + 1
         if values or found:
-            self.commands.append(Command(self._above + node.start_point[0] + 1, tuple(values), tuple(found), heredoc))
+            self.commands.append(Command(line, tuple(values), tuple(found), heredoc))
+        if words and not name:
+            self.commands += [Command(line, run) for run in self._run(words)]
         return [*(deep for word in words for deep in _substitutions(word)), *inside]
+
+    def _run(self, words: list[Node]) -> list[tuple[str, ...]]:
+        """List what is run of an array or a loop: `bash -c "${COMMANDS[$SLURM_ARRAY_TASK_ID]}"`, `python $SCRIPT`."""
+        first, *rest = map(_text, words)
+        name = first.rpartition("/")[2]
+        as_text = name == "eval" or (name in INTERPRETERS and "-c" in rest)
+        if as_text or name in INTERPRETERS or name in RUN_BY or _PYTHON.fullmatch(name):
+            before = ("eval",) if as_text else (first,)
+            given = next((word for word in rest if self._elements_of(word)), "")
+        else:
+            before, given = ("eval",), first
+        return [(*before, text) for text in self._elements_of(given)]
+
+    def _elements_of(self, word: str) -> list[str]:
+        named = _ELEMENT.fullmatch(word)
+        return self._elements.get(named[1], []) if named else []
+
+    def _list(self, name: str, words: list[Node]) -> None:
+        """Note the elements of an array, or what a loop goes over; `"${ALL[@]}"` is those of that array."""
+        known = self._elements.setdefault(name, [])
+        for word in words:
+            known += self._elements_of(_text(word)) or [self.value(word)]
+        del known[MOST_ELEMENTS:]
 
     def _assign(self, node: Node) -> list[Node]:
         name, value = node.child_by_field_name("name"), node.child_by_field_name("value")
+        if name and name.type == "subscript" and value and (array := name.child_by_field_name("name")):
+            self._list(_text(array), [value])
+        elif name and value and value.type == "array":
+            self._list(_text(name), value.named_children)
         if name is None or name.type != "variable_name":
             return _substitutions(value) if value else []
         self._variables[_text(name)] = self.value(value) if value else ""
@@ -171,6 +208,7 @@ class _Reading:
         """Note what a loop goes over, as the words of a command; its variable is one of them, so it is not known."""
         words = [child for child in node.named_children if child.type in _WORDS]
         if variable := node.child_by_field_name("variable"):
+            self._list(_text(variable), words)
             values = {self.value(word) for word in words}
             self._variables[_text(variable)] = next(iter(values)) if len(values) == 1 and len(words) == 1 else HOLE
         inside = self._add(node, words, [], "for")
