@@ -143,7 +143,7 @@ class OwnSlurm:
         """Kill the controller without a word."""
         pid = self.pid()
         os.kill(pid, signal.SIGKILL)
-        psutil.wait_procs([p for p in [_process(pid)] if p], timeout=10)
+        psutil.wait_procs([p for p in [_process(pid)] if p], timeout=60)
 
     def start(self, *, cold: bool = False) -> None:
         """Start what does not run; cold: the controller has forgotten all, and begins its ids anew."""
