@@ -40,11 +40,11 @@ def cluster_server(make_server, *parts, schedulers: str = "slurm", config: str =
     server.env |= env
     (server.directory / "config.toml").write_text(config)
     server.start()
-    wait_for(lambda: all(queue["runtimes"] for queue in json.loads(server.asked("/queues")[1])["queues"]), 120)
+    wait_for(lambda: all(queue["runtimes"] for queue in json.loads(server.asked("/queues")[1])["queues"]), 600)
     return server
 
 
-def ending(server: Server, job: str, seconds: float = 120) -> dict:
+def ending(server: Server, job: str, seconds: float = 600) -> dict:
     """Wait until a job has ended, however, and return it; the server may be away for a while."""
 
     def look():

@@ -92,7 +92,7 @@ class Server:
                 self.argv("serve"), env=self.env, stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd="/",
                 start_new_session=True,
             )  # fmt: skip
-        wait_for(self.answers)
+        wait_for(self.answers, 180)
 
     def answers(self) -> bool:
         """Say whether this server answers."""
@@ -182,7 +182,7 @@ class Server:
         assert status == 200, body
         return json.loads(body)["state"]
 
-    def until(self, job: str, *states: str, seconds: float = 120) -> dict:
+    def until(self, job: str, *states: str, seconds: float = 600) -> dict:
         """Wait until the job is in one of these states, and return it; the server may be away for a while."""
 
         def look():
