@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import pwd
 import secrets
@@ -12,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+
+from tests.conftest import CACHE
 
 TESTBED = Path(__file__).parent.parent / "testbed"
 USER = "clif-test"  #: the ordinary account that every part of the testbed knows
@@ -142,27 +145,44 @@ def postgres_url(postgres) -> str:
 
 
 @contextlib.contextmanager
+def _own_ports():
+    """Give numbers for the ports of a testbed that nobody else who tests on this machine has at the moment."""
+    with contextlib.ExitStack() as held:
+
+        def take() -> str:
+            while True:
+                number = 10 + secrets.randbelow(140)
+                lock = held.enter_context((CACHE / f"ports-{number}.lock").open("w"))
+                with contextlib.suppress(BlockingIOError):
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    return str(100 * number)
+
+        yield take
+
+
+@contextlib.contextmanager
 def _own_parts():
-    made: list[Part] = []
+    with _own_ports() as take, contextlib.ExitStack() as ending:
 
-    def make(name: str) -> Part:
-        part(name)  # so that it is skipped where the shared one is
-        testbed = f"clif-testbed-{secrets.token_hex(3)}"
-        where = {"CLIF_TESTBED_NAME": testbed, "CLIF_TESTBED_PORTS": str(100 * (10 + secrets.randbelow(140)))}
-        mine = Part(name, {}, where)
-        made.append(mine)
-        done = mine.control("start")
-        assert done.returncode == 0, done.stderr
-        return mine.known()
+        def make(name: str) -> Part:
+            part(name)  # so that it is skipped where the shared one is
+            where = {"CLIF_TESTBED_NAME": f"clif-testbed-{secrets.token_hex(3)}", "CLIF_TESTBED_PORTS": take()}
+            mine = Part(name, {}, where)
+            ending.callback(_remove, mine)
+            done = mine.control("start")
+            assert done.returncode == 0, done.stderr
+            return mine.known()
 
-    yield make
-    for mine in made:
-        mine.control("stop")
-        testbed = mine.where["CLIF_TESTBED_NAME"]
-        for directory in (f"/var/lib/{testbed}", f"/run/{testbed}"):
-            shutil.rmtree(directory, ignore_errors=True)
-        for log in Path("/var/log").glob(f"{testbed}-*"):
-            log.unlink()
+        yield make
+
+
+def _remove(mine: Part) -> None:
+    mine.control("stop")
+    testbed = mine.where["CLIF_TESTBED_NAME"]
+    for directory in (f"/var/lib/{testbed}", f"/run/{testbed}"):
+        shutil.rmtree(directory, ignore_errors=True)
+    for log in Path("/var/log").glob(f"{testbed}-*"):
+        log.unlink()
 
 
 @pytest.fixture

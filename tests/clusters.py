@@ -40,11 +40,11 @@ def cluster_server(make_server, *parts, schedulers: str = "slurm", config: str =
     server.env |= env
     (server.directory / "config.toml").write_text(config)
     server.start()
-    wait_for(lambda: all(queue["runtimes"] for queue in json.loads(server.asked("/queues")[1])["queues"]), 120)
+    wait_for(lambda: all(queue["runtimes"] for queue in json.loads(server.asked("/queues")[1])["queues"]), 600)
     return server
 
 
-def ending(server: Server, job: str, seconds: float = 120) -> dict:
+def ending(server: Server, job: str, seconds: float = 600) -> dict:
     """Wait until a job has ended, however, and return it; the server may be away for a while."""
 
     def look():
@@ -143,7 +143,7 @@ class OwnSlurm:
         """Kill the controller without a word."""
         pid = self.pid()
         os.kill(pid, signal.SIGKILL)
-        psutil.wait_procs([p for p in [_process(pid)] if p], timeout=10)
+        psutil.wait_procs([p for p in [_process(pid)] if p], timeout=60)
 
     def start(self, *, cold: bool = False) -> None:
         """Start what does not run; cold: the controller has forgotten all, and begins its ids anew."""

@@ -92,7 +92,7 @@ class Server:
                 self.argv("serve"), env=self.env, stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd="/",
                 start_new_session=True,
             )  # fmt: skip
-        wait_for(self.answers)
+        wait_for(self.answers, 180)
 
     def answers(self) -> bool:
         """Say whether this server answers."""
@@ -104,7 +104,7 @@ class Server:
     def asked(self, path: str, method: str = "GET") -> tuple[int, bytes]:
         """Ask by its socket, without the command line, which would start a Python; return status and body."""
         with socket.socket(socket.AF_UNIX) as asker:
-            asker.settimeout(30)
+            asker.settimeout(60)
             asker.connect(str(self.directory / "run/api.sock"))
             asker.sendall(f"{method} /api/v1{path} HTTP/1.0\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n".encode())
             with asker.makefile("rb") as answer:
@@ -136,7 +136,7 @@ class Server:
         parts += [worker for part in parts if part.name() == "clif-web" for worker in part.children()]
         self.process.kill()
         self.process.wait()
-        psutil.wait_procs(parts, timeout=20)
+        psutil.wait_procs(parts, timeout=60)
 
     def ask_to_stop(self) -> None:
         """Ask it to end."""
@@ -147,7 +147,7 @@ class Server:
         """End it politely."""
         self.ask_to_stop()
         if self.process is not None:
-            self.process.wait(30)
+            self.process.wait(60)
 
     def clif(self, *arguments: str, timeout: float = 600, cwd: Path | None = None, **options):
         """Run a command of the command line; text in and out."""
@@ -182,7 +182,7 @@ class Server:
         assert status == 200, body
         return json.loads(body)["state"]
 
-    def until(self, job: str, *states: str, seconds: float = 120) -> dict:
+    def until(self, job: str, *states: str, seconds: float = 600) -> dict:
         """Wait until the job is in one of these states, and return it; the server may be away for a while."""
 
         def look():

@@ -177,7 +177,7 @@ def test_the_loopback_port_is_no_way_in(page: Page) -> None:
         (f"evil.example:{where.port}", "/api/v1/jobs", 421),
         (f"evil.example:{where.port}", "/assets/0/pages.js", 421),
     ):
-        connection = http.client.HTTPConnection(where.hostname, where.port, timeout=20)
+        connection = http.client.HTTPConnection(where.hostname, where.port, timeout=60)
         connection.request("GET", path, headers={"Host": host})
         answer = connection.getresponse()
         assert (answer.status, path) == (expected, path)

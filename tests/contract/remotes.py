@@ -168,7 +168,7 @@ class SshServer:
         self.process = subprocess.Popen(
             [program, "-D", "-e", "-f", str(self.home / "config")], stderr=subprocess.DEVNULL
         )
-        end = time.monotonic() + 20
+        end = time.monotonic() + 60
         while True:
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
                 return self

@@ -143,6 +143,7 @@ class Node:
         """End the dispatcher."""
         if self.pid:
             os.kill(self.pid, number)
+            self.scheduler._spool.wake()
             os.waitpid(self.pid, 0)
             self.pid = None
 
@@ -158,9 +159,9 @@ class Node:
         handles = [Handle(mark=m, account=self.scheduler._spool.order(d)[0].account.name) for m, d in listed]
         for handle in handles:
             self.scheduler.cancel(handle)
-        wait_for(lambda: all(self.ended(h) for h in handles), 20)
+        wait_for(lambda: all(self.ended(h) for h in handles))
         if cgroups.works():
-            wait_for(lambda: not cgroups.leftovers(self.spool), 20)
+            wait_for(lambda: not cgroups.leftovers(self.spool))
         self.end()
 
     def order(self, text: str, mark: str | None = None, elements: int = 1, **asked) -> Order:
@@ -196,19 +197,19 @@ class Node:
         """Whether all elements have ended."""
         return all(s.state is NativeState.ENDED for s in self.scheduler.observe([handle])[handle.mark].values())
 
-    def until_ended(self, handle: Handle, seconds: float = 30):
+    def until_ended(self, handle: Handle, seconds: float = 60):
         """Wait for the end of all elements; return what is seen of the first."""
         wait_for(lambda: self.ended(handle), seconds, 0.01)
         return self.task(handle)
 
     def until_running(self, handle: Handle, element: int = 0):
         """Wait until an element runs."""
-        wait_for(lambda: self.task(handle, element).state is NativeState.RUNNING, 20, 0.01)
+        wait_for(lambda: self.task(handle, element).state is NativeState.RUNNING, 60, 0.01)
 
 
-def runtime_named(name: str):
-    """The runtime as the server would have it here."""
-    return make(name, None, cgroups=cgroups.works())
+def runtime_named(name: str, grace: int = 2):
+    """The runtime as the server would have it here; grace: seconds, more where a program is to end in its own way."""
+    return make(name, None, cgroups=cgroups.works(), grace=grace)
 
 
 class Box:
@@ -315,6 +316,7 @@ class Box:
                 error.add_note(self.stuck())
                 process.kill()
                 process.wait()
+                self.runtime.reap(self.mark)
                 raise
         return self.status()
 
@@ -337,7 +339,7 @@ class Box:
 
     def until_out(self, text: str, task: int = 0):
         """Wait until the program has printed something."""
-        wait_for(lambda: text in self.out(task), 30, 0.02)
+        wait_for(lambda: text in self.out(task), 60, 0.02)
 
 
 def gone(pid: int) -> bool:

@@ -66,7 +66,7 @@ class Rig:
         """What is seen of an element; None if it is absent."""
         return self.scheduler.observe([handle]).get(handle.mark, {}).get(element)
 
-    def until(self, handle: Handle, state: NativeState, element: int = 0, seconds: float = 40):
+    def until(self, handle: Handle, state: NativeState, element: int = 0, seconds: float = 120):
         """Wait until an element is in a state; return what is seen."""
 
         def look():
@@ -92,7 +92,7 @@ class Rig:
 
     def until_output(self, handle: Handle, words: str):
         """Wait until the script has printed something."""
-        wait_for(lambda: words in self.output(handle), 40, 0.1)
+        wait_for(lambda: words in self.output(handle), 60, 0.1)
 
     def clean(self):
         """Cancel what is left."""
@@ -124,8 +124,8 @@ class LocalRig(Rig):
 
     nodes = (os.uname().nodename,)
 
-    def __init__(self, place, account):
-        self.node = Node(place, account_of(account))
+    def __init__(self, place, account, **settings):
+        self.node = Node(place, account_of(account), **settings)
         super().__init__(place, account, self.node.scheduler)
 
 

@@ -35,8 +35,8 @@ class Elsewhere:
         os.kill(own.pid(f"slurmd-{self.name}"), signal.SIGTERM)
         words = ["unshare", "--pid", "--mount", "--uts", "--fork", "--kill-child", "sh", "-c", BOOT]
         self.machine = subprocess.Popen(words, start_new_session=True)
-        self.first = wait_for(lambda: children(self.machine.pid), 20)[0]
-        wait_for(lambda: Path(f"/proc/{self.first}/root/proc/1/cmdline").read_text().startswith("sh\0"), 20)
+        self.first = wait_for(lambda: children(self.machine.pid))[0]
+        wait_for(lambda: Path(f"/proc/{self.first}/root/proc/1/cmdline").read_text().startswith("sh\0"))
         self.daemon = None
         for other in others:
             own.ask("scontrol", "update", f"NodeName={other}", "State=DRAIN", "Reason=test")
@@ -73,14 +73,14 @@ class Elsewhere:
         for pid in [*self.processes("slurmd"), *self.processes("slurmstepd"), *self.processes("job.sh")]:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        self.daemon.wait(20)
+        self.daemon.wait(60)
         self.own.ask("scontrol", "update", f"NodeName={self.name}", "State=DOWN", "Reason=test")
 
     def end(self):
         """Switch it off."""
         os.kill(self.first, signal.SIGKILL)
-        self.machine.wait(20)
-        self.daemon.wait(20)
+        self.machine.wait(60)
+        self.daemon.wait(60)
 
 
 def children(pid):
@@ -136,4 +136,4 @@ def test_a_container_on_another_node_is_ended_by_an_order_there(node, place, ord
         return not node.processes(made.mark)
 
     wait_for(gone, 60, 0.5)
-    wait_for(lambda: not list(room.glob(f"{made.mark}*")), 30, 0.5)
+    wait_for(lambda: not list(room.glob(f"{made.mark}*")), 60, 0.5)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from tests.conftest import PROJECT, containers, wait_for
-from tests.contract.rig import MIB, Box, Node, account_of, as_account, image, seconds_of
+from tests.contract.rig import MIB, Box, Node, account_of, as_account, image, runtime_named
 
 from cluster_interface.adapters.runtimes import KINDS, Bubblewrap, Docker, choose, make, script
 from cluster_interface.adapters.schedulers import cgroups
@@ -41,9 +41,9 @@ class Boxes:
     def __init__(self, node, runtime):
         self.node, self.runtime = node, runtime
 
-    def __call__(self, command, **more):
+    def __call__(self, command, grace=2, **more):
         """Make one."""
-        return Box(self.node, self.runtime, command, **more)
+        return Box(self.node, runtime_named(self.runtime, grace), command, **more)
 
 
 @pytest.fixture(params=WAYS)
@@ -314,6 +314,7 @@ def test_network_when_granted(on):
     on(body)
 
 
+PATIENT = 30  #: seconds for a program to end in its own way, however busy the machine is
 POLITE = """
 import signal, sys, time
 def leave(number, frame):
@@ -332,7 +333,7 @@ def test_the_program_itself_gets_the_signal(on, command):
     """TERM reaches the program, also behind a shell's `&&`, which can say goodbye and choose its exit code."""
 
     def body(box):
-        made = box(command)
+        made = box(command, grace=PATIENT)
         (made.dir / "tasks/0/polite.py").write_text(POLITE)
         made.start().until_out("ready")
         made.cancel()
@@ -340,7 +341,7 @@ def test_the_program_itself_gets_the_signal(on, command):
         assert made.out() == "ready\ngot SIGTERM\n"
         assert (status["exit_code"], status["signal"]) == (7, None)
 
-    on(body)
+    on(body, grace=PATIENT)
 
 
 def test_usr1_is_passed_on_and_the_program_goes_on(on):
@@ -348,7 +349,7 @@ def test_usr1_is_passed_on_and_the_program_goes_on(on):
 
     def body(box):
         program = POLITE.replace("sys.exit(7)", "number == signal.SIGTERM and sys.exit(7)")
-        made = box("python3 /job/polite.py")
+        made = box("python3 /job/polite.py", grace=PATIENT)
         (made.dir / "tasks/0/polite.py").write_text(program)
         made.start().until_out("ready")
         pid = made.node.scheduler._spool.records(made.node.scheduler._spool.list()[0][2])[0].process.pid
@@ -360,11 +361,11 @@ def test_usr1_is_passed_on_and_the_program_goes_on(on):
         assert made.finish()["exit_code"] == 7
         assert made.out().endswith("got SIGTERM\n")
 
-    on(body)
+    on(body, grace=PATIENT)
 
 
 def test_cancel_leaves_nothing(on):
-    """What ignores TERM is gone within five seconds: process, daemon and container; the status says by what signal."""
+    """What ignores TERM is gone after its grace: process, daemon and container; the status says by what signal."""
 
     def body(box):
         made = box("trap '' TERM; (trap '' TERM; exec sleep 4242) & echo ready; while :; do sleep 4243; done").start()
@@ -375,7 +376,7 @@ def test_cancel_leaves_nothing(on):
             sleeping = subprocess.run(["pgrep", "-f", "^sleep 424[23]$"], capture_output=True, check=False).stdout
             return not sleeping and (on.runtime != "docker" or not containers(made.mark))
 
-        assert seconds_of(lambda: wait_for(nothing, 10, 0.1)) < 5
+        wait_for(nothing, 60, 0.1)
         status = made.finish()
         assert status["signal"] == 9
         assert made.node.task(made.handle).verdict == "canceled"
@@ -396,7 +397,7 @@ def test_a_killed_script_leaves_no_container(on):
             lambda: subprocess.run(["pgrep", "-f", "^sleep 4244$"], check=False, capture_output=True).returncode, 10
         )
         if on.runtime == "docker":
-            wait_for(lambda: not containers(made.mark), 10)
+            wait_for(lambda: not containers(made.mark))
         assert made.status() is None
 
     on(body)
@@ -642,7 +643,7 @@ def test_docker_lost_in_the_middle_of_a_job(place, ordinary, monkeypatch, back):
         made.until_out("ready")
         cable.cut()
         if back:
-            wait_for(lambda: "error" in made.err().lower() or "EOF" in made.err(), 10)
+            wait_for(lambda: "error" in made.err().lower() or "EOF" in made.err())
             cable.mend()
             assert made.finish()["exit_code"] == 9
             assert made.status()["reason"]
@@ -653,7 +654,7 @@ def test_docker_lost_in_the_middle_of_a_job(place, ordinary, monkeypatch, back):
             assert status["oom"] is False
         monkeypatch.delenv("DOCKER_HOST")
         Docker().reap(made.mark)
-        wait_for(lambda: not containers(made.mark), 10)
+        wait_for(lambda: not containers(made.mark))
 
 
 def test_docker_is_measured_without_a_cgroup_of_ours(place, ordinary):

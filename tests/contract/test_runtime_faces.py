@@ -81,7 +81,7 @@ def test_nothing_is_left_after_the_end(node, name):
     """Processes that a program leaves in the background end with it, and so does what the runtime itself started."""
     made = Box(node, RUNTIMES[name](), "(setsid sleep 4711 >/dev/null 2>&1 &) ; (sleep 4711 &) ; exit 4")
     assert made.execute()["exit_code"] == 4
-    wait_for(lambda: not left_of(made), 30)
+    wait_for(lambda: not left_of(made))
     assert not [path for path in os.listdir("/tmp") if made.mark in path]
 
 
@@ -112,7 +112,7 @@ def test_a_killed_script_is_cleared_up_by_its_mark(node, name):
     if text := runtime.reap_script(made.mark):
         assert left_of(made), "so there was something to do"
         subprocess.run(["sh", "-s"], input=text, text=True, check=True, timeout=60)
-    wait_for(lambda: not left_of(made), 10)
+    wait_for(lambda: not left_of(made))
     assert made.status() is None
 
 
@@ -128,7 +128,7 @@ def test_clearing_up_after_podman_believes_nobody(node):
     fake = subprocess.Popen(["sh", "-c", "sleep 4716; :", *words], user=node.account.uid, extra_groups=[])
     try:
         subprocess.run(["sh", "-s"], input=Podman().reap_script(mark), text=True, check=True, timeout=60)
-        fake.wait(10)
+        fake.wait(60)
         assert other.poll() is None
         assert (victim / "tmp/pause.pid").exists()
     finally:
@@ -159,7 +159,7 @@ def on_terminal(account, script, typed):
         become = ["setpriv", f"--reuid={account.uid}", f"--regid={account.gid}", "--clear-groups", "env", "-i"]
         os.chdir("/")
         os.execvp(become[0], [*become, "PATH=/usr/bin:/bin", "TERM=dumb", "sh", str(script)])
-    said, sent, deadline = b"", False, time.monotonic() + 30
+    said, sent, deadline = b"", False, time.monotonic() + 60
     while time.monotonic() < deadline:
         if select.select([terminal], [], [], 0.2)[0]:
             try:
@@ -201,7 +201,7 @@ def test_none_ends_everything(node):
         process.terminate()
 
     assert made.execute(also=cancel)["signal"] == 9
-    wait_for(lambda: not left_of(made), 30)
+    wait_for(lambda: not left_of(made))
 
 
 MODULES = """module() {

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import time
 
 import pytest
 from tests.conftest import wait_for
@@ -13,7 +12,7 @@ from tests.contract.schedulers import ELEMENT, Faked, LocalRig, gridengine_rig, 
 from cluster_interface.model.errors import Rejected, Transient
 from cluster_interface.ports import UNSEEN, Handle, NativeState
 
-QUICK, LONG = "exit 0\n", "sleep 60 & wait\n"
+QUICK, LONG = "exit 0\n", "sleep 600 & wait\n"
 ALL = [
     "fake",
     "local",
@@ -157,15 +156,13 @@ def test_what_has_not_changed_is_the_same_object(on):
 
 @on_all
 def test_cancel_ends_a_running_order(on):
-    """A canceled order ends with the verdict `canceled`, within ten seconds."""
+    """A canceled order ends long before it would by itself, with the verdict `canceled`."""
 
     def body(rig):
         handle = rig.submit(LONG)
         rig.until_running(handle)
-        begin = time.monotonic()
         rig.scheduler.cancel(handle)
         assert rig.until_ended(handle).verdict == "canceled"
-        assert time.monotonic() - begin < 15
 
     on(body)
 
@@ -234,7 +231,7 @@ def test_what_does_not_fit_is_refused_in_words(on, field, amount):
             assert len(words) > 10
             assert rig.scheduler.find(handle) is None
         else:
-            assert "more" in wait_for(lambda: rig.scheduler.waiting(handle), 20).reason
+            assert "more" in wait_for(lambda: rig.scheduler.waiting(handle)).reason
 
     on(body)
 
@@ -332,7 +329,7 @@ def test_paths_are_taken_literally(on):
         handle = rig.submit("echo here\n", script=directory / "job.sh")
         rig.until_ended(handle)
         log = directory / "job.log"
-        wait_for(lambda: log.exists() and "here" in log.read_text(), 20)
+        wait_for(lambda: log.exists() and "here" in log.read_text())
 
     on(body)
 
@@ -397,7 +394,7 @@ def test_what_waits_is_explained(on):
         for handle in blocking:
             rig.until_running(handle)
         handle = rig.submit(QUICK, cpus=queue.cpus)
-        told = wait_for(lambda: rig.scheduler.waiting(handle), 20)
+        told = wait_for(lambda: rig.scheduler.waiting(handle))
         assert len(told.reason) > 4
         assert told.position is None or told.position >= 1
         assert rig.scheduler.waiting(rig.handle("ci-nobody-1")) is None

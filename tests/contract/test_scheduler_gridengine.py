@@ -45,7 +45,7 @@ def test_several_hosts_are_an_environment_that_takes_so_many_slots_of_each(rig, 
         """Grid Engine to say why it waits."""
         return "so many free slots" in rig.scheduler.waiting(handle).reason
 
-    wait_for(explained, 30, 0.5)
+    wait_for(explained, 60, 0.5)
     assert rig.seen(handle).state is NativeState.PENDING
 
 

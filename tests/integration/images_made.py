@@ -110,11 +110,11 @@ class Registry:
     def stop(self):
         """End it."""
         self._process.terminate()
-        self._process.wait(10)
+        self._process.wait(60)
 
     def _wait(self):
         address, port = self.host.split(":")
-        until = time.monotonic() + 30
+        until = time.monotonic() + 60
         while time.monotonic() < until and self._process.poll() is None:
             with socket.socket() as probe:
                 if probe.connect_ex((address, int(port))) == 0:

@@ -36,7 +36,7 @@ class Cluster:
     def native(self, job, wanted):
         """What the scheduler itself says of a job."""
         mark = f"ci-{job}-1"
-        native = wait_for(lambda: self.part.ask("squeue", "-h", f"--name={mark}", "--format=%A"), 30).split()[0]
+        native = wait_for(lambda: self.part.ask("squeue", "-h", f"--name={mark}", "--format=%A")).split()[0]
         text = self.part.ask("scontrol", "--oneliner", "show", "job", native)
         return {name: value for name, _, value in (word.partition("=") for word in text.split()) if name in wanted}
 
@@ -268,7 +268,7 @@ def test_why_it_waits_is_told(own_part, make_server):
         seen = server.json("status", job)["waiting"]
         return seen if seen and seen["position"] is not None else None
 
-    places = [wait_for(lambda job=job: waiting(job), 40, 0.5) for job in jobs]
+    places = [wait_for(lambda job=job: waiting(job), 60, 0.5) for job in jobs]
     assert [place["position"] for place in places] == [1, 2], places
     assert places[0]["native_reason"] in ("Resources", "Priority")
     assert all(place["reason"] for place in places)

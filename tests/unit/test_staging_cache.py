@@ -113,7 +113,7 @@ def test_many_at_once_fetch_once(cache, tmp_path):
         into.restart()
         into.write(DATA[:1000])
         begun.set()
-        assert go.wait(20)
+        assert go.wait(60)
         into.write(DATA[1000:])
 
     said = [[] for _ in range(6)]
@@ -128,7 +128,7 @@ def test_many_at_once_fetch_once(cache, tmp_path):
 
     first = threading.Thread(target=want, args=(0,))
     first.start()
-    assert begun.wait(20)
+    assert begun.wait(60)
     others = [threading.Thread(target=want, args=(number,)) for number in range(1, 6)]
     for thread in others:
         thread.start()
@@ -136,7 +136,7 @@ def test_many_at_once_fetch_once(cache, tmp_path):
         assert all(thread.is_alive() for thread in others)
     go.set()
     for thread in (first, *others):
-        thread.join(20)
+        thread.join(60)
     assert len(fetched) == 1
     assert {(tmp_path / f"many{number}/x").read_bytes() for number in range(6)} == {DATA}
 

@@ -32,7 +32,8 @@ interrupted='' reaper='' ending='' child=''
 
 forward() {
     interrupted=yes
-    [ "$1" = USR1 ] || ending=yes
+    # Once: Grid Engine says it twice, and of that would die a program that is ending, and what waits for its grace.
+    [ "$1" = USR1 ] || { ending=yes && trap '' TERM INT USR2; }
     [ -n "$child" ] || return
     has_heard "$1" || signal_program "$1"
     if [ "$1" != USR1 ] && [ -z "$reaper" ]; then

@@ -145,11 +145,15 @@ open_local() {
 # The container's first process leads the session and the group that the program is in.
 signal_program() { first=$(cat "$claim/sandbox") && kill -s "$1" -- "-$first"; } 2>/dev/null
 
+# Where a signal to every process has ended conmon, the client waits 20 s for what only that could tell it.
 stop_program() {
-    if first=$(cat "$claim/sandbox"); then kill -s KILL "$first"; else kill -s KILL "$child"; fi
+    first=$(cat "$claim/sandbox") && kill -s KILL "$first"
+    kill -s KILL "$child"
 } 2>/dev/null
 
+# The client's exit status is its own where it was signalled, 0 even: a program whose end nobody saw was killed.
 settle() {
+    if [ "$code" -eq 0 ] || [ "$code" -ge 128 ]; then code=137; fi
     settle_entered 'podman could not start the image: the error log of the task says why'
     count_oom
 }

@@ -226,7 +226,7 @@ nap() {
     wait "$!"
 }
 
-wake() { [ "$!" = "$before" ] || kill "$!" 2>/dev/null; }
+wake() { [ "$!" = "$before" ] || kill -s KILL "$!" 2>/dev/null; }
 
 # --- the status: all of it or nothing, and never silently nothing
 write_status() {
