@@ -95,6 +95,22 @@ def test_a_download_goes_on_where_it_broke(quick, job):
     assert (status, again) == (200, whole)
 
 
+def test_only_one_range_of_bytes_is_answered_alone(quick, job):
+    """Other units, several ranges, what is no range and a HEAD get the whole (RFC 9110, 14.2); past the end is 416."""
+    where = f"{job}/outputs/big.bin"
+    _, _, whole = get(quick, where)
+    for asked in ("items=0-4", "bytes=0-4,6-9", "bytes=5-2", "bytes=x", "bytes", "bytes=-0", "x"):
+        status, headers, data = get(quick, where, Range=asked)
+        assert (status, headers["Content-Range"], data == whole) == (200, None, True), asked
+    status, headers, _ = ask(quick, "HEAD", f"/api/v1/jobs/{where}", Range="bytes=0-4")
+    assert (status, headers["Content-Length"]) == (200, "3000000")
+    for asked, span in (("bytes=0-0", slice(0, 1)), ("bytes=-5", slice(-5, None)), ("BYTES=2999999-", slice(-1, None))):
+        status, headers, data = get(quick, where, Range=asked)
+        assert (status, data) == (206, whole[span]), asked
+    status, headers, _ = get(quick, where, Range="bytes=3000000-")
+    assert (status, headers["Content-Range"]) == (416, "bytes */3000000")
+
+
 def test_the_command_line_fetches_only_what_changed(quick, job):
     """A second fetch moves nothing; a changed file comes anew; what broke off goes on."""
     assert quick.clif("outputs", job, "--to", "got").returncode == 0

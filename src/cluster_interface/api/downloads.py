@@ -6,9 +6,11 @@ import unicodedata
 from typing import TYPE_CHECKING
 
 from flask import Response, request, send_file, stream_with_context
+from werkzeug.http import parse_range_header
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Any
 
     from werkzeug.wrappers import Response as BaseResponse
 
@@ -19,7 +21,7 @@ TYPES = {".zip": "application/zip", ".gz": "application/gzip", ".zst": "applicat
 
 
 def download(opened: Opened, shown: str | None = None) -> Response:
-    """Answer with one output, or the range asked for (RFC 9110, 14); as an attachment unless it is to be `shown`.
+    """Answer with one output, or the one range of it asked for; as an attachment unless it is to be `shown`.
 
     Its ETag changes with its bytes, so that a download which goes on after a break (If-Range) is of one file.
     """
@@ -34,8 +36,20 @@ def download(opened: Opened, shown: str | None = None) -> Response:
     )
     response.content_length = opened.size
     response.set_etag(opened.tag)
-    response.make_conditional(request.environ, accept_ranges=True, complete_length=opened.size)
+    response.make_conditional(_with_one_range(), accept_ranges=True, complete_length=opened.size)
     return _inert(response)  # type: ignore[arg-type]  # Flask's own, since send_file made it
+
+
+def _with_one_range() -> dict[str, Any]:
+    """Return the request's environment without a Range that a server may or must ignore (RFC 9110, 14.2).
+
+    Those are all but one range of bytes, asked for with GET: other units, what cannot be read, and several ranges.
+    """
+    environ = dict(request.environ)
+    asked = parse_range_header(environ.get("HTTP_RANGE"))
+    if request.method != "GET" or asked is None or asked.units != "bytes" or len(asked.ranges) != 1:
+        environ.pop("HTTP_RANGE", None)
+    return environ
 
 
 def attachment(chunks: Iterator[bytes], name: str) -> Response:
