@@ -314,6 +314,37 @@ def test_what_cannot_be_listed_is_not_left_out(make, root, site_place):
         make(site_place).check("job", {"in/": FileEntry(source="site:genomes")})
 
 
+@pytest.mark.parametrize("kind", ["link", "fifo"])
+def test_what_shared_data_have_beside_files_is_said(make, root, site_place, kind):
+    """A link to a directory, and what is neither file nor directory, are not left out unsaid."""
+    if kind == "link":
+        (root / "shared/odd").symlink_to(root)
+    else:
+        os.mkfifo(root / "shared/odd")
+    with pytest.raises(Permanent, match=rf"site:genomes: {root}/shared/odd is "):
+        make(site_place).check("job", {"in/": FileEntry(source="site:genomes")})
+
+
+def test_links_of_another_host_come_as_links(make, ssh, sftp_place):
+    """One that stays inside is there; a fifo is said."""
+    source = FileEntry(source=sftp_place.directory)
+    (ssh.home / "data/link").symlink_to("sub/data.bin")
+    try:
+        workspace = make(sftp_place)
+        workspace.stage_in(
+            "job", [(workspace.check("job", {"in/": source})[0], source)], Layout(tasks=1), lambda _: None
+        )
+        home = workspace.directory("job")
+        assert (home / "tasks/0/in/link").readlink().as_posix() == "sub/data.bin"
+        assert (home / "inputs/in/sub/data.bin").read_bytes() == DATA
+        (ssh.home / "data/link").unlink()
+        os.mkfifo(ssh.home / "data/link")
+        with pytest.raises(Permanent, match=r"'link' in it is a fifo"):
+            make(sftp_place).check("job", {"in/": source})
+    finally:
+        (ssh.home / "data/link").unlink()
+
+
 def test_a_job_that_is_not_mine_or_not_ended_gives_nothing(make, job_place):
     """Others' jobs are as unknown as those that never were."""
     with pytest.raises(Permanent, match="there is no job 'earlier' of yours"):

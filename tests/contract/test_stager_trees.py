@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import stat
+import tarfile
 import tempfile
 import threading
 import zipfile
@@ -89,6 +90,25 @@ def test_permissions_and_links_of_the_tree(tmp_path):
     assert stat.S_IMODE((task / "d").stat().st_mode) == 0o750
     assert stat.S_IMODE((task / "d/secret").stat().st_mode) == 0o600
     assert str((task / "link").readlink()) == "d/secret"
+
+
+def test_names_that_are_no_utf8_arrive_as_they_were(tmp_path):
+    """A tree has them in their portable form, and so have members of archives; the job sees their own bytes."""
+    stager, odd = workspace(tmp_path), os.fsdecode(b"caf\xe9")
+    (tmp_path / odd).write_bytes(b"old")
+    with tarfile.open(tmp_path / "x.tar", "w") as made:
+        made.add(tmp_path / odd, f"d/{odd}")
+    link = FileEntry(target="in/d/caf\N{SINGLE HIGH-REVERSED-9 QUOTATION MARK}E9")
+    files = {
+        "caf\N{SINGLE HIGH-REVERSED-9 QUOTATION MARK}E9": FileEntry(content="text"),
+        "in/": FileEntry(source=f"file:{tmp_path}/x.tar!/"),
+        "link": link,
+    }
+    stage(stager, files)
+    task = stager.directory(JOB) / "tasks/0"
+    assert (task / odd).read_text() == "text"
+    assert (task / "in/d" / odd).read_bytes() == b"old"
+    assert (task / "link").read_bytes() == b"old"
 
 
 def change_size(data):

@@ -19,10 +19,10 @@ from cluster_interface.model.filetree import FileEntry
 from cluster_interface.ports import Layout
 from cluster_interface.settings import Staging
 from cluster_interface.staging import UploadStore, Workspace
-from cluster_interface.staging.sources import archives
+from cluster_interface.trees import archives
 
 JOB = "job"
-FINE = {"fine": b"1", "d/deep": b"2"}
+FINE = {"fine": b"1", "e/deep": b"2"}
 EVIL = b"evil"
 
 
@@ -106,24 +106,115 @@ def hostile_zip(top, path):
 
 
 @pytest.mark.parametrize(("form", "make"), [("tar.gz", hostile_tar), ("zip", hostile_zip)])
-def test_only_plain_files_arrive(top, form, make):
-    """Nothing outside is touched, no link, fifo or device is made, nobody's id is taken on."""
+def test_what_cannot_arrive_is_said(top, form, make):
+    """An archive with something that no job can have is not taken whole: what and why is named; nothing is touched."""
     make(top, top / f"x.{form}")
-    staged = stage(workspace(top), f"file:{top}/x.{form}!/")
-    assert {name: path.read_bytes() for name, path in staged.items()} == {**FINE, "way/canary": EVIL}
+    with pytest.raises(Permanent) as refused:
+        stage(workspace(top), f"file:{top}/x.{form}!/")
+    said = str(refused.value)
+    assert said.startswith(f"files.in/: file:{top}/x.{form} cannot be taken whole: '../evil' has `..` in its name; ")
+    assert f"{top}/evil' has an absolute name" in said
+    assert "more. Name the files that are wanted, or a directory" in said
+    untouched(top)
+
+
+@pytest.mark.parametrize(("form", "make"), [("tar.gz", hostile_tar), ("zip", hostile_zip)])
+def test_the_rest_can_be_named(top, form, make):
+    """Single files of it, and directories in which nothing is odd, arrive; nobody's id or setuid is taken on."""
+    make(top, top / f"x.{form}")
+    stager = workspace(top)
+    for source, name in (("fine", "one/fine"), ("e/", "two/"), ("way/canary", "three")):
+        stage(stager, f"file:{top}/x.{form}!/{source}", name)
+    inside = stager.directory(JOB) / "inputs"
+    staged = {path.relative_to(inside).as_posix(): path for path in inside.rglob("*") if not path.is_dir()}
+    assert {name: path.read_bytes() for name, path in staged.items()} == {
+        "one/fine": b"1", "two/deep": b"2", "three": EVIL,
+    }  # fmt: skip
     for path in staged.values():
         mode = path.lstat().st_mode
         assert (stat.S_ISREG(mode), mode & 0o7000) == (True, 0)
+    untouched(top)
+
+
+def untouched(top):
+    """Nothing outside was written to."""
     assert (top / "canary").read_text() == "alive"
     assert not list(top.rglob("*evil*"))
     assert not Path("/evil").exists()
 
 
+@pytest.mark.parametrize(
+    ("kind", "why"),
+    [
+        (tarfile.FIFOTYPE, "is a fifo"),
+        (tarfile.BLKTYPE, "is a device"),
+        (tarfile.CHRTYPE, "is a device"),
+        (tarfile.LNKTYPE, "is a second name of '/etc/passwd'"),
+    ],
+)
+def test_each_odd_kind_has_its_reason(top, kind, why):
+    """Fifos, devices, second names of what is not there."""
+    with tarfile.open(top / "x.tar", "w") as made:
+        odd = tarfile.TarInfo("odd")
+        odd.type, odd.linkname = kind, "/etc/passwd"
+        made.addfile(odd)
+    for source, name in (("", "in/"), ("odd", "in")):
+        with pytest.raises(Permanent, match=f"'odd'( in it)? {why}"):
+            stage(workspace(top), f"file:{top}/x.tar!/{source}", name)
+
+
+@pytest.mark.parametrize("form", ["tar.gz", "zip"])
+def test_links_stay_inside(top, form):
+    """A link within the directory that is taken is one there; one that leads out of it is refused."""
+    links = {"d/near": "deep", "d/up": "../fine", "d/sub/round": "../deep"}
+    if form == "zip":
+        with zipfile.ZipFile(top / "x.zip", "w") as made:
+            for name, data in {"fine": b"1", "d/deep": b"2", "d/empty/": b""}.items():
+                made.writestr(name, data)
+            for name, target in links.items():
+                link = zipfile.ZipInfo(name)
+                link.external_attr = (stat.S_IFLNK | 0o777) << 16
+                made.writestr(link, target)
+    else:
+        (top / "t/d/sub").mkdir(parents=True)
+        (top / "t/d/empty").mkdir()
+        (top / "t/fine").write_bytes(b"1")
+        (top / "t/d/deep").write_bytes(b"2")
+        for name, target in links.items():
+            (top / "t" / name).symlink_to(target)
+        shutil.make_archive(str(top / "x"), "gztar", top / "t")
+    stager = workspace(top)
+    stage(stager, f"file:{top}/x.{form}!/")
+    made = stager.directory(JOB) / "tasks/0/in"
+    assert {name: (made / name).readlink().as_posix() for name in links} == links
+    assert (made / "d/empty").is_dir()
+    assert (made / "d/up").read_bytes() == b"1"
+    with pytest.raises(Permanent, match=r"'up' is a link to '../fine', which is outside"):
+        stage(stager, f"file:{top}/x.{form}!/d/", "other/")
+
+
+def test_a_link_that_leads_out_is_refused(top):
+    """Also through another, and to an absolute path."""
+    for target in ("/etc/passwd", "../../etc/passwd", "."):
+        with tarfile.open(top / "x.tar", "w") as made:
+            for name, to in (("a", target), ("b", "a/../../x")):
+                link = tarfile.TarInfo(name)
+                link.type, link.linkname = tarfile.SYMTYPE, to
+                made.addfile(link)
+        with pytest.raises(Permanent, match=r"files\.in/: .* cannot be copied: '[ab]' is a link"):
+            stage(workspace(top), f"file:{top}/x.tar!/")
+
+
 def test_one_odd_member_cannot_be_asked_for(top):
-    """A member of such a name, a link, a device: there is no such file in the archive."""
+    """A member of such a name, a link, a device: it is said what it is."""
     hostile_tar(top, top / "x.tar.gz")
-    for member in ("../evil", "/evil", "way", "second", "third", "fifo", "disk"):
-        with pytest.raises(Permanent, match=r"has no file|not allowed|relative|write"):
+    reasons = {
+        "../evil": "has `..` in its name", "/evil": "has an absolute name", "way": "is a link to",
+        "second": "is a second name", "third": "is a second name", "fifo": "is a fifo", "disk": "is a device",
+        "e": "is a directory; it needs a name that ends in /", "none": "has no file 'none' in it",
+    }  # fmt: skip
+    for member, why in reasons.items():
+        with pytest.raises(Permanent, match=why):
             stage(workspace(top), f"file:{top}/x.tar.gz!/{member}", "in")
 
 
@@ -153,6 +244,15 @@ def test_a_bomb_stops_at_the_limit(top, form):
         [path for path in stager.directory(JOB).rglob("*") if path.is_file()] if stager.directory(JOB).exists() else []
     )
     assert sum(path.stat().st_size for path in left) < 2**20 + 10_000
+
+
+def test_many_large_files_stop_at_the_limit(top):
+    """A directory of an archive may hold no more than one input may, however small it is packed."""
+    with zipfile.ZipFile(top / "x.zip", "w", zipfile.ZIP_DEFLATED) as made:
+        for number in range(4):
+            made.writestr(f"{number}", bytes(300_000))
+    with pytest.raises(Permanent, match=r"x.zip!/ holds more than this site takes for one input, 1 MiB"):
+        stage(workspace(top, max_bytes=2**20), f"file:{top}/x.zip!/")
 
 
 def test_a_lie_about_the_size_is_found_out(top):

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 LONGEST_NAME = 255  #: bytes of one path component: NAME_MAX of ext4, XFS and NFS
 LONGEST_PATH = 3072  #: bytes of a relative path: PATH_MAX is 4096, and a workspace stands before it
 MOST_ENTRIES = 100_000  #: of one tree; more belong in a directory with a source of its own
+MOST_MEMBERS = 200_000  #: of one directory, archive, revision or record that is copied or linked
 MOST_NODES = 4 * MOST_ENTRIES  #: names of one tree, directories that are only part of others' included
 MOST_HOPS = 40  #: links that a path may lead through, as in Linux (path_resolution(7))
 SCHEMES = ("upload", "file", "http", "https", "site", "job", "doi", "git", "s3", "sftp", "globus")

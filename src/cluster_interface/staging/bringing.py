@@ -18,7 +18,7 @@ from cluster_interface.staging.sharing import batched, processors, shared
 from cluster_interface.staging.sources import CONTENT, DIRECTORY, LINK, naming
 from cluster_interface.staging.together import together
 from cluster_interface.trees.beneath import look, open_directory, parent
-from cluster_interface.trees.names import portable
+from cluster_interface.trees.names import QUOTE, native, portable
 from cluster_interface.trees.walking import Kind
 
 if TYPE_CHECKING:
@@ -64,6 +64,7 @@ class Bringing:
         threads: int = 1,
         become: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
+        files = [_native(info, entry) for info, entry in files]
         self._home, self._files, self._inputs, self._tasks = home, files, inputs, tasks
         self._directories, self._listings, self._owner = directories, listings, owner
         self._threads, self._become = threads, become
@@ -165,9 +166,11 @@ class Bringing:
         """Bring the files of a source elsewhere."""
         self._tree[info.path] = entry
         with naming(info.path):
-            members = list(self._listings.members(info, entry, self._owner))
-        self._movement.more(len(members))
-        for inner, made in members:
+            members = [_native(inner, made) for inner, made in self._listings.members(info, entry, self._owner)]
+        self._tree.update((inner.path, made) for inner, made in members)
+        files = [(inner, made) for inner, made in members if inner.source not in (DIRECTORY, LINK)]
+        self._movement.more(len(files))
+        for inner, made in files:
             self._file(inner, made, None, None)
 
     def _file(
@@ -191,6 +194,15 @@ class Bringing:
     def _bring(self, info: SourceInfo, entry: FileEntry, fetch: Callable[[Part], None] | None) -> None:
         moved = self._movement.begin(portable(info.path), portable(shown(info.source)), info.size)
         self._movement.end(portable(info.path), self._inputs.bring(info, entry, moved, fetch))
+
+
+def _native(info: SourceInfo, entry: FileEntry) -> tuple[SourceInfo, FileEntry]:
+    """Name an entry as the operating system does: in a plan, names that are no UTF-8 are in their portable form."""
+    if QUOTE in info.path:
+        info = info.model_copy(update={"path": native(info.path)})
+    if entry.target is not None and QUOTE in entry.target:
+        entry = entry.model_copy(update={"target": native(entry.target)})
+    return info, entry
 
 
 def _second_name(info: SourceInfo, entry: FileEntry, home: At) -> Callable[[str], bool] | None:

@@ -14,7 +14,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cluster_interface.model.errors import Rejected
-from cluster_interface.model.filetree import FileEntry, Mode, check_links, check_name, is_local, lacking, mounted_at
+from cluster_interface.model.filetree import (
+    MOST_MEMBERS,
+    FileEntry,
+    Mode,
+    check_links,
+    check_name,
+    is_local,
+    lacking,
+    mounted_at,
+)
 from cluster_interface.model.plan import SourceInfo
 from cluster_interface.ports import Listed
 from cluster_interface.staging.manifests import Manifest, target_of, unavailable
@@ -24,8 +33,6 @@ from cluster_interface.trees.walking import Entry, Kind, kind_of, walk
 
 if TYPE_CHECKING:
     from cluster_interface.settings import FileRules
-
-MOST_COPIED = 200_000  #: entries of a directory that is copied or linked
 
 _NO_TMPFILE = (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL)
 
@@ -112,8 +119,8 @@ class Directories:
             made.add(root, found)
             if found.kind is Kind.OTHER:
                 raise unavailable(f"{portable(found.path)!r} in it is a fifo, a socket or a device")
-            if made.entries > (self.rules.max_entries if mounted else MOST_COPIED):
-                most = self.rules.max_entries if mounted else MOST_COPIED
+            if made.entries > (self.rules.max_entries if mounted else MOST_MEMBERS):
+                most = self.rules.max_entries if mounted else MOST_MEMBERS
                 raise unavailable(f"holds more than {most:,} entries{'' if mounted else '; mount it instead'}")
             if mounted:
                 if found.kind is Kind.DIRECTORY and found.device != device:

@@ -10,17 +10,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cluster_interface.model.errors import Permanent
-from cluster_interface.model.filetree import FileEntry, check_names, lacking
+from cluster_interface.model.filetree import MOST_MEMBERS, FileEntry, check_links, check_names, lacking
 from cluster_interface.model.plan import SourceInfo
 from cluster_interface.model.state import FailureCode
+from cluster_interface.staging.sources import DIRECTORY, LINK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from cluster_interface.staging.sources import Sources
     from cluster_interface.staging.sources.kinds import Member
-
-MOST_LISTED = 200_000
 
 
 @dataclass(frozen=True)
@@ -32,7 +31,7 @@ class Listings:
     def measure(self, path: str, entry: FileEntry, owner: str) -> SourceInfo:
         """List a directory's source and check what the entry requires; Permanent in words."""
         found = self._list(entry.source or "", owner)
-        if problem := lacking(entry.require, (member.path for member in found)):
+        if problem := lacking(entry.require, (member.path for member in found if member.path[-1:] != "/")):
             raise Permanent(f"{problem} in {entry.source}", code=FailureCode.INPUT_UNAVAILABLE)
         sizes = [member.size for member in found]
         return SourceInfo(
@@ -53,19 +52,25 @@ class Listings:
                 code=FailureCode.INPUT_UNAVAILABLE,
             )
         for member in found:
-            made = FileEntry(source=member.source, mode=entry.mode, executable=member.executable)
             path = info.path + member.path
-            yield SourceInfo(path=path, source=member.source, size=member.size, sha256=member.sha256), made
+            if member.target is not None:
+                yield SourceInfo(path=path, source=LINK), FileEntry(target=member.target)
+            elif path.endswith("/"):
+                yield SourceInfo(path=path, source=DIRECTORY), FileEntry()
+            else:
+                made = FileEntry(source=member.source, mode=entry.mode, executable=member.executable)
+                yield SourceInfo(path=path, source=member.source, size=member.size, sha256=member.sha256), made
 
     def _list(self, source: str, owner: str) -> list[Member]:
         found: list[Member] = []
         for member in self.sources.members(source, owner):
             found.append(member)
-            if len(found) > MOST_LISTED:
-                words = f"{source} holds more than {MOST_LISTED:,} files"
+            if len(found) > MOST_MEMBERS:
+                words = f"{source} holds more than {MOST_MEMBERS:,} files"
                 raise Permanent(words, code=FailureCode.INPUT_UNAVAILABLE)
         try:
             check_names(member.path for member in found)
+            check_links({member.path: member.target for member in found if member.target is not None})
         except ValueError as error:
             raise Permanent(f"{source} cannot be copied: {error}", code=FailureCode.INPUT_UNAVAILABLE) from None
         return sorted(found, key=lambda member: member.path)
@@ -74,5 +79,6 @@ class Listings:
 def _manifest(found: list[Member]) -> str:
     digest = hashlib.sha256()
     for member in found:
-        digest.update(f"{member.path}\0{member.size}\0{member.sha256}\0{member.executable}\n".encode())
+        target = "" if member.target is None else f"\0{member.target}"
+        digest.update(f"{member.path}\0{member.size}\0{member.sha256}\0{member.executable}{target}\n".encode())
     return digest.hexdigest()

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from cluster_interface.staging.cache import Cache, Origin
     from cluster_interface.staging.parts import Part
 
-MOST_MEMBERS = 200_000  #: files of one archive, revision, record or directory
 HASH_BELOW = 64 * 2**20  #: bytes; larger files are not read before they are staged
 
 
@@ -35,13 +34,14 @@ class Found:
 
 @dataclass(frozen=True, kw_only=True)
 class Member:
-    """One file of a source that holds several."""
+    """One file of a source that holds several; or a link, or (its path ending in `/`) an empty directory."""
 
     path: str  #: within it
     source: str  #: of this file alone
     size: int | None = None
     sha256: str | None = None
     executable: bool = False
+    target: str | None = None  #: of a link
 
 
 class Kind(Protocol):

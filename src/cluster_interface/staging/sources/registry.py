@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
 from cluster_interface.model.errors import ClusterError, NotFound, Permanent, Transient
+from cluster_interface.model.filetree import IN_ARCHIVE
 from cluster_interface.model.plan import SourceInfo
 from cluster_interface.model.state import FailureCode
 from cluster_interface.staging.acting import as_the_server
 from cluster_interface.staging.cache import SMALL, Cache
 from cluster_interface.staging.globus import Globus
-from cluster_interface.staging.sources import archives
+from cluster_interface.staging.sources.archives import Members
 from cluster_interface.staging.sources.dois import Records
 from cluster_interface.staging.sources.files import Files
 from cluster_interface.staging.sources.git import Repositories
@@ -28,6 +29,8 @@ from cluster_interface.staging.sources.shared import Shared
 from cluster_interface.staging.sources.uploads import Uploaded
 from cluster_interface.staging.sources.web import Addresses
 from cluster_interface.staging.web import Web
+from cluster_interface.trees.archives import split
+from cluster_interface.trees.names import portable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -63,7 +66,7 @@ class Sources:
     """Looks at sources and brings their bytes, as the account that the calling thread acts for."""
 
     kinds: Mapping[str, Kind] = field(repr=False)  #: by scheme
-    members_of: archives.Members | None = field(default=None, repr=False)
+    members_of: Members | None = field(default=None, repr=False)
     shared: tuple[Web, Cache] | None = field(default=None, repr=False)  #: what several kinds reach the world through
 
     @classmethod
@@ -94,7 +97,7 @@ class Sources:
             "sftp": Hosts(web, kept, keys, settings.known_hosts),
         }
         made = cls(kinds)
-        return cls(kinds, archives.Members(made._plain, settings.max_bytes), (web, kept))
+        return cls(kinds, Members(made._plain, settings.max_bytes), (web, kept))
 
     def close(self) -> None:
         """Let go of the archives that were read and the connections that are idle; prune the cache."""
@@ -135,8 +138,8 @@ class Sources:
 
     def members(self, source: str, owner: str = "") -> Iterator[Member]:
         """List the files of a source that holds several: a directory, an archive, a repository, a record."""
-        if source.startswith("git:") and archives.split(source) is None:
-            source = f"{source}{archives.MARK}"
+        if source.startswith("git:") and split(source) is None:
+            source = f"{source}{IN_ARCHIVE}"
         return self._kind(source).members(source, owner)
 
     def link(self, files: Sequence[SourceInfo], owner: str, home: At, below: str) -> list[Kept | None]:
@@ -154,7 +157,7 @@ class Sources:
     def _http(self, source: str) -> Addresses | None:
         """Return the kind of a source of the web, unless it is in an archive."""
         kind = self.kinds.get(source.partition(":")[0])
-        return kind if isinstance(kind, Addresses) and archives.split(source) is None else None
+        return kind if isinstance(kind, Addresses) and split(source) is None else None
 
     def read(self, entry: FileEntry, owner: str, limit: int) -> bytes | None:
         """Read what is on this machine; None for what is elsewhere, or has more bytes than that."""
@@ -182,14 +185,14 @@ class Sources:
             data = entry.content.encode()
             return Found(size=len(data), sha256=hashlib.sha256(data).hexdigest())
         source = entry.source or ""
-        if source.startswith("git:") and archives.split(source) is None:
+        if source.startswith("git:") and split(source) is None:
             raise unavailable(
                 f"{source} is a directory: add `!/` and a file in it, or a name that ends in / to the entry"
             )
         return self._kind(source).measure(source, owner)
 
     def _kind(self, source: str) -> Kind:
-        if self.members_of is not None and archives.split(source) is not None:
+        if self.members_of is not None and split(source) is not None:
             return self.members_of
         return self._plain(source)
 
@@ -203,6 +206,7 @@ class Sources:
 @contextmanager
 def naming(path: str) -> Iterator[None]:
     """Say in every error which entry it is about, and turn the system's errors into ours."""
+    path = path if path.isprintable() else portable(path)
     try:
         yield
     except Permanent as error:

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
 from xml.etree import ElementTree as ET
 
+from cluster_interface.model.filetree import MOST_MEMBERS
 from cluster_interface.staging.cache import Cache, Origin
 from cluster_interface.staging.parts import CHUNK
-from cluster_interface.staging.sources.kinds import MOST_MEMBERS, Away, Found, Member, unavailable
+from cluster_interface.staging.sources.kinds import Away, Found, Member, unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -12,15 +12,17 @@ import logging
 import stat
 from contextlib import contextmanager
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import structlog
 
+from cluster_interface.model.filetree import MOST_MEMBERS
 from cluster_interface.staging.acting import as_the_server
 from cluster_interface.staging.cache import Cache, Origin
 from cluster_interface.staging.parts import CHUNK
-from cluster_interface.staging.sources.kinds import MOST_MEMBERS, Away, Found, Member, unavailable
+from cluster_interface.staging.sources.kinds import Away, Found, Member, unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -66,7 +68,7 @@ class Hosts(Away):
         self._persistently(source, lambda: self._fetch(source, owner, part), lambda: part.size)
 
     def members(self, source: str, owner: str) -> Iterator[Member]:
-        """List the files below a directory; links are not followed."""
+        """List the files and links below a directory; Permanent if there is anything else."""
         host, top = parse(source)
         del host
         with as_the_server():
@@ -74,10 +76,9 @@ class Hosts(Away):
                 source, lambda: list(self._walk(source, owner, top.rstrip("/") or "/")), lambda: 0
             )
         base = source.rstrip("/")
-        for inside, entry in sorted(found):
-            yield Member(
-                path=inside, source=f"{base}/{inside}", size=entry.st_size, executable=bool(entry.st_mode & 0o100)
-            )
+        for inside, entry, target in sorted(found, key=itemgetter(0)):
+            program = target is None and bool(entry.st_mode & 0o100)
+            yield Member(path=inside, source=f"{base}/{inside}", size=entry.st_size, executable=program, target=target)
 
     def session(self, source: str, owner: str) -> AbstractContextManager[Any]:
         """Log in for as long as the context lasts; gives the client of the SFTP library."""
@@ -110,20 +111,25 @@ class Hosts(Away):
             if part.size != seen.st_size:
                 raise EOFError(f"only {part.size} of {seen.st_size} bytes came")
 
-    def _walk(self, source: str, owner: str, top: str) -> Iterator[tuple[str, Any]]:
+    def _walk(self, source: str, owner: str, top: str) -> Iterator[tuple[str, Any, str | None]]:
+        """Yield path, attributes and, of a link, its target."""
         with self._session(source, owner) as sftp:
             left, count = [""], 0
             while left:
                 below = left.pop()
                 for entry in sftp.listdir_attr(f"{top}/{below}".rstrip("/") or "/"):
                     inside = f"{below}/{entry.filename}".lstrip("/")
+                    count += 1
+                    if count > MOST_MEMBERS:
+                        raise unavailable(f"{source} holds more than {MOST_MEMBERS:,} entries")
                     if stat.S_ISDIR(entry.st_mode):
                         left.append(inside)
                     elif stat.S_ISREG(entry.st_mode):
-                        count += 1
-                        yield inside, entry
-                    if count > MOST_MEMBERS:
-                        raise unavailable(f"{source} holds more than {MOST_MEMBERS} files")
+                        yield inside, entry, None
+                    elif stat.S_ISLNK(entry.st_mode):
+                        yield inside, entry, sftp.readlink(f"{top}/{inside}")
+                    else:
+                        raise unavailable(f"{source}: {inside!r} in it is a fifo, a socket or a device")
 
     def _persistently(self, source: str, ask: Callable[[], Any], reached: Callable[[], int]) -> Any:
         paramiko = _library()

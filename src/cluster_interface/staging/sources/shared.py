@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cluster_interface.model.filetree import MOST_MEMBERS
 from cluster_interface.staging.sources.files import open_regular
-from cluster_interface.staging.sources.kinds import MOST_MEMBERS, Here, Member, unavailable
+from cluster_interface.staging.sources.kinds import Here, Member, unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -46,7 +47,7 @@ class Shared(Here):
         return open_regular(str(path), source)
 
     def members(self, source: str, owner: str) -> Iterator[Member]:
-        """List the files below a directory of it; links that lead to directories are not followed."""
+        """List the files below a directory of it, through links to files; Permanent if there is anything else."""
         top = self.path(source, owner)
         if not top.is_dir():
             raise unavailable(f"{source} is not a directory")
@@ -57,17 +58,22 @@ class Shared(Here):
         count = 0
         for above, directories, files in os.walk(top, onerror=refuse):
             directories.sort()
+            if linked := next((name for name in directories if Path(above, name).is_symlink()), None):
+                raise unavailable(f"{source}: {above}/{linked} is a link to a directory; name that one, or mount it")
             for name in sorted(files):
                 path = Path(above, name)
-                if path.is_file():
-                    count += 1
-                    if count > MOST_MEMBERS:
-                        raise unavailable(f"{source} holds more than {MOST_MEMBERS} files; mount it instead")
-                    inside = path.relative_to(top).as_posix()
-                    seen = path.stat()
-                    yield Member(
-                        path=inside,
-                        source=f"{source.rstrip('/')}/{inside}",
-                        size=seen.st_size,
-                        executable=bool(seen.st_mode & 0o100),
+                if not path.is_file():
+                    raise unavailable(
+                        f"{source}: {path} is no file, nor a link to one; name what is wanted, or mount it"
                     )
+                count += 1
+                if count > MOST_MEMBERS:
+                    raise unavailable(f"{source} holds more than {MOST_MEMBERS:,} files; mount it instead")
+                inside = path.relative_to(top).as_posix()
+                seen = path.stat()
+                yield Member(
+                    path=inside,
+                    source=f"{source.rstrip('/')}/{inside}",
+                    size=seen.st_size,
+                    executable=bool(seen.st_mode & 0o100),
+                )
