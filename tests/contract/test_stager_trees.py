@@ -21,6 +21,7 @@ from cluster_interface.model.filetree import FileEntry, Mode
 from cluster_interface.ports import Layout
 from cluster_interface.settings import FileRules, SharedData, Staging
 from cluster_interface.staging import UploadStore, Workspace, bringing, movement
+from cluster_interface.trees.names import portable
 
 
 @pytest.fixture
@@ -96,19 +97,24 @@ def test_names_that_are_no_utf8_arrive_as_they_were(tmp_path):
     """A tree has them in their portable form, and so have members of archives; the job sees their own bytes."""
     stager, odd = workspace(tmp_path), os.fsdecode(b"caf\xe9")
     (tmp_path / odd).write_bytes(b"old")
+    (tmp_path / f"{odd}.d").mkdir()
+    (tmp_path / f"{odd}.d" / odd).write_bytes(b"old")
     with tarfile.open(tmp_path / "x.tar", "w") as made:
         made.add(tmp_path / odd, f"d/{odd}")
     link = FileEntry(target="in/d/caf\N{SINGLE HIGH-REVERSED-9 QUOTATION MARK}E9")
     files = {
         "caf\N{SINGLE HIGH-REVERSED-9 QUOTATION MARK}E9": FileEntry(content="text"),
         "in/": FileEntry(source=f"file:{tmp_path}/x.tar!/"),
+        "file": FileEntry(source=f"file:{portable(f'{tmp_path}/{odd}')}"),
+        "there/": FileEntry(source=f"file:{portable(f'{tmp_path}/{odd}.d')}"),
         "link": link,
     }
     stage(stager, files)
     task = stager.directory(JOB) / "tasks/0"
     assert (task / odd).read_text() == "text"
     assert (task / "in/d" / odd).read_bytes() == b"old"
-    assert (task / "link").read_bytes() == b"old"
+    for name in ("link", "file", f"there/{odd}"):
+        assert (task / name).read_bytes() == b"old"
 
 
 def change_size(data):

@@ -213,7 +213,7 @@ def _second_name(info: SourceInfo, entry: FileEntry, home: At) -> Callable[[str]
     def make(path: str) -> bool:
         with parent(home, path, make=True) as (place, last):
             try:
-                os.link(os.path.realpath(file_path(info.source)), last, dst_dir_fd=place, follow_symlinks=False)
+                os.link(os.path.realpath(native(file_path(info.source))), last, dst_dir_fd=place, follow_symlinks=False)
             except OSError:
                 return False
         return True

@@ -171,7 +171,7 @@ def _must_be_plain(real: Path, source: str) -> None:
 def _opened(source: str) -> Opened:
     path = file_path(source)
     try:
-        return Opened(os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
+        return Opened(os.open(native(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
     except OSError as error:
         raise unavailable(f"{path}: {(error.strerror or 'cannot be read').lower()}") from None
 

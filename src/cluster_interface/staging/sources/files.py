@@ -7,6 +7,7 @@ import stat
 from pathlib import Path
 
 from cluster_interface.staging.sources.kinds import Here, unavailable
+from cluster_interface.trees.names import native
 
 _READ = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
@@ -20,7 +21,8 @@ class Files(Here):
     def descriptor(self, source: str, owner: str) -> int:
         """Open a regular file."""
         del owner
-        return open_regular(file_path(source.partition(":")[2]))
+        path = file_path(source.partition(":")[2])
+        return open_regular(native(path), path)
 
 
 def file_path(rest: str) -> str:
