@@ -127,11 +127,13 @@ def test_too_little_of_a_key(quick, command):
     refused(quick, "at least 6 characters", arguments=["images", *command, "8637"])
 
 
-def test_a_member_of_an_archive_here(quick):
-    """Only what the server reads can be looked into; what to do instead is said."""
+def test_an_archive_here_that_is_none(quick):
+    """It is looked into before anything is sent."""
     (quick.work / "box.zip").write_bytes(b"PK")
     quick.write("ok.sh", "#!/bin/sh\ntrue\n")
-    refused(quick, "files.a", "unpack it", arguments=["submit", "ok.sh", "--input", "a=box.zip!/b"])
+    refused(
+        quick, "files.a", "cannot be read as a zip or a tar", arguments=["submit", "ok.sh", "--input", "a=box.zip!/b"]
+    )
 
 
 def test_the_log_of_a_build_that_failed_is_shown(quick):

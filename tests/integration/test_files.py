@@ -2,10 +2,12 @@
 
 import hashlib
 import http.server
+import io
 import json
 import os
 import secrets
 import shutil
+import tarfile
 import threading
 from pathlib import Path
 
@@ -183,6 +185,26 @@ def test_the_older_form_and_bags_are_submitted(server, tmp_path):
     script.write_text("cat data/run/x\n")
     done = server.clif("run", str(script), "--files", str(bag))
     assert (done.returncode, done.stdout) == (0, "bag\n"), done.stderr
+
+
+def test_members_of_an_archive_here_are_inputs(server):
+    """A file, a directory and all of it, from the command line; the job has them as if it were unpacked there."""
+    with tarfile.open(server.work / "box.tgz", "w:gz") as made:
+        for name, data in {"a.csv": b"1\n", "raw/b.csv": b"2\n"}.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            made.addfile(info, io.BytesIO(data))
+        link = tarfile.TarInfo("raw/latest")
+        link.type, link.linkname = tarfile.SYMTYPE, "b.csv"
+        made.addfile(link)
+    (server.work / "cat.sh").write_text("cat a.csv raw/latest box/a.csv x/b.csv\n")
+    inputs = ["box.tgz!/a.csv", "box.tgz!/raw", "box.tgz!/", "x/=box.tgz!/raw/"]
+    done = server.clif("run", "cat.sh", *(word for one in inputs for word in ("--input", one)))
+    assert (done.returncode, done.stdout) == (0, "1\n2\n1\n2\n"), done.stderr
+    done = server.clif("submit", "cat.sh", "--input", "a=box.tgz!/b")
+    assert done.returncode == 2
+    assert "files.a: " in done.stderr
+    assert "box.tgz has no file 'b' in it; it has a.csv, raw/b.csv" in done.stderr
 
 
 def test_the_command_line_needs_no_server(tmp_path, server):

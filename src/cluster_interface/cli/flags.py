@@ -35,7 +35,8 @@ _SOFTWARE = (
     click.option("--as-of", metavar="YYYY-MM-DD", help="Its packages as they were on that day."),
     click.option(
         "--input", "inputs", multiple=True, metavar="PATH[=SOURCE]",
-        help="A file or directory it reads; SOURCE: another path, https://… or file:/… on the server.",
+        help="A file or directory it reads, also of an archive (data.zip!/raw/); SOURCE: another path, https://… or "
+        "file:/… on the server.",
     ),
     click.option(
         "--files", type=click.Path(exists=True), metavar="TREE",

@@ -163,7 +163,7 @@ class Cluster(OfImages, OfSite):
         else:
             draft = self.describe(script, **wishes)
         sources = {}
-        for name, sent in send_all(self._transport, draft.local, progress).items():
+        for name, sent in send_all(self._transport, draft.to_send, progress).items():
             sources[name] = {"source": sent.source, "size": sent.size, "sha256": sent.sha256}
         return self._submit(draft.with_sources(sources), key or uuid.uuid4().hex)
 

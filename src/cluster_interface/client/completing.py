@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cluster_interface.client.sweeps import merged
@@ -11,8 +12,8 @@ from cluster_interface.model.amounts import show_bytes, show_time
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
+    from cluster_interface.client.local_files import Local
     from cluster_interface.client.specs import Document
     from cluster_interface.client.sweeps import Tasks
 
@@ -73,13 +74,13 @@ def with_earlier(document: Document, inspected: Document) -> tuple[Document, dic
     return {**document, "resources": {**asked, **suggested}}, why
 
 
-def parameters_of(sweep: Any, local: Mapping[str, Path]) -> list[str]:
+def parameters_of(sweep: Any, local: Mapping[str, Local]) -> list[str]:
     """Name the parameters of a sweep as far as they are known here; a table is asked for its header."""
     sweep = _mapping(sweep)
     if sweep.get("files"):
         return ["file"]
     table = local.get(str(sweep.get("table")))
-    if table is not None:
+    if isinstance(table, Path):
         from cluster_interface.inspection.tables import read_header  # noqa: PLC0415 - only for tables
 
         return read_header(table.name, table.read_bytes())

@@ -19,6 +19,7 @@ from cluster_interface.client.completing import (
     with_tasks,
 )
 from cluster_interface.client.local_files import check_file, is_source, parse_inputs, whole
+from cluster_interface.client.packed import MARK, Packed
 from cluster_interface.client.specs import Document, inline_texts, is_spec, local_sources, read_spec
 from cluster_interface.client.sweeps import Tasks
 from cluster_interface.client.texts import listing_here, listing_of, program_of, text_of
@@ -28,7 +29,7 @@ from cluster_interface.model.errors import Rejected
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from cluster_interface.client.local_files import Inputs
+    from cluster_interface.client.local_files import Inputs, Local
     from cluster_interface.client.transport import Transport
     from cluster_interface.model.jobspec import JobSpec
     from cluster_interface.model.proposal import Proposal
@@ -61,7 +62,7 @@ class Draft:
     """A job as it would be submitted. Local files appear as `file:` sources; they are sent when it is submitted."""
 
     document: Document  #: the job spec as JSON
-    local: dict[str, Path]  #: name in the job -> the file here
+    local: dict[str, Local]  #: name in the job -> the file here, or what is in an archive here
     inspected: Document | None  #: the server's InspectResponse as JSON; None: the spec left nothing to infer
     asks: tuple[Document, ...] = ()  #: guesses that need a yes: left out of the environment
     earlier: Mapping[str, str] = field(default_factory=dict)  #: resource -> what last time suggests, in words
@@ -83,10 +84,23 @@ class Draft:
 
         return Proposal.parse(self.inspected["proposal"]) if self.inspected else None
 
+    @property
+    def to_send(self) -> dict[str, Path]:
+        """The files to be sent, by their names in the job; an archive once, by its path."""
+        here = [
+            (str(one.archive), one.archive) if isinstance(one, Packed) else (name, one)
+            for name, one in self.local.items()
+        ]
+        return dict(here)
+
     def with_sources(self, sources: Mapping[str, Document]) -> Document:
         """Return the document with the local files' entries replaced by what the server has of them."""
         document = copy.deepcopy(self.document)
-        for name, entry in sources.items():
+        for name, one in self.local.items():
+            if isinstance(one, Packed):
+                entry = {"source": f"{sources[str(one.archive)]['source']}{MARK}{one.member}"}
+            else:
+                entry = sources[name]
             document["files"][name] = {**document["files"][name], **entry}
         return document
 
@@ -120,7 +134,7 @@ def _completed(draft: Draft, wishes: Wishes) -> Draft:
     document = with_tasks(draft.document, wishes.tasks, wishes.parts)
     document, earlier = with_earlier(document, inspected) if inspected else (document, {})
     fresh = {name: path for name, path in wishes.tasks.files.items() if name not in draft.local}
-    local = draft.local | {name: path for name, path in fresh.items() if isinstance(path, Path)}
+    local = draft.local | _here(fresh)
     document["files"] = {**document["files"], **_entries({}, fresh)}
     document, local = _with_tree(document, local, wishes.files)
     notes: list[str] = []
@@ -142,8 +156,8 @@ def _place(document: Document, proposal: Document, parameters: list[str]) -> lis
 
 
 def _with_tree(
-    document: Document, local: dict[str, Path], tree: str | Path | Mapping[str, Any] | None
-) -> tuple[Document, dict[str, Path]]:
+    document: Document, local: dict[str, Local], tree: str | Path | Mapping[str, Any] | None
+) -> tuple[Document, dict[str, Local]]:
     """Add the entries of a file tree; what the job has of the same name already stays."""
     if tree is None:
         return document, local
@@ -156,8 +170,7 @@ def _with_tree(
         files, base = from_document(dict(tree)), Path.cwd()
     files = {name: entry for name, entry in files.items() if name not in document["files"]}
     found = local_sources({"files": files}, base)
-    here = {name: path for name, path in found.items() if isinstance(path, Path)}
-    return {**document, "files": {**_entries({"files": files}, found), **document["files"]}}, {**here, **local}
+    return {**document, "files": {**_entries({"files": files}, found), **document["files"]}}, _here(found) | local
 
 
 def _from_script(transport: Transport, script: Path, wishes: Wishes) -> Draft:
@@ -260,8 +273,7 @@ def _draft(given: Document, inspected: Document | None, files: Inputs, wishes: W
         del document["environment"]  # nobody has looked: the server infers it
     rest = {name: value for name, value in given.items() if name not in document}
     kept = {name: value for name, value in (document | rest).items() if value is not None}
-    local = {name: source for name, source in files.items() if isinstance(source, Path)}
-    return Draft(document=kept, local=local, inspected=inspected, asks=tuple(asks))
+    return Draft(document=kept, local=_here(files), inspected=inspected, asks=tuple(asks))
 
 
 def _command(given: Document, proposal: Document, wishes: Wishes) -> str | None:
@@ -313,9 +325,16 @@ def _entries(given: Document, files: Inputs) -> Document:
         if isinstance(source, Path):
             executable = {"executable": True} if source.stat().st_mode & 0o111 or program_of(source) else {}
             entries[name] = {**executable, **kept, "source": f"file:{source}"}
+        elif isinstance(source, Packed):
+            executable = {"executable": True} if source.executable and "permissions" not in kept else {}
+            entries[name] = {**executable, **kept, "source": source.source}
         else:
             entries[name] = {**kept, "source": source}
     return entries
+
+
+def _here(files: Inputs) -> dict[str, Local]:
+    return {name: source for name, source in files.items() if not isinstance(source, str)}
 
 
 def _is_path_here(entry: Any) -> bool:

@@ -128,7 +128,7 @@ def _absolute(entry: Any, base: Path) -> Any:
     source = entry.get("source") if isinstance(entry, dict) else None
     if not isinstance(source, str) or is_source(source):
         return entry
-    return {**entry, "source": f"file:{base / source}"}
+    return {**entry, "source": f"file:{os.path.join(base, source)}"}  # noqa: PTH118 - a Path would lose a / at its end
 
 
 def _fetch(source: str, target: BinaryIO) -> None:

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cluster_interface.client.packed import Packed, find_packed
 from cluster_interface.model.errors import Rejected
 
 if TYPE_CHECKING:
@@ -17,23 +18,34 @@ MOST_FILES = 10_000  #: in one directory given as an input
 
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*:")
 
-Inputs = dict[str, Path | str]  #: name in the job -> a file here, or a source (text) that the server reads
+Local = Path | Packed  #: a file here, or what is in an archive here
+Inputs = dict[str, Local | str]  #: name in the job -> what is here, or a source (text) that the server reads
 
 
 def parse_inputs(given: Iterable[str] | Mapping[str, str | Path], base: Path) -> Inputs:
     """Read inputs written as `PATH` or `NAME=SOURCE` (or a mapping of the latter); Rejected names what is not there.
 
-    A SOURCE is a path here, or `https://…`, `file:/…` as the server sees it. A directory stands for all its files.
+    A SOURCE is a path here, or `https://…`, `file:/…` as the server sees it. A directory stands for all its files;
+    `data.zip!/table.csv` is what is in an archive here, `data.zip!/raw/` a directory of it.
     """
     pairs = list(given.items()) if hasattr(given, "items") else [_split(text) for text in given]
     found: Inputs = {}
     for name, source in pairs:
         if isinstance(source, str) and is_source(source):
             found[_plain(name)] = source
+        elif packed := find_packed(str(name if source is None else source), base, f"files.{name}"):
+            found[packed.name(base) if source is None else _for(packed, name)] = packed
         else:
             path = base / (name if source is None else source)
             found.update(_expand(_name_of(path, base) if source is None else _plain(name), path))
     return found
+
+
+def _for(packed: Packed, name: str) -> str:
+    """Return the name of what is in an archive: that of a directory ends in `/`, that of a file does not."""
+    if packed.directory:
+        return f"{_plain(name).rstrip('/')}/"
+    return f"{_plain(name)}{packed.member.rpartition('/')[2]}" if name.endswith("/") else _plain(name)
 
 
 def is_source(text: str) -> bool:
@@ -103,10 +115,6 @@ def check_file(path: Path, field: str) -> Path:
     if path.is_dir():
         raise Rejected.field(field, f"{path} is a directory, not a file")
     if not path.exists():
-        archive, sign, _ = str(path).partition("!/")
-        if sign and Path(archive).is_file():
-            words = f"members of {archive}, which is here, cannot be named: unpack it, or have it where the server can "
-            raise Rejected.field(field, f"{words}read it and write file:/…!/member")
         raise Rejected.field(field, f"there is no file {path}")
     if not path.is_file():
         raise Rejected.field(field, f"{path} is not a regular file")

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cluster_interface.client.local_files import check_file, is_source
+from cluster_interface.client.packed import find_packed
 from cluster_interface.client.transport import segment
 from cluster_interface.model.errors import Rejected
 
@@ -57,6 +58,11 @@ def _expanded(field: str, value: Any, mine: set[str]) -> list[Any]:
     """Write a file, or the files of a directory, as the server wants them."""
     if not isinstance(value, str | Path) or (isinstance(value, str) and is_source(value)):
         return [value]
+    if packed := find_packed(str(value), Path.cwd(), f"values.{field}"):
+        if packed.directory:
+            raise Rejected.field(f"values.{field}", f"{value} is a directory of an archive; name a file in it")
+        mine.add(packed.source)
+        return [{"name": packed.member.rpartition("/")[2], "source": packed.source, "size": packed.size}]
     path = Path(value)
     paths = sorted(one for one in path.iterdir() if one.is_file()) if path.is_dir() else [path]
     if not paths:

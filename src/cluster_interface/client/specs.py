@@ -7,6 +7,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from cluster_interface.client.local_files import check_file, is_source, parse_inputs, whole
+from cluster_interface.client.packed import MARK
 from cluster_interface.model.errors import Rejected
 
 if TYPE_CHECKING:
@@ -123,7 +124,7 @@ def _value(document: Document, field: str) -> Any:
 def _of_entry(name: str, entry: Document, base: Path) -> Inputs:
     source = entry.get("source")
     if isinstance(source, str):
-        if entry.get("mode") in _IN_PLACE and not is_source(source):
+        if entry.get("mode") in _IN_PLACE and not is_source(source) and MARK not in source:
             return {name: f"file:{whole(base / source)}"}
         return {} if is_source(source) else parse_inputs({name: source}, base)
     if source is not None or name.endswith("/") or any(entry.get(field) is not None for field in ("content", "target")):

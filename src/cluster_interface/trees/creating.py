@@ -7,12 +7,14 @@ import hashlib
 import os
 import secrets
 import stat
+import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Protocol, Self
 
 from cluster_interface.model.errors import Problem, Rejected, Transient
-from cluster_interface.model.filetree import FileEntry, Mode
+from cluster_interface.model.filetree import IN_ARCHIVE, FileEntry, FileTree, Mode
+from cluster_interface.trees.archives import BROKEN, Unfit, open_archive, split, words
 from cluster_interface.trees.beneath import create_file, look, open_directory, parent, remove, rename
 from cluster_interface.trees.checking import check
 from cluster_interface.trees.describing import BLOCK, describe
@@ -21,7 +23,7 @@ from cluster_interface.trees.names import native, portable
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from cluster_interface.model.filetree import FileTree
+    from cluster_interface.trees.archives import Archive
 
 MOST_PROBLEMS = 20
 SHORT = ".clif-"  #: begins the names of files that are not complete
@@ -43,8 +45,13 @@ def create(
     and so is a file without a source. `fetch` brings what is neither inline nor `file:`. Each file is checked against
     its size and checksum, and has its name only when it is whole. Raises Rejected, Transient and OSError.
     """
-    tree = _filled(tree, directory)
-    _refuse(_without_source(tree, fetch))
+    with _Sources(fetch) as sources:
+        _create(tree, directory, sources, progress)
+
+
+def _create(tree: FileTree, directory: Path, sources: _Sources, progress: Callable[[str, int], None] | None) -> None:
+    tree = _filled(tree, directory, sources)
+    _refuse(_without_source(tree, sources.fetch))
     if directory.exists():
         found = check(tree, directory, everything=True)
         changed = [(name, why) for name, why in found.changed if not _is_directory(tree, directory, name)]
@@ -57,7 +64,7 @@ def create(
     try:
         for name, entry in tree.files.items():
             if name in missing:
-                _make(root, name, entry, fetch)
+                _make(root, name, entry, sources)
             if progress:
                 seen = look(root, native(name.removesuffix("/")))
                 progress(name, seen.st_size if seen and stat.S_ISREG(seen.st_mode) else 0)
@@ -88,7 +95,7 @@ def _without_source(tree: FileTree, fetch: Fetch | None) -> Iterator[Problem]:
             yield Problem(name, f"{entry.source[:80]} cannot be brought here")
 
 
-def _filled(tree: FileTree, directory: Path) -> FileTree:
+def _filled(tree: FileTree, directory: Path, sources: _Sources) -> FileTree:
     """Put what is in directories with a source in their place: they are copied like all else."""
     files: dict[str, FileEntry] = {}
     for name, entry in tree.files.items():
@@ -97,13 +104,16 @@ def _filled(tree: FileTree, directory: Path) -> FileTree:
             continue
         if not entry.source.startswith("file:"):
             raise Rejected.field(name, f"{entry.source[:80]} cannot be brought here")
+        files[name] = entry.model_copy(update={"source": None, "mode": Mode.AUTO})
+        if split(entry.source):
+            files |= sources.below(name, entry.source)
+            continue
         source = local_path(name, entry.source)
         if directory.resolve().is_relative_to(source.resolve()):
             raise Rejected.field(name, f"{source} holds {directory}: the tree would hold itself")
         inner = describe(source, checksums=False, everything=True, source_of=_source_in(source))
-        files[name] = entry.model_copy(update={"source": None, "mode": Mode.AUTO})
         files |= {name + below: found for below, found in inner.files.items()}
-    return tree.model_copy(update={"files": files}) if len(files) != len(tree.files) else tree
+    return FileTree.parse({"files": files}) if len(files) != len(tree.files) else tree
 
 
 def _source_in(directory: Path) -> Callable[[str], str]:
@@ -119,7 +129,7 @@ def local_path(name: str, source: str) -> Path:
     return Path(native(path))
 
 
-def _make(root: int, name: str, entry: FileEntry, fetch: Fetch | None) -> None:
+def _make(root: int, name: str, entry: FileEntry, sources: _Sources) -> None:
     path = native(name.removesuffix("/"))
     if name.endswith("/"):
         os.close(open_directory(root, path, make=True))
@@ -127,17 +137,17 @@ def _make(root: int, name: str, entry: FileEntry, fetch: Fetch | None) -> None:
         with parent(root, path, make=True) as (above, last):
             os.symlink(native(entry.target), last, dir_fd=above)
     else:
-        _make_file(root, name, entry, fetch)
+        _make_file(root, name, entry, sources)
 
 
-def _make_file(root: int, name: str, entry: FileEntry, fetch: Fetch | None) -> None:
+def _make_file(root: int, name: str, entry: FileEntry, sources: _Sources) -> None:
     path = native(name)
     above, _, _ = path.rpartition("/")
     temporary = f"{above}/{SHORT}{secrets.token_hex(6)}".removeprefix("/")
     fd = create_file(root, temporary, 0o600)
     try:
         with os.fdopen(fd, "w+b") as file:
-            _fill(file, name, entry, fetch)
+            sources.fill(file, name, entry)
             _verify(file, name, entry)
             os.fchmod(file.fileno(), entry.bits())
         if look(root, path) is not None:
@@ -149,19 +159,80 @@ def _make_file(root: int, name: str, entry: FileEntry, fetch: Fetch | None) -> N
         raise
 
 
-def _fill(file: BinaryIO, name: str, entry: FileEntry, fetch: Fetch | None) -> None:
-    if entry.content is not None:
-        file.write(entry.content.encode())
-    elif entry.source is not None and entry.source.startswith("file:"):
-        _copy(file, name, local_path(name, entry.source))
-    elif entry.source is not None and fetch is not None:
+class _Sources:
+    """Where the bytes are: in the tree itself, in files and archives here, and wherever `fetch` brings them from."""
+
+    def __init__(self, fetch: Fetch | None) -> None:
+        self.fetch = fetch
+        self._archives: dict[str, Archive] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        while self._archives:
+            self._archives.popitem()[1].close()
+
+    def fill(self, file: BinaryIO, name: str, entry: FileEntry) -> None:
+        """Write the bytes of an entry."""
+        if entry.content is not None:
+            file.write(entry.content.encode())
+        elif entry.source is not None and entry.source.startswith("file:"):
+            self._fill_from_here(file, name, entry.source)
+        elif entry.source is not None and self.fetch is not None:
+            try:
+                self.fetch(entry.source, file)
+            except Rejected as error:
+                raise Rejected.field(name, str(error)) from None
+            except Transient as error:
+                raise Transient(f"{name}: {error}") from None
+        file.flush()
+
+    def below(self, name: str, source: str) -> dict[str, FileEntry]:
+        """Return what is below a directory of an archive as entries below `name`."""
+        outer, below = split(source) or ("", "")
+        archive, found = self._opened(name, outer), {}
         try:
-            fetch(entry.source, file)
-        except Rejected as error:
-            raise Rejected.field(name, str(error)) from None
-        except Transient as error:
-            raise Transient(f"{name}: {error}") from None
-    file.flush()
+            start, names = archive.below(below)
+        except Unfit as error:
+            raise Rejected.field(name, f"{outer} {error}") from None
+        for member in names:
+            if member in archive.links:
+                made = FileEntry(target=archive.links[member])
+            elif member in archive.sizes:
+                program = bool(archive.modes[member] & 0o100)
+                made = FileEntry(source=f"{outer}{IN_ARCHIVE}{member}", size=archive.sizes[member], executable=program)
+            else:
+                made = FileEntry()
+            found[name + member[len(start) :]] = made
+        return found
+
+    def _fill_from_here(self, file: BinaryIO, name: str, source: str) -> None:
+        if not (found := split(source)):
+            _copy(file, name, local_path(name, source))
+            return
+        outer, member = found
+        archive = self._opened(name, outer)
+        try:
+            archive.must_have(member)
+            with archive.read(member) as opened:
+                while (data := opened.read(BLOCK)) and file.tell() <= archive.sizes[member]:
+                    file.write(data)
+        except Unfit as error:
+            raise Rejected.field(name, f"{outer} {error}") from None
+        except BROKEN as error:
+            raise Rejected.field(name, f"{member} cannot be read from {outer}: {words(error)}") from None
+
+    def _opened(self, name: str, outer: str) -> Archive:
+        if outer not in self._archives:
+            path = local_path(name, outer)
+            try:
+                self._archives[outer] = open_archive(os.fdopen(_open(path), "rb"), sys.maxsize)
+            except Unfit as error:
+                raise Rejected.field(name, f"{outer} {error}") from None
+            except OSError as error:
+                raise Rejected.field(name, f"{path}: {(error.strerror or str(error)).lower()}") from None
+        return self._archives[outer]
 
 
 def _copy(target: BinaryIO, name: str, path: Path) -> None:
