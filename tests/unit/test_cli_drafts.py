@@ -1,7 +1,7 @@
 """What `clif describe` tells of a draft."""
 
 from cluster_interface.cli.drafts import show_draft, show_options
-from cluster_interface.client.drafts import Draft
+from cluster_interface.client.composing import Draft
 from cluster_interface.inspection import inspect
 
 SCRIPT = """

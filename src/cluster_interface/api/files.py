@@ -9,7 +9,7 @@ from flask import Response, g, jsonify, request
 
 from cluster_interface.api.requests import answer, body, number, takes
 from cluster_interface.model.filetree import FileTree
-from cluster_interface.wire import ConvertRequest, DirectoryPage, TreeReport
+from cluster_interface.wire import ConvertRequest, DirectoryPage, RepositoryRequest, RepositoryView, TreeReport
 
 if TYPE_CHECKING:
     from cluster_interface.service import Service
@@ -35,6 +35,13 @@ def blueprint(service: Service) -> APIBlueprint:
     def check() -> Response:
         """Look at a tree's uploads and at its sources on this server, as the user."""
         return answer(service.files.check(g.user, body(FileTree)))
+
+    @bp.post("/files/repository")
+    @takes(RepositoryRequest)
+    @bp.output(RepositoryView)
+    def repository() -> Response:
+        """Fetch the commit that `git:URL[@REVISION]` names now: its tree as a job would have it, texts to inspect."""
+        return answer(service.files.repository(g.user, body(RepositoryRequest).source))
 
     @bp.get("/files/list")
     @bp.output(DirectoryPage)

@@ -28,6 +28,7 @@ def show_draft(draft: Draft) -> None:
     """Print a draft to stderr: a screenful at most for a common script."""
     document, proposal = draft.document, (draft.inspected or {}).get("proposal", {})
     guesses = [guess for guess in proposal.get("guesses", ()) if guess not in draft.asks]
+    _row("repository", [draft.origin] if draft.origin else ())
     _row("command", [document.get("command", "(to be inferred)")])
     _row("environment", _environment(document.get("environment"), guesses))
     _row("files", _files(document.get("files", {}), guesses))

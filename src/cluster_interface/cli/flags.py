@@ -30,6 +30,7 @@ class ScriptCommand(click.Command):
 
 _SOFTWARE = (
     click.option("--name", help="What the job is called."),
+    click.option("--script", "program", metavar="PATH", help="Which file of a directory or a repository is run."),
     click.option("--with", "packages", multiple=True, metavar="PACKAGE", help="A Python package it needs, too."),
     click.option("--system", multiple=True, metavar="PACKAGE", help="A distribution package it needs, too."),
     click.option("--as-of", metavar="YYYY-MM-DD", help="Its packages as they were on that day."),

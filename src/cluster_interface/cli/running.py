@@ -40,14 +40,16 @@ def run_command(
 ) -> None:
     """Run SCRIPT on the cluster, show what it prints, and bring its outputs to this directory.
 
-    SCRIPT is a script, a directory with one, or a job spec (YAML or JSON). What it prints goes to stdout and
-    stderr as it comes; all else goes to stderr. Of many tasks (--sweep, --each) only the counts are shown.
-    Ctrl-C cancels the job. On a terminal you are asked whether to run again with a package that turned out missing.
+    SCRIPT is a script, a directory with one, a repository (https://host/path[@REVISION]), or a job spec (YAML or
+    JSON). What it prints goes to stdout and stderr as it comes; all else goes to stderr. Of many tasks (--sweep,
+    --each) only the counts are shown. Ctrl-C cancels the job. On a terminal you are asked whether to run again with a
+    package that turned out missing.
 
     \b
       clif run count.py -- --top 10
       clif run train.py --cpus 4 --memory 8GiB --input data/
       clif run fit.py --sweep n=1..100 --max-running 10
+      clif run https://git.example.edu/lab/tools.git@v1.2 --script bin/fit.py
     """  # noqa: D301 - \b is click's mark for a paragraph that keeps its lines
     with connect() as cluster:
         draft = describe(cluster, script, wishes)

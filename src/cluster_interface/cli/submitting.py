@@ -19,7 +19,11 @@ from cluster_interface.client import connect
 @click.option("--key", help="The same key again is the same job.")
 @as_json
 def submit_command(script: str | None, *, dry_run: bool, key: str | None, json_: bool, **wishes: Any) -> None:
-    """Submit SCRIPT (a script, a batch script, a directory with one, or a job spec), print the job's id and return."""
+    """Submit SCRIPT, print the job's id and return.
+
+    SCRIPT is a script, a batch script, a directory with one, a repository (https://host/path[@REVISION]), or a job
+    spec (YAML or JSON).
+    """
     with connect() as cluster:
         draft = describe(cluster, script, wishes)
         show_draft(draft)

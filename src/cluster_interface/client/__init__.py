@@ -14,7 +14,7 @@ ClusterError
 
 from cluster_interface.client import files
 from cluster_interface.client.cluster import Cluster, connect
-from cluster_interface.client.drafts import Draft
+from cluster_interface.client.composing import Draft
 from cluster_interface.client.job import Job
 from cluster_interface.client.outputs import Output
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from cluster_interface.client.address import find_address
-from cluster_interface.client.drafts import Draft, Wishes, make_draft
+from cluster_interface.client.composing import Draft, Wishes
+from cluster_interface.client.drafts import make_draft
 from cluster_interface.client.images import OfImages
 from cluster_interface.client.job import Job
 from cluster_interface.client.patterns import expand
@@ -79,6 +80,7 @@ class Cluster(OfImages, OfSite):
         *,
         args: Sequence[str] = (),
         name: str | None = None,
+        program: str | None = None,
         inputs: Sequence[str] | Mapping[str, str | Path] = (),
         files: str | Path | Mapping[str, Any] | None = None,
         outputs: Sequence[str] = (),
@@ -99,8 +101,9 @@ class Cluster(OfImages, OfSite):
         signal_before: str | float | None = None,
         **resources: Any,
     ) -> Draft:
-        """Propose the job that a script, a directory or a spec makes, and what each guess rests on.
+        """Propose the job that a script, a directory, a repository or a spec makes, and what each guess rests on.
 
+        A repository is `https://host/path[@revision]`; `program` is which file of it, or of a directory, is run.
         Changes and sends nothing but what inspection reads. `inputs` are paths, `NAME=SOURCE` texts or a mapping
         of name to path or source, `files` a whole file tree (a document, or the path of one or of a BagIt bag);
         `packages` and `system` add to what is found, and `as_of` (YYYY-MM-DD) is the day whose packages are taken.
@@ -118,6 +121,7 @@ class Cluster(OfImages, OfSite):
         wishes = Wishes(
             args=args,
             name=name,
+            program=program,
             inputs=inputs,
             files=files,
             outputs=outputs,
@@ -151,7 +155,7 @@ class Cluster(OfImages, OfSite):
         progress: Progress | None = None,
         **wishes: Any,
     ) -> Job:
-        """Submit a script, a directory, a spec or a draft; the wishes are those of `describe`.
+        """Submit a script, a directory, a repository, a spec or a draft; the wishes are those of `describe`.
 
         `key` makes repeated submissions the same job; `progress` is told name, bytes sent and bytes in all of
         each file that is sent.

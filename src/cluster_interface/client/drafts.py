@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 import posixpath
-import re
-import shlex
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,11 +15,11 @@ from cluster_interface.client.completing import (
     with_earlier,
     with_tasks,
 )
-from cluster_interface.client.local_files import check_file, is_source, parse_inputs, whole
-from cluster_interface.client.packed import MARK, Packed
+from cluster_interface.client.composing import Draft, Wishes, compose, entries_of, here_of
+from cluster_interface.client.local_files import check_file, parse_inputs, whole
+from cluster_interface.client.repositories import fetch_repository, repository_of
 from cluster_interface.client.specs import Document, inline_texts, is_spec, local_sources, read_spec
-from cluster_interface.client.sweeps import Tasks
-from cluster_interface.client.texts import listing_here, listing_of, program_of, text_of
+from cluster_interface.client.texts import listing_here, listing_of, text_of
 from cluster_interface.client.tops import start_of
 from cluster_interface.model.errors import Rejected
 
@@ -31,82 +28,10 @@ if TYPE_CHECKING:
 
     from cluster_interface.client.local_files import Inputs, Local
     from cluster_interface.client.transport import Transport
-    from cluster_interface.model.jobspec import JobSpec
-    from cluster_interface.model.proposal import Proposal
-
-PACKAGES = "environment.python.packages"
-_OF_A_PATH = ("source", "mode")  #: of a directory here, whose files are sent: what they themselves do not need
-
-
-@dataclass(frozen=True, kw_only=True)
-class Wishes:
-    """What a person says beyond the script. What is None or empty is inferred or the queue's default."""
-
-    args: Sequence[str] = ()
-    name: str | None = None
-    inputs: Sequence[str] | Mapping[str, str | Path] = ()
-    files: str | Path | Mapping[str, Any] | None = None  #: a file tree, in any of its forms
-    outputs: Sequence[str] = ()
-    deliver: Sequence[str] = ()
-    packages: Sequence[str] = ()
-    system: Sequence[str] = ()
-    as_of: str | None = None
-    network: bool | None = None
-    resources: Mapping[str, Any] = field(default_factory=dict)
-    tasks: Tasks = field(default_factory=Tasks)
-    parts: Mapping[str, Any] = field(default_factory=dict)  #: after, retry and checkpoint, as the spec has them
-
-
-@dataclass(frozen=True, kw_only=True)
-class Draft:
-    """A job as it would be submitted. Local files appear as `file:` sources; they are sent when it is submitted."""
-
-    document: Document  #: the job spec as JSON
-    local: dict[str, Local]  #: name in the job -> the file here, or what is in an archive here
-    inspected: Document | None  #: the server's InspectResponse as JSON; None: the spec left nothing to infer
-    asks: tuple[Document, ...] = ()  #: guesses that need a yes: left out of the environment
-    earlier: Mapping[str, str] = field(default_factory=dict)  #: resource -> what last time suggests, in words
-    notes: tuple[str, ...] = ()  #: what a person should know of it
-    place: Path = Path()  #: the directory here that the job's own stands for, where its outputs go
-    keeps: Any = None  #: what must be there as long as it is: the room of a capsule's files
-
-    @property
-    def spec(self) -> JobSpec:
-        """The spec, validated; raises Rejected naming every bad field."""
-        from cluster_interface.model.jobspec import JobSpec  # noqa: PLC0415 - 200 ms that `clif run` need not pay
-
-        return JobSpec.parse(self.document)
-
-    @property
-    def proposal(self) -> Proposal | None:
-        """What inspection found, and what each guess rests on."""
-        from cluster_interface.model.proposal import Proposal  # noqa: PLC0415 - as above
-
-        return Proposal.parse(self.inspected["proposal"]) if self.inspected else None
-
-    @property
-    def to_send(self) -> dict[str, Path]:
-        """The files to be sent, by their names in the job; an archive once, by its path."""
-        here = [
-            (str(one.archive), one.archive) if isinstance(one, Packed) else (name, one)
-            for name, one in self.local.items()
-        ]
-        return dict(here)
-
-    def with_sources(self, sources: Mapping[str, Document]) -> Document:
-        """Return the document with the local files' entries replaced by what the server has of them."""
-        document = copy.deepcopy(self.document)
-        for name, one in self.local.items():
-            if isinstance(one, Packed):
-                entry = {"source": f"{sources[str(one.archive)]['source']}{MARK}{one.member}"}
-            else:
-                entry = sources[name]
-            document["files"][name] = {**document["files"][name], **entry}
-        return document
 
 
 def make_draft(transport: Transport, script: str | Path | Document, wishes: Wishes) -> Draft:
-    """Read a script, a directory or a spec (a document, or a file that holds one) and have it inspected.
+    """Read a script, a directory, a repository or a spec (a document, or a file that holds one); have it inspected.
 
     Raises Rejected where a file is missing or the server sees no way to run it, Transient where it is away.
     """
@@ -116,10 +41,14 @@ def make_draft(transport: Transport, script: str | Path | Document, wishes: Wish
 def _first_draft(transport: Transport, script: str | Path | Document, wishes: Wishes) -> Draft:
     if isinstance(script, dict):
         return _from_spec(transport, script, Path.cwd(), wishes)
+    if isinstance(script, str) and (source := repository_of(script)):
+        return _from_repository(transport, source, wishes)
     path = Path(script)
     if path.is_dir():
         return _from_directory(transport, whole(path), wishes)
     file = check_file(path, "script")
+    if wishes.program:
+        raise Rejected.field("program", f"{path} is a file; a program is chosen of a directory or a repository")
     if is_capsule(file):
         document, room = take_in(file)
         return replace(_from_spec(transport, document, file.parent, wishes), keeps=room)
@@ -134,13 +63,13 @@ def _completed(draft: Draft, wishes: Wishes) -> Draft:
     document = with_tasks(draft.document, wishes.tasks, wishes.parts)
     document, earlier = with_earlier(document, inspected) if inspected else (document, {})
     fresh = {name: path for name, path in wishes.tasks.files.items() if name not in draft.local}
-    local = draft.local | _here(fresh)
-    document["files"] = {**document["files"], **_entries({}, fresh)}
+    local = draft.local | here_of(fresh)
+    document["files"] = {**document["files"], **entries_of({}, fresh)}
     document, local = _with_tree(document, local, wishes.files)
     notes: list[str] = []
     if document.get("sweep") and not document.get("dialect"):  # a batch script finds its index as it always did
         notes = _place(document, inspected.get("proposal", {}), parameters_of(document["sweep"], local))
-    return replace(draft, document=document, local=local, earlier=earlier, notes=tuple(notes))
+    return replace(draft, document=document, local=local, earlier=earlier, notes=(*draft.notes, *notes))
 
 
 def _place(document: Document, proposal: Document, parameters: list[str]) -> list[str]:
@@ -170,7 +99,7 @@ def _with_tree(
         files, base = from_document(dict(tree)), Path.cwd()
     files = {name: entry for name, entry in files.items() if name not in document["files"]}
     found = local_sources({"files": files}, base)
-    return {**document, "files": {**_entries({"files": files}, found), **document["files"]}}, _here(found) | local
+    return {**document, "files": {**entries_of({"files": files}, found), **document["files"]}}, here_of(found) | local
 
 
 def _from_script(transport: Transport, script: Path, wishes: Wishes) -> Draft:
@@ -192,7 +121,7 @@ def _from_script(transport: Transport, script: Path, wishes: Wishes) -> Draft:
     files.update({found: base / found for found in inspected["proposal"]["inputs"] if (base / found).is_file()})
     if start is not None:
         wishes = replace(wishes, outputs=[posixpath.join(start, pattern) for pattern in wishes.outputs])
-    draft = _of_here(_draft({}, inspected, files | inputs, wishes), base, texts)
+    draft = _of_here(compose({}, inspected, files | inputs, wishes), base, texts)
     return replace(draft, place=base) if start is not None else draft
 
 
@@ -201,9 +130,27 @@ def _from_directory(transport: Transport, directory: Path, wishes: Wishes) -> Dr
     if not texts:
         raise Rejected.field("script", f"there are no files in {directory}")
     inputs = parse_inputs(wishes.inputs, Path.cwd())
-    inspected = _inspect(transport, texts, None, wishes.args, inputs)
+    inspected = _inspect(transport, texts, _program(wishes, texts), wishes.args, inputs)
     files: Inputs = {name: directory / name for name in texts}
-    return _of_here(_draft({}, inspected, files | inputs, wishes), directory, texts)
+    return _of_here(compose({}, inspected, files | inputs, wishes), directory, texts)
+
+
+def _program(wishes: Wishes, texts: Mapping[str, str | None]) -> str | None:
+    """Return the file that was chosen to be run; None: it is found. Rejected where there is none of that name."""
+    name = posixpath.normpath(wishes.program) if wishes.program else None
+    if name is not None and name not in texts:
+        raise Rejected.field("program", f"there is no file {wishes.program} in it")
+    return name
+
+
+def _from_repository(transport: Transport, source: str, wishes: Wishes) -> Draft:
+    """The job has the whole tree of one commit, which each entry names."""
+    found = fetch_repository(transport, source)
+    inputs = parse_inputs(wishes.inputs, Path.cwd())
+    inspected = _inspect(transport, found.texts, _program(wishes, found.texts), wishes.args, inputs)
+    draft = compose({"files": found.files}, inspected, inputs, wishes)
+    nowhere = Path("/nonexistent")
+    return replace(_of_here(draft, nowhere, found.texts), notes=found.notes, origin=found.source.removeprefix("git:"))
 
 
 def _of_here(draft: Draft, base: Path, texts: Mapping[str, str | None]) -> Draft:
@@ -217,13 +164,13 @@ def _from_spec(transport: Transport, document: Document, base: Path, wishes: Wis
     script, inline = document.get("script"), inline_texts(document)
     if not isinstance(script, str) or not (script in inline or isinstance(files.get(script), Path)):
         _refuse_arguments(wishes)
-        return _draft(document, None, files, wishes)
+        return compose(document, None, files, wishes)
     beside = listing_here(base) if "files" not in document else {}
     texts = {name: text_of(path) if isinstance(path, Path) else None for name, path in files.items()}
     inspected = _inspect(transport, beside | inline | texts, script, wishes.args, {})
     if "files" not in document:
         files = {found: base / found for found in inspected["proposal"]["inputs"] if (base / found).is_file()} | files
-    return _draft(document, inspected, files, wishes)
+    return compose(document, inspected, files, wishes)
 
 
 def _refuse_arguments(wishes: Wishes) -> None:
@@ -244,106 +191,3 @@ def _inspect(
     request = {"script": script, "arguments": list(args), "files": files, **({} if start is None else {"start": start})}
     answer: Document = transport.request("POST", "/inspect", document=request).json()
     return answer
-
-
-def _draft(given: Document, inspected: Document | None, files: Inputs, wishes: Wishes) -> Draft:
-    proposal: Document = inspected["proposal"] if inspected else {}
-    wanted = {_distribution(package) for package in wishes.packages}
-    inferred = "environment" not in given
-    asks = [
-        guess
-        for guess in proposal.get("guesses", ())
-        if inferred and guess["sure"] == "ask" and _distribution(guess["value"]) not in wanted
-    ]
-    environment = copy.deepcopy(proposal.get("environment", {}) if inferred else given["environment"])
-    document = {
-        "apiVersion": 1,
-        "name": wishes.name or given.get("name") or proposal.get("name"),
-        "script": given.get("script") or proposal.get("script"),
-        "command": _command(given, proposal, wishes),
-        "environment": _environment(environment, asks, wishes),
-        "files": _entries(given, files),
-        "outputs": list(wishes.outputs) or given.get("outputs"),
-        "deliver": list(wishes.deliver) or given.get("deliver"),
-        "resources": {**proposal.get("resources", {}), **(given.get("resources") or {}), **wishes.resources},
-        **{field: _said(given, proposal, field) for field in ("sweep", "dialect", "checkpoint")},
-        "network": given.get("network", False) if wishes.network is None else wishes.network,
-    }
-    if inspected is None and inferred and not document["environment"]:
-        del document["environment"]  # nobody has looked: the server infers it
-    rest = {name: value for name, value in given.items() if name not in document}
-    kept = {name: value for name, value in (document | rest).items() if value is not None}
-    return Draft(document=kept, local=_here(files), inspected=inspected, asks=tuple(asks))
-
-
-def _command(given: Document, proposal: Document, wishes: Wishes) -> str | None:
-    """A command that was written down gets the arguments at its end; an inferred one has them already."""
-    command: str | None = given.get("command")
-    if command is None:
-        return proposal.get("command")
-    return f"{command} {shlex.join(wishes.args)}" if wishes.args else command
-
-
-def _said(given: Document, proposal: Document, field: str) -> Any:
-    """Return what the spec says of a field, else what the directives of a batch script do, without its empty parts."""
-    found = given.get(field) or proposal.get(field)
-    if field in given or not isinstance(found, dict):
-        return found
-    return {name: value for name, value in found.items() if value not in (None, False)}
-
-
-def _environment(environment: Any, asks: Sequence[Document], wishes: Wishes) -> Any:
-    if not isinstance(environment, dict):
-        return environment  # the server says what is wrong with it
-    unsure = {_distribution(guess["value"]) for guess in asks if guess["field"] == PACKAGES}
-    python = environment.get("python") or {}
-    named = {_distribution(package) for package in wishes.packages}
-    packages = [p for p in python.get("packages") or () if _distribution(p) not in unsure | named]
-    if packages := [*packages, *wishes.packages]:
-        environment["python"] = {**python, "packages": packages}
-    elif python.get("packages"):
-        environment["python"] = {**python, "packages": []}
-    if wishes.as_of:
-        environment["as_of"] = wishes.as_of
-    if wishes.system:
-        environment["system"] = list(dict.fromkeys([*(environment.get("system") or ()), *wishes.system]))
-    return environment
-
-
-def _entries(given: Document, files: Inputs) -> Document:
-    entries = {}
-    listed = given.get("files") or {}
-    if not isinstance(listed, dict):
-        raise Rejected.field("files", "is not a mapping; write names, and what is said of each, such as data.csv: {}")
-    for name, entry in listed.items():
-        if not _is_path_here(entry):
-            entries[name] = entry
-        elif kept := {field: value for field, value in entry.items() if field not in _OF_A_PATH or name in files}:
-            entries[name] = kept
-    for name, source in files.items():
-        kept = entries.get(name) or {}
-        if isinstance(source, Path):
-            executable = {"executable": True} if source.stat().st_mode & 0o111 or program_of(source) else {}
-            entries[name] = {**executable, **kept, "source": f"file:{source}"}
-        elif isinstance(source, Packed):
-            executable = {"executable": True} if source.executable and "permissions" not in kept else {}
-            entries[name] = {**executable, **kept, "source": source.source}
-        else:
-            entries[name] = {**kept, "source": source}
-    return entries
-
-
-def _here(files: Inputs) -> dict[str, Local]:
-    return {name: source for name, source in files.items() if not isinstance(source, str)}
-
-
-def _is_path_here(entry: Any) -> bool:
-    """Say whether an entry's source is a path here: its file, or the files of its directory, stand in for it."""
-    source = entry.get("source") if isinstance(entry, dict) else None
-    return isinstance(source, str) and not is_source(source)
-
-
-def _distribution(requirement: str) -> str:
-    """Return the normalized distribution name of a requirement (PEP 503)."""
-    found = re.match(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)", requirement)
-    return re.sub(r"[-_.]+", "-", found[1]).lower() if found else requirement

@@ -6,7 +6,18 @@ the caller asked for something wrong. Nothing here writes to the database.
 
 from __future__ import annotations
 
-from cluster_interface.ports.files import Form, Layout, Listed, LogPart, Report, StagedFile, Stager, Upload, Uploads
+from cluster_interface.ports.files import (
+    Form,
+    Layout,
+    Listed,
+    LogPart,
+    Report,
+    Repository,
+    StagedFile,
+    Stager,
+    Upload,
+    Uploads,
+)
 from cluster_interface.ports.images import Baked, Face, ImageDetail, ImageInfo, ImageRef, ImageStore, Pruned
 from cluster_interface.ports.people import Clock, Identity
 from cluster_interface.ports.runtimes import Mount, Run, Runtime
@@ -34,6 +45,7 @@ __all__ = [
     "Order",
     "Pruned",
     "Report",
+    "Repository",
     "Run",
     "Runtime",
     "Scheduler",

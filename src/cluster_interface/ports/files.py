@@ -64,6 +64,16 @@ class Listed:
     modified: float
 
 
+@dataclass(frozen=True, kw_only=True)
+class Repository:
+    """The tree of one commit, as a job would have it."""
+
+    source: str  #: git:URL@COMMIT
+    files: dict[str, FileEntry]
+    texts: dict[str, str | None]  #: of the files, for inspection; None: not text, or too large
+    left_out: dict[str, str]  #: what no job can have, and why
+
+
 class Stager(Protocol):
     """The job directory: made, filled, read and emptied as the job's user, following no link out of it."""
 
@@ -78,6 +88,12 @@ class Stager(Protocol):
 
     def look_at(self, account: Account, path: str, entry: FileEntry) -> SourceInfo:
         """Look at one entry's source on this machine as an account, for nobody's job yet; Permanent in words."""
+
+    def repository(self, account: Account, user: str, source: str) -> Repository:
+        """Fetch the commit that `git:URL[@REVISION]` names now, as an account and with the user's credentials.
+
+        May take long. Permanent in words, Transient where others are being fetched.
+        """
 
     def place(self, source: str, user: str) -> Path | None:
         """Say where on this machine a directory's source lies; None for what is elsewhere.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from cluster_interface.model.errors import ClusterError, Rejected
+from cluster_interface.model.errors import ClusterError, Permanent, Rejected
 from cluster_interface.model.filetree import FileTree, is_local
 from cluster_interface.trees.bagit import from_bag
 from cluster_interface.trees.reading import from_document, from_text
@@ -17,6 +17,7 @@ from cluster_interface.wire import (
     KnownUpload,
     KnownUploads,
     ProblemField,
+    RepositoryView,
     SiteDataView,
     SourceView,
     TreeReport,
@@ -74,6 +75,14 @@ class Files:
             except ClusterError as error:
                 problems[field] = str(error).removeprefix(f"{field}: ")
         return _report(sources, problems, complete=True)
+
+    def repository(self, user: str, source: str) -> RepositoryView:
+        """Fetch the commit that `git:URL[@REVISION]` names now, as the user; Rejected says why that cannot be."""
+        try:
+            found = self.stager.repository(self.identity.account(user), user, source)
+        except Permanent as error:
+            raise Rejected.field("source", str(error)) from None
+        return RepositoryView(source=found.source, files=found.files, texts=found.texts, left_out=found.left_out)
 
     def _refused(self, user: str, tree: FileTree) -> dict[str, str]:
         problems: dict[str, str] = {}

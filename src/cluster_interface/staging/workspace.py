@@ -22,7 +22,7 @@ from cluster_interface.model.job import Progress
 from cluster_interface.model.plan import SourceInfo
 from cluster_interface.ports import StagedFile
 from cluster_interface.settings import DeliverySettings, FileRules
-from cluster_interface.staging import archives, outputs, packs, stopping
+from cluster_interface.staging import archives, checkouts, outputs, packs, stopping
 from cluster_interface.staging.acting import acting_as, as_the_server
 from cluster_interface.staging.attempts import Attempts
 from cluster_interface.staging.bringing import Bringing
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 
     from cluster_interface.model.filetree import FileEntry
     from cluster_interface.model.job import Account, Delivery, OutputFile
-    from cluster_interface.ports import Form, Layout, Listed, Report
+    from cluster_interface.ports import Form, Layout, Listed, Report, Repository
     from cluster_interface.settings import Staging
     from cluster_interface.staging.sources import Keys, OutputsOf
     from cluster_interface.staging.uploads import UploadStore
@@ -131,6 +131,11 @@ class Workspace(Attempts):
         """Look at one entry's source on this machine as an account; Permanent in words."""
         with acting_as(account):
             return self._measure(path, entry, "")
+
+    def repository(self, account: Account, user: str, source: str) -> Repository:
+        """Fetch the commit that `git:URL[@REVISION]` names now, as an account and with the user's credentials."""
+        with acting_as(account):
+            return checkouts.fetch(self._sources, user, source)
 
     def read(self, job: str, entry: FileEntry, limit: int) -> bytes | None:
         """Read an entry's file on this machine as the job's account; None for what is elsewhere, or larger."""
@@ -288,10 +293,5 @@ def _as_server(report: Report) -> Report:
 
 
 def _tasks_made(report: Report, tasks: int) -> Callable[[int], None]:
-    say = _as_server(report)
-
-    def made(count: int) -> None:
-        if tasks > 1:
-            say(Progress(stage="inputs", done=count, total=tasks, unit="tasks"))
-
-    return made
+    say = _as_server(report) if tasks > 1 else lambda _progress: None
+    return lambda count: say(Progress(stage="inputs", done=count, total=tasks, unit="tasks"))

@@ -234,10 +234,18 @@ class _Span(io.RawIOBase):
 
     def __init__(self, fd: int, start: int, size: int) -> None:
         super().__init__()
-        self._fd, self._at, self._end = fd, start, start + size
+        self._fd, self._start, self._at, self._end = fd, start, start, start + size
 
     def readable(self) -> bool:
         return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        origin = {os.SEEK_SET: self._start, os.SEEK_CUR: self._at, os.SEEK_END: self._end}[whence]
+        self._at = max(self._start, origin + offset)
+        return self._at - self._start
 
     def readinto(self, buffer: Buffer, /) -> int:
         view = memoryview(buffer)

@@ -15,7 +15,10 @@ from cluster_interface.trees.beneath import open_file, read_small
 from cluster_interface.trees.walking import Kind, walk
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
     from pathlib import Path
+
+    from cluster_interface.trees.archives import Archive
 
 MAX_FILES = 2000
 MAX_TEXT = 512 * 1024  #: bytes of one file's text
@@ -56,12 +59,45 @@ def _listing(root: int, max_files: int, max_text: int) -> dict[str, str | None]:
         found[entry.path] = None
         if entry.kind is Kind.FILE:
             sizes[entry.path] = entry.size
-    room = MAX_TEXTS
+    return found | _texts(sizes, max_text, lambda path: _text(root, path), lambda path: _program(root, path))
+
+
+def _texts(
+    sizes: Mapping[str, int],
+    max_text: int,
+    text_of: Callable[[str], str | None],
+    program_of: Callable[[str], str | None],
+) -> dict[str, str | None]:
+    found, room = {}, MAX_TEXTS
     for path in sorted(sizes, key=sizes.__getitem__):  # programs are small: notebooks with their outputs come last
-        text = _text(root, path) if sizes[path] <= min(max_text, room) else None
-        found[path] = _program(root, path) if text is None else text
+        text = text_of(path) if sizes[path] <= min(max_text, room) else None
+        found[path] = program_of(path) if text is None else text
         room -= len(text.encode()) if text else 0
     return found
+
+
+def listing_in(archive: Archive, max_files: int = MAX_FILES, max_text: int = MAX_TEXT) -> dict[str, str | None]:
+    """Return the files and links of an archive with their texts, as `listing` does; only IGNORED is left out.
+
+    Raises what reading a damaged archive does (`archives.BROKEN`).
+    """
+
+    def text_of(path: str) -> str | None:
+        with archive.read(path) as file:
+            return _decoded(path, file.read(MAX_TEXT + 1))
+
+    def program_of(path: str) -> str | None:
+        def read(offset: int, length: int) -> bytes:
+            with archive.read(path) as file:
+                file.seek(offset)
+                return file.read(length)
+
+        found = describe(read)
+        return found.text if found else None
+
+    names = [name for name in archive.names() if name[-1] != "/" and IGNORED.isdisjoint(name.split("/"))][:max_files]
+    sizes = {name: archive.sizes[name] for name in names if name in archive.sizes}
+    return dict.fromkeys(names) | _texts(sizes, max_text, text_of, program_of)
 
 
 class Ignored:
@@ -119,6 +155,10 @@ def _text(root: int, path: str) -> str | None:
         data = read_small(root, path, MAX_TEXT + 1)
     except (OSError, ValueError):
         return None
+    return _decoded(path, data)
+
+
+def _decoded(path: str, data: bytes) -> str | None:
     if path.endswith(".txt") and data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return _utf16(data)
     if len(data) > MAX_TEXT or b"\0" in data:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from cluster_interface.model.base import Model
+from cluster_interface.model.filetree import IN_ARCHIVE, FileEntry
 from cluster_interface.wire.server import ProblemField
 
 if TYPE_CHECKING:
@@ -39,6 +40,28 @@ class SourceView(Model):
         """Show what a plan would hold."""
         names = ("path", "source", "size", "sha256", "entries", "pinned")
         return cls(**{name: getattr(info, name) for name in names})
+
+
+class RepositoryRequest(Model):
+    """POST /files/repository."""
+
+    source: str = Field(max_length=2048, description="git:URL, or git:URL@REVISION: a branch, a tag or a commit")
+
+    @field_validator("source")
+    @classmethod
+    def _git(cls, value: str) -> str:
+        if not value.startswith("git:") or IN_ARCHIVE in value:
+            raise ValueError("write git:https://host/path or git:https://host/path@revision")
+        return value
+
+
+class RepositoryView(Model):
+    """The tree of one commit: as a job would have it, and its texts for POST /inspect."""
+
+    source: str = Field(description="git:URL@COMMIT")
+    files: dict[str, FileEntry]
+    texts: dict[str, str | None] = Field(description="of the files; null: not text, or too large")
+    left_out: dict[str, str] = Field(description="what no job can have, and why")
 
 
 class TreeReport(Model):

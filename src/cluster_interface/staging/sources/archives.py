@@ -11,7 +11,7 @@ import os
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from cluster_interface.model.filetree import IN_ARCHIVE
 from cluster_interface.model.resources import show_bytes
@@ -36,6 +36,12 @@ class Members:
     limit: int
     _open: dict[tuple[str, str], Archive] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def close(self) -> None:
         """Let go of the archives that were read."""
@@ -74,7 +80,7 @@ class Members:
         Permanent if something of it could not be had: what is not said to be left out is there.
         """
         outer, below = _must_split(source)
-        archive = self._opened(outer, owner)
+        archive = self.opened(outer, owner)
         try:
             start, names = archive.below(below)
         except Unfit as error:
@@ -97,14 +103,15 @@ class Members:
 
     def _find(self, source: str, owner: str) -> tuple[Archive, str]:
         outer, name = _must_split(source)
-        archive = self._opened(outer, owner)
+        archive = self.opened(outer, owner)
         try:
             archive.must_have(name)
         except Unfit as error:
             raise unavailable(f"{outer}: {error}") from None
         return archive, name
 
-    def _opened(self, outer: str, owner: str) -> Archive:
+    def opened(self, outer: str, owner: str) -> Archive:
+        """Open an archive, which stays open until `close`."""
         key = (owner, outer)
         with self._lock:
             if key not in self._open:

@@ -84,23 +84,31 @@ class Repositories(Away):
             self._archive(home, commit, part)
         part.note = {"validator": commit}
 
+    def pinned(self, source: str, owner: str) -> str:
+        """Return the source of the commit that a revision names now."""
+        return f"git:{parse(source)[0]}@{self._look_up(source, owner)}"
+
     def _commit(self, source: str, owner: str) -> str:
-        """Return the commit that a revision names now."""
+        """Return the commit that a revision named when it was first asked for here."""
+        key = f"{owner}\0{source}"
+        if key not in self._commits:
+            self._commits[key] = self._look_up(source, owner)
+        return self._commits[key]
+
+    def _look_up(self, source: str, owner: str) -> str:
         _, revision = parse(source)
         if _COMMIT.fullmatch(revision):
             return revision
-        key = f"{owner}\0{source}"
-        if key not in self._commits:
-            url, settings = self._reach(source, owner)
-            names = [revision, f"refs/heads/{revision}", f"refs/tags/{revision}", f"refs/tags/{revision}^{{}}"]
-            text = self._run(self.scratch, settings, "ls-remote", "--quiet", "--", url, *names)
-            lines = (line.partition("\t") for line in text.splitlines())
-            found = {name: commit for commit, tab, name in lines if tab}
-            commit = next((found[name] for name in reversed(names) if name in found), None)
-            if commit is None:
-                raise unavailable(f"{shown(source)}: the repository has no revision {revision!r}")
-            self._commits[key] = commit
-        return self._commits[key]
+        url, settings = self._reach(source, owner)
+        names = [revision, f"refs/heads/{revision}", f"refs/tags/{revision}", f"refs/tags/{revision}^{{}}"]
+        text = self._run(self.scratch, settings, "ls-remote", "--quiet", "--", url, *names)
+        lines = (line.partition("\t") for line in text.splitlines())
+        found = {name: commit for commit, tab, name in lines if tab}
+        commit = next((found[name] for name in reversed(names) if name in found), None)
+        if commit is None:
+            words = f"the repository has no branch or tag {revision!r}; a commit is named by all of its digits"
+            raise unavailable(f"{shown(source)}: {words}")
+        return commit
 
     def _reach(self, source: str, owner: str) -> tuple[str, Mapping[str, str]]:
         """Judge the address, and say by which settings git connects to it and to nothing else."""

@@ -136,6 +136,17 @@ class Sources:
             raise unavailable(f"{source} is not on this machine, so it cannot be mounted; copy or link it")
         return kind.path(source, owner)
 
+    def pinned(self, source: str, owner: str) -> str:
+        """Return the source of the commit that a `git:` source names now."""
+        kind = self.kinds["git"]
+        assert isinstance(kind, Repositories)  # noqa: S101 - so it is made
+        return kind.pinned(source, owner)
+
+    def archives(self) -> Members:
+        """Return a way to archives of one's own, to be closed."""
+        assert self.members_of is not None  # noqa: S101 - those of a server have it
+        return Members(self._plain, self.members_of.limit)
+
     def members(self, source: str, owner: str = "") -> Iterator[Member]:
         """List the files of a source that holds several: a directory, an archive, a repository, a record."""
         if source.startswith("git:") and split(source) is None:
