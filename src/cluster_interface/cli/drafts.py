@@ -11,7 +11,7 @@ from cluster_interface.cli.talk import print_json, say
 from cluster_interface.cli.terminal import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from cluster_interface.client import Draft
 
@@ -21,6 +21,7 @@ _EMPTY: tuple[tuple[str, Any], ...] = (
 )  # an empty `environment` or file entry does say something
 _FLAGS = {"environment.python.packages": "--with", "environment.system": "--system"}
 _PLACES = re.compile(r"(?: \S+[ =]\{\w+\})*")  #: what a sweep adds to a command
+MOST_LEFT = 4  #: files of earlier runs that are named
 MOST_LINES = 12  #: of one kind; the rest is counted
 
 
@@ -32,6 +33,7 @@ def show_draft(draft: Draft) -> None:
     _row("command", [document.get("command", "(to be inferred)")])
     _row("environment", _environment(document.get("environment"), guesses))
     _row("files", _files(document.get("files", {}), guesses))
+    _row("left here", _left(draft.left))
     if document.get("deliver"):
         _row("deliver", document["deliver"])
     _row("outputs", document.get("outputs") or [f"{_found(guesses, 'outputs')}every file that is new or changed"])
@@ -137,6 +139,13 @@ def _whence(entry: Any) -> str:
         how = "mounted, to be written" if entry.get("writable") else "mounted"
         return f"  ({how}: {str(entry.get('source')).removeprefix('file:')})"
     return f" -> {entry['target']}" if entry.get("target") else ""
+
+
+def _left(names: Sequence[str]) -> Iterator[str]:
+    """Say which files here are outputs of earlier runs, hence no inputs."""
+    if names:
+        more = f" and {len(names) - MOST_LEFT:,} more" if len(names) > MOST_LEFT else ""
+        yield f"{', '.join(names[:MOST_LEFT])}{more}: outputs of earlier runs, no inputs; --input NAME gives one"
 
 
 def _found(guesses: list[dict[str, Any]], field: str) -> str:

@@ -58,6 +58,7 @@ class Draft:
     earlier: Mapping[str, str] = field(default_factory=dict)  #: resource -> what last time suggests, in words
     notes: tuple[str, ...] = ()  #: what a person should know of it
     place: Path = Path()  #: the directory here that the job's own stands for, where its outputs go
+    left: tuple[str, ...] = ()  #: what earlier jobs of the program left here, and it is not given
     origin: str | None = None  #: the repository and commit that is run
     keeps: Any = None  #: what must be there as long as it is: the room of a capsule's files
 

@@ -16,6 +16,7 @@ from cluster_interface.client.completing import (
     with_tasks,
 )
 from cluster_interface.client.composing import Draft, Wishes, compose, entries_of, here_of
+from cluster_interface.client.earlier import left_behind
 from cluster_interface.client.local_files import check_file, parse_inputs, whole
 from cluster_interface.client.repositories import fetch_repository, repository_of
 from cluster_interface.client.specs import Document, inline_texts, is_spec, local_sources, read_spec
@@ -116,12 +117,12 @@ def _from_script(transport: Transport, script: Path, wishes: Wishes) -> Draft:
     name = script.relative_to(base).as_posix()
     inputs = parse_inputs(wishes.inputs, Path.cwd())
     texts = listing_of(script, base)
-    inspected = _inspect(transport, texts, name, wishes.args, inputs, start=start)
+    inspected, left = _inspect_here(transport, base, texts, name, wishes.args, inputs, start=start)
     files: Inputs = {name: script}
     files.update({found: base / found for found in inspected["proposal"]["inputs"] if (base / found).is_file()})
     if start is not None:
         wishes = replace(wishes, outputs=[posixpath.join(start, pattern) for pattern in wishes.outputs])
-    draft = _of_here(compose({}, inspected, files | inputs, wishes), base, texts)
+    draft = replace(_of_here(compose({}, inspected, files | inputs, wishes), base, texts), left=left)
     return replace(draft, place=base) if start is not None else draft
 
 
@@ -130,9 +131,9 @@ def _from_directory(transport: Transport, directory: Path, wishes: Wishes) -> Dr
     if not texts:
         raise Rejected.field("script", f"there are no files in {directory}")
     inputs = parse_inputs(wishes.inputs, Path.cwd())
-    inspected = _inspect(transport, texts, _program(wishes, texts), wishes.args, inputs)
+    inspected, left = _inspect_here(transport, directory, texts, _program(wishes, texts), wishes.args, inputs)
     files: Inputs = {name: directory / name for name in texts}
-    return _of_here(compose({}, inspected, files | inputs, wishes), directory, texts)
+    return replace(_of_here(compose({}, inspected, files | inputs, wishes), directory, texts), left=left)
 
 
 def _program(wishes: Wishes, texts: Mapping[str, str | None]) -> str | None:
@@ -166,16 +167,47 @@ def _from_spec(transport: Transport, document: Document, base: Path, wishes: Wis
         _refuse_arguments(wishes)
         return compose(document, None, files, wishes)
     beside = listing_here(base) if "files" not in document else {}
-    texts = {name: text_of(path) if isinstance(path, Path) else None for name, path in files.items()}
-    inspected = _inspect(transport, beside | inline | texts, script, wishes.args, {})
+    texts: dict[str, str | None] = {
+        name: text_of(path) if isinstance(path, Path) else None for name, path in files.items()
+    }
+    texts = beside | inline | texts
+    if beside:
+        inspected, left = _inspect_here(transport, base, texts, script, wishes.args, files)
+    else:
+        inspected, left = _inspect(transport, texts, script, wishes.args, {}), ()
     if "files" not in document:
         files = {found: base / found for found in inspected["proposal"]["inputs"] if (base / found).is_file()} | files
-    return compose(document, inspected, files, wishes)
+    return replace(compose(document, inspected, files, wishes), left=left)
 
 
 def _refuse_arguments(wishes: Wishes) -> None:
     if wishes.args:
         raise Rejected.field("arguments", "this spec names no script to give them to; write them in its command")
+
+
+def _inspect_here(  # noqa: PLR0917 - what is asked, and of which directory
+    transport: Transport,
+    base: Path,
+    texts: dict[str, str | None],
+    script: str | None,
+    args: Sequence[str],
+    inputs: Inputs,
+    *,
+    start: str | None = None,
+) -> tuple[Document, tuple[str, ...]]:
+    """Have files inspected, without what earlier jobs of the program left where it would be taken, and name that.
+
+    What they left is taken out of `texts`, too.
+    """
+    inspected = _inspect(transport, texts, script, args, inputs, start=start)
+    left = left_behind(base, texts, inspected["proposal"], args).difference(inputs)
+    for name in left:
+        del texts[name]
+    if script is not None:  # else all that lies there is taken
+        left &= set(inspected["proposal"]["inputs"])
+    if left:
+        inspected = _inspect(transport, texts, script, args, inputs, start=start)
+    return inspected, tuple(sorted(left))
 
 
 def _inspect(

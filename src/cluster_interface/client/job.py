@@ -8,7 +8,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from cluster_interface.client.outputs import Output, Written, fetch
+from cluster_interface.client.earlier import note
+from cluster_interface.client.outputs import Fate, Output, Written, fetch
 from cluster_interface.client.saving import save
 from cluster_interface.client.transport import segment
 from cluster_interface.model.errors import Transient
@@ -190,7 +191,13 @@ class Job:
         if self.is_sweep and outputs is None:
             wanted.append(Written(self.id, "tasks.csv", self.task_table()))
         named = name_of or (self._by_task if self.is_sweep else (lambda output: output.path))
-        return fetch(wanted, Path(directory), frozenset(self._spec["files"]), progress, named)
+        place, files = Path(directory), self._spec["files"]
+        made = not place.exists()
+        fetched = fetch(wanted, place, frozenset(files), progress, named)
+        if self._spec["script"]:
+            there = [one.path for one in fetched if one.fate is not Fate.SAME or one.output.path not in files]
+            note([place] if made else there, self._spec["script"])
+        return fetched
 
     @staticmethod
     def _by_task(output: Output) -> str:

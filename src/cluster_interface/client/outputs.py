@@ -13,6 +13,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from cluster_interface.client.earlier import program_here
 from cluster_interface.client.transport import segment
 from cluster_interface.model.errors import Problem, Rejected, Transient
 from cluster_interface.trees import beneath
@@ -144,10 +145,10 @@ def fetch(
 ) -> list[Fetched]:
     """Write outputs into a directory, named by `name_of`: never outside it, each whole or not at all.
 
-    What is here already, byte for byte, is not fetched again; an older file of that name is replaced, except
-    those named in `keep` (the inputs that the job was given): then the output stands beside it. No link is
-    followed. What a connection that broke off left (`.clif-….part`) is gone on with the next time. Raises Rejected,
-    naming them, for those that cannot be written, once all others are.
+    What is here already, byte for byte, is not fetched again; an older file of that name is replaced, except those
+    named in `keep` (the inputs that the job was given), unless an earlier job left them: then the output stands
+    beside it. No link is followed. What a connection that broke off left (`.clif-….part`) is gone on with the next
+    time. Raises Rejected, naming them, for those that cannot be written, once all others are.
     """
     wanted = list(outputs)
     done: list[Fetched] = []
@@ -157,7 +158,7 @@ def fetch(
     try:
         for output in wanted:
             try:
-                written, fate = _fetch_one(root, name_of(output), output, keep=keep, progress=progress)
+                written, fate = _fetch_one(root, directory, name_of(output), output, keep=keep, progress=progress)
                 done.append(Fetched(output=output, path=directory / written, fate=fate))
             except beneath.NotBeneath:
                 problems.append(Problem(output.path, "leads out of the directory; it was not fetched"))
@@ -171,13 +172,14 @@ def fetch(
 
 
 def _fetch_one(
-    root: int, name: str, output: Output, *, keep: Collection[str], progress: Progress | None
+    root: int, directory: Path, name: str, output: Output, *, keep: Collection[str], progress: Progress | None
 ) -> tuple[str, Fate]:
     fate = Fate.NEW
     if beneath.look(root, name) is not None:
         if _is_same(root, name, output):
             return name, Fate.SAME
-        fate = Fate.BESIDE if name in keep else Fate.REPLACED
+        mine = name in keep and program_here(directory / name) is None
+        fate = Fate.BESIDE if mine else Fate.REPLACED
         name = f"{name}.{output.job}" if fate is Fate.BESIDE else name
     with _part(root, name, output) as (temporary, file):
         _fill(file, output, progress)
