@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 import cluster_interface as ci
 from cluster_interface.model.errors import Rejected, Transient
-from cluster_interface.model.filetree import MOST_ENTRIES, FileEntry, FileTree
+from cluster_interface.model.filenames import MOST_ENTRIES
+from cluster_interface.model.filetree import FileEntry, FileTree
 from cluster_interface.trees import nested
 from cluster_interface.trees.bagit import from_bag
 from cluster_interface.trees.creating import create
@@ -360,7 +361,7 @@ def test_what_cannot_be_described_is_named(tmp_path):
     (tmp_path / "fifo").unlink()
     (tmp_path / "sock").unlink()
     (tmp_path / "out").symlink_to("/etc/passwd")
-    with pytest.raises(Rejected, match="'out' is a link to '/etc/passwd'"):
+    with pytest.raises(Rejected, match="files.out: is a link to '/etc/passwd'"):
         ci.files.describe(tmp_path)
 
 
@@ -486,3 +487,46 @@ def test_a_document_is_read_by_what_is_in_it(tmp_path):
     with pytest.raises(Rejected, match="is not JSON") as caught:
         ci.files.read(tmp_path / "tree.json")
     assert caught.value.problems[0].field == f"{tmp_path}/tree.json: document"
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        (
+            {"../x": {}, "/etc/x": {}, "a\\b": {}, "fine": {}},
+            {"../x": "`..` is not allowed", "/etc/x": "such as etc/x", "a\\b": "a backslash in it; rename it"},
+        ),
+        ({"A": {}, "a": {}, "b": {}}, {"a": "and 'A' differ only in case"}),
+        ({"d/\u00e9": {}, "d/e\u0301": {}}, {"d/e\u0301": "or in unicode form"}),
+        ({"f": {}, "f/x": {}}, {"f/x": "'f' is a file and also a directory"}),
+        ({"d/": {"content": "x"}, "m": {"mode": "mount"}}, {"d/": "neither content nor", "m": "only directories are"}),
+        ({"a": {"target": "/etc"}, "b": {"target": ".."}}, {"a": "write a path from", "b": "is outside of the tree"}),
+    ],
+)
+def test_every_bad_entry_is_a_field(files, said):
+    """All of one kind at once, each by its own name, with what is wrong; the good ones are not named."""
+    with pytest.raises(Rejected) as refused:
+        FileTree.parse({"files": files})
+    found = {problem.field: problem.message for problem in refused.value.problems}
+    assert set(found) == {f"files.{name}" for name in said}
+    for name, words in said.items():
+        assert words in found[f"files.{name}"]
+
+
+@pytest.mark.parametrize(
+    ("entry", "field", "words"),
+    [
+        ({"size": "big"}, "size", "must be a whole number"),
+        ({"executable": "maybe"}, "executable", "must be true or false"),
+        ({"require": {"*.csv": "two"}}, "require", "'two' is not how many; write a number"),
+    ],
+)
+def test_a_bad_value_is_told_without_the_librarys_words(entry, field, words):
+    """What to write instead."""
+    with pytest.raises(Rejected, match=rf"files\.d/\.{field}: .*{words}"):
+        FileTree.parse({"files": {"d/": entry}})
+
+
+def test_one_pattern_is_enough():
+    """`require: "*.csv"` is a list of one."""
+    assert FileTree.parse({"files": {"d/": {"source": "file:/d", "require": "*.csv"}}}).files["d/"].require

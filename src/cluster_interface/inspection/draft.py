@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from cluster_interface.inspection.archive.index import PYTHONS
 from cluster_interface.inspection.software import Software
 from cluster_interface.model.environment import Environment, PythonEnvironment, REnvironment
-from cluster_interface.model.filetree import check_name
+from cluster_interface.model.filenames import check_name
 from cluster_interface.model.proposal import Guess, Option, Proposal, Sureness
 
 if TYPE_CHECKING:

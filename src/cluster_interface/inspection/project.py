@@ -7,7 +7,7 @@ import re
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from cluster_interface.model.filetree import check_name
+from cluster_interface.model.filenames import check_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from cluster_interface.model.errors import Problem, Rejected
+from cluster_interface.model.filenames import NoTree
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,6 +23,13 @@ _PLAIN = {
     "list_type": "is not a list; write [one, two]",
     "string_type": "is not a text; put it in quotes",
     "missing": "is missing",
+    "int_parsing": "must be a whole number",
+    "int_type": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "float_parsing": "must be a number",
+    "float_type": "must be a number",
+    "bool_parsing": "must be true or false",
+    "bool_type": "must be true or false",
 }
 
 
@@ -40,11 +48,14 @@ class Model(BaseModel):
 
 
 def _problems(model: type[BaseModel], error: ValidationError, at: str) -> Iterable[Problem]:
-    for item in error.errors(include_url=False, include_context=False):
+    for item in error.errors(include_url=False):
         location = [str(part) for part in item["loc"] if part != ""]
         field = ".".join([at, *location] if at else location) or "document"
         if item["type"] == "extra_forbidden":
             yield Problem(field, f"unknown field{_suggestion(model, location)}")
+        elif isinstance(cause := item.get("ctx", {}).get("error"), NoTree) and item["loc"][-1:] == ("files",):
+            for name, words in cause.problems:
+                yield Problem(f"{field}.{name}", words.removeprefix(":").strip())
         else:
             yield Problem(field, _PLAIN.get(item["type"]) or _worded(item["msg"]))
 

@@ -12,26 +12,20 @@ mapping stands under `files` in a job spec and in a document of its own (`FileTr
 from __future__ import annotations
 
 import re
-import unicodedata
 from bisect import bisect_left
-from dataclasses import KW_ONLY, dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from cluster_interface.model.base import Model
+from cluster_interface.model.filenames import MOST_ENTRIES, check_all, check_name, wrong_links, wrong_names
 from cluster_interface.model.patterns import matches
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-LONGEST_NAME = 255  #: bytes of one path component: NAME_MAX of ext4, XFS and NFS
-LONGEST_PATH = 3072  #: bytes of a relative path: PATH_MAX is 4096, and a workspace stands before it
-MOST_ENTRIES = 100_000  #: of one tree; more belong in a directory with a source of its own
 MOST_MEMBERS = 200_000  #: of one directory, archive, revision or record that is copied or linked
-MOST_NODES = 4 * MOST_ENTRIES  #: names of one tree, directories that are only part of others' included
-MOST_HOPS = 40  #: links that a path may lead through, as in Linux (path_resolution(7))
 SCHEMES = ("upload", "file", "http", "https", "site", "job", "doi", "git", "s3", "sftp", "globus")
 DIRECTORY_SCHEMES = ("file", "site", "job", "doi", "git", "s3", "sftp")  #: what may be a whole directory
 MOUNTED = ("file", "site")  #: what may be mounted
@@ -109,16 +103,18 @@ class FileEntry(Model):
     @field_validator("require", mode="before")
     @classmethod
     def _short_forms(cls, value: Any) -> Any:
-        """Read `["*.csv"]` and `{"*.csv": 2}`."""
+        """Read `"*.csv"`, `["*.csv"]` and `{"*.csv": 2}`."""
+        value = [value] if isinstance(value, str) else value
         if isinstance(value, (list, tuple)):
             if not all(isinstance(pattern, str) for pattern in value):
                 raise ValueError('has something in it that is no pattern; write ["*.csv"] or {"*.csv": 3}')
             value = {pattern: {} for pattern in value}
-        if isinstance(value, dict):
-            return {
-                pattern: {"min": wanted} if isinstance(wanted, int) else wanted for pattern, wanted in value.items()
-            }
-        return value
+        if not isinstance(value, dict):
+            return value
+        for pattern, wanted in value.items():
+            if not isinstance(wanted, int | dict | Required):
+                raise ValueError(f"{pattern}: {wanted!r} is not how many; write a number, or {{min: 1, max: 3}}")
+        return {pattern: {"min": wanted} if isinstance(wanted, int) else wanted for pattern, wanted in value.items()}
 
     @field_validator("require")
     @classmethod
@@ -192,15 +188,17 @@ def check_count(files: Any) -> Any:
 
 
 def check_tree(files: Mapping[str, FileEntry]) -> None:
-    """Raise ValueError where the entries do not make a tree: see `check_names`, and what each kind may say."""
-    check_names(files)
+    """Raise NoTree where the entries do not make a tree: by their names, by what each kind may say, by their links."""
+    links = {name: entry.target for name, entry in files.items() if entry.target is not None}
+    check_all([wrong_names(files), _wrong_entries(files), wrong_links(links)])
+
+
+def _wrong_entries(files: Mapping[str, FileEntry]) -> Iterator[tuple[str, str]]:
     ordered = sorted(files)
     for name, entry in files.items():
-        if name.endswith("/"):
-            _check_directory(name, entry, _below(name, ordered))
-        else:
-            _check_file(name, entry)
-    check_links({name: entry.target for name, entry in files.items() if entry.target is not None})
+        words = _in_directory(entry, _below(name, ordered)) if name.endswith("/") else _in_file(entry)
+        if words:
+            yield name, words
 
 
 def _below(name: str, ordered: Sequence[str]) -> Iterator[str]:
@@ -211,35 +209,43 @@ def _below(name: str, ordered: Sequence[str]) -> Iterator[str]:
         yield ordered[at].removeprefix(name)
 
 
-def _check_directory(name: str, entry: FileEntry, below: Iterator[str]) -> None:
+def _in_directory(entry: FileEntry, below: Iterator[str]) -> str | None:
+    """Say what is wrong with the entry of a directory."""
     if entry.content is not None or entry.target is not None:
-        raise ValueError(f"{name!r} is a directory: it has neither content nor a target")
+        return " is a directory: it has neither content nor a target; a file's name does not end in /"
     if entry.bits(directory=True) & 0o500 != 0o500:
-        raise ValueError(f"{name!r}: its owner must be able to go into it: such as 0755 or 0700")
-    if entry.source is None:
-        if entry.mode is Mode.MOUNT:
-            raise ValueError(f"{name!r} is to be mounted; say from where: source: file:/…")
-        files = (inner for inner in below if inner[-1] != "/")
-        if entry.require and (problem := lacking(entry.require, files)):
-            raise ValueError(f"{name!r}: {problem}")
-        return
-    scheme = entry.source.partition(":")[0]
-    if entry.mode is Mode.MOUNT and (scheme not in MOUNTED or IN_ARCHIVE in entry.source):
-        raise ValueError(f"{name!r}: only file:… and site:… are on this machine and can be mounted; copy or link it")
-    if scheme not in DIRECTORY_SCHEMES and IN_ARCHIVE not in entry.source:
-        kinds = ", ".join(f"{scheme}:…" for scheme in DIRECTORY_SCHEMES)
-        raise ValueError(f"{name!r} is a directory, whose source can be {kinds}; give its files their own entries")
-    if (inner := next(below, None)) is not None:
-        raise ValueError(f"{name!r} has a source of its own, so {inner!r} in it cannot have an entry")
-
-
-def _check_file(name: str, entry: FileEntry) -> None:
+        return ": its owner must be able to go into it: such as 0755 or 0700"
+    if entry.source is not None:
+        return _in_source(entry.source, entry.mode, below)
     if entry.mode is Mode.MOUNT:
-        raise ValueError(f"{name!r}: only directories are mounted; name the one it lies in, ending in /")
+        return " is to be mounted; say from where: source: file:/…"
+    files = (inner for inner in below if inner[-1] != "/")
+    problem = lacking(entry.require, files) if entry.require else None
+    return f": {problem}" if problem else None
+
+
+def _in_source(source: str, mode: Mode, below: Iterator[str]) -> str | None:
+    """Say what is wrong with the source of a directory."""
+    scheme = source.partition(":")[0]
+    if mode is Mode.MOUNT and (scheme not in MOUNTED or IN_ARCHIVE in source):
+        return ": only file:… and site:… are on this machine and can be mounted; copy or link it"
+    if scheme not in DIRECTORY_SCHEMES and IN_ARCHIVE not in source:
+        kinds = ", ".join(f"{scheme}:…" for scheme in DIRECTORY_SCHEMES)
+        return f" is a directory, whose source can be {kinds} or an archive (….zip!/); give its files their own entries"
+    if (inner := next(below, None)) is not None:
+        return f" has a source of its own, so {inner!r} in it cannot have an entry"
+    return None
+
+
+def _in_file(entry: FileEntry) -> str | None:
+    """Say what is wrong with the entry of a file or a link."""
+    if entry.mode is Mode.MOUNT:
+        return ": only directories are mounted; name the one it lies in, ending in /"
     if entry.require:
-        raise ValueError(f"{name!r} is a file; patterns are required of directories, whose names end in /")
+        return " is a file; patterns are required of directories, whose names end in /"
     if not entry.bits() & 0o400:
-        raise ValueError(f"{name!r}: its owner must be able to read it: such as 0644 or 0600")
+        return ": its owner must be able to read it: such as 0644 or 0600"
+    return None
 
 
 def lacking(require: Mapping[str, Required], names: Iterable[str]) -> str | None:
@@ -260,92 +266,3 @@ def lacking(require: Mapping[str, Required], names: Iterable[str]) -> str | None
 
 def _are(count: int) -> str:
     return {0: "is none", 1: "is one"}.get(count, f"are {count}")
-
-
-def check_name(name: str) -> str:
-    """Return `name` if it is a safe relative path (a directory ends in `/`); raise ValueError otherwise."""
-    path = name.removesuffix("/")
-    if not path or path.startswith("/"):
-        raise ValueError(f"{name[:200]!r}: write a path relative to the job's directory")
-    if "\\" in name or (not name.isprintable() and any(unicodedata.category(c) in ("Cc", "Cs") for c in name)):
-        raise ValueError(f"{name[:200]!r} has a control character or a backslash in it")
-    if len(name.encode()) > LONGEST_PATH:
-        raise ValueError(f"{name[:40]!r}… is longer than {LONGEST_PATH} bytes")
-    for part in path.split("/"):
-        if part in ("", ".", ".."):
-            raise ValueError(f"{name[:200]!r}: `{part or '//'}` is not allowed in a path")
-        if len(part.encode()) > LONGEST_NAME:
-            raise ValueError(f"{part[:40]!r}… is longer than {LONGEST_NAME} bytes")
-    return name
-
-
-def check_names(names: Iterable[str]) -> None:
-    """Raise ValueError where two names collide: a file that is also a directory, or alike but for case or form."""
-    nodes: dict[tuple[int, str], _Node] = {}
-    for name in names:
-        check_name(name)
-        parts = name.removesuffix("/").split("/")
-        here = 0
-        for depth, part in enumerate(parts, 1):
-            last = depth == len(parts)
-            spelled = name if last else "/".join(parts[:depth]) + "/"
-            node = nodes.get((here, _alike(part)))
-            if node is None:
-                if len(nodes) > MOST_NODES:
-                    raise ValueError(
-                        f"these names lie in more than {MOST_NODES:,} directories; give them as an archive"
-                    )
-                node = nodes[here, _alike(part)] = _Node(
-                    len(nodes) + 1, part, file=last and name[-1] != "/", named=last
-                )
-            elif node.part != part or (last and node.named):
-                raise ValueError(f"{spelled!r} is the name of something else too on some filesystems; rename one")
-            elif node.file or (last and name[-1] != "/"):
-                raise ValueError(f"{spelled.rstrip('/')!r} is a file and also a directory")
-            node.named |= last
-            here = node.number
-
-
-@dataclass(slots=True)
-class _Node:
-    number: int
-    part: str
-    _: KW_ONLY
-    file: bool
-    named: bool  #: it has an entry, rather than only entries in it
-
-
-def _alike(part: str) -> str:
-    return part.lower() if part.isascii() else unicodedata.normalize("NFC", part).casefold()
-
-
-def check_links(links: Mapping[str, str]) -> None:
-    """Raise ValueError for a link that leads out of the tree, also through other links, or round in a circle."""
-    for name, target in links.items():
-        if not target or target.startswith("/") or any(unicodedata.category(c) in ("Cc", "Cs") for c in target):
-            raise ValueError(f"{name!r} is a link to {target[:200]!r}; write a path from the link to its target")
-        if len(target.encode()) > LONGEST_PATH:
-            raise ValueError(f"{name!r}: its target is longer than {LONGEST_PATH} bytes")
-        _follow(name, links)
-
-
-def _follow(name: str, links: Mapping[str, str]) -> None:
-    here: list[str] = []
-    ahead = name.split("/")[::-1]
-    hops = 0
-    while ahead:
-        part = ahead.pop()
-        if part in ("", "."):
-            continue
-        if part == "..":
-            if not here:
-                raise ValueError(f"{name!r} is a link to {links[name][:200]!r}, which is outside of the tree")
-            here.pop()
-            continue
-        here.append(part)
-        if (target := links.get("/".join(here))) is not None:
-            hops += 1
-            if hops > MOST_HOPS or target.startswith("/"):
-                raise ValueError(f"{name!r} is a link that leads {'out' if hops <= MOST_HOPS else 'round in a circle'}")
-            here.pop()
-            ahead += target.split("/")[::-1]

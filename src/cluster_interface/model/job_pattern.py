@@ -13,7 +13,7 @@ from pydantic import Field as About
 from pydantic import StringConstraints, field_validator, model_validator
 
 from cluster_interface.model.base import Model
-from cluster_interface.model.filetree import check_name
+from cluster_interface.model.filenames import check_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import unicodedata
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from cluster_interface.model.base import Model
 from cluster_interface.model.destinations import Destinations
 from cluster_interface.model.environment import Environment, PythonEnvironment
-from cluster_interface.model.filetree import FileEntry, check_count, check_name, check_tree
+from cluster_interface.model.filenames import check_all, check_name
+from cluster_interface.model.filetree import FileEntry, check_count, check_tree
 from cluster_interface.model.resources import Resources
 from cluster_interface.model.sweep import Sweep
 from cluster_interface.model.wishes import MOST_AFTER, After, Checkpoint, Retry
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 __all__ = ["Environment", "JobSpec", "PythonEnvironment"]
 
@@ -78,9 +82,7 @@ class JobSpec(Model):
     @classmethod
     def _tree(cls, value: dict[str, FileEntry]) -> dict[str, FileEntry]:
         check_tree(value)
-        for name, entry in value.items():
-            if not name.endswith("/") and entry.source is None and entry.content is None and entry.target is None:
-                raise ValueError(f"{name!r} has no source; write upload:…, file:/… or https://…")
+        check_all([_without_source(value)])
         return value
 
     @field_validator("outputs")
@@ -102,3 +104,9 @@ class JobSpec(Model):
         if self.sweep and self.sweep.table is not None and self.sweep.table not in self.files:
             raise ValueError(f"sweep.table: {self.sweep.table!r} is not among the files")
         return self
+
+
+def _without_source(files: dict[str, FileEntry]) -> Iterator[tuple[str, str]]:
+    for name, entry in files.items():
+        if not name.endswith("/") and entry.source is None and entry.content is None and entry.target is None:
+            yield name, " has no source; write upload:…, file:/… or https://…"

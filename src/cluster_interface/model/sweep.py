@@ -10,7 +10,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from cluster_interface.model.base import Model
-from cluster_interface.model.filetree import check_name
+from cluster_interface.model.filenames import check_name
 
 MOST_TASKS = 100_000  #: of one job, whatever a site allows
 LONGEST_VALUE = 4096  #: bytes of one parameter's value: it becomes part of an environment

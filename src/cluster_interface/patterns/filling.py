@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from cluster_interface.model.errors import Problem, Rejected
-from cluster_interface.model.filetree import check_name
+from cluster_interface.model.filenames import check_name
 from cluster_interface.model.job_pattern import FieldKind
 from cluster_interface.model.lists import assignment, spread
 

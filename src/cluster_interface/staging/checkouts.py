@@ -6,7 +6,8 @@ from threading import BoundedSemaphore
 from typing import TYPE_CHECKING
 
 from cluster_interface.model.errors import Transient
-from cluster_interface.model.filetree import IN_ARCHIVE, MOST_ENTRIES, FileEntry, check_links
+from cluster_interface.model.filenames import MOST_ENTRIES, check_links
+from cluster_interface.model.filetree import IN_ARCHIVE, FileEntry
 from cluster_interface.ports import Repository
 from cluster_interface.staging.sources.kinds import unavailable
 from cluster_interface.trees.archives import BROKEN, words

@@ -14,16 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cluster_interface.model.errors import Rejected
-from cluster_interface.model.filetree import (
-    MOST_MEMBERS,
-    FileEntry,
-    Mode,
-    check_links,
-    check_name,
-    is_local,
-    lacking,
-    mounted_at,
-)
+from cluster_interface.model.filenames import check_links, check_name
+from cluster_interface.model.filetree import MOST_MEMBERS, FileEntry, Mode, is_local, lacking, mounted_at
 from cluster_interface.model.plan import SourceInfo
 from cluster_interface.ports import Listed
 from cluster_interface.staging.manifests import Manifest, target_of, unavailable

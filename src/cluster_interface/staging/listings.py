@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cluster_interface.model.errors import Permanent
-from cluster_interface.model.filetree import MOST_MEMBERS, FileEntry, check_links, check_names, lacking
+from cluster_interface.model.filenames import check_links, check_names
+from cluster_interface.model.filetree import MOST_MEMBERS, FileEntry, lacking
 from cluster_interface.model.plan import SourceInfo
 from cluster_interface.model.state import FailureCode
 from cluster_interface.staging.sources import DIRECTORY, LINK

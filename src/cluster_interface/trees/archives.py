@@ -20,7 +20,8 @@ from typing import IO, TYPE_CHECKING, cast
 from zlib import error as ZlibError  # noqa: N812 - it is an exception
 
 from cluster_interface.model.amounts import show_bytes
-from cluster_interface.model.filetree import IN_ARCHIVE, MOST_MEMBERS, check_name
+from cluster_interface.model.filenames import check_name
+from cluster_interface.model.filetree import IN_ARCHIVE, MOST_MEMBERS
 from cluster_interface.trees.names import portable
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from cluster_interface.model.errors import Rejected
-from cluster_interface.model.filetree import MOST_ENTRIES, check_name
+from cluster_interface.model.filenames import MOST_ENTRIES, check_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

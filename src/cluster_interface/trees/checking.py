@@ -7,7 +7,8 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from cluster_interface.model.filetree import LONGEST_PATH, lacking
+from cluster_interface.model.filenames import LONGEST_PATH
+from cluster_interface.model.filetree import lacking
 from cluster_interface.trees.describing import checksum, open_root, read_link
 from cluster_interface.trees.listing import Ignored
 from cluster_interface.trees.names import portable

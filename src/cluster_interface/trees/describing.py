@@ -7,7 +7,8 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from cluster_interface.model.errors import Problem, Rejected
-from cluster_interface.model.filetree import LONGEST_PATH, MOST_ENTRIES, FileTree
+from cluster_interface.model.filenames import LONGEST_PATH, MOST_ENTRIES
+from cluster_interface.model.filetree import FileTree
 from cluster_interface.trees.beneath import open_file, parent
 from cluster_interface.trees.listing import Ignored
 from cluster_interface.trees.names import portable

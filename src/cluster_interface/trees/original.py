@@ -14,7 +14,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from cluster_interface.model.errors import Rejected
-from cluster_interface.model.filetree import MOST_ENTRIES, check_name
+from cluster_interface.model.filenames import MOST_ENTRIES, check_name
 
 Document = dict[str, Any]
 

@@ -6,7 +6,8 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from cluster_interface.model.errors import Problem, Rejected
-from cluster_interface.model.filetree import MOST_ENTRIES, FileEntry
+from cluster_interface.model.filenames import MOST_ENTRIES
+from cluster_interface.model.filetree import FileEntry
 from cluster_interface.trees import nested
 from cluster_interface.trees.bagit import DECLARATION, FETCH, MANIFEST, from_bag
 from cluster_interface.trees.original import from_original, is_original
