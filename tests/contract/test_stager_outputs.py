@@ -11,6 +11,7 @@ import zipfile
 
 import pytest
 import zstandard
+from tests.accounts import ordinary
 from tests.contract.workspaces import JOB, collect, put, read, stage
 from tests.counting import processor
 
@@ -48,6 +49,22 @@ def test_patterns_choose_outputs_over_all_tasks(stager):
     found, unmatched = collect(stager, ["**/*.csv", "plots", "*.txt", "empty/"], tasks=2)
     assert set(found) == {(0, "a.csv"), (1, "deep/er/b.csv"), (1, "plots/p.png")}
     assert unmatched == ["*.txt", "empty/"]
+
+
+def test_what_a_program_shut_is_an_output_all_the_same(stager):
+    """A file and a directory that even their owner may not read are listed, and opened; links are left as they are."""
+    stage(stager, {})
+    for name in ("plain", "d/e/deep", "d/file"):
+        put(stager, name, b"shut")
+    root = stager.directory(JOB) / "tasks/0"
+    (root / "link").symlink_to("/etc/shadow")
+    for name in ("plain", "d/file", "d/e", "d"):
+        os.chown(root / name, ordinary().uid, ordinary().gid)
+        (root / name).chmod(0)
+    found, _ = collect(stager, None)
+    assert {path for _, path in found} == {"plain", "d/e/deep", "d/file"}
+    assert all(read(stager, path) == b"shut" for _, path in found)
+    assert (root / "plain").stat().st_mode & 0o777 == 0o400
 
 
 def test_a_job_that_never_had_a_directory_holds_nothing(stager):

@@ -361,7 +361,7 @@ def test_what_cannot_be_described_is_named(tmp_path):
     (tmp_path / "fifo").unlink()
     (tmp_path / "sock").unlink()
     (tmp_path / "out").symlink_to("/etc/passwd")
-    with pytest.raises(Rejected, match="files.out: is a link to '/etc/passwd'"):
+    with pytest.raises(Rejected, match=r"files\.out: is a link to '/etc/passwd'"):
         ci.files.describe(tmp_path)
 
 

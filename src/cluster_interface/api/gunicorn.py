@@ -39,6 +39,7 @@ class _Server(BaseApplication):  # type: ignore[misc]  # without types
             "timeout": 120,
             "graceful_timeout": 5,
             "keepalive": 30,
+            "limit_request_line": 8190,  # the most that gunicorn has; a long path with many escapes takes thousands
             "control_socket_disable": True,
             "worker_tmp_dir": str(self._scratch),
             "loglevel": "warning",

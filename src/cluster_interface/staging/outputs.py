@@ -7,6 +7,7 @@ import os
 from contextlib import suppress
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cluster_interface.model.job import OutputFile, Progress
@@ -14,7 +15,7 @@ from cluster_interface.model.media import BEGINNING, media_type
 from cluster_interface.model.patterns import matches
 from cluster_interface.staging.inputs import recorded
 from cluster_interface.staging.tasks import TASKS
-from cluster_interface.trees.beneath import directory, open_file
+from cluster_interface.trees.beneath import directory, open_file, parent
 from cluster_interface.trees.names import portable
 from cluster_interface.trees.walking import Entry, Kind, walk
 
@@ -29,6 +30,8 @@ NOISE = ("__pycache__", ".cache", ".config", ".local", ".ipynb_checkpoints", ".n
 
 CHUNK = 1024 * 1024
 
+_NEEDED = {Kind.FILE: 0o400, Kind.DIRECTORY: 0o500}  #: of the owner's permissions, to read it
+
 
 def collect(
     home: int, tasks: int, patterns: Sequence[str] | None, report: Report
@@ -37,8 +40,9 @@ def collect(
 
     Patterns are those of `model.patterns`; a pattern counts as matched if it chooses a file of any task. None
     chooses every file that is new or was written to since it was staged, NOISE left out. Links, fifos, sockets and
-    devices are never outputs. A name that is not UTF-8 is listed in the form of `trees.names`. What cannot be
-    read, or goes away meanwhile, is left out, and the report's note says how many there were.
+    devices are never outputs. A name that is not UTF-8 is listed in the form of `trees.names`. What the
+    program took even its owner's permissions from gets them back. What goes away meanwhile, or cannot be read all the
+    same, is left out, and the report's note says how many there were.
     """
     search = _Search(home, patterns, recorded(home) if patterns is None else {}, report)
     for task in range(tasks):
@@ -74,6 +78,8 @@ class _Search:
         try:
             with directory(self.home, f"{TASKS}/{task}") as root:
                 for entry in walk(root, self._skip):
+                    if entry.kind in _NEEDED and entry.mode & _NEEDED[entry.kind] != _NEEDED[entry.kind]:
+                        _let_the_owner_in(root, entry)  # before the walk goes on into it
                     if entry.kind is Kind.UNREADABLE:
                         self.skipped += 1
                     elif entry.kind is Kind.FILE and self._chosen(entry):
@@ -106,6 +112,16 @@ class _Search:
         )
         note = f"{self.skipped} could not be read" if self.skipped else ""
         self.report(Progress(stage="outputs", done=len(self.outputs), unit="files", note=note))
+
+
+def _let_the_owner_in(root: int, entry: Entry) -> None:
+    """Give the owner what it takes to read it; by descriptor, since chmod by name would follow a link."""
+    with suppress(OSError), parent(root, entry.path) as (above, name):
+        fd = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=above)
+        try:
+            Path(f"/proc/self/fd/{fd}").chmod(entry.mode & 0o777 | _NEEDED[entry.kind])
+        finally:
+            os.close(fd)
 
 
 def _untouched(staged: Staged | None, entry: Entry) -> bool:
