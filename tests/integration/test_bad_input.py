@@ -127,6 +127,21 @@ def test_too_little_of_a_key(quick, command):
     refused(quick, "at least 6 characters", arguments=["images", *command, "8637"])
 
 
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("file:x.csv", "an absolute path of the server"),
+        ("https:/host", "https://host/path"),
+        ("s3:bucket/key", "s3://bucket/key"),
+        ("git:lab/tools!/a", "git:https://host/path"),
+    ],
+)
+def test_a_source_that_is_no_address(quick, source, words):
+    """It is not first found out by a job."""
+    quick.write("ok.sh", "#!/bin/sh\ntrue\n")
+    refused(quick, "files.a.source", f"write {words}", arguments=["submit", "ok.sh", "--input", f"a={source}"])
+
+
 def test_an_archive_here_that_is_none(quick):
     """It is looked into before anything is sent."""
     (quick.work / "box.zip").write_bytes(b"PK")

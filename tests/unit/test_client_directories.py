@@ -1,11 +1,17 @@
-"""Directories that a script writes into: those that lie here are in the job too."""
+"""Directories here: those that a script writes into are in the job too, and one that is run is so with all its files."""
 
 from __future__ import annotations
 
 import pytest
+from tests.unit.client_server import standing
 
+import cluster_interface as ci
+from cluster_interface.client import drafts
 from cluster_interface.client.completing import with_directories
+from cluster_interface.client.local_files import parse_inputs
 from cluster_interface.inspection import inspect
+from cluster_interface.model.errors import Rejected
+from cluster_interface.trees.listing import MAX_FILES
 
 
 @pytest.mark.parametrize(
@@ -48,3 +54,21 @@ def test_a_directory_that_is_nowhere_is_made_unless_the_program_makes_any(tmp_pa
     document = {"files": {name: {} for name in (next(iter(files)), *proposal["inputs"])}}
     found = with_directories(document, proposal, tmp_path, files)["files"]
     assert [name for name in found if name.endswith("/")] == wanted
+
+
+def test_all_files_of_a_directory_are_run(tmp_path, monkeypatch):
+    """More than inspection reads the texts of are there all the same; too many are refused, none left out unsaid."""
+    with standing(tmp_path, monkeypatch) as place, ci.connect() as cluster:
+        for number in range(MAX_FILES + 1):
+            place.write(f"d/{number:05}", "")
+        place.write("d/run.sh", "true")
+        assert len(cluster.describe("d", program="run.sh").document["files"]) == MAX_FILES + 2
+        monkeypatch.setattr(drafts, "MOST_FILES", 100)
+        with pytest.raises(Rejected, match=r"script: .*d holds more than 100 files"):
+            cluster.describe("d")
+
+
+def test_a_file_goes_into_a_directory(tmp_path):
+    """`d/=x.csv` is that file in d."""
+    (tmp_path / "x.csv").write_text("")
+    assert parse_inputs(["d/=x.csv"], tmp_path) == {"d/x.csv": tmp_path / "x.csv"}

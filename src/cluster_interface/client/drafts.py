@@ -17,7 +17,7 @@ from cluster_interface.client.completing import (
 )
 from cluster_interface.client.composing import Draft, Wishes, compose, entries_of, here_of
 from cluster_interface.client.earlier import left_behind
-from cluster_interface.client.local_files import check_file, parse_inputs, whole
+from cluster_interface.client.local_files import MOST_FILES, check_file, parse_inputs, whole
 from cluster_interface.client.repositories import fetch_repository, repository_of
 from cluster_interface.client.specs import Document, inline_texts, is_spec, local_sources, read_spec
 from cluster_interface.client.texts import listing_here, listing_of, text_of
@@ -127,7 +127,7 @@ def _from_script(transport: Transport, script: Path, wishes: Wishes) -> Draft:
 
 
 def _from_directory(transport: Transport, directory: Path, wishes: Wishes) -> Draft:
-    texts = listing_here(directory)
+    texts = listing_here(directory, MOST_FILES)
     if not texts:
         raise Rejected.field("script", f"there are no files in {directory}")
     inputs = parse_inputs(wishes.inputs, Path.cwd())

@@ -146,6 +146,7 @@ def _fetch(source: str, target: BinaryIO) -> None:
     except urllib.error.HTTPError as error:
         raise Rejected(f"{source} answers {error.code} {error.reason}") from None
     except (OSError, ValueError) as error:
-        raise Transient(f"{source} cannot be reached: {getattr(error, 'reason', error)}") from None
+        reason = getattr(error, "reason", error)
+        raise Transient(f"{source} cannot be reached: {getattr(reason, 'strerror', None) or reason}") from None
     if expected.isdigit() and target.tell() != int(expected):
         raise Transient(f"{source} broke off after {target.tell()} of {expected} bytes; try again")

@@ -90,7 +90,10 @@ def _name_of(path: Path, base: Path) -> str:
 
 
 def _expand(name: str, path: Path) -> Inputs:
-    return _below(name.rstrip("/"), path) if path.is_dir() else {name: check_file(path, f"files.{name}")}
+    if path.is_dir():
+        return _below(name.rstrip("/"), path)
+    name = f"{name}{path.name}" if name.endswith("/") else name  # into that directory
+    return {name: check_file(path, f"files.{name}")}
 
 
 def _below(name: str, directory: Path) -> Inputs:

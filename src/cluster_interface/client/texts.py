@@ -18,12 +18,18 @@ MOST_NOTEBOOKS = 20  #: large ones of a directory that are read without their ou
 LARGEST_TEXT = 2**20  #: bytes of a file that is sent to be read
 
 
-def listing_here(directory: Path) -> dict[str, str | None]:
-    """Return the files below a directory with their texts, large notebooks without outputs; Rejected if it is shut."""
-    from cluster_interface.trees.listing import listing  # noqa: PLC0415 - not every command reads a directory
+def listing_here(directory: Path, most: int | None = None) -> dict[str, str | None]:
+    """Return the files below a directory with their texts, large notebooks without outputs; Rejected if it is shut.
+
+    At most so many as inspection wants, unless `most` is said: then Rejected if there are more.
+    """
+    from cluster_interface.trees.listing import MAX_FILES, listing  # noqa: PLC0415 - not every command reads a directory
 
     try:
-        found = listing(directory)
+        found = listing(directory, MAX_FILES if most is None else most + 1)
+        if most is not None and len(found) > most:
+            words = f"{directory} holds more than {most:,} files; run the script in it, and name data with --input"
+            raise Rejected.field("script", words)
         large = [name for name, text in found.items() if text is None and name.endswith(".ipynb")]
         return {**found, **{name: text_of(directory / name) for name in large[:MOST_NOTEBOOKS]}}
     except OSError as error:

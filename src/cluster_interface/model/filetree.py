@@ -33,6 +33,15 @@ IN_ARCHIVE = "!/"  #: stands between an archive and what is in it
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _USER_INFO = re.compile(r"(git:)?(https?|git|s3|sftp)://[^/?#]*@")  #: before the host (RFC 3986 3.2.1)
+#: scheme -> how what follows it begins, and what to write
+_FORMS = {
+    "file": (r"/(?!/)|///", "an absolute path of the server, such as file:/home/ada/x; a path of yours has no `file:`"),
+    "http": (r"//[^/]", "http://host/path"),
+    "https": (r"//[^/]", "https://host/path"),
+    "s3": (r"//[^/]", "s3://bucket/key"),
+    "sftp": (r"//[^/]", "sftp://host/path"),
+    "git": (r"(https?|git)://[^/]", "git:https://host/path@revision!/file"),
+}
 _PERMISSIONS = re.compile(r"0[0-7]{3}")
 
 
@@ -168,6 +177,13 @@ def is_local(source: str) -> bool:
 def names_somebody(source: str) -> bool:
     """Say whether a source has a user's name, and so perhaps a password, in its address."""
     return bool(_USER_INFO.match(source))
+
+
+def malformed(source: str) -> str | None:
+    """Say what to write instead of a source that no server could read; None if it may be one."""
+    scheme, _, rest = source.partition(":")
+    begins, form = _FORMS.get(scheme, ("", ""))
+    return None if re.match(begins, rest) else f"{source[:200]!r}: write {form}"
 
 
 def mounted_at(source: str) -> str:

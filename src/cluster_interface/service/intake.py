@@ -11,7 +11,7 @@ from cluster_interface.inspection import inspect as read_script
 from cluster_interface.inspection.sweeps import expand
 from cluster_interface.model.errors import NotFound, Problem, Rejected, Transient
 from cluster_interface.model.executable import MAGIC, describe
-from cluster_interface.model.filetree import FileEntry, Mode, is_local, mounted_at, names_somebody
+from cluster_interface.model.filetree import FileEntry, Mode, is_local, malformed, mounted_at, names_somebody
 from cluster_interface.model.packing import pack_size
 from cluster_interface.model.placeholders import place
 from cluster_interface.model.plan import HOST
@@ -105,11 +105,15 @@ class Intake:
             raise Rejected(problems=problems)
 
     def check_addresses(self, spec: JobSpec | FileTree) -> None:
-        """Refuse an address with a user's name or password in it, before it is written down anywhere."""
+        """Refuse what is no address, and one with a name or password in it before it is written down anywhere."""
         words = "has a user name in it; leave it out, and keep name and password with `clif credentials add`"
-        named = [path for path, entry in spec.files.items() if names_somebody(entry.source or "")]
-        if named:
-            raise Rejected(problems=[Problem(f"files.{path}.source", words) for path in named])
+        wrong = {
+            path: words if names_somebody(entry.source) else malformed(entry.source)
+            for path, entry in spec.files.items()
+            if entry.source is not None
+        }
+        if problems := [Problem(f"files.{path}.source", why) for path, why in wrong.items() if why]:
+            raise Rejected(problems=problems)
 
     def check_mounts(self, spec: JobSpec | FileTree) -> None:
         """Refuse what is mounted from nowhere near where it may be; where links lead is seen when it is opened."""

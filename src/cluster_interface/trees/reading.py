@@ -39,8 +39,9 @@ def read_tree(path: Path) -> Document:
     try:
         return from_text(text, yaml=path.suffix.lower() != ".json" or text.lstrip()[:1] not in ("{", "["))
     except Rejected as error:
-        problems = [Problem(f"{path}: {problem.field}", problem.message) for problem in error.problems]
-        raise Rejected(f"{path}: {error}", problems) from None
+        places = {"document": str(path)}
+        problems = [Problem(places.get(one.field, f"{path}: {one.field}"), one.message) for one in error.problems]
+        raise Rejected(problems=problems) from None
 
 
 def from_text(text: str, *, yaml: bool = True) -> Document:
