@@ -27,10 +27,10 @@ from cluster_interface.trees.beneath import (
     read_small,
     remove,
     rename,
-    replace_file,
 )
 from cluster_interface.trees.names import native, portable
 from cluster_interface.trees.walking import DEEPEST, Kind, walk
+from cluster_interface.trees.writing import replace_file
 
 
 @pytest.fixture

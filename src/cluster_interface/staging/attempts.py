@@ -13,14 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from cluster_interface.model.errors import NotFound
 from cluster_interface.ports import LogPart
 from cluster_interface.staging.homes import Homes, pass_over
-from cluster_interface.trees.beneath import (
-    create_file,
-    directory,
-    look,
-    open_directory,
-    rename,
-    replace_file,
-)
+from cluster_interface.trees.beneath import create_file, directory, look, open_directory, rename
+from cluster_interface.trees.writing import replace_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

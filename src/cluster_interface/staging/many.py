@@ -8,55 +8,30 @@ has. What the guard said of a name holds for a second; connections are to the ad
 
 from __future__ import annotations
 
-import re
 import selectors
 import socket
-import ssl
 import time
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cluster_interface.model.errors import Permanent
 from cluster_interface.staging.addresses import PORTS, parse
 from cluster_interface.staging.connections import HEADERS
+from cluster_interface.staging.lines import Line, Odd, Question
 from cluster_interface.staging.web import validator
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Iterable, Iterator, Mapping
 
     from cluster_interface.staging.guard import Guard
+    from cluster_interface.staging.lines import Reply, Server
     from cluster_interface.staging.web import Sign, Web
 
-    Server = tuple[str, str, int]  #: scheme, host, port
 
-CHUNK = 64 * 1024
-LONGEST_HEAD = 64 * 1024  #: bytes of an answer before its content
 CONNECT = 10.0  #: seconds
 JUDGED = 1.0  #: seconds for which what the guard said of a name holds
-
-_STATUS = re.compile(r"HTTP/1\.1 (200|304)(?: |$)")
-_ODD = re.compile(r"[^ -~]")  #: what no line of a request has
-
-
-@dataclass(frozen=True, kw_only=True)
-class Question:
-    """Something to ask for."""
-
-    name: str  #: what the asker calls it
-    server: Server
-    path: str
-    headers: Mapping[str, str] = field(repr=False)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Reply:
-    """A plain answer: status 200 or 304."""
-
-    status: int
-    headers: Mapping[str, str]  #: by name in small letters
-    size: int
-    content: bytes | None  #: None: it is longer than was wanted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,10 +41,6 @@ class Taken:
     content: bytes | None  #: None: it is longer than was wanted, or still the same
     size: int | None  #: None: it is still the same
     validator: str | None
-
-
-class _Odd(Exception):
-    """The answer is not a plain one, or none comes."""
 
 
 def take(
@@ -111,8 +82,8 @@ class Many:
     def __init__(self, guard: Guard, context: ssl.SSLContext, timeout: float, connections: int) -> None:
         self._guard, self._context, self._timeout, self._most = guard, context, timeout, connections
         self._selector = selectors.DefaultSelector()
-        self._busy: set[_Line] = set()
-        self._idle: list[_Line] = []
+        self._busy: set[Line] = set()
+        self._idle: list[Line] = []
         self._again: deque[Question] = deque()  #: to be asked on a fresh connection
         self._left: set[Server] = set()  #: that are left to others
         self._judged: dict[Server, tuple[float, list[str]]] = {}  #: until when, and what the guard said
@@ -145,20 +116,20 @@ class Many:
         self._busy.add(line)
         try:
             line.ask(question)
-        except (OSError, _Odd):
+        except (OSError, Odd):
             self._give_up(line)
 
     def _listen(self, longest: int) -> Iterator[tuple[Question, Reply]]:
         """Wait until something comes, and yield what is complete."""
         for key, _ in self._selector.select(self._timeout):
-            line: _Line = key.data
+            line: Line = key.data
             if line not in self._busy:
                 self._idle.remove(line)  # it was ended, or tells what nobody asked
                 self._close(line)
                 continue
             try:
                 reply = line.hear(longest)
-            except (OSError, _Odd):
+            except (OSError, Odd):
                 self._give_up(line)
                 continue
             if reply is not None:
@@ -168,18 +139,18 @@ class Many:
         for line in [one for one in self._busy if one.heard < late]:
             self._give_up(line)
 
-    def _release(self, line: _Line, *, lasting: bool) -> None:
+    def _release(self, line: Line, *, lasting: bool) -> None:
         self._busy.discard(line)
         if lasting:
             self._idle.append(line)
         else:
             self._close(line)
 
-    def _close(self, line: _Line) -> None:
+    def _close(self, line: Line) -> None:
         self._selector.unregister(line.connection)
         line.connection.close()
 
-    def _give_up(self, line: _Line) -> None:
+    def _give_up(self, line: Line) -> None:
         """Close a connection, and leave the server alone unless it only ended one that it had answered on before."""
         self._release(line, lasting=False)
         if line.answers and not line.got:
@@ -187,7 +158,7 @@ class Many:
         else:
             self._left.add(line.question.server)
 
-    def _line(self, server: Server) -> _Line:
+    def _line(self, server: Server) -> Line:
         """Return a connection to an address that is judged, one that is there or a new one."""
         addresses = self._addresses(server)
         for line in self._idle:
@@ -199,7 +170,7 @@ class Many:
         trouble = OSError("there is no address")
         for address in addresses:
             try:
-                line = _Line(server, address, self._connect(server, address))
+                line = Line(server, address, self._connect(server, address))
             except OSError as error:
                 trouble = error
             else:
@@ -226,76 +197,3 @@ class Many:
             made.close()
             raise
         return made
-
-
-class _Line:
-    """A connection, and what has come of the answer to the last question."""
-
-    question: Question
-
-    def __init__(self, server: Server, address: str, connection: socket.socket) -> None:
-        self.server, self.address, self.connection = server, address, connection
-        self.answers = 0  #: that came on it
-        self.got = bytearray()
-        self.heard = 0.0  #: when something came last
-        self.lasting = True  #: it may be used again
-        self._head: tuple[int, Mapping[str, str], int, int] | None = None  #: status, headers, size, where it begins
-
-    def ask(self, question: Question) -> None:
-        self.question, self.heard, self._head = question, time.monotonic(), None
-        self.got.clear()
-        lines = [f"GET {question.path} HTTP/1.1", *(f"{name}: {value}" for name, value in question.headers.items())]
-        request = "\r\n".join([*lines, "", ""]).encode("ascii", "replace")
-        if any(map(_ODD.search, lines)) or self.connection.send(request) < len(request):
-            raise _Odd
-
-    def hear(self, longest: int) -> Reply | None:
-        """Take in what has come; return the answer once it is whole, or known to be too long."""
-        while True:
-            try:
-                data = self.connection.recv(CHUNK)
-            except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
-                return None
-            if not data:
-                raise _Odd
-            self.got += data
-            self.heard = time.monotonic()
-            if (reply := self._reply(longest)) is not None:
-                return reply
-
-    def _reply(self, longest: int) -> Reply | None:
-        if self._head is None:
-            end = self.got.find(b"\r\n\r\n", 0, LONGEST_HEAD)
-            if end < 0 and len(self.got) < LONGEST_HEAD:
-                return None
-            self._head = *_plain(self.got[: max(end, 0)].decode("latin-1")), end + 4
-        status, headers, size, begin = self._head
-        self.lasting = "close" not in headers.get("connection", "").lower() and size <= longest
-        if size > longest:
-            return Reply(status=status, headers=headers, size=size, content=None)
-        if len(self.got) < begin + size:
-            return None
-        if len(self.got) > begin + size:
-            raise _Odd
-        self.answers += 1
-        return Reply(status=status, headers=headers, size=size, content=bytes(self.got[begin:]))
-
-
-def _plain(head: str) -> tuple[int, Mapping[str, str], int]:
-    """Read the head of an answer (RFC 9112): its status, headers, and the size of what follows."""
-    first, *lines = head.split("\r\n")
-    headers: dict[str, str] = {}
-    for line in lines:
-        name, colon, value = line.partition(":")
-        name = name.lower()
-        if not colon or name != name.strip() or (name == "content-length" and name in headers):
-            raise _Odd
-        headers[name] = value.strip()
-    status, length = _STATUS.match(first), headers.get("content-length", "")
-    if status is None or "transfer-encoding" in headers:
-        raise _Odd
-    if status[1] == "304":
-        return 304, headers, 0
-    if not (length.isascii() and length.isdigit()):
-        raise _Odd
-    return 200, headers, int(length)

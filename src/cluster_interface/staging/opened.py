@@ -19,9 +19,10 @@ from cluster_interface.staging.acting import identity
 from cluster_interface.staging.inputs import INPUTS
 from cluster_interface.staging.manifests import target_of, unavailable
 from cluster_interface.staging.sources import naming
-from cluster_interface.trees.beneath import Kept, look, open_file, parent, remove, write_new
+from cluster_interface.trees.beneath import Kept, look, open_file, parent, remove
 from cluster_interface.trees.names import portable
 from cluster_interface.trees.walking import Entry, Kind
+from cluster_interface.trees.writing import write_new
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -7,90 +7,30 @@ import errno
 import hashlib
 import json
 import os
-from collections import deque
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from cluster_interface.model.errors import Permanent, Transient
 from cluster_interface.model.resources import show_bytes
 from cluster_interface.model.state import FailureCode
-from cluster_interface.trees.beneath import (
-    create_file,
-    look,
-    parent,
-    read_small,
-    remove,
-    rename,
-    replace_file,
-)
+from cluster_interface.staging.digests import Digest
+from cluster_interface.trees.beneath import create_file, look, parent, read_small, remove, rename
+from cluster_interface.trees.writing import replace_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from concurrent.futures import Future
 
     from cluster_interface.trees.beneath import At
 
 CHUNK = 1024 * 1024
 WORTH_A_NOTE = CHUNK  #: bytes after which a cut download is gone on with rather than begun anew
-BESIDE = 8 * CHUNK  #: bytes after which the checksum is taken beside the writing
 LARGE = 16 * CHUNK  #: bytes of a file that is written to the disk by itself, or of small ones that wait for it together
-MOST_AHEAD = 8  #: pieces in memory that the writing is ahead of the checksum
 STEP = 8 * CHUNK  #: bytes that the kernel is asked to copy at once
-MOST_COPIED_AHEAD = 64  #: steps that the copying is ahead of the checksum, while their bytes are still in memory
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
 _NO_COPY = (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM)
 NO_LINK = (errno.EXDEV, errno.EMLINK, errno.EPERM, errno.EACCES, errno.EOPNOTSUPP, errno.ENOSYS)
-
-
-class _Digest:
-    """A SHA-256 that is taken beside the writing once there is much of it."""
-
-    def __init__(self) -> None:
-        self._hash = hashlib.sha256()
-        self._size = 0
-        self._pool: ThreadPoolExecutor | None = None
-        self._ahead: deque[Future[None]] = deque()
-
-    def update(self, data: bytes) -> None:
-        self._size += len(data)
-        if self._size <= BESIDE:
-            self._hash.update(data)
-        else:
-            self._beside(lambda: self._hash.update(data), MOST_AHEAD)
-
-    def read(self, fd: int, offset: int, size: int) -> None:
-        """Take in what a file has there by now, read beside whatever goes on."""
-        self._size += size
-        self._beside(lambda: self._take(fd, offset, size), MOST_COPIED_AHEAD)
-
-    def _take(self, fd: int, offset: int, size: int) -> None:
-        room = memoryview(bytearray(min(CHUNK, size)))
-        end = offset + size
-        while offset < end:
-            count = os.preadv(fd, [room[: end - offset]], offset)
-            if count == 0:
-                raise Transient("what was written of it cannot be read again")
-            self._hash.update(room[:count])
-            offset += count
-
-    def _beside(self, work: Callable[[], None], most_ahead: int) -> None:
-        if self._pool is None:
-            self._pool = ThreadPoolExecutor(1)
-        self._ahead.append(self._pool.submit(work))
-        if len(self._ahead) > most_ahead:
-            self._ahead.popleft().result()
-
-    def hexdigest(self) -> str:
-        while self._ahead:
-            self._ahead.popleft().result()
-        return self._hash.hexdigest()
-
-    def close(self) -> None:
-        if self._pool is not None:
-            self._pool.shutdown(cancel_futures=True)
 
 
 class Part:
@@ -102,7 +42,7 @@ class Part:
         self._fd = fd
         self._limit = limit
         self._moved = moved
-        self._hash = _Digest()
+        self._hash = Digest()
         self._fresh = fresh  #: no earlier try has left anything in it
         self.left = not fresh  #: something may be left of it under its temporary name
         self.alone = False  #: it must not be another name of a file that others use
@@ -204,7 +144,7 @@ class Part:
         os.ftruncate(self._fd, 0)
         os.lseek(self._fd, 0, os.SEEK_SET)
         self._hash.close()
-        self._hash = _Digest()
+        self._hash = Digest()
         self.size = 0
 
     def resume(self) -> None:

@@ -26,8 +26,8 @@ from cluster_interface.trees.beneath import (
     read_small,
     remove,
     rename,
-    replace_file,
 )
+from cluster_interface.trees.writing import replace_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -19,16 +19,17 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from typing import IO, TYPE_CHECKING
 
-from cluster_interface.model.errors import Conflict, NotFound, Rejected, Transient
+from cluster_interface.model.errors import Conflict, NotFound, Rejected
 from cluster_interface.model.resources import show_bytes
 from cluster_interface.ports import Upload
-from cluster_interface.trees.beneath import look, open_file, read_small, remove, replace_file
+from cluster_interface.staging.receiving import take
+from cluster_interface.trees.beneath import look, open_file, read_small, remove
+from cluster_interface.trees.writing import replace_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
     from pathlib import Path
 
-CHUNK = 64 * 1024  #: bytes read at a time: what a broken stream can lose at most
 RESERVE = 64 * 2**20  #: bytes of the disk that uploads leave free: the database may share it
 LONGEST_NAME = 1024
 LONGEST_RECORD = 16 * 1024
@@ -110,7 +111,7 @@ class UploadStore:
             present = os.fstat(fd).st_size
             if offset != present:
                 raise Conflict(f"this upload ends at byte {present}, not at {offset}: go on from there")
-            checksum = _take(fd, offset, record.length, stream)
+            checksum = take(fd, offset, record.length, stream)
             if checksum is None and record.expected and os.fstat(fd).st_size == record.length:
                 checksum = _checksum(root, upload)
             if record.expected is not None and checksum not in (None, record.expected):
@@ -274,47 +275,6 @@ def _locked(root: int, upload: str, record: _Record | None) -> Iterator[tuple[in
         raise Conflict("another request is adding to this upload; look where it ends and go on from there") from None
     finally:
         os.close(fd)
-
-
-def _take(fd: int, offset: int, length: int, stream: IO[bytes]) -> str | None:
-    """Write the stream's bytes at `offset` and sync; return the SHA-256 if they are the whole upload."""
-    checksum = hashlib.sha256()
-    here = offset
-    try:
-        while chunk := _next(stream):
-            if here + len(chunk) > length:
-                os.ftruncate(fd, offset)
-                raise Rejected.field("Upload-Length", f"more than the {length} bytes that were announced")
-            here += _write_at(fd, chunk, here)
-            checksum.update(chunk)
-    finally:
-        _sync(fd)
-    return checksum.hexdigest() if offset == 0 and here == length else None
-
-
-def _next(stream: IO[bytes]) -> bytes:
-    """Read some bytes; a stream that breaks has simply ended: the offset tells the client how far it came."""
-    try:
-        return stream.read(CHUNK)
-    except Exception:  # noqa: BLE001 - each web server has its own error for a client that went away
-        return b""
-
-
-def _write_at(fd: int, chunk: bytes, at: int) -> int:
-    done = 0
-    try:
-        while done < len(chunk):
-            done += os.pwrite(fd, chunk[done:], at + done)
-    except OSError as error:
-        raise Rejected(f"the server's disk takes no more: {error.strerror}; try again when there is room") from None
-    return done
-
-
-def _sync(fd: int) -> None:
-    try:
-        os.fsync(fd)
-    except OSError as error:
-        raise Transient(f"the server's disk does not take the bytes: {error.strerror}") from None
 
 
 def _last_change(root: int, name: str) -> float:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _THROUGH = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
-_NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 _NO_NAMES = frozenset(("", ".", ".."))
@@ -195,51 +195,9 @@ def look(at: At, path: str) -> os.stat_result | None:
 def create_file(at: At, path: str, mode: int) -> int:
     """Make a file that must not be there yet, with its directories; return a descriptor to read and write it."""
     with parent(at, path, make=True) as (above, name):
-        fd = os.open(name, _NEW, 0o600, dir_fd=above)
+        fd = os.open(name, NEW, 0o600, dir_fd=above)
     os.fchmod(fd, mode)
     return fd
-
-
-def write_new(above: int, name: str, data: bytes, mode: int) -> os.stat_result:
-    """Write a small file of an open directory under its own name, in place of whatever has that; return what it is.
-
-    A kill may leave a part of it: the caller must not believe what he has not noted. Another name of what was there
-    keeps its bytes.
-    """
-    try:
-        fd = os.open(name, _NEW, mode, dir_fd=above)
-    except FileExistsError:
-        remove(above, name)
-        fd = os.open(name, _NEW, mode, dir_fd=above)
-    try:
-        while data:
-            data = data[os.write(fd, data) :]
-        seen = os.fstat(fd)
-        if seen.st_mode & 0o7777 != mode:  # the process's mask took something away
-            os.fchmod(fd, mode)
-    finally:
-        os.close(fd)
-    return seen
-
-
-def replace_file(at: At, path: str, data: bytes, mode: int, *, to_disk: bool = True) -> None:
-    """Write a small file whole or not at all: temporary name, fsync, rename. The same bytes change nothing."""
-    with suppress(OSError):
-        if read_small(at, path, len(data) + 1) == data:
-            return
-    temporary = f"{path}.{secrets.token_hex(4)}.new"
-    fd = create_file(at, temporary, mode)
-    try:
-        with os.fdopen(fd, "wb") as file:
-            file.write(data)
-            file.flush()
-            if to_disk:
-                os.fsync(file.fileno())
-        rename(at, temporary, path)
-    except BaseException:
-        with suppress(OSError):
-            remove(at, temporary)
-        raise
 
 
 def read_small(at: At, path: str, limit: int) -> bytes:

@@ -19,7 +19,8 @@ from cluster_interface.model.errors import Permanent, Transient
 from cluster_interface.staging import stopping
 from cluster_interface.staging.destinations.files import DirectoryPlace, words_for
 from cluster_interface.staging.globus import parse
-from cluster_interface.trees.beneath import directory, read_small, remove, replace_file
+from cluster_interface.trees.beneath import directory, read_small, remove
+from cluster_interface.trees.writing import replace_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
