@@ -19,7 +19,7 @@ from cluster_interface.model.filetree import FileEntry
 from cluster_interface.ports import Layout
 from cluster_interface.settings import Staging
 from cluster_interface.staging import UploadStore, Workspace
-from cluster_interface.trees import archives
+from cluster_interface.trees import archives, opening
 
 JOB = "job"
 FINE = {"fine": b"1", "e/deep": b"2"}
@@ -279,3 +279,22 @@ def test_more_files_than_are_taken_are_refused(top, form, monkeypatch):
                 made.addfile(tarfile.TarInfo(name))
     with pytest.raises(Permanent, match="has more than 100 files"):
         stage(workspace(top), f"file:{top}/x.{form}!/")
+
+
+def test_what_a_zip_says_of_itself_is_looked_at_first(top, monkeypatch):
+    """A million entries are not read to be counted; one that says that it has few is stopped by its list's size."""
+    with zipfile.ZipFile(top / "x.zip", "w") as made:
+        for number in range(101):
+            made.writestr(f"{number}", b"")
+    monkeypatch.setattr(zipfile, "ZipFile", lambda _file: pytest.fail("it was read"))
+    with monkeypatch.context() as few:
+        few.setattr(opening, "MOST_MEMBERS", 100)
+        with pytest.raises(Permanent, match="has more than 100 files"):
+            stage(workspace(top), f"file:{top}/x.zip!/")
+    data = bytearray((top / "x.zip").read_bytes())
+    end = data.rfind(b"PK\x05\x06")
+    data[end + 8 : end + 12] = bytes((1, 0, 1, 0))
+    (top / "x.zip").write_bytes(data)
+    monkeypatch.setattr(opening, "LONGEST_LIST", 1000)
+    with pytest.raises(Permanent, match="has more than 200,000 files"):
+        stage(workspace(top), f"file:{top}/x.zip!/")

@@ -79,7 +79,7 @@ def _member(found: Archive, archive: Path, member: str) -> Packed:
 @lru_cache(maxsize=8)
 def _listed(archive: Path, _mtime_ns: int) -> Archive:
     """List an archive; several of its members may be wanted."""
-    from cluster_interface.trees.archives import list_archive  # noqa: PLC0415 - as above
+    from cluster_interface.trees.opening import list_archive  # noqa: PLC0415 - as above
 
     listed = list_archive(archive.open("rb"))
     listed.close()

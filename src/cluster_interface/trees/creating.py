@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, BinaryIO, Protocol, Self
 
 from cluster_interface.model.errors import Problem, Rejected, Transient
 from cluster_interface.model.filetree import IN_ARCHIVE, FileEntry, FileTree, Mode
-from cluster_interface.trees.archives import BROKEN, Unfit, open_archive, split, words
+from cluster_interface.trees.archives import BROKEN, Unfit, split, words
 from cluster_interface.trees.beneath import create_file, look, open_directory, parent, remove, rename
 from cluster_interface.trees.checking import check
 from cluster_interface.trees.describing import BLOCK, describe
 from cluster_interface.trees.names import native, portable
+from cluster_interface.trees.opening import open_archive
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

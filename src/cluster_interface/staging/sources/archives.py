@@ -1,7 +1,7 @@
 """`SOURCE!/member`: one file of a zip or a tar, or what is below a directory of it, wherever the archive is.
 
 Nothing is unpacked: the bytes of a member go straight into the job's inputs. What is in archives is read by
-`trees.archives`; a compressed tar is written out plainly the first time that a process needs it.
+`trees.opening`; a compressed tar is written out plainly the first time that a process needs it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from cluster_interface.model.filetree import IN_ARCHIVE
 from cluster_interface.model.resources import show_bytes
 from cluster_interface.staging.parts import CHUNK
 from cluster_interface.staging.sources.kinds import HASH_BELOW, Found, Member, unavailable
-from cluster_interface.trees.archives import BROKEN, Archive, Unfit, open_archive, split, words
+from cluster_interface.trees.archives import BROKEN, Archive, Unfit, split, words
+from cluster_interface.trees.opening import open_archive
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
