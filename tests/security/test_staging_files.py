@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import tarfile
+import tempfile
 import textwrap
 import threading
 import time
@@ -17,7 +18,7 @@ from pathlib import Path
 import pytest
 from tests.accounts import ordinary
 
-from cluster_interface.model.errors import NotFound, Permanent
+from cluster_interface.model.errors import NotFound, Permanent, Rejected
 from cluster_interface.model.filetree import FileEntry
 from cluster_interface.model.job import Account, OutputFile
 from cluster_interface.model.plan import SourceInfo
@@ -55,6 +56,34 @@ def test_the_shadow_file_is_not_read(workspace):
     with pytest.raises(Permanent, match="/etc/shadow: permission denied"):
         stage_anyway(workspace, "file:/etc/shadow")
     assert not list((workspace.directory(JOB) / "inputs").iterdir())
+
+
+@needs_root
+def test_what_the_server_has_open_is_not_read(workspace, tmp_path):
+    """/proc leads past the directories that keep others out: its links count by what they say, its files not at all."""
+    (tmp_path / "private").mkdir(mode=0o700)
+    (tmp_path / "private/open").write_bytes(SECRET)
+    (tmp_path / "private/open").chmod(0o644)
+    with (tmp_path / "private/open").open("rb") as file:
+        for place in ("self", "thread-self", str(os.getpid())):
+            with pytest.raises(Permanent, match="permission denied"):
+                workspace.check(JOB, {"in": FileEntry(source=f"file:/proc/{place}/fd/{file.fileno()}")})
+    inside = os.open(tmp_path / "private", os.O_RDONLY)
+    try:
+        with pytest.raises(Permanent, match="permission denied"):
+            workspace.check(JOB, {"in/": FileEntry(source=f"file:/proc/self/fd/{inside}")})
+        with pytest.raises(Rejected, match="permission denied"):
+            workspace.list_directory(ordinary(), f"/proc/self/fd/{inside}", "", 10)
+    finally:
+        os.close(inside)
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as open_to_all:
+        Path(open_to_all).chmod(0o755)
+        Path(open_to_all, "link").symlink_to("/proc/self/maps")
+        for source in ("/proc/self/maps", "/proc/self/../self/maps", f"{open_to_all}/link", "/sys/kernel/notes"):
+            with pytest.raises(Permanent, match="not data"):
+                workspace.check(JOB, {"in": FileEntry(source=f"file:{source}")})
+    with pytest.raises(Rejected, match="not data"):
+        workspace.list_directory(ordinary(), "/proc/self/fd", "", 10)
 
 
 @needs_root

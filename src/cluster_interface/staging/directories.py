@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cluster_interface.model.errors import Rejected
+from cluster_interface.model.errors import Permanent, Rejected
 from cluster_interface.model.filenames import check_links, check_name
 from cluster_interface.model.filetree import MOST_MEMBERS, FileEntry, Mode, is_local, lacking, mounted_at
 from cluster_interface.model.plan import SourceInfo
 from cluster_interface.ports import Listed
 from cluster_interface.staging.manifests import Manifest, target_of, unavailable
 from cluster_interface.staging.opened import Opened
+from cluster_interface.staging.sources.files import place_of
 from cluster_interface.trees.names import native, portable
 from cluster_interface.trees.walking import Entry, Kind, kind_of, walk
 
@@ -136,11 +137,14 @@ def list_directory(path: str, after: str, limit: int) -> tuple[list[Listed], str
     if not path.startswith("/") or "\0" in path:
         raise Rejected.field("path", "write an absolute path of the server")
     try:
-        with os.scandir(native(path)) as entries:
+        real = place_of(native(path))
+        with os.scandir(real) as entries:
             names = heapq.nsmallest(
                 limit + 1, (entry.name for entry in entries if portable(entry.name) > after), portable
             )
-        listed = [one for name in names[:limit] if (one := _listed(native(path), name))]
+        listed = [one for name in names[:limit] if (one := _listed(real, name))]
+    except Permanent as error:
+        raise Rejected.field("path", str(error)) from None
     except OSError as error:
         raise Rejected.field("path", f"{path[:200]}: {(error.strerror or 'cannot be read').lower()}") from None
     return listed, portable(names[limit - 1]) if len(names) > limit else None
@@ -163,7 +167,7 @@ def _must_be_plain(real: Path, source: str) -> None:
 def _opened(source: str) -> Opened:
     path = file_path(source)
     try:
-        return Opened(os.open(native(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
+        return Opened(os.open(place_of(native(path)), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
     except OSError as error:
         raise unavailable(f"{path}: {(error.strerror or 'cannot be read').lower()}") from None
 

@@ -7,8 +7,9 @@ import stat
 from pathlib import Path
 
 from cluster_interface.staging.sources.kinds import Here, unavailable
-from cluster_interface.trees.names import native
+from cluster_interface.trees.names import native, portable
 
+_NO_DATA = ("/proc", "/sys")
 _READ = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
@@ -33,8 +34,20 @@ def file_path(rest: str) -> str:
     return path
 
 
+def place_of(path: str) -> str:
+    """Return where a path leads by its links' texts; Permanent for what is the system's.
+
+    The kernel would follow links of /proc to what this server has open, past the directories that keep others out.
+    """
+    real = os.path.realpath(path)
+    if any(real == top or real.startswith(f"{top}/") for top in _NO_DATA):
+        raise unavailable(f"{portable(path)} is of the server's own processes and devices, not data")
+    return real
+
+
 def open_regular(path: str, shown: str | None = None) -> int:
     """Open a regular file and nothing else."""
+    shown, path = shown or path, place_of(path)
     try:
         if stat.S_ISREG(Path(path).stat().st_mode):  # before opening, which alone may block on a fifo
             fd = os.open(path, _READ)
@@ -42,5 +55,5 @@ def open_regular(path: str, shown: str | None = None) -> int:
                 return fd
             os.close(fd)
     except OSError as error:
-        raise unavailable(f"{shown or path}: {(error.strerror or 'cannot be read').lower()}") from None
-    raise unavailable(f"{shown or path} is not a regular file")
+        raise unavailable(f"{shown}: {(error.strerror or 'cannot be read').lower()}") from None
+    raise unavailable(f"{shown} is not a regular file")
