@@ -486,7 +486,7 @@ def test_a_document_is_read_by_what_is_in_it(tmp_path):
     (tmp_path / "tree.json").write_text('{"files": {"a": ')
     with pytest.raises(Rejected, match="is not JSON") as caught:
         ci.files.read(tmp_path / "tree.json")
-    assert caught.value.problems[0].field == f"{tmp_path}/tree.json: document"
+    assert caught.value.problems[0].field == f"{tmp_path}/tree.json"
 
 
 @pytest.mark.parametrize(
