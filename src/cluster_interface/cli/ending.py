@@ -41,9 +41,10 @@ def say_failure(job: Job, *, advise: bool = True) -> None:
     """Say how a job failed: code, sentence, what to do about it, and the last lines of its stderr."""
     code = f" ({job.code})" if job.code else ""
     said = plain(job.reason) or "for no known reason"
-    say(f"clif: job {job.id} {job.state}{code}: {said}", colour="yellow" if job.state is JobState.CANCELED else "red")
+    colour = "yellow" if job.state is JobState.CANCELED else "red"
+    say(f"clif: job {job.id} {job.state}{code}: {said}", colour=colour, hang=6)
     if advise and (advice := plain(job.data.get("advice") or "")):
-        say(f"  advice       {advice}")
+        say(f"  advice       {advice}", hang=15)
     if advise and (again := show_again(job.data)):
         say(f"  again        {again}")
     if job.state is JobState.FAILED and job.data["attempts"] and not job.is_sweep:
