@@ -47,6 +47,8 @@ def say_failure(job: Job, *, advise: bool = True) -> None:
         say(f"  advice       {advice}", hang=15)
     if advise and (again := show_again(job.data)):
         say(f"  again        {again}")
+    if advise and (log := show_build_log(job.data)):
+        say(f"  build        {log}")
     if job.state is JobState.FAILED and job.data["attempts"] and not job.is_sweep:
         say_last_words(job, _failed_task(job))
 
@@ -69,6 +71,11 @@ def show_again(data: Mapping[str, Any]) -> str:
     """Say how a job is run again with the package that it lacked; empty where none is known."""
     missing = data.get("missing")
     return plain(f"clif rerun {data['id']} --with-missing (adds {missing['package']})") if missing else ""
+
+
+def show_build_log(data: Mapping[str, Any]) -> str:
+    """Say how to read what the build printed that failed; empty where none was begun."""
+    return f"clif images log {data['build_log'][:12]}" if data.get("build_log") else ""
 
 
 def _failed_task(job: Job) -> int:

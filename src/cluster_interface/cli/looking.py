@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cluster_interface.cli.ending import say_failure, show_again
+from cluster_interface.cli.ending import say_failure, show_again, show_build_log
 from cluster_interface.cli.flags import as_json
 from cluster_interface.cli.sweeping import bar, say_failed_tasks, show_counts, show_waiting, task_row
 from cluster_interface.cli.talk import ago, print_json, print_table, within
@@ -22,7 +22,7 @@ from cluster_interface.model.state import FINAL, JobState, TaskState
 if TYPE_CHECKING:
     from cluster_interface.client import Job
 
-_COPIED = ("command", "", "state", "tasks")  #: lines that stay whole: what is copied, and colours
+_COPIED = ("command", "", "state", "tasks", "build")  #: lines that stay whole: what is copied, and colours
 
 
 @click.command("list")
@@ -83,6 +83,7 @@ def _show(job: Job) -> None:
         _line("attempts", str(len(data["attempts"])))
     _line("advice", plain(data.get("advice") or ""))
     _line("", show_again(data))
+    _line("build", show_build_log(data))
     _show_files(data)
     for progress in data["progress"]:
         _line(plain(progress["stage"]), show_progress(progress))
