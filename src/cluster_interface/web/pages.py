@@ -64,6 +64,8 @@ def blueprint(service: Service) -> APIBlueprint:
     pages.add_url_rule("/submit", "submit", lambda: _submit(service))
     pages.add_url_rule("/account", "account", lambda: _account(service))
     pages.add_url_rule("/new/<name>", "pattern", lambda name: _pattern(service, name))
+    pages.add_url_rule("/images", "images", lambda: _page("images.html", {"images": service.images.listed()}))
+    pages.add_url_rule("/images/<key>", "image", lambda key: _page("image.html", {"found": service.images.show(key)}))
     pages.add_url_rule("/assets/<digest>/<path:name>", "asset", _asset)
     return pages
 
