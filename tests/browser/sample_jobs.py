@@ -184,7 +184,7 @@ def made_up(now: float) -> dict[str, Made]:
         ),
         make_job("stopjob234", "too-many-permutations", S.CANCELED, now - 90000, (2, 8), reason="canceled by ada"),
         make_job(
-            "eviljob234", EVIL, S.FAILED, now - 180000, (1,), code=FailureCode.INPUT_UNAVAILABLE,
+            "eviljob234", EVIL, S.FAILED, now - 180000, (1, 1, 1, 2, 1), code=FailureCode.EXIT_CODE,
             out=EVIL_LOG, reason=f"{EVIL}: no such file \u202e{LONG}{LONG}",
         ),
         _unbuilt("imagejob23", now - 200000),
