@@ -38,6 +38,16 @@ export function visibleLines(text: string): string {
   return text.split(/([\n\t])/).map((piece) => (/[\n\t]/.test(piece) ? piece : visible(piece))).join("");
 }
 
+/** A text whose parts between backticks are code. */
+export function coded(text: string): (Node | string)[] {
+  return text.split(/`([^`]+)`/).map((part, at) => (at % 2 ? make("code", {}, visible(part)) : visible(part)));
+}
+
+/** Begun with a capital letter, unless it begins with a name. */
+export function sentence(text: string): string {
+  return /^[a-z]+(?=[ ,]|$)/.test(text) ? (text[0] ?? "").toUpperCase() + text.slice(1) : text;
+}
+
 export function code(char: string): string {
   return `⟨U+${(char.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, "0")}⟩`;
 }

@@ -1,5 +1,5 @@
 // What is said for the command line, in the words of the form: a flag becomes the way to its field.
-import { byId, make, visible } from "./dom.ts";
+import { byId, coded, make, sentence } from "./dom.ts";
 
 const FIELDS: Record<string, string> = {
   with: "package-name",
@@ -27,16 +27,6 @@ const FLAG = new RegExp(`(?<!#\\w* ?|\\$ )--(${Object.keys(FIELDS).join("|")})(?
 export function inFormWords(text: string): (Node | string)[] {
   const parts = sentence(text).replace(/\bsay (?=--)/g, "use ").split(FLAG);
   return parts.flatMap((part, at) => (at % 2 ? [wayTo(part)] : coded(part)));
-}
-
-/** What stands between backticks, as code. */
-function coded(text: string): (Node | string)[] {
-  return text.split(/`([^`]+)`/).map((part, at) => (at % 2 ? make("code", {}, visible(part)) : visible(part)));
-}
-
-/** The same, begun with a capital letter unless it begins with a name. */
-export function sentence(text: string): string {
-  return /^[a-z]+(?=[ ,]|$)/.test(text) ? (text[0] ?? "").toUpperCase() + text.slice(1) : text;
 }
 
 function wayTo(flag: string): HTMLElement {

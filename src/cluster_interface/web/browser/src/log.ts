@@ -46,7 +46,7 @@ export function showLog(job: string): void {
 class LogView {
   stream: Stream = "out";
   task = 0;
-  onNothing: (() => void) | null = null; // told once when a log has ended empty, or is while the other one is not
+  onNothing: (() => void) | null = null; // told once when there is nothing in a log, and something in the other
   private shown = 0; // which call of show() is the present one
   private readonly box = byId("log-text");
   private readonly lines = byId("log-lines");
@@ -87,7 +87,7 @@ class LogView {
         offset = part.offset + part.data.byteLength;
         this.append(terminal, decoder.decode(part.data, { stream: true }));
         this.explain(part.size, cut, part.end);
-        if (this.onNothing && part.size === 0 && (part.end || (await this.otherHasSome()))) this.nothing();
+        if (this.onNothing && part.size === 0 && (await this.otherHasSome())) this.nothing();
         if (part.end || turn !== this.shown) return;
         await pause(offset < part.size ? 0 : BEAT);
       } catch (error) {
