@@ -164,6 +164,21 @@ def test_what_the_server_has_is_not_sent_again(page: Page, site: Site) -> None:
     assert site.uploads.data["up0"] == data
 
 
+def test_a_small_file_takes_one_request(page: Page, site: Site) -> None:
+    """Thousands of them are sent in a third of the time; one that is cut is sent again."""
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(request.method) if "/uploads" in request.url else None)
+    choose(page, site)
+    page.click("#send")
+    page.wait_for_url("**/jobs/newjob*")
+    assert sent == ["POST"]
+    site.uploads.break_next = True
+    choose(page, site)
+    page.click("#send")
+    page.wait_for_url("**/jobs/newjob0001")
+    assert bytes(site.uploads.data[site.service.specs[1].files["fit.py"].source.removeprefix("upload:")]) == SCRIPT
+
+
 def test_a_file_that_is_gone_does_not_hold_the_form(page: Page, site: Site, tmp_path: Path) -> None:
     """What can no longer be read has no checksum; to send it is tried nevertheless, which says at once what is wrong."""
     script = tmp_path / "fit.py"
