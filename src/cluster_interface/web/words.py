@@ -17,7 +17,9 @@ from cluster_interface.service.previews import can_look
 if TYPE_CHECKING:
     from cluster_interface.wire import PatternView, WaitingView
 
-_WORD = re.compile(r"[a-z]+(?=[ ,]|$)")
+_BEGINS = re.compile(  # the same as in dom.ts: what else comes first may be a name
+    r"(?:a|all|asked|asks|every|has|is|it|its|left|line|many|must|no|nothing|queue|the|there|this|what|which|write) "
+)
 LONGEST_SHOWN = 300  #: characters of a name on a page
 
 MEANING = {
@@ -65,8 +67,8 @@ def visible_lines(text: str) -> str:
 
 
 def sentence(text: str) -> str:
-    """Begin with a capital letter, unless what it begins with is a name: `environment.setup ends with 2`."""
-    return text[:1].upper() + text[1:] if _WORD.match(text) else text
+    """Begin with a capital letter, unless what it begins with may be a name: `environment.setup ends with 2`."""
+    return text[:1].upper() + text[1:] if _BEGINS.match(text) else text
 
 
 def coded(text: str) -> Markup:

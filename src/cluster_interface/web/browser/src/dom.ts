@@ -43,9 +43,12 @@ export function coded(text: string): (Node | string)[] {
   return text.split(/`([^`]+)`/).map((part, at) => (at % 2 ? make("code", {}, visible(part)) : visible(part)));
 }
 
-/** Begun with a capital letter, unless it begins with a name. */
+// The same as words.sentence on the server: what else comes first may be a name.
+const BEGINS = /^(?:a|all|asked|asks|every|has|is|it|its|left|line|many|must|no|nothing|queue|the|there|this|what|which|write) /;
+
+/** Begun with a capital letter, unless it may begin with a name. */
 export function sentence(text: string): string {
-  return /^[a-z]+(?=[ ,]|$)/.test(text) ? (text[0] ?? "").toUpperCase() + text.slice(1) : text;
+  return BEGINS.test(text) ? (text[0] ?? "").toUpperCase() + text.slice(1) : text;
 }
 
 export function code(char: string): string {
