@@ -13,13 +13,14 @@ from dataclasses import replace
 
 from sqlalchemy import delete, insert
 from tests.browser.sample_files import EVIL, FIT
-from tests.browser.sample_jobs import OWNER, PLACE, Made, S, made_up, make_job, propose
+from tests.browser.sample_jobs import KEY, OWNER, PLACE, Made, S, made_up, make_job, propose
 
 from cluster_interface.inspection import inspect as real_inspect
 from cluster_interface.inspection.sweeps import with_places
 from cluster_interface.model.errors import Conflict, NotFound, Rejected, Transient
 from cluster_interface.model.jobspec import JobSpec
 from cluster_interface.model.media import media_type
+from cluster_interface.model.plan import Lock
 from cluster_interface.model.resources import GIB, MIB
 from cluster_interface.model.state import FINAL, JobState, TaskState
 from cluster_interface.patterns import Catalogue
@@ -33,6 +34,8 @@ from cluster_interface.store import Credentials, Store, Vault
 from cluster_interface.store import tables as t
 from cluster_interface.wire import (
     EventView,
+    ImageShow,
+    ImageView,
     InspectResponse,
     JobPage,
     JobSummary,
@@ -110,6 +113,38 @@ class SampleStager:
         )
 
 
+BUILT = "$ setpriv -- bwrap /bin/sh -e\n+ make tools\n/bin/sh: 2: make: not found\n<script>document.title='owned'</script>\n"
+
+
+class SampleImages:
+    """One image on one base, and what building it printed."""
+
+    def listed(self) -> list[ImageView]:
+        """List both."""
+        more = {"created": time.time() - 9000, "base": None, "faces": ("directory",)}
+        python = {"kind": "image", "name": "numpy, pandas and 3 more", "packages": ("numpy==2.3.4", "pandas==2.3.3")}
+        base = {"kind": "base", "name": "bookworm", "packages": ("python3",)}
+        return [
+            ImageView(key=KEY, size=300 * MIB, used=time.time() - 60, **python, **more),
+            ImageView(key="bookworm-3f1c", size=141 * MIB, **base, **more),
+        ]
+
+    def show(self, key: str) -> ImageShow:
+        """Show one of them."""
+        image = next((one for one in self.listed() if one.key.startswith(key)), None)
+        if image is None:
+            raise NotFound(f"there is no image {key[:64]!r}")
+        lock = Lock(
+            base="bookworm-3f1c", python="3.11", image=image.key, suite="bookworm", packages=image.packages,
+            requirements="numpy==2.3.4 --hash=sha256:00\n", system=("libgl1", "python3"), why=("libgl1: cv2 needs it",),
+        )  # fmt: skip
+        return ImageShow(image=image, lock=lock, sizes={"base": 141 * MIB, "layer": 159 * MIB}, jobs=("runjob2345",))
+
+    def log(self, key: str) -> str:
+        """Return what its build printed."""
+        return BUILT
+
+
 class SampleService:
     """What the pages and the routes call, over the made-up jobs."""
 
@@ -118,6 +153,7 @@ class SampleService:
         self.credentials = Credentials(store, vault)
         self.patterns = Patterns(catalogue=Catalogue())
         self.submitting = self.following = self.wishes = self.files = self
+        self.images = SampleImages()
         self.reset()
 
     def reset(self) -> None:

@@ -25,6 +25,7 @@ from cluster_interface.wire import (
 
 S = JobState
 OWNER = "ada"
+KEY = "img-77aa"  #: of the image that the made-up jobs run in
 PLACE = "sftp://archive.example.edu/ada/surveys"  #: could not be reached when a job ended
 WAY = (S.SUBMITTED, S.PREPARING, S.QUEUED, S.RUNNING, S.STAGING_OUT)
 
@@ -56,7 +57,7 @@ def _spec(name: str | None, script: str, packages: tuple[str, ...] = ()) -> JobS
 
 def _plan(spec: JobSpec) -> Plan:
     packages = ("numpy==2.3.4", "pandas==2.3.3", "python-dateutil==2.9.0", "pytz==2025.2", "six==1.17.0")
-    lock = Lock(base="bookworm-3f1c", python="3.11", packages=packages, image="img-77aa")
+    lock = Lock(base="bookworm-3f1c", python="3.11", packages=packages, image=KEY)
     ask = Ask(cpus=2, memory=4 * GIB, time=7200, queue="local", runtime="bubblewrap", disk=20 * GIB)
     return Plan(spec=spec, command=spec.command or "", lock=lock, ask=ask, bounds={"memory": Bound.ENFORCED})
 
@@ -146,6 +147,14 @@ def _lost(job: str, began: float) -> Made:
     return item
 
 
+def _unbuilt(job: str, began: float) -> Made:
+    """Make a job whose image could not be built."""
+    reason = "environment.setup ends with 127, at `make tools`: /bin/sh: 2: make: not found"
+    item = make_job(job, "own-tools", S.FAILED, began, (2, 9), code=FailureCode.IMAGE_FAILED, reason=reason)
+    item.view = item.view.model_copy(update={"build_log": KEY})
+    return item
+
+
 def _lacking(job: str, began: float) -> Made:
     """Make a job whose program wanted a package that its script does not tell of."""
     err = "Traceback (most recent call last):\nModuleNotFoundError: No module named 'slycot'\n"
@@ -175,9 +184,10 @@ def made_up(now: float) -> dict[str, Made]:
         ),
         make_job("stopjob234", "too-many-permutations", S.CANCELED, now - 90000, (2, 8), reason="canceled by ada"),
         make_job(
-            "eviljob234", EVIL, S.FAILED, now - 180000, (1,), code=FailureCode.INPUT_UNAVAILABLE,
+            "eviljob234", EVIL, S.FAILED, now - 180000, (1, 1, 1, 2, 1), code=FailureCode.EXIT_CODE,
             out=EVIL_LOG, reason=f"{EVIL}: no such file \u202e{LONG}{LONG}",
         ),
+        _unbuilt("imagejob23", now - 200000),
         _lost("lostjob234", now - 240000),
         _lacking("lackjob234", now - 250000),
         make_job("longjob234", LONG[:120], S.COMPLETED, now - 260000, (1, 1, 1, 1, 1), rerun_of="donejob234"),

@@ -14,6 +14,7 @@ PLACES = (
     "/jobs/donejob234?in=results", "/s/nothing", "/", "/?state=rejected", "/submit", "/submit?from=failjob234", "/jobs/unknown",
     "/jobs/runjob2345", "/jobs/prepjob234", "/jobs/sweepjob23?task=2", "/jobs/sweeprun23?tasks=running", "/jobs/waitjob234",
     "/submit?from=sweepjob23", "/jobs/donejob234", "/jobs/failjob234", "/jobs/lostjob234", "/jobs/eviljob234", "/new/blast", "/account",
+    "/images", "/images/img-77aa", "/jobs/imagejob23",
 )  # fmt: skip
 _AXE = [
     "wcag2a",

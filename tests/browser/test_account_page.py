@@ -69,7 +69,7 @@ def test_what_is_wrong_is_said(page: Page, site: Site) -> None:
     assert page.locator("#credential .error:not([data-error-for])").count() == 0
     page.fill("#credential-name", "a b")
     page.click("#credential-keep")
-    expect(page.locator("#credential-name-error")).to_contain_text("write letters, digits")
+    expect(page.locator("#credential-name-error")).to_contain_text("Write letters, digits")
     expect(page.locator("#credential-name")).to_be_focused()
     page.fill("#credential-name", "lab")
     page.fill("#credential-match", "https://wrong.example")

@@ -32,6 +32,18 @@ def test_a_running_job_is_followed_to_its_end(page: Page, site: Site) -> None:
     assert page.locator("#live").get_attribute("hx-get") is None
 
 
+def test_what_is_written_to_the_other_stream_is_shown(page: Page, site: Site) -> None:
+    """Where nothing comes on the one that is shown first; not once somebody chose."""
+    made = site.service.made["runjob2345"]
+    made.out, made.err = b"", b"epoch 3 of 9\n"
+    page.goto(f"{site.url}/jobs/runjob2345")
+    expect(page.locator("#log-lines")).to_contain_text("epoch 3 of 9")
+    expect(page.locator("#tab-err")).to_have_attribute("aria-selected", "true")
+    page.click("#tab-out")
+    expect(page.locator("#log-note")).to_have_text("Nothing written yet.")
+    expect(page.locator("#tab-out")).to_have_attribute("aria-selected", "true")
+
+
 def test_a_warning_about_packages_is_shown_beside_them(page: Page, site: Site) -> None:
     """Such as that one was withdrawn; it is text."""
     made = site.service.made["donejob234"]

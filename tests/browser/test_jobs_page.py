@@ -14,9 +14,9 @@ def test_the_list_leads_to_older_jobs(page: Page, site: Site) -> None:
     expect(page.locator(".jobs li")).to_have_count(50)
     expect(page.locator(".jobs li .title").first).to_have_text("spectra, second batch")
     page.click("text=Older")
-    expect(page.locator(".jobs li")).to_have_count(21)
+    expect(page.locator(".jobs li")).to_have_count(22)
     page.goto(f"{site.url}/?state=failed")
-    expect(page.locator(".jobs li")).to_have_count(4)
+    expect(page.locator(".jobs li")).to_have_count(5)
 
 
 def test_an_empty_list_invites(page: Page, site: Site) -> None:

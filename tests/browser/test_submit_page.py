@@ -38,7 +38,7 @@ def test_directives_of_a_batch_script_fill_the_form(page: Page, site: Site) -> N
     page.goto(f"{site.url}/submit")
     page.set_input_files("#pick-files", [{"name": "run.sbatch", "mimeType": "text/plain", "buffer": BATCH}])
     expect(page.locator("#cpus")).to_have_value("2")
-    expect(page.locator("#time")).to_have_value("300s")
+    expect(page.locator("#time")).to_have_value("5m")
     warnings = page.locator("#warnings")
     expect(warnings).to_contain_text("Many tasks: array: 3 tasks (1, 2, 3)")
     expect(warnings).to_contain_text("Left out: #SBATCH --mail-user=ada@example.org (line 6)")
@@ -52,6 +52,19 @@ def test_directives_of_a_batch_script_fill_the_form(page: Page, site: Site) -> N
     assert (spec.resources.cpus, spec.resources.memory, spec.resources.time) == (2, 1 << 30, 300)
     assert spec.dialect == "slurm"
     assert spec.sweep.parameters == {"array": ("1", "2", "3")}
+
+
+def test_what_is_said_leads_to_its_field(page: Page, site: Site) -> None:
+    """A flag of the command line is the field's name here, and a click on it the way there; code is code."""
+    script = b"import argparse, requests, flask\nrequests.get('https://x.org')\nflask.Flask('a').run()\n"
+    choose(page, site, data=script)
+    warnings = page.locator("#warnings")
+    expect(warnings).not_to_contain_text("--")
+    expect(warnings.locator("code")).to_have_text("flask.Flask('a').run()")
+    warnings.get_by_role("button", name="“Let it use the network”").click()
+    expect(page.locator("#network")).to_be_focused()
+    warnings.get_by_role("button", name="“Time”").click()
+    expect(page.locator("#time")).to_be_focused()
 
 
 def test_a_doubtful_package_needs_a_yes(page: Page, site: Site) -> None:
@@ -149,6 +162,21 @@ def test_what_the_server_has_is_not_sent_again(page: Page, site: Site) -> None:
     page.wait_for_url("**/jobs/newjob0002")
     assert site.uploads.received == [len(data), len(data) - 500_000]
     assert site.uploads.data["up0"] == data
+
+
+def test_a_small_file_takes_one_request(page: Page, site: Site) -> None:
+    """Thousands of them are sent in a third of the time; one that is cut is sent again."""
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(request.method) if "/uploads" in request.url else None)
+    choose(page, site)
+    page.click("#send")
+    page.wait_for_url("**/jobs/newjob*")
+    assert sent == ["POST"]
+    site.uploads.break_next = True
+    choose(page, site)
+    page.click("#send")
+    page.wait_for_url("**/jobs/newjob0001")
+    assert bytes(site.uploads.data[site.service.specs[1].files["fit.py"].source.removeprefix("upload:")]) == SCRIPT
 
 
 def test_a_file_that_is_gone_does_not_hold_the_form(page: Page, site: Site, tmp_path: Path) -> None:

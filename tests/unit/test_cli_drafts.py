@@ -1,8 +1,17 @@
 """What `clif describe` tells of a draft."""
 
-from cluster_interface.cli.drafts import show_draft, show_options
+import io
+
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cluster_interface.cli.drafts import print_spec, show_draft, show_options
+from cluster_interface.cli.talk import print_table, within
 from cluster_interface.client.composing import Draft
 from cluster_interface.inspection import inspect
+from cluster_interface.model.amounts import spell_bytes, spell_time
+from cluster_interface.model.resources import parse_memory, parse_time
 
 SCRIPT = """
 import argparse
@@ -75,3 +84,65 @@ def test_what_a_sweep_gives_is_not_missing(capsys):
     inspected = {"proposal": proposal, "queue": "local", "runtime": "docker", "bounds": {}}
     lines = shown(capsys, {"command": "python a.py --rounds {rounds}"}, inspected)
     assert any("needs table, not given" in line for line in lines)
+
+
+@given(st.integers(0, 2**50))
+def test_amounts_are_spelled_exactly(amount):
+    """What is written in a spec is read as the same amount."""
+    assert parse_memory(spell_bytes(amount)) == amount
+    assert parse_time(spell_time(amount)) == amount
+
+
+def test_a_spec_is_printed_with_amounts_for_people(capsys):
+    """Memory and time as one would write them, a long command on one line; the same spec in JSON is the API's."""
+    resources = {"memory": 512 * 2**20, "time": 5400, "cpus": 1}
+    draft = Draft(document={"command": "run " * 60, "resources": resources}, local={}, inspected=None)
+    print_spec(draft, json_=False)
+    text = capsys.readouterr().out
+    assert "memory: 512MiB" in text
+    assert "time: 1h30m" in text
+    assert f"command: '{'run ' * 60}'" in text
+    assert yaml.safe_load(text)["resources"]["cpus"] == 1
+    print_spec(draft, json_=True)
+    assert '"memory": 536870912' in capsys.readouterr().out
+
+
+class Terminal(io.StringIO):
+    """A screen."""
+
+    encoding = "utf-8"
+
+    def isatty(self):
+        """It is one."""
+        return True
+
+
+def test_sentences_are_broken_between_words_on_a_terminal_alone(monkeypatch):
+    """What goes on is indented; in a pipe a line is a line."""
+    monkeypatch.setenv("COLUMNS", "40")
+    text = f"  warning      {'some words ' * 8}--with {'x' * 60}"
+    lines = within(text, 15, Terminal()).splitlines()
+    assert all(len(line) <= 40 for line in lines[:-1])
+    assert lines[-1] == " " * 15 + "x" * 60
+    assert within(text, 15, io.StringIO()) == text
+
+
+def test_a_job_is_one_line_of_the_list_on_a_terminal(monkeypatch):
+    """A long reason is cut, the columns before it are not."""
+    screen = Terminal()
+    monkeypatch.setattr("sys.stdout", screen)
+    monkeypatch.setenv("COLUMNS", "50")
+    print_table(["job", "state", ""], [["abc", "failed", "because " * 30], ["abd", "done", "2 outputs"]], cut=True)
+    lines = screen.getvalue().splitlines()
+    assert len(lines) == 3
+    assert lines[1].startswith("abc  failed  because because")
+    assert lines[1].rstrip().endswith("…")
+
+
+def test_an_import_that_is_asked_about_is_told_once(capsys):
+    """What is not sure is not repeated as a warning."""
+    proposal = inspect({"a.py": "import labtools"}, "a.py").model_dump(mode="json")
+    inspected = {"proposal": proposal, "queue": "local", "runtime": "docker", "bounds": {}}
+    asks = tuple(guess for guess in proposal["guesses"] if guess["sure"] == "ask")
+    show_draft(Draft(document={"command": "python a.py"}, local={}, inspected=inspected, asks=asks))
+    assert capsys.readouterr().err.count("--with labtools") == 1

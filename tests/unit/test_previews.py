@@ -44,7 +44,8 @@ def show(name, data, offset=None):
         ("x.csv", "ä,ö\n".encode(), "text/csv"),
         ("x.csv", b"a\0b", "application/octet-stream"),
         ("x.csv", "ä".encode()[:1], "text/csv"),  # cut within a character
-        ("x.csv", b"\xe4,\xf6\n latin", "application/octet-stream"),
+        ("x.csv", b"\xe4,\xf6\n latin", "text/csv"),  # an older code page
+        ("x.txt", bytes(range(0x80, 0x100)) + b"a few", "application/octet-stream"),
         ("x.xlsx", b"PK\x03\x04rest", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
         ("x", b"\x89HDF\r\n\x1a\n", "application/x-hdf5"),
         ("x.JSON", b"{}", "application/json"),
@@ -120,6 +121,20 @@ def test_tables_are_bounded():
     assert view.note
     assert max(len(cell) for row in view.rows for cell in row) < 600
     assert show("a.csv", b'a,"' + b"x" * 300_000).kind == "table"
+
+
+def test_text_and_tables_of_older_programs_are_read():
+    """Latin-1, and cells that are parted by semicolons because commas are in the numbers."""
+    assert show("a.txt", "Grüße aus Köln".encode("cp1252")).text == "Grüße aus Köln"
+    assert show("a.csv", "name;größe\na;1,5\n".encode("cp1252")).rows == (("name", "größe"), ("a", "1,5"))
+    assert show("a.txt", "aä€".encode(), 2).text.endswith("€")  # a piece that begins within a character
+    assert show("a.csv", b'"a;b;c",d\n').rows == (("a;b;c", "d"),)
+
+
+def test_columns_that_are_not_shown_are_counted():
+    """A table of four hundred columns says so."""
+    assert "of 400 columns" in show("a.csv", b",".join(b"c%d" % n for n in range(400))).note
+    assert show("a.csv", b"a,b\n1,2\n").note == ""
 
 
 def workbook(rows):

@@ -130,3 +130,25 @@ def test_what_was_not_measured_is_not_shown_as_nothing() -> None:
 def test_without_a_plan_the_defaults_are_named() -> None:
     """Before the job is resolved the page says that the queue decides."""
     assert {row.asked for row in usage(job(S.SUBMITTED, plan=None), now=0)} == {"the queue's default"}
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("the program exited with 1", "The program exited with 1"),
+        ("labtools is not well known", "labtools is not well known"),
+        ("environment.setup ends with 2", "environment.setup ends with 2"),
+    ],
+)
+def test_sentences_begin_with_a_capital_letter_and_names_do_not(text: str, shown: str) -> None:
+    """What may be a name is as it is called."""
+    assert words.sentence(text) == shown
+
+
+def test_advice_speaks_of_what_the_page_has() -> None:
+    """A button says what it does; a flag is a field of the form."""
+    text = "it found no Python module `x`: `--with x` brings it"
+    assert words.on_page(text, object()) == "it found no Python module `x`"
+    assert words.on_page("it wanted the network: `--network`") == "it wanted the network: “Let it use the network”"
+    assert words.on_page("say `--input a.csv`") == "use “Choose files”: `a.csv`"
+    assert words.on_page("`--as-of 2021-01-01` takes those of then") == "`--as-of 2021-01-01` takes those of then"

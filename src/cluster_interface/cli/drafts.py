@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from cluster_interface.cli.talk import print_json, say
 from cluster_interface.cli.terminal import plain
+from cluster_interface.model.amounts import spell_bytes, spell_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -22,6 +23,7 @@ _EMPTY: tuple[tuple[str, Any], ...] = (
 _FLAGS = {"environment.python.packages": "--with", "environment.system": "--system"}
 _PLACES = re.compile(r"(?: \S+[ =]\{\w+\})*")  #: what a sweep adds to a command
 MOST_LEFT = 4  #: files of earlier runs that are named
+HANG = 15  #: where what is said begins, behind its title
 MOST_LINES = 12  #: of one kind; the rest is counted
 
 
@@ -30,7 +32,7 @@ def show_draft(draft: Draft) -> None:
     document, proposal = draft.document, (draft.inspected or {}).get("proposal", {})
     guesses = [guess for guess in proposal.get("guesses", ()) if guess not in draft.asks]
     _row("repository", [draft.origin] if draft.origin else ())
-    _row("command", [document.get("command", "(to be inferred)")])
+    _row("command", [document.get("command", "(to be inferred)")], copied=True)
     _row("environment", _environment(document.get("environment"), guesses))
     _row("files", _files(document.get("files", {}), guesses))
     _row("left here", _left(draft.left))
@@ -43,20 +45,24 @@ def show_draft(draft: Draft) -> None:
     _row("checkpoint", _values(draft, guesses, "checkpoint"))
     if draft.inspected and _goes_where_it_was_inspected(document.get("resources") or {}, draft.inspected):
         _row("bounds", [_bounds(draft.inspected["bounds"])])
-    for guess in draft.asks:
-        if flag := _FLAGS.get(guess["field"]):  # what else is asked for has a warning that says what to do
-            say(f"  not sure     {plain(guess['value'])}: {plain(guess['rests_on'])}", colour="yellow")
-            say(f"               not installed unless you say: {flag} {plain(guess['value'])}", colour="yellow")
+    asked = [(guess, flag) for guess in draft.asks if (flag := _FLAGS.get(guess["field"]))]
+    for guess, flag in asked:  # what else is asked for has a warning that says what to do
+        say(f"  not sure     {plain(guess['value'])}: {plain(guess['rests_on'])}", colour="yellow", hang=HANG)
+        file = "a file of yours? --input FILE; " if guess["rests_on"].startswith("import ") else ""
+        say(f"{'':{HANG}}not installed: {file}that package? {flag} {plain(guess['value'])}", colour="yellow", hang=HANG)
     _row("left out", [f"{one['directive']} (line {one['line']}): {one['why']}" for one in proposal.get("left_out", ())])
+    told = tuple(f"{flag} {guess['value']}" for guess, flag in asked)
     for warning in (*_missing(document, proposal), *proposal.get("warnings", ()), *draft.notes):
-        say(f"  warning      {plain(warning)}", colour="yellow")
+        if told and warning.endswith(told):
+            continue  # it is asked about above
+        say(f"  warning      {plain(warning)}", colour="yellow", hang=HANG)
 
 
 def show_options(draft: Draft) -> None:
     """Print to stderr what the script takes on its command line, and ready command lines."""
     proposal = (draft.inspected or {}).get("proposal", {})
     _row("options", [_option(option) for option in proposal.get("options", ())])
-    _row("ready", proposal.get("suggestions", ()))
+    _row("ready", proposal.get("suggestions", ()), copied=True)
 
 
 def _missing(document: dict[str, Any], proposal: dict[str, Any]) -> Iterator[str]:
@@ -92,13 +98,15 @@ def print_spec(draft: Draft, *, json_: bool) -> None:
     import click  # noqa: PLC0415 - beside yaml, which only this needs
     import yaml  # noqa: PLC0415 - 30 ms, only to describe
 
-    click.echo(yaml.safe_dump(_without_empty(draft.document), sort_keys=False, allow_unicode=False), nl=False)
+    document = _spelled(_without_empty(draft.document))
+    click.echo(yaml.safe_dump(document, sort_keys=False, allow_unicode=False, width=math.inf), nl=False)
 
 
-def _row(title: str, lines: Iterable[str]) -> None:
+def _row(title: str, lines: Iterable[str], *, copied: bool = False) -> None:
+    """Print lines under a title; what people copy is not broken."""
     lines = [plain(line) for line in lines]
     for number, line in enumerate(lines[:MOST_LINES]):
-        say(f"  {title if number == 0 else '':<12} {line}")
+        say(f"  {title if number == 0 else '':<12} {line}", hang=None if copied else HANG)
     if len(lines) > MOST_LINES:
         say(f"  {'':<12} … and {len(lines) - MOST_LINES} more", dim=True)
 
@@ -173,8 +181,9 @@ def _values(draft: Draft, guesses: list[dict[str, Any]], field: str) -> list[str
 def _resources(draft: Draft, guesses: list[dict[str, Any]]) -> str:
     stated = {line.partition(" ")[0] for line in _stated(draft, guesses)}
     asked = draft.document.get("resources") or {}
+    spelled = _amounts(asked)
     parts = [
-        f"{name} {draft.earlier.get(name, value)}" for name, value in asked.items() if value and name not in stated
+        f"{name} {draft.earlier.get(name, value)}" for name, value in spelled.items() if value and name not in stated
     ]
     if draft.inspected:
         parts += [f"{name} {draft.inspected[name]}" for name in ("queue", "runtime") if name not in asked]
@@ -215,6 +224,20 @@ def _bounds(bounds: dict[str, str]) -> str:
     for name, kept in bounds.items():
         kinds.setdefault(kept, []).append(name)
     return "; ".join(f"{kept}: {', '.join(names)}" for kept, names in kinds.items()) or "none known"
+
+
+def _spelled(document: dict[str, Any]) -> dict[str, Any]:
+    """Write the amounts of a spec as people do: `512MiB`, `1h30m`."""
+    parts = {name: document[name] for name in ("resources", "checkpoint") if isinstance(document.get(name), dict)}
+    return {**document, **{name: _amounts(part) for name, part in parts.items()}}
+
+
+def _amounts(part: dict[str, Any]) -> dict[str, Any]:
+    spell = {"memory": spell_bytes, "time": spell_time, "signal_before": spell_time}
+    return {
+        name: spell[name](value) if name in spell and type(value) is int and value > 0 else value
+        for name, value in part.items()
+    }
 
 
 def _without_empty(value: Any) -> Any:

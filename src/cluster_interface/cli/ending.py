@@ -41,11 +41,14 @@ def say_failure(job: Job, *, advise: bool = True) -> None:
     """Say how a job failed: code, sentence, what to do about it, and the last lines of its stderr."""
     code = f" ({job.code})" if job.code else ""
     said = plain(job.reason) or "for no known reason"
-    say(f"clif: job {job.id} {job.state}{code}: {said}", colour="yellow" if job.state is JobState.CANCELED else "red")
+    colour = "yellow" if job.state is JobState.CANCELED else "red"
+    say(f"clif: job {job.id} {job.state}{code}: {said}", colour=colour, hang=6)
     if advise and (advice := plain(job.data.get("advice") or "")):
-        say(f"  advice       {advice}")
+        say(f"  advice       {advice}", hang=15)
     if advise and (again := show_again(job.data)):
         say(f"  again        {again}")
+    if advise and (log := show_build_log(job.data)):
+        say(f"  build        {log}")
     if job.state is JobState.FAILED and job.data["attempts"] and not job.is_sweep:
         say_last_words(job, _failed_task(job))
 
@@ -68,6 +71,11 @@ def show_again(data: Mapping[str, Any]) -> str:
     """Say how a job is run again with the package that it lacked; empty where none is known."""
     missing = data.get("missing")
     return plain(f"clif rerun {data['id']} --with-missing (adds {missing['package']})") if missing else ""
+
+
+def show_build_log(data: Mapping[str, Any]) -> str:
+    """Say how to read what the build printed that failed; empty where none was begun."""
+    return f"clif images log {data['build_log'][:12]}" if data.get("build_log") else ""
 
 
 def _failed_task(job: Job) -> int:

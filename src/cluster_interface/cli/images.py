@@ -17,7 +17,7 @@ from cluster_interface.model.amounts import show_bytes
 from cluster_interface.model.resources import parse_memory
 
 if TYPE_CHECKING:
-    from cluster_interface.wire import ImageShow
+    from cluster_interface.wire import ImageShow, ImageView
 
 
 @click.group("images")
@@ -34,18 +34,24 @@ def list_images(*, json_: bool) -> None:
     if json_:
         print_json({"images": [image.model_dump(mode="json") for image in images]})
         return
-    rows = [
-        [
-            image.key,
-            image.kind,
-            image.name,
-            show_bytes(image.size) if sys.stdout.isatty() else str(image.size),
-            ago(image.created),
-            ", ".join(image.packages[:6]) + (", …" if len(image.packages) > 6 else ""),
+    none = "no images yet: the first job makes one"
+    if sys.stdout.isatty():
+        rows = [
+            [image.key[:12], image.kind, show_bytes(image.size), ago(image.created), _holds(image)] for image in images
         ]
+        print_table(["key", "kind", "size", "made", "holds"], rows, cut=True, none=none)
+        return
+    rows = [
+        [image.key, image.kind, image.name, str(image.size), ago(image.created), ", ".join(image.packages[:6])]
         for image in images
     ]
     print_table(["key", "kind", "name", "size", "made", "packages"], rows)
+
+
+def _holds(image: ImageView) -> str:
+    """Say what is in an image: of a base its name too, of what was built on one the packages."""
+    names = ", ".join(package.partition("==")[0] for package in image.packages)
+    return f"{image.name}: {names}" if image.kind == "base" else names or image.name
 
 
 @images_command.command("import-base")
@@ -100,7 +106,7 @@ def _describe(found: ImageShow) -> None:
             *(["added", reason] for reason in lock.why),
             *(["warning", warning] for warning in lock.warnings),
             *([["setup", lock.setup]] if lock.setup else []),
-            ["needed by", " ".join(found.jobs) or "no job that has not ended"],
+            ["needed by", " ".join(found.jobs) or "no job that waits or runs"],
         ],
     )
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cluster_interface.cli.ending import say_failure, show_again
+from cluster_interface.cli.ending import say_failure, show_again, show_build_log
 from cluster_interface.cli.flags import as_json
 from cluster_interface.cli.sweeping import bar, say_failed_tasks, show_counts, show_waiting, task_row
-from cluster_interface.cli.talk import ago, print_json, print_table
+from cluster_interface.cli.talk import ago, print_json, print_table, within
 from cluster_interface.cli.terminal import plain
 from cluster_interface.cli.words import COLOURS, STAGES, show_ask, show_progress, show_use
 from cluster_interface.client import connect
@@ -21,6 +21,8 @@ from cluster_interface.model.state import FINAL, JobState, TaskState
 
 if TYPE_CHECKING:
     from cluster_interface.client import Job
+
+_COPIED = ("command", "", "state", "tasks", "build")  #: lines that stay whole: what is copied, and colours
 
 
 @click.command("list")
@@ -34,11 +36,9 @@ def list_command(*, state: str | None, limit: int, json_: bool) -> None:
             print_json(cluster.job_page(state=state, limit=limit))
             return
         jobs = list(itertools.islice(cluster.jobs(state), limit))
-    if not jobs and sys.stdout.isatty():
-        click.echo("no jobs yet: clif run SCRIPT")
     rows = [[job.id, job.state.value, job.name, ago(job.data["created"]), job.reason] for job in jobs]
-    if rows:
-        print_table(["job", "state", "name", "submitted", ""], rows, [COLOURS.get(job.state) for job in jobs])
+    titles, none = ["job", "state", "name", "submitted", ""], "no jobs yet: clif run SCRIPT"
+    print_table(titles, rows, [COLOURS.get(job.state) for job in jobs], cut=True, none=none)
 
 
 @click.command("status")
@@ -72,7 +72,7 @@ def _show(job: Job) -> None:
     if plan:
         _line("asked", plain(show_ask(plan["ask"])))
         lock = plan["lock"] or {}  # a job in the host's own software has none
-        _line("image", plain(lock.get("image", "")))
+        _line("image", plain(lock.get("image", "")[:12]))
         for lent in plan.get("host", ()):
             _line("host", plain(f"{lent['module']}, from {', '.join(lent['trees'])}"))
         for warning in lock.get("warnings", ()):
@@ -83,6 +83,7 @@ def _show(job: Job) -> None:
         _line("attempts", str(len(data["attempts"])))
     _line("advice", plain(data.get("advice") or ""))
     _line("", show_again(data))
+    _line("build", show_build_log(data))
     _show_files(data)
     for progress in data["progress"]:
         _line(plain(progress["stage"]), show_progress(progress))
@@ -112,7 +113,8 @@ def _show_tasks(job: Job) -> None:
         _line("", show_counts(job.counts))
         return
     for task in job.data["tasks"]:
-        _line("used", _task(task))
+        if task["state"] != "waiting":
+            _line("used", _task(task))
 
 
 def _task(task: dict[str, Any]) -> str:
@@ -123,7 +125,9 @@ def _task(task: dict[str, Any]) -> str:
 
 def _line(title: str, text: str) -> None:
     if text:
-        click.echo(f"{click.style(f'{title:<10}', dim=True)} {text}")
+        whole = f"{title:<10} {text}"
+        whole = whole if title in _COPIED else within(whole, 11, sys.stdout)
+        click.echo(click.style(whole[:10], dim=True) + whole[10:])
 
 
 def _clock(at: float) -> str:

@@ -14,13 +14,16 @@ from cluster_interface.cli.talk import print_json, print_table, say
 from cluster_interface.cli.terminal import plain
 from cluster_interface.client import connect
 from cluster_interface.locations import config_file
-from cluster_interface.model.amounts import show_bytes, show_time
+from cluster_interface.model.amounts import show_bytes, show_time, spell_bytes, spell_time
 from cluster_interface.model.errors import Rejected, Transient
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from cluster_interface.wire import DoctorReport, QueueView
+
+_BYTES = (".memory", ".disk", "_bytes", ".quota", ".copy_below")  #: how the settings are called that are amounts
+_SECONDS = (".time", ".timeout", ".grace", ".git_time", ".keep_uploads", ".longest")
 
 
 @click.command("queues")
@@ -139,4 +142,13 @@ def _value(values: Any, dotted: str) -> str:
 
 
 def _settings(rows: Iterable[tuple[str, str, str]]) -> None:
-    print_table(["setting", "value", "from"], [list(row) for row in rows])
+    print_table(["setting", "value", "from"], [[name, _spelled(name, value), origin] for name, value, origin in rows])
+
+
+def _spelled(name: str, value: str) -> str:
+    """Write an amount as one would in the settings: `2GiB` and `1h`, not bytes and seconds."""
+    if not value.isdigit():
+        return value
+    if name.endswith(_BYTES):
+        return spell_bytes(int(value))
+    return spell_time(int(value)) if name.endswith(_SECONDS) else value

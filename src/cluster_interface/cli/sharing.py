@@ -35,8 +35,9 @@ def share_command(job: str, path: str | None, *, expires: str, most: int | None,
             links = found.links()
             if json_:
                 print_json({"links": links})
-            elif links:
-                print_table(["link", "of", "expires", "downloads", "last"], [_row(link) for link in links])
+            else:
+                rows = [_row(link) for link in links]
+                print_table(["link", "of", "expires", "downloads", "last"], rows, none="no links to this job")
             return
         link = found.share(path or "", expires, most)
     if json_:

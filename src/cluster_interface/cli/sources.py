@@ -39,7 +39,8 @@ def list_credentials(*, json_: bool) -> None:
         [one.name, one.kind, one.match, ", ".join(f"{k}={v}" for k, v in one.shown.items()), ago(one.created)]
         for one in kept
     ]
-    print_table(["name", "kind", "for", "shown", "kept"], rows)
+    none = "none yet: clif credentials add NAME --kind … --match …"
+    print_table(["name", "kind", "for", "shown", "kept"], rows, none=none)
 
 
 @credentials_command.command("add")
@@ -88,7 +89,8 @@ def data_command(*, json_: bool) -> None:
         print_json({"data": [one.model_dump(mode="json") for one in shared]})
         return
     rows = [[one.source, one.version, one.license, one.description, one.path] for one in shared]
-    print_table(["source", "version", "license", "description", "where"], rows)
+    none = "this site shares no data: its administrator lists some in the settings"
+    print_table(["source", "version", "license", "description", "where"], rows, none=none)
 
 
 def _ask(what: str) -> str:

@@ -214,7 +214,7 @@ def ending_of(case: Case, collected: dict[str, Any], deliveries: Sequence[Delive
         state, code = JobState.FAILED, FailureCode.OUTPUT_MISSING
         reason = f"no output matches {_quoted(unmatched)}; the job left {_quoted(collected['left']) or 'no file'}"
     else:
-        state, code, reason = JobState.COMPLETED, None, f"{len(outputs)} output{'s' * (len(outputs) != 1)}"
+        state, code, reason = JobState.COMPLETED, None, f"{len(outputs):,} output{'s' * (len(outputs) != 1)}"
     lost = [f"not delivered to {delivery.to}: {delivery.trouble}" for delivery in deliveries or () if delivery.trouble]
     return Step(
         state=state,

@@ -15,6 +15,20 @@ def show_bytes(amount: int) -> str:
     return f"{size:.1f} TiB"
 
 
+def spell_bytes(amount: int) -> str:
+    """Bytes as one writes them in a spec, exactly: `512MiB`, `1536KiB`, `1000`."""
+    for power, unit in ((4, "TiB"), (3, "GiB"), (2, "MiB"), (1, "KiB")):
+        if amount and amount % 1024**power == 0:
+            return f"{amount // 1024**power}{unit}"
+    return str(amount)
+
+
+def spell_time(seconds: int) -> str:
+    """A length of time as one writes it in a spec, exactly: `1h30m`, `45s`."""
+    parts = [(seconds // 3600, "h"), (seconds % 3600 // 60, "m"), (seconds % 60, "s")]
+    return "".join(f"{n}{unit}" for n, unit in parts if n) or "0s"
+
+
 def show_day(at: float) -> str:
     """A day for people, in UTC: `2026-05-01`."""
     return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d}"

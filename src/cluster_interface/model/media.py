@@ -9,6 +9,7 @@ from __future__ import annotations
 import mimetypes
 
 BEGINNING = 4096  #: bytes that are enough to tell
+FOREIGN = 0.3  #: the most that is no ASCII of a text in an older code page
 BINARY = "application/octet-stream"
 TEXT = "text/plain"
 
@@ -90,7 +91,10 @@ def is_text(kind: str) -> bool:
 
 
 def _is_text(beginning: bytes) -> bool:
-    """Say whether bytes are UTF-8, perhaps cut within a character, without the controls that only programs write."""
+    """Say whether bytes are text: without the controls that only programs write, and UTF-8 or mostly ASCII.
+
+    UTF-8 may be cut within a character; mostly ASCII is what text in an older code page is.
+    """
     if any(byte < 32 and byte not in b"\t\n\r\f\b\x1b\x07" for byte in beginning):
         return False
     for cut in range(4):
@@ -99,4 +103,4 @@ def _is_text(beginning: bytes) -> bool:
         except UnicodeDecodeError:
             continue
         return True
-    return False
+    return sum(byte >= 0x80 for byte in beginning) <= FOREIGN * len(beginning)

@@ -10,6 +10,7 @@ import binascii
 import csv
 import io
 import json
+import re
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from cluster_interface.inspection.workbooks import sheets
@@ -31,6 +32,7 @@ IMAGES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})  #: n
 
 _FROM_THE_END = (".log", ".out", ".err")
 _SHEETS = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+_OTHERS = (";", "\t", ",", "|")
 _SEPARATORS = {"text/csv": ",", "text/tab-separated-values": "\t"}
 
 
@@ -73,8 +75,15 @@ def _text(kind: str, file: BinaryIO, size: int, offset: int) -> PreviewView:
     start = max(0, size + offset) if offset < 0 else min(offset, size)
     file.seek(start)
     data = _whole_characters(file.read(PIECE))
-    text = data.decode(errors="replace")
+    text = _decoded(data)
     return PreviewView(kind="text", type=kind, size=size, text=text, offset=start, length=len(data))
+
+
+def _decoded(data: bytes) -> str:
+    """Read text: UTF-8, or where most of what is no ASCII is not, the code page 1252 that older programs write."""
+    text = data.decode(errors="replace")
+    broken, foreign = text.count("\ufffd"), sum(char > "\x7f" for char in text)
+    return data.decode("cp1252", errors="replace") if 2 * broken > foreign else text
 
 
 def _whole_characters(data: bytes) -> bytes:
@@ -94,23 +103,34 @@ def _table(kind: str, file: BinaryIO, size: int) -> PreviewView:
     data = file.read(PIECE)
     if size > len(data):
         data = data[: data.rfind(b"\n") + 1] or data
-    lines = io.StringIO(data.decode("utf-8-sig", errors="replace"), newline="")
-    rows, more = _some(csv.reader(lines, delimiter=_SEPARATORS[kind]))
-    note = f"The first {len(rows) - 1} rows." if more or size > len(data) else ""
+    lines = io.StringIO(_decoded(data).removeprefix("\ufeff"), newline="")
+    rows, more, width = _some(csv.reader(lines, delimiter=_separator(kind, lines.getvalue())))
+    parts = [f"{len(rows) - 1} rows"] if more or size > len(data) else []
+    parts += [f"{MOST_COLUMNS} of {width:,} columns"] if width > MOST_COLUMNS else []
+    note = f"The first {' and '.join(parts)}." if parts else ""
     return PreviewView(kind="table", type=kind, size=size, rows=rows, note=note)
 
 
-def _some(lines: Iterator[Sequence[str]]) -> tuple[tuple[tuple[str, ...], ...], bool]:
-    """Take the first rows of a table, cut where they are too wide; say whether there are more."""
+def _separator(kind: str, text: str) -> str:
+    """Say what parts the cells: a comma, unless the first line has more of what others write, such as `;`."""
+    first = re.sub(r'"[^"]*"', "", text.partition("\n")[0])
+    usual = _SEPARATORS[kind]
+    return max((usual, *_OTHERS), key=lambda one: (first.count(one), one == usual))
+
+
+def _some(lines: Iterator[Sequence[str]]) -> tuple[tuple[tuple[str, ...], ...], bool, int]:
+    """Take the first rows of a table, cut where they are too wide; say whether there are more, and how wide it is."""
     rows: list[tuple[str, ...]] = []
+    width = 0
     try:
         for line in lines:
             if len(rows) > MOST_ROWS:
-                return tuple(rows), True
+                return tuple(rows), True, width
+            width = max(width, len(line))
             rows.append(tuple(_short(cell) for cell in line[:MOST_COLUMNS]))
     except csv.Error:
-        return tuple(rows), True  # a cell that is longer than any should be
-    return tuple(rows), False
+        return tuple(rows), True, width  # a cell that is longer than any should be
+    return tuple(rows), False, width
 
 
 def _short(text: str) -> str:
@@ -118,12 +138,14 @@ def _short(text: str) -> str:
 
 
 def _workbook(name: str, kind: str, size: int, data: bytes) -> PreviewView:
-    parts, more = [], False
+    parts, more, wide = [], False, False
     for title, lines in sheets(name, data):
-        rows, cut = _some(lines)
+        rows, cut, width = _some(lines)
         more |= cut
+        wide |= width > MOST_COLUMNS
         parts.append(PreviewPart(kind="sheet", text=title, rows=rows))
-    note = f"The first {MOST_ROWS} rows of each sheet." if more else ""
+    said = [f"{MOST_ROWS} rows"] * more + [f"{MOST_COLUMNS} columns"] * wide
+    note = f"The first {' and '.join(said)} of each sheet." if said else ""
     return PreviewView(kind="parts", type=kind, size=size, parts=tuple(parts), note=note)
 
 

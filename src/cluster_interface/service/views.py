@@ -69,6 +69,7 @@ class Views:
             waiting=self._waiting(db, job, attempts),
             advice=self._advice(db, job, lacked) if job.final else "",
             missing=_missing(job, lacked),
+            build_log=self._build_log(job),
             last_event=jobs.last_event(db, job.id),
             cancel_requested=job.cancel_requested,
             size=job.size,
@@ -86,16 +87,16 @@ class Views:
     def _advice(self, db: Connection, job: Job, lacked: Lack | None) -> str:
         """Say what to do otherwise next time: to bring what a program did not find, to ask for more or less."""
         used = advice(job, job.facts.get("used") or jobs.peak_use(db, job.id))
-        return "; ".join(filter(None, [self._build_log(job), lacked.words if lacked else "", used]))
+        return "; ".join(filter(None, [lacked.words if lacked else "", used]))
 
     def _build_log(self, job: Job) -> str:
-        """Say how to read the log of the build that failed, where one was begun."""
+        """Return the key of the image whose build failed, where one was begun."""
         lock = job.plan.lock if job.plan and job.code is FailureCode.IMAGE_FAILED else None
         while lock:
             for key in (lock.image, lock.base):
                 with contextlib.suppress(NotFound):
                     self.shelf.log(key)
-                    return f"the build's whole log: `clif images log {key[:12]}`"
+                    return key
             lock = lock.under
         return ""
 

@@ -36,6 +36,13 @@ class Folder:
     whole: bool  #: nobody asked for one folder: what is fetched from here is everything
 
     @property
+    def files(self) -> int:
+        """How many files there are here and below; of what takes several pages, how many entries."""
+        if self.start or self.view.next is not None:
+            return self.view.entries
+        return self.view.entries - len(self.view.folders) + sum(folder.files for folder in self.view.folders)
+
+    @property
     def end(self) -> int:
         """One past the last entry shown."""
         return self.start + len(self.view.folders) + len(self.view.outputs)

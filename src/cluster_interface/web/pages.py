@@ -15,6 +15,7 @@ from cluster_interface.model.errors import ClusterError, Rejected, Transient
 from cluster_interface.model.state import FINAL, JobState
 from cluster_interface.web import assets, words
 from cluster_interface.web.account import account_of
+from cluster_interface.web.builds import build_log_of
 from cluster_interface.web.folders import folder_of
 from cluster_interface.web.headers import protect
 from cluster_interface.web.tasks import tasks_of
@@ -63,6 +64,8 @@ def blueprint(service: Service) -> APIBlueprint:
     pages.add_url_rule("/submit", "submit", lambda: _submit(service))
     pages.add_url_rule("/account", "account", lambda: _account(service))
     pages.add_url_rule("/new/<name>", "pattern", lambda name: _pattern(service, name))
+    pages.add_url_rule("/images", "images", lambda: _page("images.html", {"images": service.images.listed()}))
+    pages.add_url_rule("/images/<key>", "image", lambda key: _page("image.html", {"found": service.images.show(key)}))
     pages.add_url_rule("/assets/<digest>/<path:name>", "asset", _asset)
     return pages
 
@@ -109,6 +112,7 @@ def _job(service: Service, job_id: str) -> Response:
         "advice": words.ADVICE[view.code] if view.code else "",
         "folder": folder_of(service, g.user, view, tasks, request.args.to_dict()) if view.state in FINAL else None,
         "usage": usage(view, time.time()),
+        "build": build_log_of(service, view),
         "tasks": tasks,
         "tables": service.outputs.tables(g.user, job_id) if tasks and view.state in FINAL else [],
         "waits": words.waits(view.waiting, time.time()) if view.waiting else "",

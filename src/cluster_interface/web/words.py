@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 import unicodedata
 from datetime import UTC, datetime
@@ -16,6 +17,9 @@ from cluster_interface.service.previews import can_look
 if TYPE_CHECKING:
     from cluster_interface.wire import PatternView, WaitingView
 
+_BEGINS = re.compile(  # the same as in dom.ts: what else comes first may be a name
+    r"(?:a|all|asked|asks|every|has|is|it|its|left|line|many|must|no|nothing|queue|the|there|this|what|which|write) "
+)
 LONGEST_SHOWN = 300  #: characters of a name on a page
 
 MEANING = {
@@ -62,6 +66,11 @@ def visible_lines(text: str) -> str:
     return "".join(f"⟨U+{ord(c):04X}⟩" if c not in "\n\t" and _is_hidden(c) else c for c in text)
 
 
+def sentence(text: str) -> str:
+    """Begin with a capital letter, unless what it begins with may be a name: `environment.setup ends with 2`."""
+    return text[:1].upper() + text[1:] if _BEGINS.match(text) else text
+
+
 def coded(text: str) -> Markup:
     """Set what stands between backticks as code; a backtick without another stays."""
     parts = text.split("`")
@@ -73,6 +82,35 @@ def coded(text: str) -> Markup:
 
 def _is_hidden(char: str) -> bool:
     return unicodedata.category(char) in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp")
+
+
+#: flags of the command line -> what the form of "Change…" calls the same
+_IN_FORM = {
+    "--with": "“Another package”", "--system": "“Another package” of the system", "--input": "“Choose files”",
+    "--network": "“Let it use the network”", "--memory": "“Memory”", "--time": "“Time”", "--cpus": "“Cores”",
+}  # fmt: skip
+_FLAG = re.compile(r"`(--[a-z-]+)( [^`]*)?`")
+_BROUGHT = re.compile(r": `--(?:with|system) [^`]*` brings it")
+
+
+def on_page(text: str, missing: object = None) -> str:
+    """Say of advice for the command line what it is on the page: what a button does is not said once more."""
+    if missing:
+        text = _BROUGHT.sub("", text)
+    text = text.replace("say `--", "use `--")
+    return _FLAG.sub(
+        lambda found: f"{_IN_FORM[found[1]]}{_named(found[2])}" if found[1] in _IN_FORM else found[0], text
+    )
+
+
+def _named(value: str | None) -> str:
+    return f": `{value.strip()}`" if value else ""
+
+
+def whence(entry: Any) -> str:
+    """Say where a file of a job came from; nothing of one that was handed over."""
+    source = str(getattr(entry, "source", "") or "")
+    return "" if source.startswith("upload:") else source
 
 
 def ago(at: float, now: float | None = None) -> str:
@@ -142,6 +180,9 @@ FILTERS = {
     "visible": visible,
     "visible_lines": visible_lines,
     "coded": coded,
+    "sentence": sentence,
+    "on_page": on_page,
+    "whence": whence,
     "ago": ago,
     "lasted": lasted,
     "moment": moment,

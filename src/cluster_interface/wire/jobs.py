@@ -211,6 +211,7 @@ class JobView(JobSummary):
     waiting: WaitingView | None = None
     advice: str = Field(default="", description="what to do otherwise next time")
     missing: MissingView | None = None
+    build_log: str = Field(default="", description="the key of the image whose build failed, for GET /images/{key}/log")
     last_event: int
     cancel_requested: bool
     size: int | None = Field(default=None, description="bytes that it holds; before its end, of what was staged")

@@ -81,5 +81,6 @@ LANGUAGE = Node(
     packages=("nodejs",),
     program=("node",),
     declares=javascript_options,
+    serves=re.compile(r"\b\w+\.listen\s*\("),
     interpreters=frozenset({"node", "nodejs"}),
 )

@@ -7,6 +7,7 @@ import shlex
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from cluster_interface.inspection.endless import PAGES, warn_of_endless
 from cluster_interface.inspection.languages.files import Verbs, Where, read_files
 from cluster_interface.inspection.languages.lexis import Lexis, Source
 from cluster_interface.inspection.project import LARGEST
@@ -18,6 +19,7 @@ from cluster_interface.inspection.suggestions import offer
 from cluster_interface.model.proposal import Sureness
 
 if TYPE_CHECKING:
+    import re
     from collections.abc import Callable, Iterable, Sequence
 
     from cluster_interface.inspection.draft import Draft
@@ -37,6 +39,7 @@ class Language:
     program: tuple[str, ...] = ()  #: what runs a file: the words before its name
     interpreters: frozenset[str] = field(default_factory=frozenset)  #: in a first line
     declares: Callable[[Source], Iterable[Option]] | None = None  #: finds the options of its command line
+    serves: re.Pattern[str] | None = None  #: finds a call that starts a web server
 
     moves = True  #: it may be started in another directory of the job than its top
 
@@ -65,6 +68,8 @@ class Language:
         draft.guess("command", draft.command, self.says, Sureness.KNOWN)
         if self.declares is not None:
             offer(draft, self.declares(source), f"read from {self.says}")
+        if self.serves is not None and (found := self.serves.search(source.code)):
+            warn_of_endless(draft, found[0].rstrip("( "), PAGES, f"line {source.line(found.start())}")
 
     def follow(self, draft: Draft, name: str, _arguments: Sequence[str]) -> None:
         """Add what a file needs that another one starts or loads."""

@@ -173,5 +173,6 @@ LANGUAGE = RLanguage(
     packages=("r-base-core",),
     program=("Rscript",),
     declares=r_options,
+    serves=re.compile(r"(?<![\w.])(?:runApp|shinyApp|pr_run)\s*\("),
     interpreters=frozenset({"Rscript", "R", "littler", "r"}),
 )

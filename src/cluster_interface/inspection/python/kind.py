@@ -12,6 +12,7 @@ from cluster_interface.inspection.python.modules import Program, gather, importe
 from cluster_interface.inspection.python.network import look_for_network
 from cluster_interface.inspection.python.options import bind, find_options
 from cluster_interface.inspection.python.places import started_in, where_to_start
+from cluster_interface.inspection.python.servers import look_for_servers
 from cluster_interface.inspection.python.source import Module, parse_text
 from cluster_interface.inspection.python.starting import is_python, start
 from cluster_interface.inspection.python.values import HOLE, Values
@@ -70,6 +71,7 @@ def read_program(draft: Draft, program: Program, arguments: Sequence[str]) -> li
     read_arguments(draft, arguments, draft.written(arguments))
     _bring_modules(draft, program)
     look_for_network(draft, program)
+    look_for_servers(draft, program)
     for trouble in program.troubles:
         draft.warn(f"{trouble}; what it needs is not known")
     return declared

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from cluster_interface.inspection.batch.uses import INDEX, known_variables, read_modules, warn_of_starter
 from cluster_interface.inspection.commands import need_command
 from cluster_interface.inspection.draft import shown
+from cluster_interface.inspection.endless import look_at_call
 from cluster_interface.inspection.languages.simple import RUNNERS
 from cluster_interface.inspection.paths import add_absolute
 from cluster_interface.inspection.project import LARGEST
@@ -130,6 +131,8 @@ class Reader:
         ]
         for call in calls_in((*command.words, *given)):
             self._called(call, where, command.heredoc, depth)
+            if not command.beside:
+                look_at_call(self._draft, call, where)
 
     def _called(self, call: Call, where: str, heredoc: str, depth: int) -> None:
         self._wrapped(call, where)

@@ -54,6 +54,7 @@ class Command:
     words: tuple[str, ...]
     redirections: tuple[Redirection, ...] = ()
     heredoc: str = ""  #: the text that stands below it
+    beside: bool = False  #: it runs in the background: `&`
 
 
 @dataclass(frozen=True)
@@ -165,7 +166,7 @@ class _Reading:
             values[:1] = values[0].split() or [HOLE]  # `$COMMAND data.csv`, unquoted
         line = self._above + node.start_point[0] + 1
         if values or found:
-            self.commands.append(Command(line, tuple(values), tuple(found), heredoc))
+            self.commands.append(Command(line, tuple(values), tuple(found), heredoc, _is_beside(node)))
         if words and not name:
             self.commands += [Command(line, run) for run in self._run(words)]
         return [*(deep for word in words for deep in _substitutions(word)), *inside]
@@ -275,6 +276,15 @@ class _Reading:
         if name in self._variables:
             return self._variables[name]
         return found[3].strip("'\"") if found[2] and "$" not in found[3] and "`" not in found[3] else HOLE
+
+
+def _is_beside(node: Node) -> bool:
+    """Say whether a command is started in the background, alone or with others."""
+    while node.parent is not None and node.parent.type in ("list", "pipeline", "redirected_statement"):
+        if node.parent.children[-1] != node and node.parent.type == "list":
+            break
+        node = node.parent
+    return node.next_sibling is not None and node.next_sibling.type == "&"
 
 
 def _text(node: Node) -> str:

@@ -1,5 +1,6 @@
 // What a batch script's directives ask for, in the form: what a person has written there stays.
-import { byId, bytes, make, visible } from "./dom.ts";
+import { spellBytes, spellTime } from "./amounts.ts";
+import { byId, make, visible } from "./dom.ts";
 import type { Proposal, Spec } from "./wire.ts";
 
 export const NUMBERS = ["gpus", "nodes", "tasks_per_node"]; // of the further resources
@@ -35,7 +36,7 @@ function put(field: HTMLInputElement, value: string): void {
 
 function written(field: string, value: unknown): string {
   if (value === undefined || value === null) return "";
-  if (field === "memory" && typeof value === "number") return bytes(value).replace(" ", "");
-  if (field === "time" && typeof value === "number") return `${value}s`;
+  if (field === "memory" && typeof value === "number") return spellBytes(value);
+  if (field === "time" && typeof value === "number") return spellTime(value);
   return Array.isArray(value) ? value.join(", ") : String(value);
 }

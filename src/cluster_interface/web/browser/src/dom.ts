@@ -38,6 +38,19 @@ export function visibleLines(text: string): string {
   return text.split(/([\n\t])/).map((piece) => (/[\n\t]/.test(piece) ? piece : visible(piece))).join("");
 }
 
+/** A text whose parts between backticks are code. */
+export function coded(text: string): (Node | string)[] {
+  return text.split(/`([^`]+)`/).map((part, at) => (at % 2 ? make("code", {}, visible(part)) : visible(part)));
+}
+
+// The same as words.sentence on the server: what else comes first may be a name.
+const BEGINS = /^(?:a|all|asked|asks|every|has|is|it|its|left|line|many|must|no|nothing|queue|the|there|this|what|which|write) /;
+
+/** Begun with a capital letter, unless it may begin with a name. */
+export function sentence(text: string): string {
+  return BEGINS.test(text) ? (text[0] ?? "").toUpperCase() + text.slice(1) : text;
+}
+
 export function code(char: string): string {
   return `⟨U+${(char.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, "0")}⟩`;
 }

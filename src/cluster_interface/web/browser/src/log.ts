@@ -15,7 +15,7 @@ export function showLog(job: string): void {
   const tabs = [...document.querySelectorAll<HTMLButtonElement>("[data-stream]")];
   for (const tab of tabs) {
     tab.addEventListener("click", () => {
-      view.onNothing = () => undefined;
+      view.onNothing = null;
       choose(tab);
     });
     tab.addEventListener("keydown", (event) => {
@@ -38,16 +38,15 @@ export function showLog(job: string): void {
   // Why a job failed is more often said among the errors; where nothing is said there, in the output.
   const failed = document.querySelector<HTMLElement>("#live")?.dataset.state === "failed";
   const [out, err] = tabs;
-  if (failed && out && err) {
-    choose(err);
-    view.onNothing = () => choose(out);
-  } else view.show("out", view.task);
+  if (!out || !err) return;
+  choose(failed ? err : out);
+  view.onNothing = () => choose(failed ? out : err);
 }
 
 class LogView {
   stream: Stream = "out";
   task = 0;
-  onNothing: () => void = () => undefined; // told once when a log has ended empty
+  onNothing: (() => void) | null = null; // told once when there is nothing in a log, and something in the other
   private shown = 0; // which call of show() is the present one
   private readonly box = byId("log-text");
   private readonly lines = byId("log-lines");
@@ -88,8 +87,8 @@ class LogView {
         offset = part.offset + part.data.byteLength;
         this.append(terminal, decoder.decode(part.data, { stream: true }));
         this.explain(part.size, cut, part.end);
-        if (part.end && part.size === 0) this.nothing();
-        if (part.end) return;
+        if (this.onNothing && part.size === 0 && (await this.otherHasSome())) this.nothing();
+        if (part.end || turn !== this.shown) return;
         await pause(offset < part.size ? 0 : BEAT);
       } catch (error) {
         if (turn !== this.shown) return;
@@ -112,10 +111,16 @@ class LogView {
     this.scroll();
   }
 
+  /** Whether the other stream has something: many programs print how far they are among the errors. */
+  private async otherHasSome(): Promise<boolean> {
+    const other = await read(this.job, this.stream === "out" ? "err" : "out", this.task, -1);
+    return other.size > 0;
+  }
+
   private nothing(): void {
     const told = this.onNothing;
-    this.onNothing = () => undefined;
-    told();
+    this.onNothing = null;
+    told?.();
   }
 
   private explain(size: number, cut: boolean, end: boolean): void {

@@ -61,6 +61,8 @@ async function preview(job: string, file: File, offset?: number): Promise<void> 
   const path = file.path.split("/").map(encodeURIComponent).join("/");
   const body = byId("preview-body");
   byId("preview-title").textContent = visible(file.path);
+  byId("preview-title").title = visible(file.path);
+  byId<HTMLAnchorElement>("preview-download").href = `${API}/jobs/${job}/outputs/${path}?task=${file.task}`;
   byId("preview-note").textContent = "";
   body.replaceChildren("Reading…");
   try {
@@ -87,12 +89,18 @@ function shown(seen: Preview, file: File, bytesAt: string, go: (offset: number) 
     case "table":
       return [table(seen.rows)];
     case "text":
-      return [...steps(seen, go), make("pre", {}, lines(seen.text))];
+      return [...steps(seen, go), seen.size === 0 ? make("p", { class: "quiet" }, "This file is empty.") : make("pre", {}, lines(whole(seen)))];
     case "pdf":
       return ["Drawing…"];
     default:
       return [make("p", {}, seen.note)];
   }
+}
+
+/** A part of a text, with a mark where it begins or ends within a line. */
+function whole(seen: Preview): string {
+  const end = seen.offset + seen.length;
+  return `${seen.offset > 0 ? "… " : ""}${seen.text}${end < seen.size && !seen.text.endsWith("\n") ? " …" : ""}`;
 }
 
 /** The way through a text that is longer than what is shown at once. */
@@ -152,7 +160,7 @@ function table(rows: string[][]): HTMLElement {
     "table",
     {},
     make("thead", {}, make("tr", {}, ...head.map((cell) => make("th", { scope: "col" }, visible(cell))))),
-    make("tbody", {}, ...rest.map((row) => make("tr", {}, ...row.map((cell) => make("td", {}, visible(cell)))))),
+    make("tbody", {}, ...rest.map((row) => make("tr", {}, ...row.map((cell) => make("td", cell.length > 60 ? { title: visible(cell) } : {}, visible(cell)))))),
   );
 }
 

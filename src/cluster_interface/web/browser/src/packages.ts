@@ -103,7 +103,7 @@ export class Packages {
     });
     const kind = item.kind === "system" ? " (system)" : "";
     const name = make("span", {}, make("code", {}, visible(item.value)), kind);
-    const why = make("small", {}, item.sure === "ask" ? `Not sure that this is the right package, and a wrong one runs code of strangers. ${visible(item.why)}` : visible(item.why));
+    const why = make("small", {}, item.sure === "ask" ? `Tick it only if you know that it is the right package: a wrong one runs code of strangers. Is it a file of yours? Then add that above. ${visible(item.why)}` : visible(item.why));
     return make("li", { "data-sure": item.sure }, make("label", { class: "check" }, box, make("span", {}, name, " ", make("span", { class: "tag" }, item.own ? "added" : WORDS[item.sure]), why)));
   }
 }

@@ -17,7 +17,7 @@ if (job) {
   listenForActions(job);
   listenForPreviews(job);
   listenForSharing(job);
-  showLog(job);
+  if (document.querySelector("#log")) showLog(job);
 }
 if (document.querySelector("#submit")) prepareForm();
 if (document.querySelector("#pattern")) preparePattern();

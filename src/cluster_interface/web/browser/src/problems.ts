@@ -1,6 +1,6 @@
 // Refusals beside the fields they are about; what has no field of its own goes into one list above the button.
 import { Refused } from "./api.ts";
-import { byId, make, say, visible } from "./dom.ts";
+import { byId, coded, make, say, sentence } from "./dom.ts";
 
 export function clearProblems(form: HTMLElement): void {
   for (const place of form.querySelectorAll<HTMLElement>("[data-error-for]")) say(place, "");
@@ -17,18 +17,19 @@ export function showProblems(form: HTMLElement, error: Refused): void {
     const name = field.replace(/^spec\./, "");
     const place = bestPlace(places, name);
     const own = place?.dataset.errorFor === name;
-    const text = own ? message : `${visible(name)}: ${message}`;
+    const text = own ? sentence(message) : `${name}: ${message}`;
     if (!place) {
       rest.push(text);
       continue;
     }
     place.closest("details")?.setAttribute("open", "");
-    say(place, [place.textContent, text].filter(Boolean).join(" · "));
+    place.append(...(place.hidden ? [] : [" · "]), ...coded(text));
+    place.hidden = false;
     first ??= mark(form, place) ?? place;
   }
   if (rest.length || !error.fields.length) {
     const box = byId("problems");
-    box.replaceChildren(...(rest.length ? rest : [error.message]).map((text) => make("p", {}, text)));
+    box.replaceChildren(...(rest.length ? rest : [error.message]).map((text) => make("p", {}, ...coded(text))));
     box.hidden = false;
     first ??= box;
   }

@@ -1,13 +1,14 @@
 // What the job may use: fields of the form <-> the spec's resources.
-import { byId, bytes } from "./dom.ts";
+import { spellBytes, spellTime } from "./amounts.ts";
+import { byId } from "./dom.ts";
 import { NAMES, NUMBERS } from "./directives.ts";
 import type { Resources } from "./wire.ts";
 
 /** Show what an earlier job asked for. */
 export function showResources(wanted: Resources): void {
   for (const field of ["cpus", "queue"] as const) byId<HTMLInputElement>(field).value = String(wanted[field] ?? "");
-  byId<HTMLInputElement>("memory").value = typeof wanted.memory === "number" ? bytes(wanted.memory).replace(" ", "") : (wanted.memory ?? "");
-  byId<HTMLInputElement>("time").value = typeof wanted.time === "number" ? `${wanted.time}s` : (wanted.time ?? "");
+  byId<HTMLInputElement>("memory").value = typeof wanted.memory === "number" ? spellBytes(wanted.memory) : (wanted.memory ?? "");
+  byId<HTMLInputElement>("time").value = typeof wanted.time === "number" ? spellTime(wanted.time) : (wanted.time ?? "");
   for (const field of [...NUMBERS, ...NAMES]) byId<HTMLInputElement>(field).value = String(wanted[field] ?? "");
   byId<HTMLInputElement>("licenses").value = ((wanted.licenses as string[] | undefined) ?? []).join(", ");
   byId<HTMLInputElement>("exclusive").checked = wanted.exclusive === true;

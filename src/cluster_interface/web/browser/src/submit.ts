@@ -222,6 +222,7 @@ class SubmitForm {
     if (this.sending) return; // a double click is one job
     if (this.tasks.wrong && !this.byHand.checked) return this.tasks.showError();
     this.setSending(true);
+    byId("send-note").textContent = "Looking at it…";
     await this.looked; // a command that is being worked out is the one that is meant
     const spec = this.read();
     if (!spec) return this.setSending(false);

@@ -2,6 +2,7 @@
 import { API, ask, csrf, problem, Refused } from "./api.ts";
 
 const PIECE = 16 * 1024 * 1024; // bytes of one PATCH
+const SMALL = 256 * 1024; // bytes of a file that is sent in one request
 const TRIES = 6;
 const VERSION = { "Tus-Resumable": "1.0.0" };
 
@@ -9,6 +10,10 @@ const begun = new WeakMap<File, string>(); // file -> upload id, so that a secon
 
 /** Send a file and return its upload's id, going on with the one that is `known`; `report` is told how many bytes are there. */
 export async function upload(file: File, name: string, report: (sent: number) => void, sha256 = "", known?: string): Promise<string> {
+  if (file.size <= SMALL && !begun.has(file) && !known && (await sentAtOnce(file, name))) {
+    report(file.size);
+    return begun.get(file) ?? "";
+  }
   let id = begun.get(file) ?? known ?? (await create(file, name, sha256));
   begun.set(file, id);
   let sent = await arrived(id);
@@ -33,6 +38,17 @@ export async function upload(file: File, name: string, report: (sent: number) =>
   return id;
 }
 
+/** Create an upload with all of its bytes in the one request; false where that failed for a while. */
+async function sentAtOnce(file: File, name: string): Promise<boolean> {
+  try {
+    begun.set(file, await create(file, name, "", file));
+    return true;
+  } catch (error) {
+    if (error instanceof Refused && isTemporary(error.status)) return false;
+    throw error;
+  }
+}
+
 /** The browser says the same of a broken connection and of a file that went away: only reading it tells. */
 async function readable(file: File, offset: number): Promise<void> {
   try {
@@ -46,10 +62,12 @@ function isTemporary(status: number): boolean {
   return status === 0 || status === 409 || status === 423 || status >= 500;
 }
 
-async function create(file: File, name: string, sha256: string): Promise<string> {
+async function create(file: File, name: string, sha256: string, body?: Blob): Promise<string> {
   const metadata = `filename ${base64(name)}${sha256 && `,sha256 ${base64(sha256)}`}`;
-  const headers = { ...VERSION, "Upload-Length": String(file.size), "Upload-Metadata": metadata };
-  const response = await ask("/uploads", { method: "POST", headers });
+  const content = body && { "Content-Type": "application/offset+octet-stream" };
+  const headers = { ...VERSION, ...content, "Upload-Length": String(file.size), "Upload-Metadata": metadata };
+  const response = await ask("/uploads", { method: "POST", headers, body: body ?? null });
+  if (body && Number(response.headers.get("Upload-Offset")) !== file.size) throw new Refused(503, "Not all of it arrived.");
   const id = new URL(response.headers.get("Location") ?? "", location.href).pathname.split("/").pop();
   if (!id) throw new Refused(502, "The server did not say where to send the file.");
   return id;
