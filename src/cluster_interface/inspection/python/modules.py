@@ -12,7 +12,7 @@ from cluster_interface.inspection.python.beside import homes
 from cluster_interface.inspection.python.distributions import table
 from cluster_interface.inspection.python.imports import Import, find_imports
 from cluster_interface.inspection.python.requirements import local_packages
-from cluster_interface.inspection.python.source import Module, parse
+from cluster_interface.inspection.python.source import Module, as_imported, as_started, parse
 from cluster_interface.inspection.wordlist import words
 from cluster_interface.model.errors import Rejected
 
@@ -62,7 +62,7 @@ class Program:
 
 def gather(project: Project, script: str, main: Module | None = None) -> Program:
     """Parse a script, unless it is at hand, and follow its imports; Rejected if it cannot be parsed."""
-    program = Program(script, {script: main or parse(project, script)})
+    program = Program(script, {script: as_started(main or parse(project, script))})
     program.troubles += [program.main.trouble] if program.main.trouble else []
     local = Local(project, script)
     pending = [script]
@@ -108,7 +108,7 @@ def _add_module(project: Project, program: Program, file: str) -> list[str]:
         program.troubles = [*program.troubles[:MOST_MODULES], "not every module of the project was read"]
         return []
     try:
-        program.modules[file] = parse(project, file)
+        program.modules[file] = as_imported(parse(project, file))
     except Rejected as error:
         program.troubles.append(error.problems[0].message)
         return []

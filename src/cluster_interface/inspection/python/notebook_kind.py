@@ -49,7 +49,6 @@ KERNELS = {
     "r": Kernel("ir", "Rscript", system="r-cran-irkernel"),
     "octave": Kernel("octave", "octave", python="octave-kernel"),
 }
-_LINE = re.compile(r"line (\d+)(?! of )")
 
 
 class NotebookKind:
@@ -81,7 +80,7 @@ class NotebookKind:
         if notebook.language in KERNELS:
             _read_other(draft, notebook, KERNELS[notebook.language])
             return
-        draft.say_lines(lambda words: _LINE.sub(lambda found: notebook.where(int(found[1])), words))
+        draft.say_lines(lambda words: _in_cells(draft, notebook, words))
         written = {
             posixpath.normpath(posixpath.join(draft.start, name)): text for name, text in notebook.written.items()
         }
@@ -106,6 +105,18 @@ class NotebookKind:
             draft.warn(trouble)
         draft.command = shlex.join(words)
         draft.guess("command", draft.command, "a notebook of Python", Sureness.KNOWN)
+
+
+def _in_cells(draft: Draft, notebook: Notebook, words: str) -> str:
+    """Call the notebook's own lines as people find them; those of other files stay: `setup.cfg, line 2`."""
+
+    def cell(found: re.Match[str]) -> str:
+        file = (found[1] or "").removesuffix(", ")
+        if any(name.endswith(file) for name in draft.project.files if file):
+            return found[0]
+        return f"{found[1] or ''}{notebook.where(int(found[2]))}"
+
+    return re.sub(rf"(\S+, )?\bline (\d+)\b(?: of {re.escape(draft.script)})?(?! of )", cell, words)
 
 
 def _module(name: str, notebook: Notebook) -> Module:
