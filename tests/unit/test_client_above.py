@@ -108,3 +108,19 @@ def test_the_directory_above_a_package_is_found_for_its_parts(
         (project / directory / "__init__.py").touch()
     script = project / "code" / "figures" / "plot.py"
     assert project_of(script, text) == [script.parent, *script.parent.parents][levels]
+
+
+def test_a_module_is_looked_for_in_the_clone_alone(project: Path) -> None:
+    """What lies above a clone is not of its project; a module of the clone is found wherever it lies, if only once."""
+    (project / ".git").mkdir()
+    (project.parent / "above.py").touch()
+    (project / "models").mkdir()
+    (project / "models" / "growth.py").touch()
+    script = project / "code" / "figures" / "plot.py"
+    assert project_of(script, "import above") == script.parent
+    assert project_of(script, "from ....simulation import run") == project
+    assert project_of(script, "import growth") == project
+    (project / "code" / "growth.py").touch()
+    assert project_of(script, "import growth") == project / "code"
+    (project / "code" / "growth.py").rename(project / "data" / "growth.py")
+    assert project_of(script, "import growth") == script.parent

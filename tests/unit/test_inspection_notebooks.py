@@ -59,6 +59,17 @@ def test_guesses_name_the_cell():
     assert rests["scipy"] == "import scipy, cell 3, line 2 (curated table)"
 
 
+def test_lines_of_other_files_are_called_as_they_are():
+    """Only the notebook has cells: a line of a list or of a module keeps its number."""
+    files = {"requirements.txt": "numpy\n" * 12 + "-e .\n", "fits.py": "\n" * 30 + "import scipy\n"}
+    found = inspect({"a.ipynb": notebook("import os\n", "import fits\n"), **files}, "a.ipynb")
+    places = " ".join(guess.rests_on for guess in found.guesses)
+    assert "requirements.txt, line 1" in places
+    assert "line 31 of fits.py" in places
+    assert "import fits, cell 3, line 1" in places
+    assert "cell" not in places.replace("cell 3, line 1", "")
+
+
 def test_a_notebook_starts_in_its_own_directory():
     """As Jupyter starts it: names of files and modules are meant from there."""
     found = read("import tools\nopen('../data/x.csv')\nopen('out.txt', 'w')", name="nb/a.ipynb",

@@ -36,6 +36,23 @@ def test_what_is_gone_is_had_from_a_release_that_has_it(source: str, packages: s
     assert set(found.packages) == packages
 
 
+@pytest.mark.parametrize(
+    ("stated", "packages"),
+    [
+        ("scipy", {"scipy<1.14"}),
+        ("scipy>=1.5,!=1.6\n-e .", {"scipy!=1.6,<1.14,>=1.5"}),
+        ("scipy>=1.14", set()),
+        ("scipy~=1.16\n-e .", {"scipy~=1.16"}),
+    ],
+)
+def test_a_list_that_leaves_the_release_open_is_narrowed(stated: str, packages: set[str]) -> None:
+    """Who names a package alone has not said that any release will do."""
+    files = {"a.py": "from scipy.integrate import simps\n", "requirements.txt": stated}
+    found = inspect(files, "a.py").environment.python
+    assert found is not None
+    assert set(found.packages) == packages
+
+
 def test_what_is_stated_stays() -> None:
     """Who names a version is believed; nothing is added to it."""
     files = {"a.py": "import pandas as pd\nd.append(e, ignore_index=True)\n", "requirements.txt": "pandas==2.1.0\n"}

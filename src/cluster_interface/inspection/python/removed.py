@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 from packaging.version import Version
 
 from cluster_interface.inspection.python.conditions import dotted
-from cluster_interface.inspection.python.stated import Need
+from cluster_interface.inspection.python.stated import Need, parsed
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from cluster_interface.inspection.python.modules import Program
     from cluster_interface.inspection.python.source import Module
@@ -41,21 +41,33 @@ def removed() -> dict[str, Removed]:
     }
 
 
-def bounds(programs: Sequence[Program], imported: Collection[str], stated: Collection[str]) -> dict[str, Need]:
+def bounds(programs: Sequence[Program], imported: Collection[str], stated: Mapping[str, str]) -> dict[str, Need]:
     """Return for each distribution of which a program uses what is gone the newest that has it, and where.
 
-    A keyword counts only where its distribution is among the `imported` ones; what is `stated` stays as it is.
+    A keyword counts only where its distribution is among the `imported` ones. What is `stated` (distribution ->
+    requirement) stays as it is where it says how new a release may be, or wants a newer one.
     """
     found: dict[str, tuple[Version, Need]] = {}
     for name, where in _uses(programs):
         row = removed().get(name)
-        if row is None or row.of in stated or (name.endswith(")") and row.of not in imported):
+        if row is None or (name.endswith(")") and row.of not in imported):
+            continue
+        if not _leaves_open(stated.get(row.of, row.of), row.before):
             continue
         for requirement in filter(None, (f"{row.of}<{row.before}", row.also)):
             of, _, before = requirement.partition("<")
-            if of not in stated and (of not in found or Version(before) < found[of][0]):
+            if _leaves_open(stated.get(of, of), before) and (of not in found or Version(before) < found[of][0]):
                 found[of] = Version(before), Need(requirement, f"{name}, {where}: {row.of} {row.before} has it no more")
     return {of: need for of, (_, need) in found.items()}
+
+
+def _leaves_open(requirement: str, before: str) -> bool:
+    """Say whether a requirement says nothing of how new a release may be, and takes those before another one."""
+    wanted = parsed(requirement)
+    return wanted is not None and all(
+        one.operator == "!=" or (one.operator in (">=", ">") and Version(one.version) < Version(before))
+        for one in wanted.specifier
+    )
 
 
 def _uses(programs: Sequence[Program]) -> Iterator[tuple[str, str]]:

@@ -1,0 +1,38 @@
+"""What a module does as a program of its own, and where its modules lie that nothing says."""
+
+from __future__ import annotations
+
+from cluster_interface.inspection import inspect
+
+MODULE = "import numpy\nif __name__ == '__main__':\n    import seaborn\n    open('own.csv')\n"
+
+
+def test_what_a_module_does_as_a_program_is_not_what_its_importer_needs() -> None:
+    """A test under `if __name__ == "__main__":` is left out where the module is imported, and counts where it runs."""
+    files = {"x.py": "import model\n", "model.py": MODULE, "own.csv": "1"}
+    found = inspect(files, "x.py")
+    assert found.environment.python.packages == ("numpy",)
+    assert found.inputs == ("model.py",)
+    found = inspect(files, "model.py")
+    assert found.environment.python.packages == ("numpy", "seaborn")
+    assert found.inputs == ("own.csv",)
+
+
+def test_a_module_that_is_both_is_started_as_what_it_is() -> None:
+    """`else:` of a program's own question is for those that import it, and needs no package around it."""
+    script = "if __name__ == '__main__':\n    import kernels\nelse:\n    from . import kernels\n"
+    files = {"sim/__init__.py": "", "sim/run.py": script, "sim/kernels.py": ""}
+    assert inspect(files, "sim/run.py").command == "python sim/run.py"
+    assert inspect(files, "sim/run.py").environment.python.packages == ()
+
+
+def test_a_module_that_lies_in_one_place_only_is_found() -> None:
+    """Its directory is put on the path; what a package brings, or lies twice, is not taken from anywhere."""
+    files = {"fits/x.py": "import growth\n", "models/growth.py": "import numpy\n", "models/numpy.py": ""}
+    found = inspect(files, "fits/x.py")
+    assert found.environment.variables == {"PYTHONPATH": "/job/models"}
+    assert found.inputs == ("models/growth.py",)
+    assert found.environment.python.packages == ("numpy",)
+    twice = inspect({**files, "old/growth.py": ""}, "fits/x.py")
+    assert "growth.py" not in str(twice.inputs)
+    assert twice.environment.variables == {}
