@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from cluster_interface.inspection import inspect
 
 MODULE = "import numpy\nif __name__ == '__main__':\n    import seaborn\n    open('own.csv')\n"
@@ -36,3 +38,21 @@ def test_a_module_that_lies_in_one_place_only_is_found() -> None:
     twice = inspect({**files, "old/growth.py": ""}, "fits/x.py")
     assert "growth.py" not in str(twice.inputs)
     assert twice.environment.variables == {}
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import matplotlib.pyplot as plt\nplt.show()\n",
+        "from matplotlib import pyplot\npyplot.show(block=False)\n",
+        "from pylab import *\nshow()\n",
+        "from matplotlib.pyplot import plot, show\nshow()\n",
+    ],
+)
+def test_figures_that_are_shown_are_an_output(source: str) -> None:
+    """There is no screen: they come back as files, beside what the program writes itself."""
+    assert inspect({"x.py": source}, "x.py").outputs == ("figure-*.png",)
+    found = inspect({"fits/x.py": f"{source}open('a.csv')\n", "fits/a.csv": ""}, "fits/x.py")
+    assert found.outputs == ("fits/figure-*.png",)
+    assert "figure" not in str(inspect({"x.py": source.replace("show(", "plot(")}, "x.py").outputs)
+    assert "figure" not in str(inspect({"x.py": "import plt\nplt.show()\nshow()\n"}, "x.py").outputs)

@@ -7,6 +7,7 @@ import shlex
 from typing import TYPE_CHECKING
 
 from cluster_interface.inspection.python.environment import propose_environment
+from cluster_interface.inspection.python.figures import add_figures
 from cluster_interface.inspection.python.files import read_arguments, read_files
 from cluster_interface.inspection.python.modules import Program, gather, imported_files
 from cluster_interface.inspection.python.network import look_for_network
@@ -51,6 +52,7 @@ class PythonScript:
         declared = read_program(draft, program, draft.arguments)
         draft.options = tuple(item.shown for item in declared)
         propose_environment(draft, [program])
+        add_figures(draft, program)
         words = start(draft, program)
         draft.command = started_in(draft.start, shlex.join([*words, *draft.arguments]))
         suggest(draft, declared)

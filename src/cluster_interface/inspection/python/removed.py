@@ -79,7 +79,7 @@ def _uses(programs: Sequence[Program]) -> Iterator[tuple[str, str]]:
 
 def _used(module: Module) -> Iterator[tuple[str, int]]:
     """Yield what a module uses of others by its full name, and the keywords of its calls, unless it only tries to."""
-    called, tried = dict(_called(module)), set(_tried(module))
+    called, tried = dict(full_names(module)), set(_tried(module))
     for node in (node for node in module.nodes if id(node) not in tried):
         match node:
             case ast.ImportFrom(level=0, module=str(origin), names=names, lineno=line):
@@ -101,7 +101,7 @@ def _tried(module: Module) -> Iterator[int]:
             yield from (id(inner) for one in node.body for inner in ast.walk(one))
 
 
-def _called(module: Module) -> Iterator[tuple[str, str]]:
+def full_names(module: Module) -> Iterator[tuple[str, str]]:
     """Yield what a module calls others, and their full names."""
     for node in module.nodes:
         match node:
