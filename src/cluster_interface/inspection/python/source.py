@@ -149,4 +149,6 @@ def _syntax(name: str, text: str, error: SyntaxError) -> str:
             if not isinstance(error, TabError)
             else f"{shown(name)}, line {number}: {error.msg} (Python 2 allowed that); use spaces only"
         )
+    if line.startswith(("<<<<<<< ", ">>>>>>> ")):
+        return f"{shown(name)}, line {number}: Git has left both sides of a conflict there; keep one of them"
     return f"{shown(name)}, line {number}: {error.msg} ({_RUNNING} says so): {shown(line.strip())}"
