@@ -29,8 +29,8 @@ TRACEBACK = 'Traceback (most recent call last):\n  File "fit.py", line 1, in <mo
         (f"{TRACEBACK}ModuleNotFoundError: No module named 'mylab7.simulation'\n", "no part `mylab7.simulation` of your own"),
         (f"{TRACEBACK}FileNotFoundError: [Errno 2] No such file or directory: 'E:\\\\runs\\\\a b.csv'\n", "`a b.csv`, and hand"),
         (
-            f"{TRACEBACK}FileNotFoundError: [Errno 2] Unable to open file (unable to open file: name = 's01.mat', "
-            "errno = 2, error message = 'No such file or directory', flags = 0)\n",
+            (f"{TRACEBACK}FileNotFoundError: [Errno 2] Unable to open file (unable to open file: name = 's01.mat', "
+            "errno = 2, error message = 'No such file or directory', flags = 0)\n"),
             "--input s01.mat",
         ),
         ("Error in library(gstat) : there is no package called \u2018gstat\u2019\nExecution halted\n", "`--system r-cran-gstat`"),
