@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import gzip
 import tomllib
 from dataclasses import dataclass
 from functools import cache
@@ -32,11 +33,20 @@ class Removed:
 
 @cache
 def removed() -> dict[str, Removed]:
-    """Read the table, once per process: full name or CALL(KEYWORD) -> what took it away."""
-    rows = tomllib.loads(resources.files(__package__).joinpath("removed.toml").read_text("utf-8"))["removed"]
-    return {
+    """Read the tables, once per process: full name or CALL(KEYWORD) -> what took it away.
+
+    `removed.tsv.gz` is made by scripts/removed_names.py; what `removed.toml` says of a name goes before it.
+    """
+    here = resources.files(__package__)
+    said = tomllib.loads(here.joinpath("removed.toml").read_text("utf-8"))
+    listed = gzip.decompress(here.joinpath("removed.tsv.gz").read_bytes()).decode("ascii").splitlines()
+    found = {}
+    for name, of, before in (line.split("\t") for line in listed):
+        of_old_numpy = of in said["old_numpy"] and Version(before) <= Version(said["old_numpy"][of])
+        found[name] = Removed(of, before, "numpy<2" if of_old_numpy else "")
+    return found | {
         name: Removed(row["of"], row["before"], row.get("with", ""))
-        for row in rows
+        for row in said["removed"]
         for name in (*row["names"], *row.get("keywords", ()))
     }
 
@@ -82,8 +92,10 @@ def _used(module: Module) -> Iterator[tuple[str, int]]:
     called, tried = dict(full_names(module)), set(_tried(module))
     for node in (node for node in module.nodes if id(node) not in tried):
         match node:
+            case ast.Import(names=names, lineno=line):
+                yield from ((alias.name, line) for alias in names)
             case ast.ImportFrom(level=0, module=str(origin), names=names, lineno=line):
-                yield from ((f"{origin}.{alias.name}", line) for alias in names)
+                yield from ((name, line) for name in (origin, *(f"{origin}.{alias.name}" for alias in names)))
             case ast.Attribute(lineno=line):
                 first, _, rest = dotted(node).partition(".")
                 if first in called:
