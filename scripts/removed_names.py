@@ -8,6 +8,7 @@ before`, sorted; a module that is gone stands for all that was in it.
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
@@ -41,9 +42,9 @@ OLDEST = {
 }
 MODULES = 2  #: levels below the top: scipy.stats.mstats
 _ASK = """
-import importlib, json, pkgutil, sys, types, warnings
-warnings.simplefilter("ignore")
-top, deepest = sys.argv[1], int(sys.argv[2])
+import importlib, json, pkgutil, sys, types
+top, deepest = sys.stdin.read().split()
+deepest = int(deepest)
 found, pending = {}, [top]
 def own(thing):  # neither of the standard library nor a module of somebody else's
     if isinstance(thing, types.ModuleType):
@@ -63,6 +64,16 @@ while pending:
         pending += [f"{name}.{one}" for one in below if not one.startswith("_") and one not in ("tests", "conftest")]
 json.dump(found, sys.stdout)
 """
+_STILL = """
+import importlib, json, sys
+def there(name):  # by asking for it: some names are made only then
+    module, _, last = name.rpartition(".")
+    try:
+        return hasattr(importlib.import_module(module), last) if module else False
+    except BaseException:
+        return False
+json.dump([name for name in sys.stdin.read().split() if there(name)], sys.stdout)
+"""
 
 
 def releases(distribution: str, oldest: str) -> list[Version]:
@@ -77,8 +88,8 @@ def releases(distribution: str, oldest: str) -> list[Version]:
     return sorted(newest.values())
 
 
-def names(distribution: str, module: str, version: Version) -> set[str] | None:
-    """Return the full names that a release has: its modules, and what is in them; None where it cannot be had."""
+def ask(distribution: str, version: Version, program: str, *arguments: str) -> str | None:
+    """Return what a program says with a release installed, its last line; None where that cannot be had."""
     with tempfile.TemporaryDirectory() as place:
         older = ["numpy<2"] if distribution != "numpy" else []
         for more in (older, []):
@@ -97,13 +108,20 @@ def names(distribution: str, module: str, version: Version) -> set[str] | None:
         else:
             return None
         environ = {**os.environ, "PYTHONPATH": place, "MPLBACKEND": "agg"}
+        argv = [sys.executable, "-W", "ignore", "-c", program]
         done = subprocess.run(
-            [sys.executable, "-c", _ASK, module, str(MODULES)], env=environ, capture_output=True, text=True, check=False
+            argv, input="\n".join(arguments), env=environ, capture_output=True, text=True, check=False
         )
-        if done.returncode != 0:
-            return None
-        found = json.loads(done.stdout.splitlines()[-1])
-        return {*found, *(f"{name}.{one}" for name, inside in found.items() for one in inside)}
+        return done.stdout.splitlines()[-1] if done.returncode == 0 else None
+
+
+def names(distribution: str, module: str, version: Version) -> set[str] | None:
+    """Return the full names that a release has: its modules, and what is in them; None where it cannot be had."""
+    said = ask(distribution, version, _ASK, module, str(MODULES))
+    if said is None:
+        return None
+    found = json.loads(said)
+    return {*found, *(f"{name}.{one}" for name, inside in found.items() for one in inside)}
 
 
 def removed(distribution: str, module: str, oldest: str) -> dict[str, str]:
@@ -113,9 +131,11 @@ def removed(distribution: str, module: str, oldest: str) -> dict[str, str]:
     print(distribution, *(f"{version}:{len(found)}" for version, found in known), file=sys.stderr, flush=True)
     last = known[-1][1] if known else set()
     gone: dict[str, str] = {}
-    for (_, had), (after, _) in zip(known, known[1:], strict=False):
-        gone |= {name: f"{after.major}.{after.minor}" for name in had - last}
-    return {name: before for name, before in gone.items() if name.rpartition(".")[0] not in gone}
+    for (_, had), (after, _) in itertools.pairwise(known):
+        gone |= dict.fromkeys(had - last, f"{after.major}.{after.minor}")
+    gone = {name: before for name, before in gone.items() if name.rpartition(".")[0] not in gone}
+    still = json.loads(ask(distribution, known[-1][0], _STILL, *gone) or "[]") if gone else []
+    return {name: before for name, before in gone.items() if name not in still}
 
 
 def main() -> None:
