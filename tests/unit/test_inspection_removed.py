@@ -74,3 +74,28 @@ def test_the_table_names_what_a_bound_can_be_written_of() -> None:
         assert Requirement(f"{row.of}<{row.before}").specifier
         assert not row.also or Requirement(row.also).specifier
         assert name.count("(") == name.count(")") <= 1
+
+
+@pytest.mark.parametrize(
+    ("source", "packages"),
+    [
+        ("from scipy import interp\n", {"scipy<1.12"}),
+        ("import pandas as pd\npd.value_counts(x)\n", {"pandas<3.0"}),
+        ("import scipy.signal as s\nw = s.tukey(3)\n", {"scipy<1.13"}),
+        ("from pandas.util.testing import assert_frame_equal\n", {"pandas<2.0", "numpy<2"}),
+        ("import numpy\nnumpy.core.abs(x)\n", {"numpy"}),
+    ],
+)
+def test_the_list_of_what_releases_took_away_counts(source: str, packages: set[str]) -> None:
+    """A module that is gone stands for what was in it; what still answers by its old name is no such thing."""
+    found = inspect({"a.py": source}, "a.py").environment.python
+    assert found is not None
+    assert set(found.packages) == packages
+
+
+def test_the_list_names_releases() -> None:
+    """Each line of it can become a requirement."""
+    assert len(removed()) > 2000
+    for name, row in removed().items():
+        assert all(part.isidentifier() for part in name.rstrip(")").replace("(", ".").split("."))
+        Requirement(f"{row.of}<{row.before}")
