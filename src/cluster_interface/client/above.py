@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 HIGHEST = 3  #: directories above that are looked at
+MOST_MODULES = 50  #: of one program that are read
+LONGEST = 200_000  #: characters of one of them
 MOST_DIRECTORIES = 500  #: of a clone that are searched for a module
 _ENDINGS = (".py", ".ipynb")
 _PATH = re.compile(r"""["']((?:\./)?(?:\.\./)+[^"'\\\n{}*%]*)""")  #: up to where a part of it varies
@@ -23,6 +26,7 @@ _OF_THE_FILE = re.compile(r"\bparents\[(\d)\]|((?:\.parent\b){2,})|((?:\bdirname
 _IMPORT = re.compile(
     r"""(?:^|["';])[ \t]*(?:from\s+([\w.]+)\s+import\b([\w \t,]*)|import\s+([\w \t,.]+))""", re.MULTILINE
 )
+_NAMED = re.compile(r"""["']([A-Za-z_][\w.]*)["']""")  #: what may be imported by a name from a list
 _RELATIVE = re.compile(r"^[ \t]*from\s+(\.+)\s*\w*[\w.]*\s+import\b", re.MULTILINE)
 _SOURCES = ("", "src", "lib")  #: directories of a project that its modules lie in
 
@@ -36,11 +40,26 @@ def project_of(script: Path, text: str | None) -> Path:
     if text is None or script.suffix not in _ENDINGS:
         return here
     base = here
-    for _ in range(min(_levels(text, here), HIGHEST)):
+    for _ in range(min(max(_levels(one, place) - below for place, one, below in _read(text, here)), HIGHEST)):
         if not is_of_a_project(base.parent, here):
             break
         base = base.parent
     return base
+
+
+def _read(text: str, here: Path) -> Iterator[tuple[Path, str, int]]:
+    """Yield a program and the modules beside and below it that it imports: directory, text, how far below it lies."""
+    pending, seen = [(here, text)], {""}
+    while pending:
+        place, one = pending.pop()
+        yield place, one, len(place.relative_to(here).parts)
+        names = [*_imported(one), *(_NAMED.findall(one) if "import_module" in one else ())]
+        for path in (name.replace(".", "/") for name in names):
+            found = next((file for file in (f"{path}.py", f"{path}/__init__.py") if (here / file).is_file()), "")
+            if found not in seen and len(seen) <= MOST_MODULES:
+                seen.add(found)
+                with suppress(OSError):
+                    pending.append(((here / found).parent, (here / found).read_text("utf-8", "replace")[:LONGEST]))
 
 
 def _levels(text: str, home: Path) -> int:
