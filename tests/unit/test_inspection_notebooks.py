@@ -70,6 +70,14 @@ def test_lines_of_other_files_are_called_as_they_are():
     assert "cell" not in places.replace("cell 3, line 1", "")
 
 
+def test_an_old_release_of_what_plots_has_an_old_kernel():
+    """Matplotlib before 3.10 imports of IPython what its 9 has no more; a script has no kernel."""
+    source = "import matplotlib.pyplot as plt\nplt.register_cmap('x')\n"
+    assert packages(read(source)) == {"matplotlib<3.9", "ipython<9"}
+    assert packages(read("import matplotlib.pyplot as plt\n")) == {"matplotlib"}
+    assert "ipython<9" not in inspect({"a.py": source}, "a.py").environment.python.packages
+
+
 def test_a_notebook_starts_in_its_own_directory():
     """As Jupyter starts it: names of files and modules are meant from there."""
     found = read("import tools\nopen('../data/x.csv')\nopen('out.txt', 'w')", name="nb/a.ipynb",

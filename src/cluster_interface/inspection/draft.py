@@ -141,14 +141,14 @@ class Draft:
         self.guess("environment.python.extra_index_urls", url, rests_on, Sureness.STATED)
 
     def narrow_package(self, requirement: str, rests_on: str) -> None:
-        """Add a Python requirement, or its bounds to that of its distribution which is there already."""
-        before, now = self._packages.get(distribution_of(requirement)), Requirement(requirement)
-        if before is not None:
-            wanted = Requirement(before)
-            wanted.specifier &= now.specifier
-            requirement = str(wanted)
-            self._packages[distribution_of(requirement)] = requirement
-            self.guess(PACKAGES, requirement, rests_on, Sureness.LIKELY)
+        """Add a Python requirement, or its bounds to that of its distribution which is there and has none above."""
+        name = distribution_of(requirement)
+        if name in self._packages:
+            wanted = Requirement(self._packages[name])
+            if all(one.operator in (">=", ">", "!=") for one in wanted.specifier):
+                wanted.specifier &= Requirement(requirement).specifier
+                self._packages[name] = str(wanted)
+                self.guess(PACKAGES, str(wanted), rests_on, Sureness.LIKELY)
         self.add_package(requirement, rests_on, Sureness.LIKELY)
 
     def has_package(self, distribution: str) -> bool:

@@ -107,13 +107,16 @@ def _by_files(draft: Draft, programs: Sequence[Program]) -> tuple[dict[str, str]
 
 
 def _add_offered(draft: Draft, programs: Sequence[Program], stated: dict[str, str], offered: dict[str, Need]) -> None:
-    """Add what is imported and named in an extra or group, as it is written there."""
+    """Add what is imported and named in an extra or group, as it is written there, and the Python for that."""
+    taken: list[Need] = []
     for item in _imported(programs) if offered else ():
         names = [distribution_of(name) for name in (*_brought_by(item), item.top)]
         if item.optional or not stated.keys().isdisjoint(names) or any(map(draft.has_package, names)):
             continue
         if need := next((offered[name] for name in names if name in offered), None):
             _add(draft, need.requirement, f"import {item.name}, line {item.line}: {need.where}")
+            taken.append(need)
+    _state_python_of_pins(draft, taken)
 
 
 def _concerns(draft: Draft, stated: Stated, programs: Sequence[Program]) -> bool:

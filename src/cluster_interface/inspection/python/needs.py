@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeGuard
 from cluster_interface.inspection.draft import PACKAGES, distribution_of
 from cluster_interface.inspection.python.distributions import call_name, table
 from cluster_interface.inspection.python.names import look_up
-from cluster_interface.inspection.python.removed import bounds
+from cluster_interface.inspection.python.removed import bounds, needs_old_kernel
 from cluster_interface.model.proposal import Sureness
 
 if TYPE_CHECKING:
@@ -55,6 +55,8 @@ def add_imported(draft: Draft, programs: Sequence[Program], stated: Mapping[str,
                 _add(draft, outside, stated, source, limits)
     for need in limits.values():
         draft.narrow_package(need.requirement, need.where)
+    if draft.has_package("ipykernel") and needs_old_kernel(limits):
+        draft.narrow_package("ipython<9", "the notebook's kernel, as old as what it plots with")
     needless = [f"{name} ({where})" for name, where in optional.items() if not draft.has_package(name)]
     if needless:
         draft.warn(f"left out, because the script can do without: {', '.join(needless)}; to have them say --with")

@@ -71,6 +71,13 @@ def bounds(programs: Sequence[Program], imported: Collection[str], stated: Mappi
     return {of: need for of, (_, need) in found.items()}
 
 
+def needs_old_kernel(limits: Mapping[str, Need]) -> bool:
+    """Say whether what programs use comes with releases that break in a notebook with IPython 9."""
+    said = tomllib.loads(resources.files(__package__).joinpath("removed.toml").read_text("utf-8"))["old_kernel"]
+    bounds = ((of, need.requirement.partition("<")[2]) for of, need in limits.items() if of in said)
+    return any(Version(before) <= Version(said[of]) for of, before in bounds)
+
+
 def _leaves_open(requirement: str, before: str) -> bool:
     """Say whether a requirement says nothing of how new a release may be, and takes those before another one."""
     wanted = parsed(requirement)
