@@ -137,7 +137,7 @@ def _refuse_others(draft: Draft, notebook: Notebook) -> None:
 
 def _read_other(draft: Draft, notebook: Notebook, kernel: Kernel) -> None:
     """Read a notebook of another language: its cells are one program of that, which its kernel runs."""
-    draft.say_lines(lambda words: _LINE.sub(lambda found: notebook.where(int(found[1])), words))
+    draft.say_lines(lambda words: _in_cells(draft, notebook, words))
     draft.add_package(*_PAPERMILL, Sureness.KNOWN)
     why = f"is the kernel that runs a notebook of {notebook.language.capitalize()}"
     if kernel.system:
