@@ -83,6 +83,8 @@ def test_the_table_names_what_a_bound_can_be_written_of() -> None:
         ("import pandas as pd\npd.value_counts(x)\n", {"pandas<3.0"}),
         ("import scipy.signal as s\nw = s.tukey(3)\n", {"scipy<1.13"}),
         ("from pandas.util.testing import assert_frame_equal\n", {"pandas<2.0", "numpy<2"}),
+        ("from sklearn.metrics import plot_confusion_matrix\n", {"scikit-learn<1.2", "numpy<2"}),
+        ("import matplotlib.pyplot as plt\nplt.cm.get_cmap('jet')\n", {"matplotlib<3.11"}),
         ("import numpy\nnumpy.core.abs(x)\n", {"numpy"}),
     ],
 )
