@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from cluster_interface.inspection.python.conditions import decide, dotted
+from cluster_interface.inspection.python.source import parse_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
@@ -95,11 +96,8 @@ def _imports_in(text: str, line: int) -> Iterable[Import]:
     """Yield what a text imports that is run as a program."""
     if "import" not in text:
         return
-    try:
-        tree = ast.parse(textwrap.dedent(text).strip())
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return
-    for node in ast.walk(tree):
+    tree = parse_text(textwrap.dedent(text).strip())
+    for node in ast.walk(tree) if tree else ():
         yield from (replace(item, line=line) for item in _imports_of(node))
 
 
