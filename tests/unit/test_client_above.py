@@ -108,3 +108,40 @@ def test_the_directory_above_a_package_is_found_for_its_parts(
         (project / directory / "__init__.py").touch()
     script = project / "code" / "figures" / "plot.py"
     assert project_of(script, text) == [script.parent, *script.parent.parents][levels]
+
+
+def test_a_module_is_looked_for_in_the_clone_alone(project: Path) -> None:
+    """What lies above a clone is not of its project; a module of the clone is found wherever it lies, if only once."""
+    (project / ".git").mkdir()
+    (project.parent / "above.py").touch()
+    (project / "models").mkdir()
+    (project / "models" / "growth.py").touch()
+    script = project / "code" / "figures" / "plot.py"
+    assert project_of(script, "import above") == script.parent
+    assert project_of(script, "from ....simulation import run") == project
+    assert project_of(script, "import growth") == project
+    (project / "code" / "growth.py").touch()
+    assert project_of(script, "import growth") == project / "code"
+    (project / "code" / "growth.py").rename(project / "data" / "growth.py")
+    assert project_of(script, "import growth") == script.parent
+
+
+@pytest.mark.parametrize(
+    ("text", "levels"),
+    [
+        ("import settings", 1),
+        ("from parts import inner", 1),
+        ("import importlib\nSTEPS = ['settings']\nimportlib.import_module(STEPS[0])", 1),
+        ("STEPS = ['settings']", 0),
+        ("import other", 0),
+    ],
+)
+def test_what_a_module_leads_to_counts_too(project: Path, text: str, levels: int) -> None:
+    """Many projects say once, in a module that all import, where their top is."""
+    home = project / "code"
+    (home / "parts").mkdir()
+    (home / "parts" / "__init__.py").touch()
+    (home / "parts" / "inner.py").write_text("from pathlib import Path\nTOP = Path(__file__).parents[2]\n")
+    (home / "settings.py").write_text("import settings\nfrom pathlib import Path\nTOP = Path(__file__).parents[1]\n")
+    (home / "other.py").write_text("from pathlib import Path\nHERE = Path(__file__).parent\n")
+    assert project_of(home / "run.py", text) == [home, project][levels]

@@ -16,7 +16,7 @@ from cluster_interface.images import base as bases
 from cluster_interface.images import failures, sources
 from cluster_interface.images.archive import listing, stream
 from cluster_interface.images.keys import image_key
-from cluster_interface.images.lock import Target, _only_given_hashes, pinned
+from cluster_interface.images.lock import Target, _only_given_hashes, only_source, pinned
 from cluster_interface.images.requirements import Wanted, read
 from cluster_interface.images.shelf import Shelf, remove
 from cluster_interface.model.errors import Permanent, Rejected, Transient
@@ -159,6 +159,14 @@ def test_a_machine_that_is_no_debian_has_no_sources_to_take_over(tmp_path):
 # --- words
 
 UV = "error: No solution found when resolving dependencies\n  cause: Because "
+
+
+def test_what_is_built_from_source_is_what_has_no_wheel_in_the_release_that_is_wanted():
+    """That the old releases of a package were source alone does not make its new ones so."""
+    said = f"{UV}fbpca==1.0 has no usable wheels and lightkurve>=1.9.0 depends on fbpca==1.0, we can conclude that"
+    assert only_source(f"{said} …\nAnd because lightkurve<=1.8.0 has no usable wheels and you") == ("fbpca",)
+    assert only_source(f"{UV}all versions of Py_Spark have no usable wheels and you") == ("py-spark",)
+    assert only_source(f"{UV}old<=1.8 has no usable wheels and you require old<2, we") == ("old",)
 
 
 @pytest.mark.parametrize(

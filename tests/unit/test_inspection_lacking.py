@@ -26,6 +26,13 @@ TRACEBACK = 'Traceback (most recent call last):\n  File "fit.py", line 1, in <mo
             "`jaccard`): `--as-of",
         ),
         (f"{TRACEBACK}ModuleNotFoundError: No module named 'labtools'\n", "if a file, `--input labtools.py`"),
+        (f"{TRACEBACK}ModuleNotFoundError: No module named 'mylab7.simulation'\n", "no part `mylab7.simulation` of your own"),
+        (f"{TRACEBACK}FileNotFoundError: [Errno 2] No such file or directory: 'E:\\\\runs\\\\a b.csv'\n", "`a b.csv`, and hand"),
+        (
+            (f"{TRACEBACK}FileNotFoundError: [Errno 2] Unable to open file (unable to open file: name = 's01.mat', "
+            "errno = 2, error message = 'No such file or directory', flags = 0)\n"),
+            "--input s01.mat",
+        ),
         ("Error in library(gstat) : there is no package called \u2018gstat\u2019\nExecution halted\n", "`--system r-cran-gstat`"),
         ("Error in library(q) : there is no package called 'nobodys'\n", "name it in environment.r.packages"),
         ("Can't locate XML/Simple.pm in @INC (you may need …) at a.pl line 1.\nBEGIN failed\n", "libxml-simple-perl"),

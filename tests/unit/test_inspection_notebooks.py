@@ -59,6 +59,25 @@ def test_guesses_name_the_cell():
     assert rests["scipy"] == "import scipy, cell 3, line 2 (curated table)"
 
 
+def test_lines_of_other_files_are_called_as_they_are():
+    """Only the notebook has cells: a line of a list or of a module keeps its number."""
+    files = {"requirements.txt": "numpy\n" * 12 + "-e .\n", "fits.py": "\n" * 30 + "import scipy\n"}
+    found = inspect({"a.ipynb": notebook("import os\n", "import fits\n"), **files}, "a.ipynb")
+    places = " ".join(guess.rests_on for guess in found.guesses)
+    assert "requirements.txt, line 1" in places
+    assert "line 31 of fits.py" in places
+    assert "import fits, cell 3, line 1" in places
+    assert "cell" not in places.replace("cell 3, line 1", "")
+
+
+def test_an_old_release_of_what_plots_has_an_old_kernel():
+    """Matplotlib before 3.10 imports of IPython what its 9 has no more; a script has no kernel."""
+    source = "import matplotlib.pyplot as plt\nplt.register_cmap('x')\n"
+    assert packages(read(source)) == {"matplotlib<3.9", "ipython<9"}
+    assert packages(read("import matplotlib.pyplot as plt\n")) == {"matplotlib"}
+    assert "ipython<9" not in inspect({"a.py": source}, "a.py").environment.python.packages
+
+
 def test_a_notebook_starts_in_its_own_directory():
     """As Jupyter starts it: names of files and modules are meant from there."""
     found = read("import tools\nopen('../data/x.csv')\nopen('out.txt', 'w')", name="nb/a.ipynb",
@@ -220,7 +239,7 @@ def test_any_cells_are_answered(cells, parameters):
     text = notebook(*cells, parameters=parameters)
     found = read_notebook("a.ipynb", text)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", SyntaxWarning)  # of an escape that means nothing
+        warnings.simplefilter("ignore")  # of an escape that means nothing
         ast.parse(found.source)
     assert len(found.source.split("\n")) >= len(found.starts)
     inspect({"a.ipynb": text}, "a.ipynb").model_dump_json()

@@ -151,3 +151,11 @@ def test_a_bound_chooses_the_python_that_it_leaves(bound: str, version: str | No
     found = read(requirements__txt=f"numpy{bound}\nscikit-learn\nempiricaldist\n")
     assert found.environment.python is not None
     assert found.environment.python.version == version
+
+
+def test_what_is_taken_of_a_list_chooses_the_python():
+    """A list of `pip freeze` on a Mac, with ~=: what is imported is taken of it, and the Python that has its wheels."""
+    listed = "appnope~=0.1.2\nnumpy~=1.20.3\nortools~=8.0.8283\npandas~=1.2.4\n"
+    found = inspect({"a.py": "import numpy as np\nimport pandas\nnp.float\n", "requirements.txt": listed}, "a.py")
+    assert set(found.environment.python.packages) == {"numpy~=1.20.3", "pandas~=1.2.4"}
+    assert found.environment.python.version == "3.9"

@@ -402,6 +402,21 @@ def test_hidden_companions_of_pandas(call, needs):
     assert any(g.value == needs and "line 2" in g.rests_on for g in found.guesses)
 
 
+@pytest.mark.parametrize(
+    ("source", "needs"),
+    [
+        ("import networkx as nx\nnx.nx_agraph.graphviz_layout(g)", "pygraphviz"),
+        ("import networkx as nx\nnx.drawing.nx_pydot.to_pydot(g)", "pydot"),
+        ("from networkx.drawing.nx_pydot import graphviz_layout\ngraphviz_layout(g)", "pydot"),
+    ],
+)
+def test_graphs_that_graphviz_lays_out_have_it(source, needs):
+    """The Python package that knows Graphviz comes with Graphviz itself."""
+    found = inspect({"x.py": source}, "x.py").environment
+    assert set(found.python.packages) == {"networkx", needs}
+    assert "graphviz" in found.system
+
+
 def test_a_companion_needs_its_package():
     """A method of the same name means nothing where pandas is not imported."""
     assert packages(read("book.to_excel('x')\n")) == set()
@@ -454,6 +469,7 @@ def test_movies_of_matplotlib_bring_ffmpeg(source, system):
     [
         ("x = (\n", ["'a.py', line 1", "never closed"]),
         ("import os\nprint 'hello'\n", ["line 2", "Python 2", "2to3"]),
+        ("import os\n<<<<<<< HEAD\nx = 1\n=======\n", ["line 2", "both sides of a conflict"]),
         ("try:\n  pass\nexcept IOError, e:\n  pass\n", ["line 3", "Python 2"]),
         ("exec 'x'\n", ["Python 2"]),
         ("f = lambda (a, b): a\n", ["Python 2"]),

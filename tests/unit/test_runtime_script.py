@@ -237,3 +237,26 @@ def test_what_stands_in_is_for_scripts_of_shells(command, stands_in):
     """A program of another kind that asks whether there is conda is told the truth; on a host its own are there."""
     assert ("stand-ins" in script.program(replace(run_of(), image=IMAGE, command=command))) == stands_in
     assert "stand-ins" not in script.program(replace(run_of(modules=("R",)), command=command))
+
+
+@pytest.mark.parametrize(
+    ("command", "saved"),
+    [
+        ("python plot.py", True),
+        ("cd fits && python3.11 plot.py", True),
+        ("papermill a.ipynb b.ipynb", False),
+        ("bash plot.sh", False),
+    ],
+)
+def test_figures_of_a_python_program_are_saved(command, saved, tmp_path):
+    """Where there is matplotlib, its screen is a file; who says another one is believed, on a host there may be one."""
+    run = replace(run_of(), image=IMAGE, command=command)
+    assert ("MPLBACKEND" in script.program(run)) == saved
+    assert "MPLBACKEND" not in script.program(replace(run, variables={"MPLBACKEND": "svg"}))
+    assert "MPLBACKEND" not in script.program(replace(run, image=None))
+    (tmp_path / "lib/python3.11/site-packages/matplotlib").mkdir(parents=True)
+    text = script.program(run).replace("/tmp/.figures", str(tmp_path / "made")).replace("/opt/env", str(tmp_path))
+    text = text.removesuffix(command) + "env"
+    said = subprocess.run(["dash", "-c", text], env={"PYTHONPATH": "/job"}, capture_output=True, text=True, check=True)
+    assert (f"PYTHONPATH=/job:{tmp_path}/made\n" in said.stdout) == saved
+    assert (tmp_path / "made/clif_figures.py").exists() == saved

@@ -38,7 +38,7 @@ cache-control = {{ api = "max-age=600", files = "max-age=31536000, immutable" }}
 _PINNED = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)==([^\s;\\]+)", re.MULTILINE)
 _YANKED = re.compile(r"^warning: `(\S+==\S+)` is yanked(?: \(reason: \"(.*)\"\))?", re.MULTILINE)
 _NO_WHEELS = re.compile(
-    r"\b([A-Za-z0-9][\w.-]*?)(?:[=<>!~][^ ]*)? ha(?:s|ve) no (?:usable wheels|wheels with a matching Python)"
+    r"\b([A-Za-z0-9][\w.-]*?)([=<>!~][^ ]*)? ha(?:s|ve) no (?:usable wheels|wheels with a matching Python)"
 )
 
 
@@ -134,10 +134,17 @@ class Uv:
         answer, ended = run(argv, environ=environ, log=self.log, timeout=self.timeout, text=text)
         if ended.code != 0:
             error = failures.of_uv(ended.words, self.target.python, self.store)
-            names = tuple(dict.fromkeys(str(canonicalize_name(name)) for name in _NO_WHEELS.findall(ended.words)))
+            names = only_source(ended.words)
             raise OnlySource(str(error), names) if names and isinstance(error, Permanent) else error
         self.withdrawn.update(_YANKED.findall(ended.words))
         return answer
+
+
+def only_source(said: str) -> tuple[str, ...]:
+    """Name the packages that uv found as source alone; of one whose old releases are so it has newer ones."""
+    found = _NO_WHEELS.findall(said)
+    needed = [name for name, versions in found if not versions.startswith("<")] or [name for name, _ in found]
+    return tuple(dict.fromkeys(str(canonicalize_name(name)) for name in needed))
 
 
 def compile_lock(

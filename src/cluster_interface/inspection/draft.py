@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from packaging.requirements import Requirement
+
 from cluster_interface.inspection.archive.index import PYTHONS
 from cluster_interface.inspection.software import Software
 from cluster_interface.model.environment import Environment, PythonEnvironment, REnvironment
@@ -100,6 +102,7 @@ class Draft:
         self._guesses: dict[Guess, None] = {}
         self._warnings: dict[str, None] = {}
         self._warned: set[str] = set()
+        self.asked: set[str] = set()  #: packages that are asked about
 
     def guess(self, field: str, value: str, rests_on: str, sure: Sureness = Sureness.KNOWN) -> None:
         """Note what one line of the proposal rests on."""
@@ -136,6 +139,17 @@ class Draft:
         self.uses_python = True
         self._indexes[url] = None
         self.guess("environment.python.extra_index_urls", url, rests_on, Sureness.STATED)
+
+    def narrow_package(self, requirement: str, rests_on: str) -> None:
+        """Add a Python requirement, or its bounds to that of its distribution which is there and has none above."""
+        name = distribution_of(requirement)
+        if name in self._packages:
+            wanted = Requirement(self._packages[name])
+            if all(one.operator in (">=", ">", "!=") for one in wanted.specifier):
+                wanted.specifier &= Requirement(requirement).specifier
+                self._packages[name] = str(wanted)
+                self.guess(PACKAGES, str(wanted), rests_on, Sureness.LIKELY)
+        self.add_package(requirement, rests_on, Sureness.LIKELY)
 
     def has_package(self, distribution: str) -> bool:
         """Say whether a distribution is among the packages so far."""

@@ -5,6 +5,7 @@ Only the last words count: what a program missed and went on without stands furt
 
 from __future__ import annotations
 
+import ntpath
 import posixpath
 import re
 import shlex
@@ -67,6 +68,22 @@ def _python(module: str, _: Archive) -> Lack:
         return Lack(words, "environment.python.packages", names[0])
     return Lack(
         f"it found no Python module `{top}`: if it is a package, say `--with {top}`; if a file, `--input {top}.py`"
+    )
+
+
+def _part(module: str, archive: Archive) -> Lack:
+    """A package that is there has no such part any more; one that nobody knows is the program's own."""
+    item = Import(module, 0)
+    if table().find(item) or look_up(item):
+        return _older(module, archive)
+    return Lack(f"it found no part `{module}` of your own modules: if it is a file, hand it over with `--input`")
+
+
+def _of_windows(path: str, _: Archive) -> Lack:
+    name = ntpath.basename(path.replace("\\\\", "\\"))
+    return Lack(
+        f"it reads a path of a Windows computer, which the job does not have: in the program write the name alone, "
+        f"`{name}`, and hand that over with `--input`"
     )
 
 
@@ -143,7 +160,7 @@ def _brought(what: str, package: str) -> Lack:
 def _patterns() -> Iterator[tuple[re.Pattern[str], Callable[[str, Archive], Lack]]]:
     said: dict[str, Callable[[str, Archive], Lack]] = {
         r"^ModuleNotFoundError: No module named '(\w+)'": _python,
-        r"^ModuleNotFoundError: No module named '([\w.]+)'": _older,  # the package is there, and has no such part
+        r"^ModuleNotFoundError: No module named '([\w.]+)'": _part,
         r"^ImportError: cannot import name '(\w+)' from '[\w.]+' \(.*/(?:site|dist)-packages/": _older,
         r"^AttributeError: module '\w[\w.]*' has no attribute '(\w+)'": _older,
         rf"^AttributeError: '(?:{_OF_LIBRARIES})' object has no attribute '(\w+)'": _older,
@@ -162,8 +179,10 @@ def _patterns() -> Iterator[tuple[re.Pattern[str], Callable[[str, Archive], Lack
         r"^([^\s:]+): Command not found\.$": _command,
         r"fatal error: ([^\s:]+): No such file": _header,
         r"executable file not found in \$PATH: ([^\s:]+)": _command,
+        r"No such file or directory: '([A-Za-z]:[\\/][^']+)'$": _of_windows,
         rf"No such file or directory: {_FILE}$": _file,
         rf"unable to find file {_FILE}$": _file,
+        rf"unable to open file: name = {_FILE}, errno = 2\b": _file,  # HDF5
         rf"[Cc](?:annot|an't|ould not) open (?:the )?(?:file )?{_FILE}(?: for reading)?: No such file": _file,
         rf"(?:^|: ){_FILE}: No such file or directory$": _file,
     }

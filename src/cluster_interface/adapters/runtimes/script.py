@@ -47,6 +47,12 @@ _STOOD_FOR = "module ml modulecmd lmod conda mamba micromamba"
 _READ_IN = "activate etc/profile.d/conda.sh init/sh init/bash init/ksh init/zsh init/csh init/tcsh"
 _SHELL = re.compile(r"(?:^|&& )(?:ba|da|tc|z|mk)?sh\b|(?:^|&& )ksh93\b")
 
+# A program of Python that shows figures has them saved: matplotlib takes what the variable names for its screen.
+# Kernels of notebooks have one of their own, unless the variable is set.
+_FIGURES = "/tmp/.figures"  # noqa: S108 - private to the sandbox
+_PYTHON = re.compile(r"(?:^|&& )python[\d.]* ")
+_MATPLOTLIB = "/opt/env/lib/python3*/site-packages/matplotlib /usr/lib/python3/dist-packages/matplotlib"
+
 LEAST_ID = 1000  #: of users and groups that programs run as
 
 
@@ -147,7 +153,18 @@ def _lent(run: Run) -> str:
 def _provided(run: Run) -> str:
     """Return the shell text that makes what a script for a cluster expects beside the variables of its dialect."""
     for_cluster = run.image is not None and (run.modules or run.dialect or _SHELL.search(run.command))
-    return (_stand_ins() if for_cluster else "") + _of_dialect(run)  # on a host its own are there
+    shows = run.image is not None and _PYTHON.search(run.command) and "MPLBACKEND" not in run.variables
+    provided = (_stand_ins() if for_cluster else "") + (_figures() if shows else "")
+    return provided + _of_dialect(run)  # on a host its own are there
+
+
+def _figures() -> str:
+    text = shlex.quote(shipped("figures.py.txt"))
+    return (
+        f"for clif_at in {_MATPLOTLIB}; do [ ! -d $clif_at ] || {{ mkdir -p {_FIGURES} && "
+        f"printf %s {text} >{_FIGURES}/clif_figures.py && export MPLBACKEND=module://clif_figures "
+        f'PYTHONPATH="${{PYTHONPATH:+$PYTHONPATH:}}{_FIGURES}"; break; }}; done; unset clif_at; '
+    )
 
 
 def _stand_ins() -> str:

@@ -83,8 +83,8 @@ def _by_metadata(draft: Draft, programs: Sequence[Program]) -> bool:
     return found
 
 
-def _by_files(draft: Draft, programs: Sequence[Program]) -> tuple[frozenset[str], str, dict[str, Need]]:
-    """Take the first file that names packages; return the distributions named there, its name, and what is offered.
+def _by_files(draft: Draft, programs: Sequence[Program]) -> tuple[dict[str, str], str, dict[str, Need]]:
+    """Take the first file that names packages; return what it wants of each, its name, and what is offered.
 
     Of the others in its directory the Python version counts, and what only they name is said. Offered is what extras
     and groups name: it is taken where it is imported.
@@ -103,17 +103,20 @@ def _by_files(draft: Draft, programs: Sequence[Program]) -> tuple[frozenset[str]
         if chosen < len(found):
             _state_python_of_pins(draft, found[chosen].needs)
             return _take(draft, found[chosen], found[chosen + 1 :]), found[chosen].file, offered
-    return frozenset(), "", offered
+    return {}, "", offered
 
 
-def _add_offered(draft: Draft, programs: Sequence[Program], stated: frozenset[str], offered: dict[str, Need]) -> None:
-    """Add what is imported and named in an extra or group, as it is written there."""
+def _add_offered(draft: Draft, programs: Sequence[Program], stated: dict[str, str], offered: dict[str, Need]) -> None:
+    """Add what is imported and named in an extra or group, as it is written there, and the Python for that."""
+    taken: list[Need] = []
     for item in _imported(programs) if offered else ():
         names = [distribution_of(name) for name in (*_brought_by(item), item.top)]
-        if item.optional or stated.intersection(names) or any(map(draft.has_package, names)):
+        if item.optional or not stated.keys().isdisjoint(names) or any(map(draft.has_package, names)):
             continue
         if need := next((offered[name] for name in names if name in offered), None):
             _add(draft, need.requirement, f"import {item.name}, line {item.line}: {need.where}")
+            taken.append(need)
+    _state_python_of_pins(draft, taken)
 
 
 def _concerns(draft: Draft, stated: Stated, programs: Sequence[Program]) -> bool:
@@ -136,7 +139,7 @@ def _brought_by(item: Import) -> tuple[str, ...]:
     return (*table().find(item), *look_up(item).distributions)
 
 
-def _take(draft: Draft, stated: Stated, others: Sequence[Stated]) -> frozenset[str]:
+def _take(draft: Draft, stated: Stated, others: Sequence[Stated]) -> dict[str, str]:
     if stated.whole:
         draft.requirements = stated.file
         draft.guess("environment.python.requirements", stated.file, "lies beside the script", Sureness.STATED)
@@ -148,7 +151,7 @@ def _take(draft: Draft, stated: Stated, others: Sequence[Stated]) -> frozenset[s
     for need in stated.system:
         draft.add_system(need.requirement, need.where)
     _ask(draft, stated)
-    taken = stated.distributions | {distribution_of(need.requirement) for need in own}
+    taken = {distribution_of(need.requirement): need.requirement for need in (*stated.needs, *own)}
     _compare(draft, stated, taken, others)
     return taken
 
@@ -173,10 +176,10 @@ def _ask(draft: Draft, stated: Stated) -> None:
         )
 
 
-def _compare(draft: Draft, stated: Stated, taken: frozenset[str], others: Sequence[Stated]) -> None:
+def _compare(draft: Draft, stated: Stated, taken: dict[str, str], others: Sequence[Stated]) -> None:
     """Say what another file names that was not taken."""
     for other in others:
-        missing = sorted(other.distributions - taken)
+        missing = sorted(other.distributions - taken.keys())
         if missing and not stated.local:
             named = f"{', '.join(missing[:MOST_UNSURE])}{' …' if len(missing) > MOST_UNSURE else ''}"
             draft.warn(f"{stated.file} is taken; {other.file} names besides: {named}; to have them say --with")

@@ -79,10 +79,34 @@ def _read(draft: Draft, text: str, where: str) -> None:
         for package in (package for start, package in _PACKAGED.items() if text.startswith(start)):
             draft.add_system(package, f"{where} reads {shown(_pattern(text))}")
         if not text.startswith(_OF_THE_SYSTEM):
-            path = _pattern(text)
-            draft.warn(f"{where} reads {shown(path)}, which the job does not see: say --input {path}")
+            _warn_of(draft, _pattern(text), where)
     elif (name := _clean(draft, text)) and "*" in name:
         draft.add_inputs(draft.project.matching(name), where)
+
+
+def _warn_of(draft: Draft, path: str, where: str) -> None:
+    """Say what to do about an absolute path; what the project has of that name is most likely meant."""
+    same = _of_same_name(draft, path)
+    here = f"write {shown(same)}, which is there" if same else ""
+    if _WINDOWS.match(path):
+        otherwise = "hand the file over with --input, and write the name that it has then"
+        draft.warn(
+            f"{where} reads {shown(path)}, of a Windows computer, which the job does not see: {here or otherwise}"
+        )
+    else:
+        say = f"say --input {path}" + (f", or {here}" if here else "")
+        draft.warn(f"{where} reads {shown(path)}, which the job does not see: {say}")
+
+
+def _of_same_name(draft: Draft, path: str) -> str | None:
+    """Return the file of the project that ends as a path does, as the program would call it; the longest end counts."""
+    parts = path.replace("\\", "/").rstrip("/").split("/")
+    for length in range(len(parts) - 1, 0, -1):
+        end = "/".join(parts[-length:])
+        found = [name for name in draft.project.files if f"/{name}".endswith(f"/{end}")]
+        if len(found) == 1:
+            return posixpath.relpath(draft.of_job(found[0]), posixpath.join(draft.home, draft.start) or ".")
+    return None
 
 
 def _listed(draft: Draft, module: Module, values: Values, effect: Effect) -> None:

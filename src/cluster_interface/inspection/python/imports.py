@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import ast
+import sys
+import textwrap
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from cluster_interface.inspection.python.conditions import decide, dotted
+from cluster_interface.inspection.python.source import parse_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
@@ -16,6 +19,7 @@ _EXITS = frozenset({"sys.exit", "exit", "quit", "os._exit", "SystemExit"})
 _FOR_GPUS = frozenset(
     {"cudf", "cugraph", "cuml", "cupy", "cupyx", "pycuda"}
 )  #: where they stand in for another package
+_RUNS_TEXTS = frozenset({"exec", "timeit.timeit", "timeit.repeat", "timeit.Timer"})
 _DYNAMIC = frozenset({"importlib.import_module", "import_module", "__import__", "pytest.importorskip"})
 
 
@@ -55,7 +59,46 @@ def find_imports(tree: ast.Module, needs_package: Callable[[str], bool]) -> list
         node, optional = pending.pop()
         found.extend(replace(item, optional=optional) for item in _imports_of(node, dynamic))
         pending.extend(reversed(list(_inside(node, needs_package, optional=optional))))
+    called = {dotted(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+    if called & _RUNS_TEXTS:
+        found.extend(item for text, line in _texts(tree) for item in _imports_in(text, line))
+    if any(_varies(node, dynamic) for node in ast.walk(tree)):
+        found.extend(_named(tree, needs_package))
     return sorted(found, key=lambda item: item.line)
+
+
+def _varies(node: ast.AST, dynamic: Collection[str]) -> bool:
+    """Say whether a module is imported whose name is said elsewhere."""
+    return (
+        isinstance(node, ast.Call)
+        and bool(node.args)
+        and dotted(node.func) in dynamic
+        and not isinstance(node.args[0], ast.Constant)
+    )
+
+
+def _named(tree: ast.Module, needs_package: Callable[[str], bool]) -> Iterable[Import]:
+    """Yield what may be imported by a name that stands anywhere in the program: of the project's own modules alone."""
+    for text, line in _texts(tree):
+        if _is_module(text):
+            item = Import(text, line, optional=True)
+            if item.top not in sys.stdlib_module_names and not needs_package(item.top):
+                yield item
+
+
+def _texts(tree: ast.Module) -> Iterable[tuple[str, int]]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value, node.lineno
+
+
+def _imports_in(text: str, line: int) -> Iterable[Import]:
+    """Yield what a text imports that is run as a program."""
+    if "import" not in text:
+        return
+    tree = parse_text(textwrap.dedent(text).strip())
+    for node in ast.walk(tree) if tree else ():
+        yield from (replace(item, line=line) for item in _imports_of(node))
 
 
 def _renamed(tree: ast.Module) -> set[str]:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import posixpath
 import sys
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from cluster_interface.inspection.python.beside import homes
 from cluster_interface.inspection.python.distributions import table
 from cluster_interface.inspection.python.imports import Import, find_imports
+from cluster_interface.inspection.python.names import look_up
 from cluster_interface.inspection.python.requirements import local_packages
-from cluster_interface.inspection.python.source import Module, parse
+from cluster_interface.inspection.python.source import Module, as_imported, as_started, parse
 from cluster_interface.inspection.wordlist import words
 from cluster_interface.model.errors import Rejected
 
@@ -62,7 +63,7 @@ class Program:
 
 def gather(project: Project, script: str, main: Module | None = None) -> Program:
     """Parse a script, unless it is at hand, and follow its imports; Rejected if it cannot be parsed."""
-    program = Program(script, {script: main or parse(project, script)})
+    program = Program(script, {script: as_started(main or parse(project, script))})
     program.troubles += [program.main.trouble] if program.main.trouble else []
     local = Local(project, script)
     pending = [script]
@@ -108,7 +109,7 @@ def _add_module(project: Project, program: Program, file: str) -> list[str]:
         program.troubles = [*program.troubles[:MOST_MODULES], "not every module of the project was read"]
         return []
     try:
-        program.modules[file] = parse(project, file)
+        program.modules[file] = as_imported(parse(project, file))
     except Rejected as error:
         program.troubles.append(error.problems[0].message)
         return []
@@ -131,7 +132,10 @@ class Local:
 
     def has(self, top: str) -> bool:
         """Say whether a top-level name is a module or package of the project."""
-        return any(self._exists(posixpath.join(root, top)) for root in self._roots)
+        return (
+            any(self._exists(posixpath.join(root, top)) for root in self._roots)
+            or self._elsewhere(Import(top, 0)) is not None
+        )
 
     def root(self, item: Import) -> str | None:
         """Return the directory that has to be put on the path for this import; None if none has to."""
@@ -163,7 +167,25 @@ class Local:
                 if files := self._along(root, item.name.split("."), item.members):
                     return root, files
                 first = root if first is None else first
+        if first is None and (elsewhere := self._elsewhere(item)) is not None:
+            return elsewhere, self._along(elsewhere, item.name.split("."), item.members)
         return first, []
+
+    def _elsewhere(self, item: Import) -> str | None:
+        """Return the one directory of the project that has a module which nobody else is known to bring."""
+        places = self._places.get(item.top, ())
+        if len(places) != 1 or table().find(item) or look_up(item):
+            return None
+        return places[0]
+
+    @cached_property
+    def _places(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for name in self._project.files:
+            directory, file = posixpath.split(name)
+            if file.endswith(".py"):
+                found.setdefault(file.removesuffix(".py"), []).append(directory)
+        return found
 
     def _along(self, start: str, parts: list[str], members: Iterable[str]) -> list[str]:
         found: dict[str, None] = dict.fromkeys(self._loads(start) if start else ())

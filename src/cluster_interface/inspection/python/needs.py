@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeGuard
 from cluster_interface.inspection.draft import PACKAGES, distribution_of
 from cluster_interface.inspection.python.distributions import call_name, table
 from cluster_interface.inspection.python.names import look_up
-from cluster_interface.inspection.python.removed import bounds
+from cluster_interface.inspection.python.removed import bounds, needs_old_kernel
 from cluster_interface.model.proposal import Sureness
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ CURATED = "curated table"
 DOWNLOADED = "among the most downloaded of PyPI, or in Debian"
 
 
-def add_imported(draft: Draft, programs: Sequence[Program], stated: Collection[str], source: str) -> list[Need]:
+def add_imported(draft: Draft, programs: Sequence[Program], stated: Mapping[str, str], source: str) -> list[Need]:
     """Add what the imports need beyond what `source` states; ask about what is not well known.
 
     Returns what may be no newer than it is written, because the programs use what was taken away since.
@@ -54,7 +54,9 @@ def add_imported(draft: Draft, programs: Sequence[Program], stated: Collection[s
             else:
                 _add(draft, outside, stated, source, limits)
     for need in limits.values():
-        draft.add_package(need.requirement, need.where, Sureness.LIKELY)
+        draft.narrow_package(need.requirement, need.where)
+    if draft.has_package("ipykernel") and needs_old_kernel(limits):
+        draft.narrow_package("ipython<9", "the notebook's kernel, as old as what it plots with")
     needless = [f"{name} ({where})" for name, where in optional.items() if not draft.has_package(name)]
     if needless:
         draft.warn(f"left out, because the script can do without: {', '.join(needless)}; to have them say --with")
@@ -93,6 +95,9 @@ def _where(draft: Draft, outside: Outside) -> str:
 def _ask(draft: Draft, outside: Outside, candidates: Sequence[str]) -> None:
     where = _where(draft, outside)
     name = candidates[0] if candidates else outside.item.top
+    if name in draft.asked:
+        return
+    draft.asked.add(name)
     rests_on = f"one of {', '.join(candidates)}" if candidates else "same name, not a well-known one"
     draft.guess(PACKAGES, name, f"import {outside.item.name}, {where}: {rests_on}", Sureness.ASK)
     maybe = f" (maybe {' or '.join(candidates)})" if candidates else ""

@@ -25,6 +25,7 @@ _FETCHES = re.compile(
     r"(?:^|\.)(?:fetch_(?!all$|one$|many$|array$)\w+|get_rdataset|from_pretrained|download_url|efetch|esearch)$"
     r"|^data\.(?:brain|cells3d|eagle|human_mitosis|kidney|lily|nickel_solidification|palisades_of_vogt|protein_transport"
     r"|skin|vortex|download_all)$"
+    r"|(?:^|\.)search_(?:lightcurve|targetpixelfile|tesscut)$"
     r"|^(?:sns|seaborn|datasets)\.load_dataset$|^nltk\.download$|^load_dataset$|^torch\.hub\.load$|^hub\.load$"
 )
 _LINK = re.compile(r"(?:https?|ftp|s3|gs)://[^/\s]")

@@ -49,7 +49,6 @@ KERNELS = {
     "r": Kernel("ir", "Rscript", system="r-cran-irkernel"),
     "octave": Kernel("octave", "octave", python="octave-kernel"),
 }
-_LINE = re.compile(r"line (\d+)(?! of )")
 
 
 class NotebookKind:
@@ -81,7 +80,7 @@ class NotebookKind:
         if notebook.language in KERNELS:
             _read_other(draft, notebook, KERNELS[notebook.language])
             return
-        draft.say_lines(lambda words: _LINE.sub(lambda found: notebook.where(int(found[1])), words))
+        draft.say_lines(lambda words: _in_cells(draft, notebook, words))
         written = {
             posixpath.normpath(posixpath.join(draft.start, name)): text for name, text in notebook.written.items()
         }
@@ -108,6 +107,18 @@ class NotebookKind:
         draft.guess("command", draft.command, "a notebook of Python", Sureness.KNOWN)
 
 
+def _in_cells(draft: Draft, notebook: Notebook, words: str) -> str:
+    """Call the notebook's own lines as people find them; those of other files stay: `setup.cfg, line 2`."""
+
+    def cell(found: re.Match[str]) -> str:
+        file = (found[1] or "").removesuffix(", ")
+        if any(name.endswith(file) for name in draft.project.files if file):
+            return found[0]
+        return f"{found[1] or ''}{notebook.where(int(found[2]))}"
+
+    return re.sub(rf"(\S+, )?\bline (\d+)\b(?: of {re.escape(draft.script)})?(?! of )", cell, words)
+
+
 def _module(name: str, notebook: Notebook) -> Module:
     source = notebook.source
     return Module(name, source, parse_text(source) or ast.Module(body=[], type_ignores=[]))
@@ -126,7 +137,7 @@ def _refuse_others(draft: Draft, notebook: Notebook) -> None:
 
 def _read_other(draft: Draft, notebook: Notebook, kernel: Kernel) -> None:
     """Read a notebook of another language: its cells are one program of that, which its kernel runs."""
-    draft.say_lines(lambda words: _LINE.sub(lambda found: notebook.where(int(found[1])), words))
+    draft.say_lines(lambda words: _in_cells(draft, notebook, words))
     draft.add_package(*_PAPERMILL, Sureness.KNOWN)
     why = f"is the kernel that runs a notebook of {notebook.language.capitalize()}"
     if kernel.system:

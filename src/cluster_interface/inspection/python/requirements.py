@@ -33,6 +33,7 @@ _METADATA = ("pyproject.toml", "setup.py", "setup.cfg")
 _CONDA_LIST = re.compile(r"([\w.-]+)=(\d[\w.!+]*)=(\w+)")  # `conda list --export`: name=version=build
 _PYPI_BUILD = "pypi"
 _ELSEWHERE = re.compile(r"([\w.-]+)(?:\[[^]]*\])?\s*@\s*file:(?!\.).*")  # `pip freeze` among packages of conda
+_VERSION = re.compile(r"===?|~=")  #: as who installed it had it
 _HASHES = re.compile(r"(?:\s+--hash[= ]\s*\S+)+\s*$")
 _NOT_FOR_RUNNING = re.compile(
     r"[-_.](?:dev|development|tests?|testing|docs?|lint|build|ci|style|typing|optional|extras?)[-_.]"
@@ -127,7 +128,7 @@ def read_requirements_file(project: Project, name: str) -> Stated:
     reader.read(name)
     constraints = reader.constraints
     needs = [Need(_constrained(need.requirement, constraints), need.where) for need in reader.needs]
-    frozen = (reader.elsewhere or reader.foreign) and all("==" in need.requirement for need in needs)
+    frozen = (reader.elsewhere or reader.foreign) and all(_VERSION.search(need.requirement) for need in needs)
     return Stated(
         name,
         () if frozen else tuple(needs),

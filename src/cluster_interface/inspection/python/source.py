@@ -7,7 +7,7 @@ import re
 import sys
 import threading
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -78,6 +78,34 @@ def parse(project: Project, name: str) -> Module:
     return Module(name, text, tree)
 
 
+def as_started(module: Module) -> Module:
+    """Return a module as it runs when it is the program: with what stands under `if __name__ == "__main__":` alone."""
+    return _as(module, main=True)
+
+
+def as_imported(module: Module) -> Module:
+    """Return a module as it runs when another one imports it: without what it does as a program of its own."""
+    return _as(module, main=False)
+
+
+def _as(module: Module, *, main: bool) -> Module:
+    body: list[ast.stmt] = []
+    for item in module.tree.body:
+        body += (item.body if main else item.orelse) if _asks_for_main(item) else [item]  # type: ignore[attr-defined]
+    return module if body == module.tree.body else replace(module, tree=ast.Module(body=body, type_ignores=[]))
+
+
+def _asks_for_main(item: ast.stmt) -> bool:
+    match item:
+        case ast.If(test=ast.Compare(left=left, ops=[ast.Eq()], comparators=[right])):
+            return {_word(left), _word(right)} == {"__name__", "__main__"}
+    return False
+
+
+def _word(node: ast.expr) -> str:
+    return node.id if isinstance(node, ast.Name) else str(getattr(node, "value", ""))
+
+
 def parse_text(text: str) -> ast.Module | None:
     """Parse source beside the script, or of a notebook, where `await` may stand anywhere; None where that fails."""
     try:
@@ -121,4 +149,6 @@ def _syntax(name: str, text: str, error: SyntaxError) -> str:
             if not isinstance(error, TabError)
             else f"{shown(name)}, line {number}: {error.msg} (Python 2 allowed that); use spaces only"
         )
+    if line.startswith(("<<<<<<< ", ">>>>>>> ")):
+        return f"{shown(name)}, line {number}: Git has left both sides of a conflict there; keep one of them"
     return f"{shown(name)}, line {number}: {error.msg} ({_RUNNING} says so): {shown(line.strip())}"
