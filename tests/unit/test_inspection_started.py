@@ -83,22 +83,6 @@ def test_imports_in_texts_that_are_run_count() -> None:
 @pytest.mark.parametrize(
     ("source", "words"),
     [
-        ("import streamlit as st\nst.title('x')\n", "line 1 makes pages for a browser (streamlit)"),
-        ("from dash import Dash\napp = Dash()\nif __name__ == '__main__':\n    app.run(debug=True)\n", "line 4 serves"),
-        ("import uvicorn\nuvicorn.run('x:app')\n", "line 2 serves pages to a browser (uvicorn)"),
-        ("import numpy\nmodel.run()\n", ""),
-        ("import flask\napp = flask.Flask('x')\n", ""),
-    ],
-)
-def test_what_serves_pages_is_said_to_have_no_end(source: str, words: str) -> None:
-    """Nobody sees the pages of a job, and it is stopped by its limit."""
-    warnings = inspect({"x.py": source}, "x.py").warnings
-    assert any(words in one for one in warnings) if words else not any("browser" in one for one in warnings)
-
-
-@pytest.mark.parametrize(
-    ("source", "words"),
-    [
         (
             r"open('E:\\AUT\\runs\\a.csv')",
             "of a Windows computer, which the job does not see: write 'data/a.csv', which is there",

@@ -12,7 +12,6 @@ from cluster_interface.inspection.python.files import read_arguments, read_files
 from cluster_interface.inspection.python.modules import Program, gather, imported_files
 from cluster_interface.inspection.python.network import look_for_network
 from cluster_interface.inspection.python.options import bind, find_options
-from cluster_interface.inspection.python.pages import warn_of_pages
 from cluster_interface.inspection.python.places import started_in, where_to_start
 from cluster_interface.inspection.python.servers import look_for_servers
 from cluster_interface.inspection.python.source import Module, parse_text
@@ -55,7 +54,6 @@ class PythonScript:
         draft.options = tuple(item.shown for item in declared)
         propose_environment(draft, [program])
         add_figures(draft, program)
-        warn_of_pages(draft, program)
         words = start(draft, program)
         draft.command = started_in(draft.start, shlex.join([*words, *draft.arguments]))
         suggest(draft, declared)
