@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from cluster_interface.inspection import inspect
-from cluster_interface.inspection.draft import distribution_of
 from cluster_interface.inspection.python.distributions import table
 from cluster_interface.inspection.python.imports import Import
 from cluster_interface.inspection.python.names import is_known, look_up
+from cluster_interface.inspection.wanted import distribution_of
 from cluster_interface.model.proposal import Sureness
 
 PACKAGES = "environment.python.packages"

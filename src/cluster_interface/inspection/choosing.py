@@ -6,11 +6,11 @@ import posixpath
 import re
 from typing import TYPE_CHECKING
 
-from cluster_interface.inspection.draft import shown
 from cluster_interface.inspection.foreign import why_not
 from cluster_interface.inspection.kinds import kind_of, supported
 from cluster_interface.inspection.languages.simple import Named, Simple
 from cluster_interface.inspection.python.starting import entry_files
+from cluster_interface.inspection.wording import shown
 from cluster_interface.model.errors import Rejected
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import posixpath
 from typing import TYPE_CHECKING
 
-from cluster_interface.inspection.draft import shown
 from cluster_interface.inspection.shebang import read_shebang
+from cluster_interface.inspection.wording import shown
 
 if TYPE_CHECKING:
     from cluster_interface.inspection.project import Project

@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 from typing import TYPE_CHECKING
 
-from cluster_interface.inspection.draft import shown
+from cluster_interface.inspection.wording import shown
 from cluster_interface.model.proposal import Sureness
 
 if TYPE_CHECKING:

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 from cluster_interface.inspection.batch.reading import add_to_draft
 from cluster_interface.inspection.batch.uses import settle_modules
 from cluster_interface.inspection.choosing import choose_script
-from cluster_interface.inspection.draft import Draft, shown
+from cluster_interface.inspection.draft import Draft
 from cluster_interface.inspection.foreign import why_not
 from cluster_interface.inspection.kinds import Moving, follow, follow_text, kind_of, supported
 from cluster_interface.inspection.languages.unbuilt import build_first
 from cluster_interface.inspection.project import Project
 from cluster_interface.inspection.python.places import started_in
 from cluster_interface.inspection.rooted import Rooted
+from cluster_interface.inspection.wording import shown
 from cluster_interface.model.errors import Rejected
 from cluster_interface.model.proposal import Sureness
 

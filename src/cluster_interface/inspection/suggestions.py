@@ -8,8 +8,8 @@ import shlex
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from cluster_interface.inspection.draft import writable
 from cluster_interface.inspection.python.declared import plainly, told
+from cluster_interface.inspection.wording import writable
 from cluster_interface.model.proposal import Missing, Sureness
 from cluster_interface.model.subcommands import below, levels
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 
-from cluster_interface.inspection.draft import shown
+from cluster_interface.inspection.wording import shown
 
 KIB = 2**10
 _POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4, "p": 5}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from cluster_interface.inspection.draft import shown
+from cluster_interface.inspection.wording import shown
 from cluster_interface.model.sweep import MOST_TASKS
 
 _WHOLE = re.compile(r"([^%]*)(?:%(\d{1,9}))?")

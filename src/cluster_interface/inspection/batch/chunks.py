@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from cluster_interface.inspection.batch.amounts import count, pbs_memory
-from cluster_interface.inspection.draft import shown
+from cluster_interface.inspection.wording import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from cluster_interface.inspection.draft import shown
+from cluster_interface.inspection.wording import shown
 from cluster_interface.model.errors import Rejected
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from cluster_interface.inspection.batch import reasons
 from cluster_interface.inspection.batch.amounts import count, gridengine_memory, gridengine_time
 from cluster_interface.inspection.batch.options import ATTACHED, Rule, single_dash
 from cluster_interface.inspection.batch.request import array, fill, leave, name, same, variables
-from cluster_interface.inspection.draft import shown
+from cluster_interface.inspection.wording import shown
 from cluster_interface.inspection.wordlist import words
 from cluster_interface.model.wishes import Checkpoint
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from cluster_interface.inspection.batch.directives import PREFIXES
-from cluster_interface.inspection.draft import shown
+from cluster_interface.inspection.wording import shown
 from cluster_interface.model.errors import Rejected
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from cluster_interface.inspection.batch.request import (
     variables,
 )
 from cluster_interface.inspection.batch.slurm_layout import settle
-from cluster_interface.inspection.draft import shown
+from cluster_interface.inspection.wording import shown
 from cluster_interface.inspection.wordlist import words
 
 if TYPE_CHECKING:

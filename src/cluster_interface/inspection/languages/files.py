@@ -7,9 +7,9 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from cluster_interface.inspection.draft import shown
 from cluster_interface.inspection.paths import OF_THE_SYSTEM, add_absolute
 from cluster_interface.inspection.project import simplify
+from cluster_interface.inspection.wording import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,9 +6,9 @@ import posixpath
 from typing import TYPE_CHECKING
 
 from cluster_interface.inspection.archive.index import SUITES
-from cluster_interface.inspection.draft import shown
 from cluster_interface.inspection.languages.building import Needs, start
 from cluster_interface.inspection.python.files import read_arguments
+from cluster_interface.inspection.wording import shown
 from cluster_interface.model.executable import Executable, parse
 from cluster_interface.model.proposal import Sureness
 

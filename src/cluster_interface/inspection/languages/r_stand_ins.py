@@ -11,7 +11,7 @@ import re
 import shlex
 from typing import TYPE_CHECKING
 
-from cluster_interface.inspection.draft import shown
+from cluster_interface.inspection.wording import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,10 +7,10 @@ import re
 import shlex
 from typing import TYPE_CHECKING
 
-from cluster_interface.inspection.draft import shown
 from cluster_interface.inspection.languages import c, make
 from cluster_interface.inspection.languages.building import SOURCES, language_of, read_source
 from cluster_interface.inspection.languages.linking import has_main
+from cluster_interface.inspection.wording import shown
 
 if TYPE_CHECKING:
     from cluster_interface.inspection.draft import Draft

@@ -7,8 +7,8 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from cluster_interface.inspection.draft import writable
 from cluster_interface.inspection.python.conditions import dotted
+from cluster_interface.inspection.wording import writable
 
 if TYPE_CHECKING:
     from cluster_interface.inspection.python.source import Module

@@ -9,7 +9,7 @@ from functools import cache, cached_property
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
-from cluster_interface.inspection.draft import distribution_of
+from cluster_interface.inspection.wanted import distribution_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable

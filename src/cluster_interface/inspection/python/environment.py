@@ -6,7 +6,6 @@ import posixpath
 from typing import TYPE_CHECKING
 
 from cluster_interface.inspection.archive.index import PYTHONS
-from cluster_interface.inspection.draft import distribution_of, shown
 from cluster_interface.inspection.python.beside import homes, stated_in
 from cluster_interface.inspection.python.distributions import table
 from cluster_interface.inspection.python.indexes import propose_indexes
@@ -23,6 +22,8 @@ from cluster_interface.inspection.python.versions import (
     read_version_file,
 )
 from cluster_interface.inspection.python.wheels import newest_python
+from cluster_interface.inspection.wanted import distribution_of
+from cluster_interface.inspection.wording import shown
 from cluster_interface.model.proposal import Sureness
 
 if TYPE_CHECKING:

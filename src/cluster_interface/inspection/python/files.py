@@ -7,10 +7,10 @@ import posixpath
 import re
 from typing import TYPE_CHECKING
 
-from cluster_interface.inspection.draft import shown
 from cluster_interface.inspection.project import simplify
 from cluster_interface.inspection.python.effects import Does, Effect, effects
 from cluster_interface.inspection.python.values import HOLE, JOB, Values
+from cluster_interface.inspection.wording import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

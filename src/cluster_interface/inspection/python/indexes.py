@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
-from cluster_interface.inspection.draft import shown
 from cluster_interface.inspection.python.stated import Need
+from cluster_interface.inspection.wording import shown
 from cluster_interface.model.environment import PythonEnvironment
 from cluster_interface.model.proposal import Sureness
 

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from packaging.version import InvalidVersion, Version
 
-from cluster_interface.inspection.draft import distribution_of
 from cluster_interface.inspection.python.pyproject import read_toml, table_at
 from cluster_interface.inspection.python.stated import Need, Stated, both, combined, either, parsed
+from cluster_interface.inspection.wanted import distribution_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

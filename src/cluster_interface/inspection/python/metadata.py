@@ -7,10 +7,10 @@ import tomllib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from cluster_interface.inspection.draft import shown
 from cluster_interface.inspection.python.indexes import of_tables
 from cluster_interface.inspection.python.pyproject import table_at
 from cluster_interface.inspection.python.source import normalize
+from cluster_interface.inspection.wording import shown
 from cluster_interface.model.errors import Rejected
 
 if TYPE_CHECKING:

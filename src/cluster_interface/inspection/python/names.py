@@ -12,7 +12,7 @@ from functools import cache, lru_cache
 from importlib import resources
 from typing import TYPE_CHECKING
 
-from cluster_interface.inspection.draft import distribution_of
+from cluster_interface.inspection.wanted import distribution_of
 
 if TYPE_CHECKING:
     from cluster_interface.inspection.python.imports import Import

@@ -5,10 +5,10 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING, TypeGuard
 
-from cluster_interface.inspection.draft import PACKAGES, distribution_of
 from cluster_interface.inspection.python.distributions import call_name, table
 from cluster_interface.inspection.python.names import look_up
 from cluster_interface.inspection.python.removed import bounds, needs_old_kernel
+from cluster_interface.inspection.wanted import PACKAGES, distribution_of
 from cluster_interface.model.proposal import Sureness
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ import ast
 import re
 from typing import TYPE_CHECKING
 
-from cluster_interface.inspection.draft import shown
 from cluster_interface.inspection.python.conditions import dotted
+from cluster_interface.inspection.wording import shown
 from cluster_interface.inspection.wordlist import words
 
 if TYPE_CHECKING:

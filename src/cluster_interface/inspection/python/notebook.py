@@ -13,8 +13,8 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from cluster_interface.inspection.draft import shown
 from cluster_interface.inspection.python.source import normalize, parse_text
+from cluster_interface.inspection.wording import shown
 from cluster_interface.model.errors import Rejected
 
 if TYPE_CHECKING:

@@ -9,7 +9,6 @@ import re
 import shlex
 from typing import TYPE_CHECKING, NamedTuple
 
-from cluster_interface.inspection.draft import shown
 from cluster_interface.inspection.project import Project
 from cluster_interface.inspection.python.declared import Declared, default_of, plain, told
 from cluster_interface.inspection.python.environment import propose_environment
@@ -20,6 +19,7 @@ from cluster_interface.inspection.python.modules import gather, imported_files
 from cluster_interface.inspection.python.notebook import PYTHONS, Notebook, parameter_values, read_notebook
 from cluster_interface.inspection.python.source import Module, parse_text
 from cluster_interface.inspection.shell.reader import Reader
+from cluster_interface.inspection.wording import shown
 from cluster_interface.model.errors import Rejected
 from cluster_interface.model.proposal import Option, Sureness
 

@@ -7,10 +7,10 @@ import posixpath
 import shlex
 from typing import TYPE_CHECKING
 
-from cluster_interface.inspection.draft import shown
 from cluster_interface.inspection.python.beside import homes
 from cluster_interface.inspection.python.files import place_of
 from cluster_interface.inspection.python.values import HOLE, Values
+from cluster_interface.inspection.wording import shown
 from cluster_interface.model.proposal import Sureness
 
 if TYPE_CHECKING:

@@ -10,11 +10,12 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from cluster_interface.inspection.draft import distribution_of, shown
 from cluster_interface.inspection.python.conda_files import of_conda
 from cluster_interface.inspection.python.distributions import table
 from cluster_interface.inspection.python.indexes import of_words
 from cluster_interface.inspection.python.stated import Need, Stated, parsed, without_build
+from cluster_interface.inspection.wanted import distribution_of
+from cluster_interface.inspection.wording import shown
 from cluster_interface.model.jobspec import PythonEnvironment
 
 if TYPE_CHECKING:

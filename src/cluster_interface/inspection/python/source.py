@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from cluster_interface.inspection.draft import shown
 from cluster_interface.inspection.project import LARGEST
 from cluster_interface.inspection.python.newer import NEEDS, in_older_words
+from cluster_interface.inspection.wording import shown
 from cluster_interface.model.errors import Rejected
 
 if TYPE_CHECKING:

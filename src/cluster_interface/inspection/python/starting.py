@@ -7,11 +7,11 @@ import posixpath
 import re
 from typing import TYPE_CHECKING
 
-from cluster_interface.inspection.draft import shown
 from cluster_interface.inspection.python.beside import homes
 from cluster_interface.inspection.python.pyproject import entry_points
 from cluster_interface.inspection.python.setup_files import setup_entry_points
 from cluster_interface.inspection.shebang import read_shebang
+from cluster_interface.inspection.wording import shown
 from cluster_interface.model.proposal import Sureness
 
 if TYPE_CHECKING:

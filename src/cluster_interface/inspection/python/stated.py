@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import SpecifierSet
 
-from cluster_interface.inspection.draft import distribution_of
+from cluster_interface.inspection.wanted import distribution_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from packaging.version import Version
 
-from cluster_interface.inspection.draft import distribution_of
 from cluster_interface.inspection.python.distributions import table
 from cluster_interface.inspection.python.stated import parsed
 from cluster_interface.inspection.python.versions import BUILT
+from cluster_interface.inspection.wanted import distribution_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -6,10 +6,10 @@ import posixpath
 from typing import TYPE_CHECKING
 
 from cluster_interface.inspection.batch.uses import INDEX
-from cluster_interface.inspection.draft import shown
 from cluster_interface.inspection.paths import add_absolute
 from cluster_interface.inspection.project import simplify
 from cluster_interface.inspection.shell.words import HOLE
+from cluster_interface.inspection.wording import shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from cluster_interface.inspection.batch.uses import INDEX, known_variables, read_modules, warn_of_starter
 from cluster_interface.inspection.commands import need_command
-from cluster_interface.inspection.draft import shown
 from cluster_interface.inspection.endless import look_at_call
 from cluster_interface.inspection.languages.simple import RUNNERS
 from cluster_interface.inspection.paths import add_absolute
@@ -33,6 +32,7 @@ from cluster_interface.inspection.shell.known import (
     SHELLS,
 )
 from cluster_interface.inspection.shell.words import HOLE, Command, read_script
+from cluster_interface.inspection.wording import shown
 from cluster_interface.model.proposal import Sureness
 
 if TYPE_CHECKING:
