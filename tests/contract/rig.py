@@ -29,11 +29,12 @@ from cluster_interface.settings import Defaults, Local
 MIB = 2**20
 NAME = "rig-2"  #: another number where what every image gets is another
 TAG = f"clif-test-{NAME}:latest"
+ARCHIVE = CACHE / "rig-python3.tar"  #: of what it is made
 
 
 def image(face: Face) -> ImageRef:
     """A Debian with a Python, made once for all tests."""
-    rootfs, archive, packed = CACHE / NAME, CACHE / "rig-python3.tar", CACHE / f"{NAME}.squashfs"
+    rootfs, packed = CACHE / NAME, CACHE / f"{NAME}.squashfs"
     ref = ImageRef(key=NAME, face=face, rootfs=rootfs, tag=TAG, file=packed)
     if os.geteuid() != 0:
         return ref  # made by the test before it became somebody else
@@ -41,13 +42,13 @@ def image(face: Face) -> ImageRef:
         if not rootfs.exists():
             CACHE.chmod(0o755)
             fresh = CACHE / f"{NAME}.new"
-            if not archive.exists():
-                made = archive.with_suffix(".new.tar")
+            if not ARCHIVE.exists():
+                made = ARCHIVE.with_suffix(".new.tar")
                 mmdebstrap = ["mmdebstrap", "--variant=minbase", "--include=python3", "bookworm", made]
                 subprocess.run(mmdebstrap, check=True, capture_output=True)
-                made.rename(archive)
+                made.rename(ARCHIVE)
             fresh.mkdir(exist_ok=True)
-            subprocess.run(["tar", "-C", fresh, "--exclude=./dev/*", "-xf", archive], check=True)
+            subprocess.run(["tar", "-C", fresh, "--exclude=./dev/*", "-xf", ARCHIVE], check=True)
             finish(fresh, None)  # places to mount on, as every base of the store has them
             fresh.rename(rootfs)
         if face is Face.SQUASHFS and not packed.exists():

@@ -152,7 +152,7 @@ podman system migrate
 @pytest.mark.parametrize("scheduler", ["slurm", "slurm_accounting"])
 def test_podman_runs_an_image_in_a_job(podman, scheduler, theirs, rootfs, request):
     """An ordinary user's job imports an image and runs a program of it, without and with cgroups of Slurm's."""
-    text = PODMAN.format(place=theirs, archive=rootfs.with_suffix(".tar"))
+    text = PODMAN.format(place=theirs, archive=rig.ARCHIVE)
     assert submitted(request.getfixturevalue(scheduler), theirs, text, "--mem=1000").splitlines()[-1] == "42"
 
 

@@ -31,7 +31,7 @@ _DIRECTIVE = re.compile(r"^[ \t]*(?:([a-z_]+)[ \t]*:(?!=)|(?:rule|checkpoint|mod
 _WILDCARD = re.compile(r"\{[^{}]*\}|\*")
 _IMPORT = re.compile(r"^(?:import|from)[ \t]+[\w.]+.*$", re.MULTILINE)
 _CORES = re.compile(r"--(?:cores|jobs)(?:=.*)?|-[cj]\d*|--(?:dry-run|dag|list|lint)|-n")
-_NAMING = frozenset({"input", "configfile", "include", "script", "notebook", "samples", "pepfile", "report", "params"})
+_WRITING = frozenset({"output", "log", "benchmark", "message"})  #: what is named there is no input
 _STARTED = frozenset({"script", "notebook"})
 _RUN_BY = {".py": "python", ".r": "Rscript", ".jl": "julia", ".sh": "bash"}
 _NOT_TAKEN = {
@@ -65,8 +65,7 @@ class Snakemake(Language):
     def local(self, project: Project, name: str, source: Source) -> Iterable[str]:
         """Name the files that its rules name: its own parts and scripts as seen from it, data from the top."""
         for directive, text in _told(source):
-            if directive in _NAMING:
-                yield from _files(project, name, directive, text.value)
+            yield from _files(project, name, directive, text.value)
 
     def _add(self, draft: Draft, name: str, source: Source) -> None:
         draft.add_package("snakemake", f"{name} is {self.says}", Sureness.KNOWN)
@@ -82,7 +81,7 @@ class Snakemake(Language):
                 draft.add_output(_WILDCARD.sub("*", text.value), said)
             elif directive in _NOT_TAKEN:
                 draft.warn_once(f"snakemake {directive}", f"{said}: {_NOT_TAKEN[directive]}")
-            elif directive in _NAMING:
+            else:
                 for file in _files(draft.project, name, directive, text.value):
                     draft.add_inputs([file], f"{said} names it")
                     if directive == "include":
@@ -102,15 +101,16 @@ def _told(source: Source) -> Iterator[tuple[str, Text]]:
 
 
 def _files(project: Project, name: str, directive: str, value: str) -> list[str]:
-    """List the files of the project that a text names; wildcards stand for anything."""
-    if "\n" in value or not value.strip("*./"):
+    """List the files of the project that a text names; wildcards of inputs stand for anything."""
+    if directive in _WRITING or "\n" in value or not value.strip("*./"):
         return []
     home = posixpath.dirname(name) if directive in (*_STARTED, "include") else ""
     path = posixpath.normpath(posixpath.join(home, value))
     if path in project:
         return [path]
     pattern = _WILDCARD.sub("*", path)
-    return project.matching(pattern) if "*" in pattern and pattern.strip("*./") else []
+    varies = directive == "input" and "*" in pattern and pattern.strip("*./")
+    return project.matching(pattern) if varies else []
 
 
 def _plain(text: str) -> str:
