@@ -13,13 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cluster_interface.images import base as bases
-from cluster_interface.images import failures, sources
+from cluster_interface.images import failures, sourced, sources
 from cluster_interface.images.archive import listing, stream
 from cluster_interface.images.keys import image_key
 from cluster_interface.images.lock import Target, _only_given_hashes, only_source, pinned
 from cluster_interface.images.requirements import Wanted, read
 from cluster_interface.images.shelf import Shelf, remove
 from cluster_interface.model.errors import Permanent, Rejected, Transient
+from cluster_interface.model.jobspec import Environment
 from cluster_interface.settings import Images
 
 HASH = "sha256:" + "a" * 64
@@ -380,3 +381,15 @@ def test_a_base_that_grows_keeps_the_sites_certificates(shelf, tmp_path, monkeyp
     bases.bootstrap(wanted, root.parent, shelf, settings, tmp_path)
     assert wanted.under
     assert (root / bundle).read_text() == "debian\n\nsite\n"
+
+
+def test_of_several_sources_those_are_built_that_are_taken(tmp_path, monkeypatch):
+    """The resolver names what each release lacks; the release that it takes then needs but one of them."""
+    (tmp_path / "uv.toml").touch()
+    bench = sourced.Bench(Environment(), lambda _: None, tmp_path, tmp_path / "log")
+    workshop = sourced.Workshop(None, None, None, None, bench)
+    monkeypatch.setattr(workshop, "_wheel", lambda source: tmp_path / f"{source.name}.whl", raising=True)
+    taken = '[[packages]]\nname = "new"\nsdist = {url = "http://x/new-1.tar.gz", hashes = {sha256 = "0"}}\n'
+    assert workshop.build(["old", "new"], lambda **_: taken)
+    assert workshop.links == [tmp_path]
+    assert not workshop.build(["old"], lambda **_: taken)

@@ -104,7 +104,7 @@ class Workshop:
         return [wheel.parent for _, wheel in self._wheels.values()]
 
     def build(self, names: Sequence[str], compile_: Callable[..., str]) -> bool:
-        """Have wheels of those of these packages that are taken; false if that cannot help: there were, or no source."""
+        """Have wheels of those packages that are taken; false if that cannot help: there were, or no source."""
         fresh = [name for name in names if name not in self._wheels]
         if not fresh or len(self._wheels) + len(fresh) > MOST:
             return False
