@@ -354,6 +354,11 @@ def test_code_keeps_its_places(text):
         ("a.cc", "#include <pcl/io/pcd_io.h>", "$(pkg-config --cflags --libs pcl_io) -lm"),
         ("a.cc", "#include <pcl/point_types.h>", "$(pkg-config --cflags --libs pcl_common) -lm"),
         ("a.c", "#include <hdf5_hl.h>", "$(pkg-config --cflags --libs hdf5-serial) -lhdf5_hl -lm"),
+        (
+            "a.f90",
+            "program a\nuse hdf5\nend",
+            "$(pkg-config --cflags --libs hdf5-serial) -lhdf5_serial_fortran -lhdf5_serialhl_fortran -lm",
+        ),
         ("a.cpp", '#include "H5Cpp.h"', "$(pkg-config --cflags --libs hdf5-serial) -lhdf5_serial_cpp -lhdf5 -lm"),
     ],
 )

@@ -293,7 +293,7 @@ def _link(draft: Draft, package: str, header: str, needs: Needs) -> None:
 
 
 def _variant(draft: Draft, package: str, base: str, needs: Needs) -> bool:
-    """Take the one of several builds of a library that a package has: hdf5-serial, and its part for C++."""
+    """Take the one of several builds of a library that a package has: hdf5-serial, with its parts for C++ and Fortran."""
     archive = draft.software.archive
     name = next((name for name in archive.names("pkgconfig", package) if name.startswith(f"{base}-")), None)
     if name is None:
@@ -302,6 +302,9 @@ def _variant(draft: Draft, package: str, base: str, needs: Needs) -> bool:
     if "g++" in needs.compilers:
         libraries = (re.fullmatch(r"lib(.+(?:_cpp|_cxx|\+\+))\.so", one) for one in archive.names("library", package))
         needs.libraries.update(dict.fromkeys([one[1] for one in libraries if one][:1]))
+    if "gfortran" in needs.compilers:
+        libraries = (re.fullmatch(r"lib(.+_fortran)\.so", one) for one in archive.names("library", package))
+        needs.libraries.update(dict.fromkeys(one[1] for one in libraries if one))
     return True
 
 
