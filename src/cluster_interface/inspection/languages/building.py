@@ -293,7 +293,7 @@ def _link(draft: Draft, package: str, header: str, needs: Needs) -> None:
 
 
 def _variant(draft: Draft, package: str, base: str, needs: Needs) -> bool:
-    """Take the one of several builds of a library that a package has: hdf5-serial, with its parts for C++ and Fortran."""
+    """Take the one of several builds of a library that a package has: hdf5-serial, its parts for C++ and Fortran."""
     archive = draft.software.archive
     name = next((name for name in archive.names("pkgconfig", package) if name.startswith(f"{base}-")), None)
     if name is None:
