@@ -183,11 +183,13 @@ def test_an_unknown_import_is_asked_about_not_installed(quick):
 
 def test_a_version_that_does_not_exist(quick):
     """A version nobody released fails the image, by name and version."""
+    quick.write("odd.py", "print(1)\n")
     failed(quick, "six", "99.99", code="image_failed", arguments=["--with", "six==99.99", "odd.py"])
 
 
 def test_a_wheel_for_another_platform(quick):
     """A package with wheels for another system only fails the image and says so."""
+    quick.write("odd.py", "print(1)\n")
     failed(quick, "pywin32", code="image_failed", arguments=["--with", "pywin32", "odd.py"])
 
 
@@ -210,6 +212,7 @@ def test_a_checksum_that_differs(open_server, site):
 
 def test_a_source_on_the_web_arrives(open_server, site):
     """What is there is fetched and read."""
+    open_server.write("r.sh", "#!/bin/sh\ncat d.txt\n")
     done = open_server.clif("run", "--input", f"d.txt={site}/data.txt", "r.sh")
     assert (done.returncode, done.stdout) == (0, "hello\n"), done.stderr
 
