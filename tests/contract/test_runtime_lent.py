@@ -3,15 +3,14 @@
 import os
 import secrets
 import shutil
-import socketserver
 import subprocess
-import threading
 from pathlib import Path
 
 import pytest
 from tests.conftest import bridge_address
 from tests.contract.rig import Box, Node, account_of
 from tests.contract.test_runtime_faces import on_terminal
+from tests.licences import licences  # noqa: F401 - a fixture
 
 from cluster_interface.adapters.runtimes import NoContainer, make
 from cluster_interface.model.host import HostModule
@@ -43,23 +42,6 @@ ls -d /usr/local/bin /usr/local/man/. | wc -l
 env | grep -c "CLIF_LOADED\|^LOADEDMODULES"
 exit 5
 """
-
-
-class Licences(socketserver.BaseRequestHandler):
-    """Lends one to everybody."""
-
-    def handle(self):
-        """Say so."""
-        self.request.sendall(b"licensed\n")
-
-
-@pytest.fixture(scope="module")
-def licences():
-    """A licence server on every address of this machine; its port."""
-    with socketserver.ThreadingTCPServer(("0.0.0.0", 0), Licences) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield server.server_address[1]
-        server.shutdown()
 
 
 @pytest.fixture(params=["/opt", "/usr/local"])
@@ -103,7 +85,7 @@ def box_of(runtime, place, ordinary, software, command=LOOK, node=None, **more):
 
 
 @pytest.mark.parametrize("runtime", [*RUNTIMES, "docker, shared by tasks"])
-def test_a_licensed_program_of_the_host_runs_in_a_container(runtime, place, ordinary, tree, licences, modules):
+def test_a_licensed_program_of_the_host_runs_in_a_container(runtime, place, ordinary, tree, licences, modules):  # noqa: F811
     """Seen where it is, read-only, with what the node's own `module load` sets, and its licence is had."""
     runtime, _, shared = runtime.partition(", ")
     server = server_for(runtime, licences)
@@ -127,7 +109,7 @@ def test_a_licensed_program_of_the_host_runs_in_a_container(runtime, place, ordi
 
 
 @pytest.mark.parametrize("runtime", ["docker", "bubblewrap"])
-def test_without_the_network_it_has_no_licence(runtime, place, ordinary, tree, licences):
+def test_without_the_network_it_has_no_licence(runtime, place, ordinary, tree, licences):  # noqa: F811
     """A job without network reaches no licence server, whatever was declared of it."""
     server = server_for(runtime, licences)
     declared = {"PATH": f"{tree}/bin:$PATH", "SOLVER_LICENSE_FILE": server, "SOLVER_HOME": str(tree)}
@@ -136,7 +118,7 @@ def test_without_the_network_it_has_no_licence(runtime, place, ordinary, tree, l
     assert status["exit_code"] == 7
 
 
-def test_what_a_site_declares_is_set_and_what_was_before_is_named(place, ordinary, tree, licences):
+def test_what_a_site_declares_is_set_and_what_was_before_is_named(place, ordinary, tree, licences):  # noqa: F811
     """Variables of the table are set after those of the job; `$NAME` in one's own value is what it was."""
     server = server_for("bubblewrap", licences)
     declared = {
@@ -181,7 +163,7 @@ def test_a_tree_may_be_a_link(runtime, place, ordinary, tree):
         link.unlink()
 
 
-def test_a_shell_has_what_the_job_is_lent(place, ordinary, tree, licences, modules):
+def test_a_shell_has_what_the_job_is_lent(place, ordinary, tree, licences, modules):  # noqa: F811
     """`clif shell` opens where the program of the host works; what writes it is sound shell."""
     server = server_for("bubblewrap", licences)
     said = HostModule(trees=(str(tree),), use=(str(modulefile(place, tree, server)),), licenses=(server,))

@@ -3,12 +3,11 @@
 import json
 import secrets
 import shutil
-import socketserver
-import threading
 from pathlib import Path
 
 import pytest
 from tests.conftest import RUNTIMES, bridge_address
+from tests.licences import licences  # noqa: F401 - a fixture
 
 #: For bash, which opens connections by itself.
 SOLVER = """#!/bin/bash
@@ -31,23 +30,6 @@ licenses = ["{server}"]
 """
 
 
-class Licences(socketserver.BaseRequestHandler):
-    """Lends one to everybody."""
-
-    def handle(self):
-        """Say so."""
-        self.request.sendall(b"licensed\n")
-
-
-@pytest.fixture(scope="module")
-def licences():
-    """The port of a licence server on every address of this machine."""
-    with socketserver.ThreadingTCPServer(("0.0.0.0", 0), Licences) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield server.server_address[1]
-        server.shutdown()
-
-
 @pytest.fixture(scope="module")
 def tree():
     """The program, and the modulefile beside it."""
@@ -63,7 +45,7 @@ def tree():
 
 
 @pytest.fixture(scope="module", params=RUNTIMES)
-def site(request, make_server, tree, licences, modules):
+def site(request, make_server, tree, licences, modules):  # noqa: F811
     """A server whose table has the program; docker's containers reach it by the address of their bridge."""
     address = bridge_address() if request.param == "docker" else "127.0.0.1"
     server, files = f"{licences}@{address}", tree / "modulefiles"

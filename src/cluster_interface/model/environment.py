@@ -10,12 +10,12 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from cluster_interface.model.base import Model
+from cluster_interface.model.variables import check_variables
 
 LONGEST_SETUP = 64 * 1024  #: characters
 
 _DISTRIBUTION = re.compile(r"[a-z0-9][a-z0-9+.-]+")  # Debian Policy 5.6.1
 _VERSION = re.compile(r"3\.\d{1,2}")
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _MODULE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+/-]{0,127}")
 _REQUIREMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*\s*(\[[A-Za-z0-9._, -]*\])?[^\x00-\x1f#@/\\]*")
 _R_PACKAGE = re.compile(r"[A-Za-z][A-Za-z0-9.]*[A-Za-z0-9]")  # Writing R Extensions 1.1.1
@@ -182,15 +182,7 @@ class Environment(Model):
     )
     variables: dict[str, str] = {}
 
-    @field_validator("variables")
-    @classmethod
-    def _one_line_each(cls, value: dict[str, str]) -> dict[str, str]:
-        for name, text in value.items():
-            if not _VARIABLE.fullmatch(name):
-                raise ValueError(f"{name!r} is not the name of a variable")
-            if any(c in text for c in "\0\r\n"):
-                raise ValueError(f"the value of {name} has a line break in it")
-        return value
+    _one_line_each = field_validator("variables")(check_variables)
 
     @field_validator("setup", mode="before")
     @classmethod

@@ -10,9 +10,9 @@ from typing import Annotated, Any
 from pydantic import Discriminator, Field, Tag, field_validator
 
 from cluster_interface.model.base import Model
+from cluster_interface.model.variables import check_variables
 
 _LICENSE = re.compile(r"([1-9]\d{0,4})@([A-Za-z0-9](?:[A-Za-z0-9.-]{0,252}[A-Za-z0-9])?)")
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _MODULE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+/-]*")
 _PACKAGES, _TABLE = "packages", ""  #: what a table has no name for is not named where it is wrong
 _SPECIAL = frozenset(',:"\n\0')  #: what runtimes' lists of mounts take apart
@@ -63,13 +63,9 @@ class HostModule(Model):
     @field_validator("variables")
     @classmethod
     def _one_line_each(cls, value: dict[str, str]) -> dict[str, str]:
-        for name, text in value.items():
-            if not _VARIABLE.fullmatch(name):
-                raise ValueError(f"{name!r} is not the name of a variable")
-            if any(c in text for c in "\0\r\n"):
-                raise ValueError(f"the value of {name} has a line break in it")
-            if name == "PATH" and not _before(name).search(text):
-                raise ValueError('PATH would hide every other program; write such as "/opt/matlab/bin:$PATH"')
+        check_variables(value)
+        if "PATH" in value and not _before("PATH").search(value["PATH"]):
+            raise ValueError('PATH would hide every other program; write such as "/opt/matlab/bin:$PATH"')
         return value
 
     def as_named(self, module: str) -> HostSoftware:

@@ -114,8 +114,8 @@ def _files(project: Project, name: str, directive: str, value: str) -> list[str]
 
 
 def _plain(text: str) -> str:
-    """Write braces that are meant as such once."""
-    return text.replace("{{", "(").replace("}}", ")") if "{{" in text else text
+    """Write doubled braces, which are none of wildcards, as parentheses: what is called stays the same."""
+    return text.replace("{{", "(").replace("}}", ")")
 
 
 WORKFLOW = Snakemake(
